@@ -1,0 +1,50 @@
+# One command a purpose; `make help` lists them. PYTHON chooses the interpreter that .venv is made from.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Installs again only when a file that decides what is installed has changed.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ghm needs Python >= 3.11; this one is " + sys.version.split()[0] + ". Say which to use: make PYTHON=/path/to/python3")'
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off torch==2.13.0 -e '.[dev]' $(PIP_ARGS)
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## create .venv and install the pinned versions
+
+.PHONY: search
+search: $(STAMP) ## a real search: 4 random trials x 300 iterations, 2 workers, into results/
+	$(BIN)/python scripts/hyperparameter_search.py --search_type random --n_trials 4 --n_iterations 300 --n_workers 2 --results_dir results/quick
+
+.PHONY: test
+test: lint types contract ## everything that CI runs: format, lint, types, import contract, tests
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(STAMP) ## formatter and linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+.PHONY: types
+types: $(STAMP) ## strict type check
+	$(BIN)/mypy
+
+.PHONY: contract
+contract: $(STAMP) ## import contract between the layers
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(STAMP) ## format and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: clean
+clean: ## remove .venv and caches (results stay)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build

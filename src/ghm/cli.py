@@ -1,0 +1,5 @@
+"""The ``ghm`` command."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,41 @@
+"""Files that are either whole or absent, whatever happens while they are written."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace ``path`` by ``data`` so that a reader, or a power cut, sees the old file or the new one.
+
+    The data goes to a temporary file in the same directory (a rename is atomic only within one file
+    system), is forced to disk, and takes the name; then the directory entry is forced to disk too.
+
+    Raises:
+        OSError: when the directory is missing, read-only or full; ``path`` is then unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` to ``path`` atomically as readable JSON; non-finite numbers are refused.
+
+    Raises:
+        ValueError: when ``content`` holds a NaN or an infinity, which JSON has no word for.
+    """
+    write_atomically(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

@@ -1,0 +1,129 @@
+"""The GHM equity management model: a firm that holds cash, pays dividends, issues equity, may be liquidated.
+
+Cash over productivity, c = C/A, after Décamps, Gryglewicz, Morellec and Villeneuve (2017), "Corporate Policies
+with Permanent and Transitory Shocks", *Review of Financial Studies* 30(1). Per unit of productivity:
+
+======  =====================  ====================================================  ============
+symbol  name                   meaning                                               unit
+======  =====================  ====================================================  ============
+m(c)    ``drift``              α + c (r − λ − μ)                                     per year
+s²(c)   ``variance``           σ_X² (1 − ρ²) + (ρ σ_X − c σ_A)²                      per year
+k       ``discount_rate``      r − μ                                                 per year
+ℓ       ``liquidation_value``  ω α / k, what shareholders get when the firm closes   cash
+======  =====================  ====================================================  ============
+"""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghm.errors import UserError
+
+Array = NDArray[np.float64]
+
+Terminal = Literal["liquidation", "zero", "going_concern"]
+"""What shareholders get at the horizon: c + ℓ; nothing; or F(c) of the infinite-horizon problem."""
+
+
+@dataclass(frozen=True)
+class GHMModel:
+    """Parameters of the model; the one source of drift, variance, discount rate and liquidation value.
+
+    Raises:
+        UserError: when a parameter is outside its range; the message names it, its value and the bound.
+    """
+
+    alpha: float = 0.18
+    """Mean cash-flow rate α (per year)."""
+    mu: float = 0.01
+    """Growth rate of productivity μ (per year)."""
+    r: float = 0.03
+    """Interest rate r (per year); must exceed mu."""
+    carry_cost: float = 0.02
+    """Cost of holding cash λ (per year)."""
+    sigma_a: float = 0.25
+    """Volatility of the permanent shock σ_A (per square root of a year)."""
+    sigma_x: float = 0.12
+    """Volatility of the transitory shock σ_X (per square root of a year)."""
+    rho: float = -0.2
+    """Correlation ρ of the two shocks, from -1 to 1."""
+    proportional_cost: float = 1.06
+    """Gross equity raised per unit of cash received p, at least 1."""
+    fixed_cost: float = 0.002
+    """Fixed cost of an equity issue φ (cash), at least 0."""
+    recovery: float = 0.55
+    """Recovery rate at liquidation ω, at least 0."""
+    c_max: float = 2.0
+    """Upper end of the cash range c̄ (cash)."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+                raise UserError(f"{field.name} must be a finite number; received {value!r}")
+        _require(self.r > self.mu, "r - mu (the discount rate k)", self.r - self.mu, "> 0", "raise r or lower mu")
+        for name in ("sigma_a", "sigma_x", "fixed_cost", "recovery"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), ">= 0")
+        _require(
+            self.sigma_a > 0 or self.sigma_x > 0,
+            "sigma_a and sigma_x",
+            0.0,
+            "not both 0",
+            "give one a positive value",
+        )
+        _require(abs(self.rho) <= 1, "rho", self.rho, "between -1 and 1")
+        _require(self.proportional_cost >= 1, "proportional_cost", self.proportional_cost, ">= 1")
+        _require(self.c_max > 0, "c_max", self.c_max, "> 0")
+
+    @property
+    def discount_rate(self) -> float:
+        """k = r − μ (per year)."""
+        return self.r - self.mu
+
+    @property
+    def liquidation_value(self) -> float:
+        """ℓ = ω α / k (cash)."""
+        return self.recovery * self.alpha / self.discount_rate
+
+    @property
+    def drift_slope(self) -> float:
+        """dm/dc = r − λ − μ (per year)."""
+        return self.r - self.carry_cost - self.mu
+
+    def drift(self, cash: Array) -> Array:
+        """m(c) of ``cash`` (any shape), in cash per year."""
+        return self.alpha + self.drift_slope * cash
+
+    def variance(self, cash: Array) -> Array:
+        """s²(c) of ``cash`` (any shape), in cash squared per year."""
+        idiosyncratic = self.sigma_x**2 * (1 - self.rho**2)
+        return idiosyncratic + (self.rho * self.sigma_x - self.sigma_a * cash) ** 2
+
+    def volatility(self, cash: Array) -> Array:
+        """s(c) of ``cash`` (any shape), in cash per square root of a year."""
+        return np.sqrt(self.variance(cash))
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The parameters' names, in order."""
+        return tuple(field.name for field in fields(cls))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, float]) -> Self:
+        """The model with these parameters, all named.
+
+        Raises:
+            UserError: when a name is unknown or missing, or a value out of range.
+        """
+        if set(values) != set(cls.names()):
+            odd = sorted(set(values) ^ set(cls.names()))
+            raise UserError(f"model parameters must be exactly {', '.join(cls.names())}; unknown or missing: {odd}")
+        return cls(**values)
+
+
+def _require(condition: bool, name: str, value: float, bound: str, remedy: str = "") -> None:
+    if not condition:
+        raise UserError(f"{name} must be {bound}; received {value:g}" + (f"; {remedy}" if remedy else ""))

@@ -1,0 +1,1 @@
+"""The policy: state grid, action distribution, networks."""

@@ -1,0 +1,1 @@
+"""What is known of the model: three answers that check each other."""

@@ -1,0 +1,1 @@
+"""Training: settings, estimators, trainer, checkpoints, records."""
