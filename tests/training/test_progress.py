@@ -1,0 +1,105 @@
+"""The view of one run: read back from a terminal, and as plain lines."""
+
+import io
+import time
+
+import pytest
+from terminal import run_in_terminal
+
+from ghm.training.progress import SHARE, TrainingView, duration, number
+
+SCRIPT = """
+import time
+from ghm.training.progress import TrainingView
+with TrainingView(400, "auto", optimum={"payout_level": 0.191, "issue_below": 0.034}) as view:
+    for iteration in range(1, 401):
+        time.sleep(0.002)
+        record = {"iteration": iteration, "simulated_return": 6.0 + iteration / 1000, "policy_loss": 0.5}
+        if iteration % 200 == 0:
+            record |= {"exact_return": 6.6, "captured_value": 0.92, "payout_level": 0.2, "issue_below": None}
+        view.update(iteration, record if iteration % 50 == 0 else None)
+"""
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_live_view_shows_progress_figures_and_optimum(columns: int) -> None:
+    session = run_in_terminal(SCRIPT, columns)
+    text = "\n".join(session.screen)
+    assert session.status == 0
+    assert "iteration 400/400" in text
+    assert "left 0:00" in text
+    assert ["pays", "out", "above", "0.2000", "0.1910"] in [line.split() for line in session.screen]
+    # The firm never issues (null at the evaluation): a dash beside the optimum, not an older figure.
+    assert ["issues", "below", "–", "0.0340"] in [line.split() for line in session.screen]
+    assert text.count("iteration ") == 1, "the table is redrawn in place"
+    assert any("iteration" in "\n".join(screen) and "400/400" not in "\n".join(screen) for screen in session.screens)
+
+
+def test_plain_view_has_one_line_a_record_and_no_control_codes() -> None:
+    stream = io.StringIO()
+    with TrainingView(400, "auto", stream) as view:
+        for iteration in range(1, 401):
+            record = {"iteration": iteration, "simulated_return": 6.1, "captured_value": None}
+            view.update(iteration, record if iteration % 100 == 0 else None)
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == ["100/400", "200/400", "300/400", "400/400"]
+    assert "simulated return 6.1000" in lines[0]
+    assert "captured" not in lines[0]
+    assert "\x1b" not in stream.getvalue()
+    assert "\r" not in stream.getvalue()
+
+
+def test_none_is_silent() -> None:
+    stream = io.StringIO()
+    with TrainingView(10, "none", stream) as view:
+        view.update(1, {"simulated_return": 6.0})
+        view.message("hello")
+    assert stream.getvalue() == ""
+
+
+def test_time_left_counts_only_this_sessions_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.0, 10.0]).__next__
+    monkeypatch.setattr(time, "perf_counter", clock)
+    stream = io.StringIO()
+    # 10 seconds for 100 iterations after 900 resumed ones: 100 more take another 10.
+    with TrainingView(1100, "plain", stream, start_iteration=900) as view:
+        view.update(1000, {"simulated_return": 6.0})
+    assert "elapsed 0:10  left 0:10" in stream.getvalue()
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_drawing_takes_less_than_its_share(limited: bool) -> None:
+    """Time inside update over a hundred iterations of 20 ms; drawing at every iteration is the wrong twin."""
+    script = f"""
+import time
+from ghm.training import progress
+if not {limited}:
+    progress.SHARE, progress.SHORTEST_INTERVAL = 1e9, 0.0
+inside = 0.0
+with progress.TrainingView(10**6, "live") as view:
+    view.update(1, {{"simulated_return": 6.0, "exact_return": 6.0, "policy_loss": 1.0}})
+    began = time.perf_counter()
+    for iteration in range(2, 102):
+        time.sleep(0.02)
+        before = time.perf_counter()
+        view.update(iteration)
+        inside += time.perf_counter() - before
+    share = inside / (time.perf_counter() - began)
+print(f"share {{share:.5f}}")
+"""
+    share = float(run_in_terminal(script, 120).raw.decode().rsplit("share ", 1)[1])
+    # One drawing may fall at either end of so short a run, hence the factor two.
+    assert (share < 2 * SHARE) == limited
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0:00"), (42, "0:42"), (725, "12:05"), (11220, "3:07:00"), (None, "–")],
+)
+def test_duration(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_number_says_missing() -> None:
+    assert number(None) == number(float("nan")) == "–"
+    assert number(6.65481) == "6.6548"

@@ -1,0 +1,141 @@
+"""Event files, read back with TensorBoard's own reader and its HParams plugin."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+from ghm.training.config import TrainConfig
+from ghm.training.tensorboard import EventLog
+
+
+def read(log_dir: Path) -> EventAccumulator:
+    accumulator = EventAccumulator(str(log_dir), size_guidance={"scalars": 0, "images": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def hparams(accumulator: EventAccumulator, tag: str) -> plugin_data_pb2.HParamsPluginData:
+    content = accumulator.summary_metadata[tag].plugin_data.content
+    return plugin_data_pb2.HParamsPluginData.FromString(content)
+
+
+def test_scalars_and_missing_figures(tmp_path: Path) -> None:
+    with EventLog(tmp_path, TrainConfig()) as log:
+        log.history({"iteration": 100, "simulated_return": 6.1, "exact_return": None, "seconds": 3.0})
+        log.history(
+            {
+                "iteration": 200,
+                "simulated_return": 6.2,
+                "exact_return": 6.5,
+                "payout_level": 0.2,
+                "optimal_payout_level": 0.19,
+            }
+        )
+    events = read(tmp_path)
+    assert [(e.step, round(e.value, 5)) for e in events.Scalars("return/simulated")] == [(100, 6.1), (200, 6.2)]
+    assert [e.step for e in events.Scalars("return/exact")] == [200]
+    assert events.Scalars("payout_level/optimal")[0].value == pytest.approx(0.19)
+
+
+def test_figure_is_readable_image(tmp_path: Path) -> None:
+    figure = Figure(figsize=(2, 1), dpi=100)
+    figure.subplots().plot([1, 2])
+    with EventLog(tmp_path, TrainConfig()) as log:
+        log.figure("policy", figure, 7)
+    (image,) = read(tmp_path).Images("policy")
+    assert image.step == 7
+    assert Image.open(io.BytesIO(image.encoded_image_string)).size == (200, 100) == (image.width, image.height)
+
+
+@pytest.mark.parametrize(("success", "status"), [(True, "STATUS_SUCCESS"), (False, "STATUS_FAILURE")])
+def test_hparams_dashboard_has_values_metrics_and_end(tmp_path: Path, success: bool, status: str) -> None:
+    config = TrainConfig(lr_policy=3e-4, policy_hidden=(64, 32))
+    with EventLog(tmp_path, config) as log:
+        log.history({"iteration": 300, "simulated_return": 6.2})
+        log.finish({"captured_value": 0.9, "best_return": 6.5, "final_return": None}, success)
+    events = read(tmp_path)
+    start = hparams(events, metadata.SESSION_START_INFO_TAG).session_start_info
+    assert start.hparams["lr_policy"].number_value == 3e-4
+    assert start.hparams["policy_hidden"].string_value == "64x32"
+    assert len(start.hparams) == 8
+    experiment = hparams(events, metadata.EXPERIMENT_TAG).experiment
+    assert {info.name for info in experiment.hparam_infos} == set(start.hparams)
+    end = hparams(events, metadata.SESSION_END_INFO_TAG).session_end_info
+    assert end.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number[end.status].name == status
+    tags = {info.name.tag for info in experiment.metric_infos}
+    assert "final/captured_value" in tags
+    (captured,) = events.Scalars("final/captured_value")
+    assert (captured.step, captured.value) == (300, pytest.approx(0.9))
+    assert "final/final_return" not in events.Tags()["scalars"]
+
+
+def test_hparams_table_of_two_trials_through_tensorboards_own_plugin(tmp_path: Path) -> None:
+    """The dashboard's own request handler lists both trials with their values and metrics."""
+    from tensorboard import context as context_module
+    from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+    from tensorboard.plugins import base_plugin
+    from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
+
+    for trial, rate in ((1, 1e-3), (2, 3e-4)):
+        with EventLog(tmp_path / f"trial_{trial:03d}" / "logs", TrainConfig(lr_policy=rate)) as log:
+            log.finish({"captured_value": trial / 10, "best_return": 6.0}, True)
+    multiplexer = plugin_event_multiplexer.EventMultiplexer()
+    multiplexer.AddRunsFromDirectory(str(tmp_path))
+    multiplexer.Reload()
+    provider = data_provider.MultiplexerDataProvider(multiplexer, str(tmp_path))
+    context = backend_context.Context(base_plugin.TBContext(data_provider=provider))
+    request_context = context_module.RequestContext()
+    experiment = context.experiment_from_metadata(
+        request_context,
+        "",
+        True,
+        context.hparams_metadata(request_context, ""),
+        context.hparams_from_data_provider(request_context, "", 0),
+    )
+    request = api_pb2.ListSessionGroupsRequest(
+        start_index=0,
+        slice_size=10,
+        include_metrics=True,
+        allowed_statuses=[api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE, api_pb2.STATUS_RUNNING],
+        col_params=[api_pb2.ColParams(metric=info.name) for info in experiment.metric_infos],
+    )
+    handler = list_session_groups.Handler(request_context, context, "", request)
+    response = handler.run()
+    found = {
+        group.hparams["lr_policy"].number_value: {value.name.tag: value.value for value in group.metric_values}[
+            "final/captured_value"
+        ]
+        for group in response.session_groups
+    }
+    assert found == {1e-3: pytest.approx(0.1), 3e-4: pytest.approx(0.2)}
+
+
+def test_a_resumed_run_replaces_what_the_interrupted_one_logged_beyond_its_checkpoint(tmp_path: Path) -> None:
+    with EventLog(tmp_path, TrainConfig()) as log:
+        for iteration in (100, 200, 300):
+            log.history({"iteration": iteration, "simulated_return": 1.0})
+    with EventLog(tmp_path, TrainConfig(), start_iteration=200) as log:
+        for iteration in (300, 400):
+            log.history({"iteration": iteration, "simulated_return": 2.0})
+    values = [(event.step, event.value) for event in read(tmp_path).Scalars("return/simulated")]
+    assert values == [(100, 1.0), (200, 1.0), (300, 2.0), (400, 2.0)]
+
+
+def test_neither_tensorflow_nor_matplotlib_is_imported(tmp_path: Path) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from ghm.training.config import TrainConfig
+from ghm.training.tensorboard import EventLog
+assert "tensorboard" not in sys.modules
+EventLog(Path({str(tmp_path)!r}), TrainConfig()).close()
+assert not {{"tensorflow", "matplotlib", "torch"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
