@@ -13,7 +13,7 @@ k       ``discount_rate``      r − μ                                         
 ======  =====================  ====================================================  ============
 """
 
-import math
+import sys
 from dataclasses import dataclass, fields
 from typing import Literal, Self
 
@@ -62,7 +62,7 @@ class GHMModel:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
                 raise UserError(f"{field.name} must be a finite number; received {value!r}")
         _require(self.r > self.mu, "r - mu (the discount rate k)", self.r - self.mu, "> 0", "raise r or lower mu")
         for name in ("sigma_a", "sigma_x", "fixed_cost", "recovery"):

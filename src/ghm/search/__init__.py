@@ -1,1 +1,23 @@
-"""The search over hyperparameters."""
+"""The search over hyperparameters.
+
+>>> from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
+>>> space = SearchSpace()
+>>> space.lr_policy = [3e-4, 1e-3]
+>>> search = HyperparameterSearch(space, SearchConfig(n_trials=4, n_iterations=300))
+"""
+
+from ghm.search.blueprint import resumed_config
+from ghm.search.config import SearchConfig
+from ghm.search.observer import Observer, PlainObserver
+from ghm.search.search import HyperparameterSearch, SearchOutcome
+from ghm.search.space import SearchSpace
+
+__all__ = [
+    "HyperparameterSearch",
+    "Observer",
+    "PlainObserver",
+    "SearchConfig",
+    "SearchOutcome",
+    "SearchSpace",
+    "resumed_config",
+]

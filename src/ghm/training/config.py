@@ -1,21 +1,24 @@
 """Settings of one training run: a frozen dataclass that is also the command line of the training script."""
 
 import dataclasses
-import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from ghm.errors import UserError
 from ghm.model import GHMModel, Terminal
 
 Estimator = Literal["conditional", "martingale", "monte_carlo"]
+Baseline = Literal["sweep", "network"]
 Device = Literal["cpu", "cuda"]
 Progress = Literal["auto", "live", "plain", "none"]
 
 # A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
 MAX_HIDDEN_LAYERS = 16
 MAX_HIDDEN_WIDTH = 8192
+# More steps than this in an episode is a typing error too: a path of the default problem has 1,000.
+MAX_STEPS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ class TrainConfig(Hyperparameters):
     """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
     estimator: Estimator = "conditional"
     """Policy-gradient estimator; monte_carlo is the textbook one."""
+    baseline: Baseline = "sweep"
+    """Where the estimator's value function V comes from: the value network's table, or that table corrected by one exact
+    sweep backward in time, which makes it the policy's value."""
     seed: int = 123
     """Seed of every random draw and of the initial networks, at least 0."""
     device: Device = "cpu"
@@ -104,6 +110,14 @@ class TrainConfig(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, choices in (
+            ("terminal", Terminal),
+            ("estimator", Estimator),
+            ("baseline", Baseline),
+            ("device", Device),
+            ("progress", Progress),
+        ):
+            require_choice(name, getattr(self, name), choices)
         for name in ("n_iterations", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints"):
             require_integer(name, getattr(self, name), lower=1)
         # Seeds are one 64-bit word of the generator's key.
@@ -163,7 +177,8 @@ class TrainConfig(Hyperparameters):
 def require_number(name: str, value: Any, lower: float, strict: bool = False) -> None:
     """Refuse a value that is no finite number at or above (``strict``: above) ``lower``."""
     bound = f"{'>' if strict else '>='} {lower:g}"
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # The comparison also refuses NaN, infinities, and whole numbers too large for a float.
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if not number or value < lower or (strict and value == lower):
         raise UserError(f"--{name} must be a finite number {bound}; received {value!r}")
 
@@ -174,6 +189,12 @@ def require_integer(name: str, value: Any, lower: int, upper: int | None = None)
     if not whole or value < lower or (upper is not None and value > upper):
         bound = f">= {lower}" + (f" and <= {upper}" if upper is not None else "")
         raise UserError(f"--{name} must be a whole number {bound}; received {value!r}")
+
+
+def require_choice(name: str, value: Any, choices: Any) -> None:
+    """Refuse a value that is none of ``choices``, a ``Literal`` type."""
+    if not isinstance(value, str) or value not in get_args(choices):
+        raise UserError(f"--{name} must be one of {', '.join(get_args(choices))}; received {value!r}")
 
 
 def require_layers(name: str, value: Any) -> None:
@@ -188,6 +209,8 @@ def require_horizon(dt: Any, T: Any) -> None:
     """Refuse a time step and horizon that do not make a whole number of steps."""
     require_number("dt", dt, lower=0.0, strict=True)
     require_number("T", T, lower=0.0, strict=True)
+    if not T / dt <= MAX_STEPS:
+        raise UserError(f"--T over --dt must be at most {MAX_STEPS} steps; received T={T:g}, dt={dt:g}; raise --dt")
     n_steps = round(T / dt)
     # Decimal inputs such as 10 and 0.01 divide to within a few rounding errors of a whole number.
     if n_steps < 1 or abs(n_steps * dt - T) > 1e-9 * T:

@@ -1,0 +1,134 @@
+"""What a search is to run, settled before anything is written: settings, space, trials, and the search it continues."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ghm.errors import UserError
+from ghm.search.config import SearchConfig
+from ghm.search.directory import find_record
+from ghm.search.estimate import duration, estimated_seconds
+from ghm.search.observer import Plan
+from ghm.search.outcome import Outcome
+from ghm.search.processes import visible_gpus
+from ghm.search.proposals import make_proposal
+from ghm.search.record import SearchRecord, new_record, resumed_record
+from ghm.search.space import Choices, SearchSpace, size
+from ghm.search.trial import Trial, make_trial
+
+# A grid larger than this is announced with a warning.
+LARGE_GRID = 100
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A search, ready to run."""
+
+    config: SearchConfig
+    """Its settings."""
+    choices: Choices
+    """Its search space."""
+    results_dir: Path
+    """Its directory, absolute, so that trials find it from wherever they run."""
+    recorded: SearchRecord | None
+    """The search that it continues, as recorded; None for a new one."""
+    gpus: tuple[str, ...]
+    """GPUs to share out among the workers; empty on the CPU."""
+
+    @property
+    def n_trials(self) -> int:
+        """Trials in total."""
+        return make_proposal(self.config.search_type, self.choices, self.config.seed_base).n_trials or (
+            self.config.n_trials
+        )
+
+    def trial(self, number: int) -> Trial:
+        """Trial ``number``, from 1.
+
+        Raises:
+            IndexError: when the search method has no such trial.
+        """
+        propose = make_proposal(self.config.search_type, self.choices, self.config.seed_base)
+        return make_trial(self.config, self.results_dir, number, propose(number))
+
+    def record(self) -> SearchRecord:
+        """The record of this search as it is now.
+
+        Raises:
+            UserError: when it continues one whose results would not be comparable.
+        """
+        if self.recorded is None:
+            return new_record(self.config, self.choices, self.results_dir)
+        return resumed_record(self.recorded, self.config, self.choices)
+
+    def plan(self, n_pending: int | None = None, finished: Sequence[Outcome] = ()) -> Plan:
+        """What the user is told before it starts; ``n_pending`` None: all trials are still to be run."""
+        pending = self.n_trials if n_pending is None else n_pending
+        seconds = estimated_seconds(self.config, self.choices, pending, finished)
+        return Plan(self.config, self.results_dir, self.n_trials, pending, seconds, tuple(self._notes(seconds)))
+
+    def _notes(self, seconds: float) -> list[str]:
+        notes = []
+        count = size(self.choices)
+        if self.config.search_type == "grid":
+            notes.append(f"The grid has {count:,} configurations.")
+            if count > LARGE_GRID:
+                notes.append(
+                    f"Warning: that is a large grid, about {duration(seconds)}; fewer values (--space FILE), more "
+                    "--n_workers or --search_type random make it shorter."
+                )
+        elif count < self.config.n_trials:
+            notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
+        if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
+            notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
+        return notes
+
+
+def make_blueprint(space: SearchSpace | None, config: SearchConfig) -> Blueprint:
+    """The search that ``space`` and ``config`` describe; nothing is written.
+
+    ``space`` None stands for ``config.space``, else the recorded space, else the default one.
+
+    Raises:
+        UserError: when settings, space, device or the record to resume are not in order.
+    """
+    recorded, results_dir = None, config.results_dir
+    if config.resume is not None:
+        results_dir, recorded = find_record(config.resume)
+        if config.results_dir.resolve() != results_dir.resolve():
+            raise UserError(
+                f"--results_dir {config.results_dir} is not where the search to --resume is, {results_dir}; "
+                "leave --results_dir out"
+            )
+    blueprint = Blueprint(config, _choices(space, config, recorded), results_dir.resolve(), recorded, _gpus(config))
+    blueprint.record()  # refuses drift
+    return blueprint
+
+
+def resumed_config(resume: Path) -> SearchConfig:
+    """The settings with which the search at ``resume`` (results JSON or directory) goes on.
+
+    Raises:
+        UserError: when there is no search.
+    """
+    directory, record = find_record(resume)
+    return dataclasses.replace(record.config, resume=resume, results_dir=directory)
+
+
+def _choices(space: SearchSpace | None, config: SearchConfig, recorded: SearchRecord | None) -> Choices:
+    if space is not None:
+        return space.choices()
+    if recorded is not None and config.space == recorded.config.space:
+        return recorded.choices
+    return (SearchSpace() if config.space is None else SearchSpace.from_file(config.space)).choices()
+
+
+def _gpus(config: SearchConfig) -> tuple[str, ...]:
+    """The GPU of each worker, in turn; workers beyond the number of GPUs share."""
+    if config.device != "cuda":
+        return ()
+    gpus = visible_gpus()
+    if not gpus:
+        raise UserError("--device cuda: PyTorch finds no GPU on this machine; use --device cpu")
+    return tuple(gpus[worker % len(gpus)] for worker in range(max(config.n_workers, len(gpus))))

@@ -1,0 +1,106 @@
+"""The command line of the search."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+
+import tyro
+
+from ghm.errors import UserError
+from ghm.search.blueprint import resumed_config
+from ghm.search.config import SearchConfig
+from ghm.search.observer import Observer, PlainObserver, plan_text
+from ghm.search.search import HyperparameterSearch
+from ghm.search.space import SearchSpace
+
+EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
+
+DESCRIPTION = "Search hyperparameters for Monte Carlo policy gradient on the GHM equity management model."
+
+
+def parse(arguments: Sequence[str]) -> SearchConfig:
+    """The settings that the flags give; with ``--resume``, the recorded ones hold where no flag is given.
+
+    Raises:
+        UserError: when the search to resume cannot be found.
+        SystemExit: with status 2 and a message when the flags are wrong; with 0 after ``--help``.
+    """
+    config = _parse(arguments, SearchConfig())
+    if config.resume is None:
+        return config
+    return _parse(arguments, dataclasses.replace(resumed_config(config.resume), resume=None))
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    space: SearchSpace | None = None,
+    live: Callable[[], Observer] | None = None,
+    **search_options: object,
+) -> int:
+    """Run the command line; return its exit status.
+
+    Args:
+        arguments: flags; None: those of the process.
+        space: a search space of the caller's own, used unless ``--space`` is given.
+        live: makes the display for a terminal (``--progress live``); None: plain lines.
+        search_options: passed on to :class:`HyperparameterSearch`; for tests.
+    """
+    try:
+        config = parse(sys.argv[1:] if arguments is None else arguments)
+        observers = _observers(config, live)
+        own = space if config.space is None and space is not None and _edited(space) else None
+        search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
+        if config.dry_run:
+            _dry_run(search)
+            return 0
+        outcome = search.run()
+    except UserError as error:
+        return _fail(str(error), EXIT_USER_ERROR)
+    except OSError as error:
+        return _fail(f"the search cannot go on: {error}; what was recorded is kept, see --resume", EXIT_INFRASTRUCTURE)
+    _say(outcome.summary)
+    return outcome.exit_status
+
+
+def _edited(space: SearchSpace) -> bool:
+    """Whether the caller's lists are not the documented ones; those would replace a resumed search's own."""
+    return space.choices() != SearchSpace().choices()
+
+
+def _parse(arguments: Sequence[str], default: SearchConfig) -> SearchConfig:
+    return tyro.cli(
+        SearchConfig,
+        args=list(arguments),
+        default=default,
+        description=DESCRIPTION,
+        use_underscores=True,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def _observers(config: SearchConfig, live: Callable[[], Observer] | None) -> list[Observer]:
+    if config.progress == "none":
+        return []
+    wanted = config.progress == "live" or (config.progress == "auto" and sys.stdout.isatty())
+    return [live() if live is not None and wanted else PlainObserver()]
+
+
+def _dry_run(search: HyperparameterSearch) -> None:
+    blueprint = search.blueprint()
+    plan = blueprint.plan()
+    shown = min(5, plan.n_trials)
+    trials = [blueprint.trial(number) for number in range(1, shown + 1)]
+    lines = [*plan.notes, plan_text(plan)]
+    lines += [f"{trial.label} seed {trial.config.seed}, {trial.hyperparameters}" for trial in trials]
+    lines += [f"and {plan.n_trials - shown:,} more"] if plan.n_trials > shown else []
+    _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))
+
+
+def _fail(message: str, exit_status: int) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return exit_status
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,208 @@
+"""The search itself: take the directory, run the trials that are still to be run, keep the record."""
+
+import contextlib
+import functools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from ghm.search.blueprint import Blueprint, make_blueprint
+from ghm.search.command import training_command
+from ghm.search.config import SearchConfig
+from ghm.search.directory import RECORD_NAME, finish_move, locked, move_earlier
+from ghm.search.observer import Observer
+from ghm.search.outcome import Outcome, failure
+from ghm.search.processes import end_orphans
+from ghm.search.results import Reference, Results, restore
+from ghm.search.runner import TrialRunner, record_outcome
+from ghm.search.sealed import write_sealed
+from ghm.search.signals import stop_signals
+from ghm.search.space import SearchSpace
+from ghm.search.summary import summary
+from ghm.search.trial import Trial
+
+# How often displays are refreshed, and a snapshot that was put off is thought of again, while trials run.
+TICK_S = 1.0
+
+EXIT_COMPLETED, EXIT_ALL_FAILED, EXIT_INTERRUPTED = 0, 1, 4
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """What a call of :meth:`HyperparameterSearch.run` leaves."""
+
+    results: Results
+    """All trials, the best one, and the path of the JSON."""
+    n_trials: int
+    """Trials of the search in total."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether trials are still to be run."""
+        return sum(outcome.final for outcome in self.results.outcomes) < self.n_trials
+
+    @property
+    def summary(self) -> str:
+        """What the search found, as text."""
+        return summary(self.results, self.n_trials, self.interrupted)
+
+    @property
+    def exit_status(self) -> int:
+        """0: a trial completed; 1: every trial failed; 4: interrupted, as of the training script."""
+        if self.interrupted:
+            return EXIT_INTERRUPTED
+        return EXIT_COMPLETED if self.results.best is not None else EXIT_ALL_FAILED
+
+
+def solve_reference(path: Path, config: SearchConfig) -> Reference:
+    """Solve the model once for all trials, or read the solution that an earlier call kept at ``path``."""
+    from ghm.reference.store import load_or_solve  # late: a dry run or a refused command needs no solver
+
+    solution = load_or_solve(path, config.model, config.dt, config.T, config.terminal)
+    return Reference(solution.optimal_return, solution.wind_up_return)
+
+
+class HyperparameterSearch:
+    """A search over hyperparameters, each trial a run of the training script.
+
+    Args:
+        space: the search space; None: the default one, or with ``config.resume`` the recorded one.
+        config: settings; those of a search to continue come from :func:`ghm.search.resumed_config`.
+        observers: displays.
+        command: what starts the training script; its flags are appended.
+        solve: solves the model for all trials.
+        make_executor: makes the ``concurrent.futures`` executor for a number of workers.
+        popen: starts a trial's process.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace | None = None,
+        config: SearchConfig | None = None,
+        *,
+        observers: Sequence[Observer] = (),
+        command: Sequence[str] | None = None,
+        solve: Callable[[Path, SearchConfig], Reference | None] = solve_reference,
+        make_executor: Callable[[int], Executor] = ThreadPoolExecutor,
+        popen: "Callable[..., subprocess.Popen[bytes]]" = subprocess.Popen,
+    ) -> None:
+        self._space = space
+        self._config = config or SearchConfig()
+        self._observers = list(observers)
+        self._command = training_command() if command is None else list(command)
+        self._solve = solve
+        self._make_executor = make_executor
+        self._popen = popen
+        self._stopping = False
+
+    def blueprint(self) -> Blueprint:
+        """What :meth:`run` would run; nothing is written.
+
+        Raises:
+            UserError: when settings, space, device or the record to resume are not in order.
+        """
+        return make_blueprint(self._space, self._config)
+
+    def run(self) -> SearchOutcome:
+        """Run the trials that are still to be run.
+
+        Raises:
+            UserError: when settings, space, directory or the record to resume are not in order; nothing was run.
+            OSError: when the search's own records cannot be written any more; what was recorded is kept.
+        """
+        blueprint = self.blueprint()
+        with locked(blueprint.results_dir):
+            results = _open(blueprint)
+            end_orphans(blueprint.results_dir)
+            restore(results, blueprint.results_dir, blueprint.trial)
+            self._run(blueprint, results)
+        for observer in self._observers:
+            observer.search_finished(results)
+        return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)))
+
+    def _run(self, blueprint: Blueprint, results: Results) -> None:
+        config = blueprint.config
+        runner = TrialRunner(self._command, blueprint.gpus, config.trial_timeout, config.max_retries, popen=self._popen)
+        kept = {outcome.trial_num for outcome in results.outcomes if outcome.success or not config.retry_failed}
+        pending = [number for number in range(1, blueprint.n_trials + 1) if number not in kept]
+        results.write()
+        self._tell(lambda observer: observer.search_started(blueprint.plan(len(pending), results.outcomes), results))
+        with stop_signals(lambda: self._stop(runner), runner.kill):
+            try:
+                results.reference = self._solve(blueprint.results_dir / "reference.npz", config)
+                self._run_trials(map(blueprint.trial, pending), results, runner)
+            except KeyboardInterrupt:
+                pass  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
+            finally:
+                results.write()
+
+    def _run_trials(self, trials: Iterator[Trial], results: Results, runner: TrialRunner) -> None:
+        running: dict[Future[Outcome], Trial] = {}
+        n_workers = self._config.n_workers
+        announced = False
+        with self._make_executor(n_workers) as executor, _stopped_on_error(runner):
+            while True:
+                while len(running) < n_workers and not self._stopping and (trial := next(trials, None)):
+                    self._tell(functools.partial(_started, trial))
+                    running[executor.submit(runner, trial)] = trial
+                if self._stopping and running and not announced:
+                    announced = True
+                    self._tell(lambda observer: observer.stopping())
+                if not running:
+                    return
+                for future in wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED).done:
+                    self._finish(running.pop(future), future, results)
+                results.write_if_cheap()
+                self._tell(lambda observer: observer.tick())
+
+    def _finish(self, trial: Trial, future: Future[Outcome], results: Results) -> None:
+        try:
+            outcome = future.result()
+        except OSError:
+            raise  # the outcome could not be recorded: the search cannot go on
+        except Exception as error:  # a defect of an executor must not cost the other trials
+            outcome = failure(trial, "crashed", f"the search could not run it: {error!r}", 0.0)
+            record_outcome(trial, outcome)
+        results.add(outcome)
+        self._tell(lambda observer: observer.trial_finished(trial, outcome))
+
+    def _stop(self, runner: TrialRunner) -> None:
+        self._stopping = True
+        runner.stop()
+
+    def _tell(self, event: Callable[[Observer], None]) -> None:
+        """Tell every display; one that fails (a closed pipe) is dropped, since the search matters more."""
+        for observer in list(self._observers):
+            try:
+                event(observer)
+            except Exception as error:
+                self._observers.remove(observer)
+                with contextlib.suppress(OSError):
+                    sys.stderr.write(f"display dropped: {error!r}\n")
+
+
+def _open(blueprint: Blueprint) -> Results:
+    """Take over the directory: finish or make room, and write the search's record."""
+    finish_move(blueprint.results_dir)
+    if blueprint.recorded is None:
+        move_earlier(blueprint.results_dir)
+    record = blueprint.record()
+    write_sealed(blueprint.results_dir / RECORD_NAME, record.to_dict())
+    return Results(blueprint.results_dir / record.results_name, record)
+
+
+def _started(trial: Trial, observer: Observer) -> None:
+    observer.trial_started(trial)
+
+
+@contextlib.contextmanager
+def _stopped_on_error(runner: TrialRunner) -> Iterator[None]:
+    """Let running trials stop in order when the search itself cannot go on."""
+    try:
+        yield
+    except BaseException:
+        runner.stop()
+        raise

@@ -1,0 +1,210 @@
+"""Stands in for the training script: same flags, records and exit statuses, no training, no heavy imports.
+
+Each iteration turns one number into the next, so a resumed run can be compared bit for bit with an undisturbed one.
+The environment tells it what to do:
+
+STUB_STEP_S   seconds an iteration sleeps, default 0.005
+STUB_MODES    JSON, seed -> how that run ends (see `fail`), default: it completes
+STUB_LEDGER   file that gets a line `start SEED ITERATION` and `done SEED` for the tests to count
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+MODEL = ("alpha", "mu", "r", "carry_cost", "sigma_a", "sigma_x", "rho", "proportional_cost", "fixed_cost", "recovery")
+INTEGERS = ("n_trajectories", "n_iterations", "seed", "n_threads", "log_freq", "eval_freq", "ckpt_freq")
+INTEGERS += ("keep_checkpoints", "parent_pid")
+TEXTS = ("terminal", "estimator", "baseline", "device", "progress", "log_dir", "ckpt_dir", "result_file")
+TEXTS += ("reference_file", "resume")
+LAYERS = ("policy_hidden", "value_hidden")
+BITS = 2**64
+
+
+def parse(arguments: list[str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {"model": {}, "resume": None, "parent_pid": None}
+    values: list[str] = []
+    for argument in arguments:
+        if argument.startswith("--"):
+            values = []
+            name = argument[2:]
+        else:
+            values.append(argument)
+            if name.startswith("model."):
+                settings["model"][name[6:]] = float(argument)
+            elif name in LAYERS:
+                settings[name] = [int(value) for value in values]
+            else:
+                settings[name] = (int if name in INTEGERS else str if name in TEXTS else float)(argument)
+    return settings
+
+
+class Orphaned(Exception):
+    pass
+
+
+class Run:
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.checkpoints = Path(settings["ckpt_dir"])
+        self.result_file = Path(settings["result_file"])
+        self.seed = settings["seed"]
+        self.started = time.monotonic()
+        self.mode = json.loads(os.environ.get("STUB_MODES", "{}")).get(str(self.seed), "complete")
+        self.state: dict[str, Any] = {"iteration": 0, "x": self.seed, "best": None, "best_iteration": 0}
+        self.stop = False
+
+    def check_parent(self) -> None:
+        parent = self.settings["parent_pid"]
+        if parent is not None and os.getppid() != parent:
+            raise Orphaned
+
+    def write(self, path: Path, text: str) -> None:
+        self.check_parent()
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary.write_text(text)
+        os.replace(temporary, path)
+
+    def result(self, status: str, error: str | None = None) -> None:
+        metrics: dict[str, Any] = {}
+        if self.state["best"] is not None:
+            metrics = {
+                "best_return": self.state["best"],
+                "best_iteration": self.state["best_iteration"],
+                "final_return": self.value(),
+                "captured_value": (self.state["best"] - 5.95) / 0.7048,
+                "optimal_return": 6.6548,
+                "wind_up_return": 5.95,
+                "verdict": "near_optimal",
+                "payout_level": None,
+            }
+        config = {key: value for key, value in self.settings.items() if key not in ("parent_pid", "resume")}
+        content = {
+            "format": 1,
+            "status": status,
+            "iterations": self.state["iteration"],
+            "n_iterations": self.settings["n_iterations"],
+            "seconds": time.monotonic() - self.started,
+            "error": error,
+            "metrics": metrics,
+            "config": config,
+        }
+        self.write(self.result_file, json.dumps(content))
+
+    def value(self) -> float:
+        return 5.95 + 0.7 * self.state["x"] / BITS
+
+    def step(self) -> None:
+        time.sleep(float(os.environ.get("STUB_STEP_S", "0.005")))
+        self.check_parent()
+        state = self.state
+        state["iteration"] += 1
+        rate = int(1e9 * self.settings["lr_policy"])
+        state["x"] = (state["x"] * 6364136223846793005 + self.seed + state["iteration"] + rate) % BITS
+        if state["best"] is None or self.value() > state["best"]:
+            state["best"], state["best_iteration"] = self.value(), state["iteration"]
+        self.write(self.checkpoints / "latest.pt", json.dumps(state))
+        with self.result_file.with_name("history.jsonl").open("a") as file:
+            file.write(json.dumps({"iteration": state["iteration"], "exact_return": self.value()}) + "\n")
+
+    def run(self) -> int:
+        self.check_parent()
+        resume = self.settings["resume"]
+        if resume is not None:
+            try:
+                self.state = json.loads(Path(resume).read_text())
+            except ValueError:
+                sys.stderr.write(f"error: --resume {resume} is no checkpoint\n")
+                return 2
+        ledger(f"start {self.seed} {self.state['iteration']}")
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        Path(self.settings["log_dir"]).mkdir(parents=True, exist_ok=True)
+        print(f"training with seed {self.seed}", flush=True)
+        while self.state["iteration"] < self.settings["n_iterations"]:
+            self.step()
+            if self.stop:
+                self.result("interrupted", "SIGTERM")
+                return 4
+            if self.state["iteration"] == 2 and (status := self.fail()) is not None:
+                return status
+        for name in ("best_model.pt", "final_model.pt"):
+            self.write(self.checkpoints / name, json.dumps(self.state))
+        self.result("completed")
+        ledger(f"done {self.seed}")
+        return 0
+
+    def fail(self) -> int | None:
+        mode = self.mode
+        if mode.endswith("_once"):
+            mark = self.result_file.with_name("failed_once")
+            if mark.exists():
+                return None
+            mark.touch()
+            mode = mode.removesuffix("_once")
+        if mode == "diverge":
+            self.result("diverged", "value_loss became nan at iteration 2")
+            return 3
+        if mode == "crash":
+            raise RuntimeError("a defect of the training")
+        if mode in ("SIGSEGV", "SIGKILL"):
+            os.kill(os.getpid(), signal.Signals[mode])
+        if mode == "out_of_memory":
+            self.result("out_of_memory", "cannot allocate 8 GiB")
+            return 5
+        if mode == "infrastructure":
+            sys.stderr.write("error: No space left on device\n")
+            return 6
+        if mode == "interrupted":
+            self.result("interrupted", "SIGTERM")
+            return 4
+        if mode == "usage":
+            sys.stderr.write("error: --n_trajectories must be a whole number >= 1\n")
+            return 2
+        if mode == "hang":
+            time.sleep(3600)
+        if mode == "hang_deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            while True:
+                time.sleep(1)
+        if mode == "no_result":
+            return 0
+        if mode == "nan_result":
+            self.result_file.write_text('{"format": 1, "status": "completed", "metrics": {"best_return": NaN}}')
+            return 0
+        if mode == "weird_error":
+            self.result("diverged", "bad \x1b[31m\n" + "x" * 10_000)
+            return 3
+        return None
+
+
+def ledger(line: str) -> None:
+    if path := os.environ.get("STUB_LEDGER"):
+        with open(path, "a") as file:  # noqa: PTH123
+            file.write(line + "\n")
+
+
+def main() -> int:
+    run = Run(parse(sys.argv[1:]))
+
+    def on_stop(_number: int, _frame: object) -> None:
+        run.stop = True
+        if run.mode == "hang":
+            raise InterruptedError
+
+    signal.signal(signal.SIGTERM, on_stop)
+    signal.signal(signal.SIGINT, on_stop)
+    try:
+        return run.run()
+    except InterruptedError:
+        run.result("interrupted", "SIGTERM")
+        return 4
+    except Orphaned:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
