@@ -1,0 +1,147 @@
+"""The report: one HTML file that needs nothing but itself.
+
+What comes from the records reaches the page in three ways, and is made harmless in each: in text and attributes by the
+template's escaping; in the figures' JSON by writing ``<``, ``>`` and ``&`` as escapes, so that no text can end the
+script element; in the figures' own texts, which Plotly reads as a little HTML, by escaping again
+(`ghm.report.charts.text`). The page's content security policy allows its own two scripts by their digests, and no
+request to anywhere.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import importlib.metadata
+import importlib.util
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ghm.files import write_atomically
+from ghm.report import tables
+from ghm.report.charts import Chart, search_charts, trial_texts
+from ghm.report.findings import certainty, headline, percent, searched, verification
+from ghm.report.importance import importances
+from ghm.report.records import SearchRecord, read_search
+from ghm.training.progress import duration, number
+
+COURSE = ("order", "iterations", "time")
+"""Charts of the section on the search's course; panels and policy charts have sections of their own."""
+
+
+def write_report(results: Path, output: Path | None = None) -> Path:
+    """Write the report of a search.
+
+    Args:
+        results: Results JSON of the search, or its directory.
+        output: File to write; default: ``report.html`` beside the results.
+
+    Returns:
+        The file written, whole or not at all.
+
+    Raises:
+        UserError: when ``results`` is no search's.
+        OSError: when the file cannot be written.
+    """
+    search = read_search(results)
+    file = output or search.path.parent / "report.html"
+    write_atomically(file, render(search).encode())
+    return file
+
+
+def render(search: SearchRecord) -> str:
+    """The page's HTML."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    weights = importances(search)
+    charts = search_charts(search, weights)
+    figures = [_figure(chart) for chart in charts]
+    plotly = plotly_script() if figures else ""
+    content = {
+        **_words(search),
+        "certainty": certainty(search, weights),
+        "best": tables.best_configuration(search),
+        "levels": tables.best_levels(search),
+        "command": verification(search),
+        "leaderboard": tables.leaderboard(search),
+        "progress": [chart for chart in charts if chart.name in COURSE],
+        "effects": [chart for chart in charts if chart.name in ("importance", "parallel")],
+        "panels": [chart for chart in charts if chart.name.startswith("panel-")],
+        "policy_charts": [],
+        "policy_note": None,
+        "failures": tables.failures(search),
+        "settings": tables.settings(search),
+        "figures": {"trials": trial_texts(search), "charts": figures},
+        "plotly": plotly,
+        "script": _asset("page.js"),
+        "style": _asset("page.css"),
+        "policy": _security_policy([plotly, _asset("page.js")]),
+    }
+    content["sections"] = _sections(content)
+    return environment.from_string(_asset("page.html.j2")).render(content)
+
+
+def _words(search: SearchRecord) -> dict[str, Any]:
+    best = search.best
+    total = sum(trial.seconds or 0.0 for trial in search.trials)
+    tiles = [
+        ("Best captured value", percent(best.captured_value if best else None)),
+        ("Best return", number(best.best_return if best else None)),
+        ("Optimum", number(search.optimal_return)),
+        ("Closing the firm", number(search.wind_up_return)),
+        ("Completed", str(len(search.ranked))),
+        ("Failed", str(len(search.failed))),
+        ("Unfinished", str(len(search.unfinished))),
+        ("Training time, all trials", duration(total)),
+    ]
+    return {
+        "title": f"Search {search.path.stem.removeprefix('search_results_')}",
+        "headline": headline(search),
+        "searched": searched(search),
+        "tiles": tiles,
+        "source": str(search.path),
+        "version": importlib.metadata.version("ghm"),
+    }
+
+
+def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
+    """Anchors and names of the sections that the page has."""
+    present = (
+        ("certainty", "sure", "How sure"),
+        ("best", "best", "Best configuration"),
+        ("leaderboard", "leaderboard", "Leaderboard"),
+        ("progress", "progress", "Course"),
+        ("effects", "effects", "Hyperparameters"),
+        ("best", "policy", "Policy"),
+    )
+    return [(anchor, name) for key, anchor, name in present if content[key]] + [
+        ("failures", "Failures"),
+        ("settings", "Settings"),
+    ]
+
+
+def _figure(chart: Chart) -> dict[str, Any]:
+    """What the page's script needs to draw a chart."""
+    content = dataclasses.asdict(chart)
+    return {key: content[key] for key in ("name", "data", "layout", "parallel")}
+
+
+def _security_policy(scripts: list[str]) -> str:
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts if text]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files("ghm.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+@cache
+def plotly_script() -> str:
+    """Plotly's library, from the installed package; the package itself, slow to import, is not imported."""
+    found = importlib.util.find_spec("plotly")
+    assert found is not None
+    assert found.origin is not None
+    return (Path(found.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
