@@ -144,6 +144,10 @@ class TrainConfig(Hyperparameters):
         """Where the model's solution is kept."""
         return self.reference_file or self.ckpt_dir.parent / "reference.npz"
 
+    def on_cpu(self) -> Self:
+        """The same settings with the networks on the CPU."""
+        return dataclasses.replace(self, device="cpu")
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON types: paths as text, tuples as lists, the model as a mapping."""
         return {

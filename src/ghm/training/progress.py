@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 
 from ghm.training.config import Progress
@@ -40,6 +40,25 @@ LABELS = {
 
 PLAIN_FIGURES = ("simulated_return", "exact_return", "captured_value")
 """Figures of a plain line; the rest is in history.jsonl and TensorBoard."""
+
+
+class DrawingBudget:
+    """Says when a display may be drawn again, so that drawing stays below `SHARE` of the time."""
+
+    def __init__(self, shortest_interval: float = SHORTEST_INTERVAL) -> None:
+        self._shortest_interval = shortest_interval
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Whether enough time has passed since the last drawing."""
+        return time.perf_counter() >= self._next
+
+    def spend(self, draw: Callable[[], None]) -> None:
+        """Draw, and set the time of the next drawing by what this one cost."""
+        before = time.perf_counter()
+        draw()
+        after = time.perf_counter()
+        self._next = after + max((after - before) / SHARE, self._shortest_interval)
 
 
 def resolve_progress(progress: Progress, stream: TextIO) -> Literal["live", "plain", "none"]:
@@ -100,7 +119,7 @@ class TrainingView:
         self._iteration = start_iteration
         self._figures: dict[str, Any] = {}
         self._started = time.perf_counter()
-        self._next_drawing = 0.0
+        self._budget = DrawingBudget()
         self._live: Live | None = None
 
     def update(self, iteration: int, figures: Mapping[str, Any] | None = None) -> None:
@@ -112,8 +131,8 @@ class TrainingView:
             self._figures.update({key: value for key, value in figures.items() if evaluated or value is not None})
             if self._mode == "plain":
                 print(self._line(figures), file=self._stream, flush=True)
-        if self._live is not None and time.perf_counter() >= self._next_drawing:
-            self._draw()
+        if self._live is not None and self._budget.due():
+            self._budget.spend(self._draw)
 
     def message(self, text: str) -> None:
         """Show a line that stays, above a live table."""
@@ -140,10 +159,7 @@ class TrainingView:
 
     def _draw(self) -> None:
         assert self._live is not None
-        before = time.perf_counter()
         self._live.update(self._table(), refresh=True)
-        after = time.perf_counter()
-        self._next_drawing = after + max((after - before) / SHARE, SHORTEST_INTERVAL)
 
     def _times(self) -> tuple[float, float | None]:
         """Seconds since the start and, once an iteration is done, seconds left."""

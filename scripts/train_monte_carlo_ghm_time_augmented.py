@@ -1,0 +1,8 @@
+"""Train one policy on the time-augmented GHM equity management model; see --help."""
+
+import sys
+
+from ghm.training.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

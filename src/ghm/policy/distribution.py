@@ -1,0 +1,90 @@
+"""From a network's raw outputs to the distribution of an action, softly bounded everywhere.
+
+Raw outputs z (7 a state) become, with S the logistic function:
+
+=======  ==========================  =======================================================================
+raw      quantity                    map
+=======  ==========================  =======================================================================
+z0..z2   logits of hold, pay, issue  6 tanh(z/6), so that no mode's probability falls below about e⁻¹²
+z3, z5   means of ln b and ln i      ln(lower) + (ln(upper) − ln(lower)) S(z)
+z4, z6   standard deviations         exp(−3 + 3 S(z)): from 0.05 to 1
+=======  ==========================  =======================================================================
+
+No map has a flat piece, so no level is ever out of the gradient's reach; levels are targets for cash, not gross amounts,
+since an amount shrinks to nothing before issuing is learned.
+
+The modes depend on cash and time to horizon, the levels on time to horizon alone: what the firm pays down to maximises
+W(b) − b, and what it raises cash to maximises W(i) − p i, in which the cash it comes from does not appear (DESIGN's model,
+section "decision problem"; the same in the optimum). So the payout level is read off the network at c = c̄ and the issue
+target at c = 0, the states where each is needed.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ghm.model import GHMModel
+
+RAW_OUTPUTS = 7
+LOGIT_BOUND = 6.0
+LOWEST_LOG_STD = -3.0
+
+
+class PolicyTables(NamedTuple):
+    """A policy tabulated on a grid of K times to horizon and M levels of cash; between nodes it is interpolated."""
+
+    modes: NDArray[np.float32]
+    """Probabilities of paying and of issuing, (2, K, M)."""
+    levels: NDArray[np.float32]
+    """Mean and standard deviation of ln b, then of ln i, (4, K)."""
+
+
+@dataclass(frozen=True)
+class LevelBounds:
+    """Ranges of the mean payout level and of the mean issue target, in cash."""
+
+    lower: float
+    payout_upper: float
+    issue_upper: float
+
+    @classmethod
+    def of(cls, model: GHMModel, dt: float) -> Self:
+        """The useful range of levels.
+
+        Below one step's shock at zero cash a level means liquidation at the next step with about even odds, so nothing
+        is lost by leaving those out; at c̄ a payout level means never paying. Cash raised beyond half the range would be
+        paid out again by any policy whose payout level lies in it.
+        """
+        shock = float(model.volatility(np.zeros(1))[0]) * np.sqrt(dt)
+        lower = min(max(shock, 1e-3 * model.c_max), 0.1 * model.c_max)
+        return cls(lower, model.c_max, 0.5 * model.c_max)
+
+
+class Distribution(NamedTuple):
+    """The action distribution at all nodes, differentiable."""
+
+    log_modes: Tensor
+    """Logarithms of the probabilities of hold, pay and issue, (3, K, M)."""
+    levels: Tensor
+    """Mean and standard deviation of ln b, then of ln i, (4, K)."""
+
+    @classmethod
+    def of(cls, raw: Tensor, bounds: LevelBounds) -> "Distribution":
+        """The distribution from raw outputs on the grid, (K, M, 7), cash increasing from 0 to c̄."""
+        log_modes = torch.log_softmax(LOGIT_BOUND * torch.tanh(raw[..., :3] / LOGIT_BOUND), dim=-1)
+        rows = []
+        for raw_levels, upper in ((raw[:, -1, 3:5], bounds.payout_upper), (raw[:, 0, 5:7], bounds.issue_upper)):
+            share = torch.sigmoid(raw_levels)
+            rows.append(float(np.log(bounds.lower)) + float(np.log(upper / bounds.lower)) * share[:, 0])
+            rows.append(torch.exp(LOWEST_LOG_STD * (1 - share[:, 1])))
+        return cls(log_modes.permute(2, 0, 1), torch.stack(rows))
+
+    def tables(self) -> PolicyTables:
+        """The same as arrays, for the simulator."""
+        with torch.no_grad():
+            modes = self.log_modes[1:].exp().cpu().numpy()
+            return PolicyTables(np.ascontiguousarray(modes), np.ascontiguousarray(self.levels.cpu().numpy()))

@@ -1,0 +1,143 @@
+"""The exact one-step expectation of a value function on a grid: a banded linear operator.
+
+From cash y after the transaction, c' = y + m(y) dt + s(y) √dt Z. For V given at the nodes 0 = g_0 < … < g_{M−1} = c̄ and
+interpolated by a C¹ piecewise cubic,
+
+    W(y) = e^{−k dt} E[ V(c') 1{0 < c' ≤ c̄} + ℓ 1{c' ≤ 0} + (V(c̄) + c' − c̄) 1{c' > c̄} ]
+
+is linear in the node values, W = P V + q. On each cell V is a cubic in c', and the Gaussian moments of order 0 to 3 over a
+cell have closed forms, so that there is no quadrature error and the jump from V(0) to ℓ at zero is exact.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from ghm.errors import UserError
+from ghm.model import Array, GHMModel
+
+REACH = 8.5
+"""Standard deviations on either side that the band covers; the probability beyond is 2e-17."""
+
+CHUNK = 256
+"""Rows built at a time, so that memory stays linear in the grid."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """W = P V + q at K points from V at M nodes; row i of P starts at column ``start[i]``."""
+
+    start: NDArray[np.int64]
+    """First column of each row's band, (K,)."""
+    coefficients: Array
+    """The bands, (K, B)."""
+    constant: Array
+    """q, (K,)."""
+
+    @property
+    def banded(self) -> tuple[NDArray[np.int64], Array, Array]:
+        """Start, coefficients and constant, as compiled code takes them."""
+        return self.start, self.coefficients, self.constant
+
+    @classmethod
+    def build(cls, model: GHMModel, dt: float, nodes: Array, points: Array | None = None) -> Self:
+        """The operator from ``nodes`` (M,) to ``points`` (K,), by default the nodes themselves.
+
+        Raises:
+            UserError: when there are fewer than 4 nodes, or they do not increase from 0.
+        """
+        if nodes.size < 4 or nodes[0] != 0 or np.any(np.diff(nodes) <= 0):
+            raise UserError(f"a cash grid needs at least 4 nodes increasing from 0; received {nodes.size} nodes")
+        points = nodes if points is None else points
+        mean = points + model.drift(points) * dt
+        deviation = np.maximum(model.volatility(points) * np.sqrt(dt), 1e-12)
+        # Two more nodes on either side: a node's slope reaches to its neighbours.
+        first = np.searchsorted(nodes, mean - REACH * deviation) - 3
+        last = np.searchsorted(nodes, mean + REACH * deviation) + 3
+        width = min(int((last - first).max()) + 1, nodes.size)
+        start = np.clip(first, 0, nodes.size - width).astype(np.int64)
+        discount = np.exp(-model.discount_rate * dt)
+        top = (nodes[-1] - mean) / deviation
+        above, density = ndtr(-top), _density(top)
+        constant = model.liquidation_value * ndtr(-mean / deviation) + deviation * (density - top * above)
+        slopes = _slope_stencil(nodes)
+        coefficients = np.concatenate(
+            [
+                _bands(mean[i : i + CHUNK], deviation[i : i + CHUNK], start[i : i + CHUNK], width, nodes, slopes)
+                for i in range(0, points.size, CHUNK)
+            ]
+        )
+        at_top = nodes.size - 1 - start
+        reaches = at_top < width
+        coefficients[reaches, at_top[reaches]] += above[reaches]
+        return cls(start, np.ascontiguousarray(discount * coefficients), discount * constant)
+
+    def apply(self, values: Array) -> Array:
+        """W at the points, (K,), from V at the nodes, (M,)."""
+        columns = self.start[:, None] + np.arange(self.coefficients.shape[1])
+        result: Array = self.constant + (self.coefficients * values[columns]).sum(axis=1)
+        return result
+
+
+def _density(z: Array) -> Array:
+    return np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+
+
+def _slope_stencil(nodes: Array) -> Array:
+    """Weights (M, 3) of nodes j−1, j, j+1 in the slope at node j: the parabola through the three.
+
+    At the ends the parabola is that of the nearest inner node; then the three nodes are the first or the last three.
+    """
+    gap = np.diff(nodes)
+    left, right = gap[:-1], gap[1:]
+    stencil = np.empty((nodes.size, 3))
+    stencil[1:-1, 0] = -right / (left * (left + right))
+    stencil[1:-1, 2] = left / (right * (left + right))
+    stencil[1:-1, 1] = -stencil[1:-1, 0] - stencil[1:-1, 2]
+    stencil[0] = -stencil[1] + np.array([-2, 2, 0]) / gap[0]
+    stencil[-1] = -stencil[-2] + np.array([0, -2, 2]) / gap[-1]
+    return stencil
+
+
+def _bands(
+    mean: Array, deviation: Array, start: NDArray[np.int64], width: int, nodes: Array, slopes: Array
+) -> Array:
+    """Undiscounted coefficients of rows with these means and standard deviations, (rows, width)."""
+    rows, size = mean.size, nodes.size
+    cells = start[:, None] + np.arange(width - 1)
+    lower, upper = nodes[cells], nodes[cells + 1]
+    gap = upper - lower
+    a, b = (lower - mean[:, None]) / deviation[:, None], (upper - mean[:, None]) / deviation[:, None]
+    density_a, density_b = _density(a), _density(b)
+    # Central moments of Z over the cell; the tail's form on the right keeps relative accuracy far out.
+    i0 = np.where(a > 0, ndtr(-a) - ndtr(-b), ndtr(b) - ndtr(a))
+    i1 = density_a - density_b
+    i2 = i0 + a * density_a - b * density_b
+    i3 = 2 * i1 + a * a * density_a - b * b * density_b
+    # Powers of the cell's own coordinate w = (c' − g_j)/h = β (Z − a).
+    beta = deviation[:, None] / gap
+    m0 = i0
+    m1 = beta * (i1 - a * i0)
+    m2 = beta**2 * (i2 - 2 * a * i1 + a**2 * i0)
+    m3 = beta**3 * (i3 - 3 * a * i2 + 3 * a**2 * i1 - a**3 * i0)
+    out = np.zeros((rows, width))
+    out[:, :-1] += m0 - 3 * m2 + 2 * m3
+    out[:, 1:] += 3 * m2 - 2 * m3
+    slope_weight = np.zeros((rows, width))
+    slope_weight[:, :-1] += gap * (m1 - 2 * m2 + m3)
+    slope_weight[:, 1:] += gap * (m3 - m2)
+    node = start[:, None] + np.arange(width)
+    centre = np.clip(node, 1, size - 2)
+    row = np.arange(rows)[:, None]
+    for offset in (-1, 0, 1):
+        column = centre + offset - start[:, None]
+        inside = (column >= 0) & (column < width)  # outside the band the weights are below 1e-16
+        np.add.at(
+            out,
+            (np.broadcast_to(row, column.shape)[inside], column[inside]),
+            (slope_weight * slopes[node, offset + 1])[inside],
+        )
+    return out

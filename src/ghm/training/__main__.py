@@ -1,0 +1,8 @@
+"""``python -m ghm.training``: the training command, wherever the package is installed."""
+
+import sys
+
+from ghm.training.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

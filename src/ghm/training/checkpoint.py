@@ -1,0 +1,147 @@
+"""Checkpoints: everything that continuing a run or evaluating its policy needs, as plain data.
+
+A checkpoint is what ``torch.save`` writes of a dictionary of tensors, numbers and text, and is read back with
+``weights_only=True``: a file from a stranger is data, never code. Draws need no generator state (they are a function of
+seed and iteration), so the iteration is all the random state there is.
+"""
+
+import io
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from ghm.errors import UserError
+from ghm.files import write_atomically
+from ghm.policy.distribution import PolicyTables
+from ghm.policy.tabulated import TabulatedPolicy
+from ghm.training.config import TrainConfig
+from ghm.training.learner import Learner
+from ghm.training.problem import DecisionProblem
+
+FORMAT = 1
+"""Number of the checkpoint's layout; another number is refused."""
+
+MAX_BYTES = 1 << 30
+"""A larger file is no checkpoint of ours: the largest networks allowed make far smaller ones."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run has come."""
+
+    iteration: int = 0
+    seconds: float = 0.0
+    best_return: float | None = None
+    best_iteration: int | None = None
+    last_return: float | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run at one iteration."""
+
+    config: TrainConfig
+    standing: Standing
+    learner_state: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write to ``path`` atomically.
+
+        Raises:
+            OSError: when it cannot be written; what was there stays.
+        """
+        buffer = io.BytesIO()
+        content = {
+            "format": FORMAT,
+            "config": self.config.to_dict(),
+            "standing": vars(self.standing),
+            "learner": self.learner_state,
+        }
+        torch.save(content, buffer)
+        write_atomically(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read ``path``.
+
+        Raises:
+            UserError: when there is no such file, it is no checkpoint, or it is one of another version.
+        """
+        if not path.is_file():
+            raise UserError(f"no checkpoint at {path}; give the path of a .pt file that training wrote")
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path} has {path.stat().st_size:,} bytes, too many for a checkpoint of this program")
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError, KeyError) as error:
+            raise UserError(f"{path} is no checkpoint, or a damaged one; use another, such as best_model.pt") from error
+        if not isinstance(content, dict) or "format" not in content:
+            raise UserError(f"{path} is no checkpoint of this program: it has no format number")
+        if content["format"] != FORMAT:
+            raise UserError(
+                f"{path} has checkpoint format {content['format']!r}; this version reads format {FORMAT}; "
+                "use the version that wrote it, or train again"
+            )
+        try:
+            config = TrainConfig.from_dict(content["config"])
+            standing = Standing(**content["standing"])
+            learner = content["learner"]
+            if not isinstance(learner, dict):
+                raise TypeError("learner")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path} lacks part of a checkpoint ({error}); use another one") from error
+        return cls(config, standing, learner)
+
+    def restore(self, learner: Learner, path: Path) -> None:
+        """Put the networks and optimisers back.
+
+        Raises:
+            UserError: when the stored networks do not fit the stored settings.
+        """
+        try:
+            learner.load_state(self.learner_state)
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise UserError(f"the networks in {path} do not fit its settings; the file is damaged") from error
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """A checkpoint made usable: the problem it was trained on, its policy and its value network's table."""
+
+    config: TrainConfig
+    standing: Standing
+    problem: DecisionProblem
+    tables: PolicyTables
+    value_table: Any
+
+    @property
+    def policy(self) -> TabulatedPolicy:
+        """The policy as a function of the state."""
+        return TabulatedPolicy(self.problem.grid, self.tables)
+
+
+def load_trained(path: Path) -> TrainedPolicy:
+    """Load the policy and values that a checkpoint holds, on the CPU.
+
+    Raises:
+        UserError: as :meth:`Checkpoint.load`.
+    """
+    checkpoint = Checkpoint.load(path)
+    config = checkpoint.config.on_cpu()
+    problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+    learner = Learner(problem, config)
+    checkpoint.restore(learner, path)
+    return TrainedPolicy(config, checkpoint.standing, problem, learner.tabulate(), learner.values())
+
+
+def load_policy(path: Path) -> TabulatedPolicy:
+    """The policy that a checkpoint holds, as a function of the state.
+
+    Raises:
+        UserError: as :meth:`Checkpoint.load`.
+    """
+    return load_trained(path).policy

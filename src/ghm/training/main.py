@@ -1,0 +1,230 @@
+"""The training command: settings from the command line, one run, its result file and exit status."""
+
+import errno
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ghm.errors import UserError
+from ghm.files import write_json
+from ghm.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from ghm.training.checkpoint import Checkpoint
+
+RESULT_FORMAT = 1
+
+RESUMABLE_CHANGES = {
+    "n_iterations", "device", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints",
+    "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "parent_pid",
+}  # fmt: skip
+"""Settings that may differ between a checkpoint and the run that continues from it; no other may."""
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses, as in docs/design/records.md."""
+
+    COMPLETED = 0
+    USER_ERROR = 2
+    DIVERGED = 3
+    INTERRUPTED = 4
+    OUT_OF_MEMORY = 5
+    INFRASTRUCTURE = 6
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train as the command line says; returns the exit status."""
+    import tyro
+
+    config = tyro.cli(
+        TrainConfig,
+        prog="train_monte_carlo_ghm_time_augmented.py",
+        description="Train a policy on the GHM equity management model by Monte Carlo policy gradient.",
+        args=arguments,
+        use_underscores=True,
+    )
+    try:
+        return train(config)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ExitStatus.USER_ERROR
+
+
+def train(config: TrainConfig) -> int:
+    """Run one training, write its result file, and return its exit status.
+
+    Raises:
+        UserError: when the settings cannot be run here; nothing has been written.
+    """
+    started = time.perf_counter()
+    checkpoint = _prepare(config)
+
+    import torch
+
+    from ghm.reference.store import load_or_solve
+    from ghm.training.progress import TrainingView
+    from ghm.training.trainer import Diverged, Interrupted, Orphaned, Trainer
+
+    torch.set_num_threads(config.n_threads)
+    trainer = None
+    metrics: dict[str, Any] = {}
+    try:
+        reference = load_or_solve(config.reference_path, config.model, config.dt, config.T, config.terminal)
+        first = checkpoint.standing.iteration if checkpoint else 0
+        optimum = {name: getattr(reference, name) for name in ("payout_level", "issue_below", "issue_target")}
+        with (
+            _stop_on_signals() as interrupted,
+            TrainingView(
+                config.n_iterations,
+                config.progress,
+                start_iteration=first,
+                optimum={"exact_return": reference.optimal_return, **optimum},
+            ) as view,
+        ):
+            if config.device == "cuda":
+                view.message("Networks run on the GPU; paths are simulated on the CPU.")
+            trainer = Trainer(config, reference, view, interrupted)
+            if checkpoint is not None and config.resume is not None:
+                trainer.resume(checkpoint, config.resume)
+            metrics = trainer.run()
+        status, error = ExitStatus.COMPLETED, None
+    except Orphaned:
+        return ExitStatus.INTERRUPTED
+    except Interrupted as interruption:
+        status, error = ExitStatus.INTERRUPTED, str(interruption)
+    except Diverged as divergence:
+        status, error = ExitStatus.DIVERGED, str(divergence)
+    except MemoryError as shortage:
+        status, error = ExitStatus.OUT_OF_MEMORY, str(shortage) or "out of memory"
+    except RuntimeError as failure:
+        if "memory" not in str(failure):  # torch says "not enough memory" on the CPU, "out of memory" on a GPU
+            raise
+        status, error = ExitStatus.OUT_OF_MEMORY, str(failure).splitlines()[0]
+    except OSError as failure:
+        status, error = ExitStatus.INFRASTRUCTURE, _describe(failure)
+    seconds = trainer.standing.seconds if trainer else time.perf_counter() - started
+    iterations = trainer.standing.iteration if trainer else 0
+    _report(config, status, error, iterations, seconds, metrics)
+    return status
+
+
+def _prepare(config: TrainConfig) -> "Checkpoint | None":
+    """Check what only this machine can say, and load the checkpoint to continue from, before anything is written."""
+    import torch
+
+    from ghm.policy.grid import cash_nodes
+    from ghm.training.checkpoint import Checkpoint
+
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: no usable GPU here (PyTorch finds none); use --device cpu")
+    cash_nodes(config.model, config.dt)
+    checkpoint = None
+    if config.resume is not None:
+        checkpoint = Checkpoint.load(config.resume)
+        _require_same(checkpoint.config, config)
+    for flag, directory in (
+        ("--log_dir", config.log_dir),
+        ("--ckpt_dir", config.ckpt_dir),
+        ("--result_file", config.result_path.parent),
+    ):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            probe = directory / f".writable.{id(config)}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"{flag} {directory} cannot be written: {error.strerror}; choose another") from error
+    return checkpoint
+
+
+def _require_same(stored: TrainConfig, asked: TrainConfig) -> None:
+    """Refuse to continue a run under settings that would make it another run."""
+    before, now = stored.to_dict(), asked.to_dict()
+    different = [
+        f"{key} was {before[key]!r}, is {now[key]!r}"
+        for key in before
+        if key not in RESUMABLE_CHANGES and before[key] != now[key]
+    ]
+    if different:
+        raise UserError(
+            f"--resume {asked.resume}: the checkpoint belongs to other settings ({'; '.join(different)}); "
+            "give the same ones, or train anew without --resume"
+        )
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """A function that says whether SIGINT or SIGTERM has come; a second one stops at once, as usual."""
+    received = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _describe(failure: OSError) -> str:
+    what = "disk full" if failure.errno == errno.ENOSPC else failure.strerror or str(failure)
+    return f"{what}: {failure.filename}" if failure.filename else what
+
+
+def _report(
+    config: TrainConfig, status: ExitStatus, error: str | None, iterations: int, seconds: float, metrics: dict[str, Any]
+) -> None:
+    """Write the result file and the closing summary."""
+    result = {
+        "format": RESULT_FORMAT,
+        "status": status.name.lower(),
+        "iterations": iterations,
+        "n_iterations": config.n_iterations,
+        "seconds": round(seconds, 3),
+        "error": error,
+        "metrics": metrics,
+        "config": config.to_dict(),
+    }
+    try:
+        write_json(config.result_path, result)
+    except OSError as failure:
+        print(f"error: the result could not be written: {_describe(failure)}", file=sys.stderr)
+    if error is not None:
+        print(f"{status.name.lower()}: {error}", file=sys.stderr)
+        if status == ExitStatus.INTERRUPTED:
+            print(f"Continue with the same command and --resume {config.ckpt_dir / 'latest.pt'}", file=sys.stderr)
+        return
+    print(summary(config, metrics, seconds))
+
+
+def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
+    """The run in a few plain lines."""
+
+    def level(name: str) -> str:
+        learned, optimal = metrics[name], metrics[f"optimal_{name}"]
+        return f"{'never' if learned is None else f'{learned:.4f}'} (optimum {'never' if optimal is None else f'{optimal:.4f}'})"
+
+    captured = metrics["captured_value"]
+    lines = [
+        f"Trained {config.n_iterations} iterations in {seconds:.1f} s ({1000 * seconds / config.n_iterations:.1f} ms each).",
+        f"  best return      {metrics['best_return']:.4f} at iteration {metrics['best_iteration']}"
+        f" (optimum {metrics['optimal_return']:.4f}, winding up {metrics['wind_up_return']:.4f})",
+        f"  captured value   {'undefined' if captured is None else f'{captured:.4f}'}",
+        f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {metrics['monte_carlo_standard_error']:.4f}",
+        f"  pays out above   {level('payout_level')}",
+        f"  issues below     {level('issue_below')}",
+        f"  issues up to     {level('issue_target')}",
+        f"  verdict          {metrics['verdict_text']}",
+        f"  checkpoints      {config.ckpt_dir}",
+    ]
+    if not metrics["monte_carlo_agrees"]:
+        lines.append("  WARNING: the exact and the simulated return differ by more than four standard errors")
+    return "\n".join(lines)

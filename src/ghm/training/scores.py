@@ -1,0 +1,165 @@
+"""What simulated paths say about the policy: where they went, and the scores of their actions times advantages.
+
+Compiled; time is taken backward where later rewards are summed. Gradients are those of the return J with respect to the
+policy's tables, in closed form: a probability π_m(c) interpolated between nodes gives node j the score w_j / π_m(c); a
+level with standardised noise z gives its mean the score z/σ and its standard deviation (z² − 1)/σ.
+"""
+
+import numpy as np
+from numba import njit
+
+from ghm.model import Array
+from ghm.simulation.random import FAST
+from ghm.training.sweep import EXACT, marginal_values
+
+_f32, _u32, _i32 = np.float32, np.uint32, np.int32
+
+
+@njit(**EXACT)
+def count_visits(cash, cell, weight, time_cell, time_weight, discount, visits) -> None:  # type: ignore[no-untyped-def]
+    """Add each path-step, discounted to the start, to the four nodes around it; adds to ``visits`` (K, M)."""
+    n_steps, n_paths = cell.shape
+    row = np.empty(visits.shape[1])
+    for t in range(n_steps):
+        row[:] = 0.0
+        for i in range(n_paths):
+            if cash[t, i] >= 0:
+                j, w = cell[t, i], weight[t, i]
+                row[j] += 1 - w
+                row[j + 1] += w
+        k, w, d = time_cell[t], time_weight[t], discount**t
+        for j in range(row.size):
+            visits[k, j] += d * (1 - w) * row[j]
+            visits[k + 1, j] += d * w * row[j]
+
+
+@njit(**FAST)
+def interpolate(cell, weight, nodes: Array, values: Array, slopes: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
+    """The C¹ cubic with ``values`` at the nodes and ``slopes`` at nodes and midpoints, at each path's place."""
+    for i in range(cell.size):
+        j, w = cell[i], weight[i]
+        k = j + _u32(1)
+        v = 1 - w
+        h = nodes[k] - nodes[j]
+        left = (1 + 2 * w) * values[j] + w * h * slopes[_u32(2) * j]
+        right = (3 - 2 * w) * values[k] - v * h * slopes[_u32(2) * k]
+        out[i] = v * v * left + w * w * right
+
+
+@njit(**FAST)
+def _locate(cash, nodes, cell_of_bin, bins_per_cash, cell, weight) -> None:  # type: ignore[no-untyped-def]
+    one = _u32(1)
+    for i in range(cash.size):
+        c = max(cash[i], _f32(0))
+        j = cell_of_bin[_u32(_i32(c * bins_per_cash))]
+        j = j + _u32((c >= nodes[j + one]) & (j + _u32(2) < _u32(nodes.size)))
+        cell[i] = j
+        weight[i] = (c - nodes[j]) / (nodes[j + one] - nodes[j])
+
+
+@njit(**FAST)
+def _transaction(before, after, cost, fixed_cost, out: Array) -> None:  # type: ignore[no-untyped-def]
+    """Shareholders' cash flow x of each transaction."""
+    for i in range(before.size):
+        paid = before[i] - after[i]
+        out[i] = paid if paid >= _f32(0) else cost * (paid - fixed_cost)
+
+
+@njit(**EXACT)
+def one_step_advantages(  # type: ignore[no-untyped-def]
+    cash, cell, weight, after, nodes, cell_of_bin, values, continuations, cost, fixed_cost, out
+):
+    """δ_t = x + W_t(y) − V_t(c) of each action taken; fills ``out`` (n, N)."""
+    n_steps, n_paths = cell.shape
+    slopes = np.empty(2 * nodes.size - 1)
+    nodes_32 = nodes.astype(_f32)
+    bins_per_cash = _f32((cell_of_bin.size - 1) / nodes[-1])
+    cell_after, weight_after = np.empty(n_paths, np.uint32), np.empty(n_paths, _f32)
+    value, continuation, flow = np.empty(n_paths), np.empty(n_paths), np.empty(n_paths)
+    for t in range(n_steps):
+        _locate(after[t], nodes_32, cell_of_bin, bins_per_cash, cell_after, weight_after)
+        marginal_values(nodes, continuations[t], slopes)
+        interpolate(cell_after, weight_after, nodes, continuations[t], slopes, continuation)
+        marginal_values(nodes, values[t], slopes)
+        interpolate(cell[t], weight[t], nodes, values[t], slopes, value)
+        _transaction(cash[t], after[t], cost, fixed_cost, flow)
+        out[t] = flow + continuation - value
+
+
+@njit(**EXACT)
+def expected_residuals(cell, weight, residuals: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
+    """δ̄_t(c), given at the nodes (n, M), at each path's place; fills ``out`` (n, N)."""
+    n_steps, n_paths = cell.shape
+    for t in range(n_steps):
+        for i in range(n_paths):
+            j, w = cell[t, i], weight[t, i]
+            out[t, i] = (1 - w) * residuals[t, j] + w * residuals[t, j + 1]
+
+
+@njit(**EXACT)
+def baseline_values(cell, weight, nodes: Array, values: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
+    """V_t(c) at each path's place; fills ``out`` (n, N)."""
+    slopes = np.empty(2 * nodes.size - 1)
+    for t in range(cell.shape[0]):
+        marginal_values(nodes, values[t], slopes)
+        interpolate(cell[t], weight[t], nodes, values[t], slopes, out[t])
+
+
+@njit(**EXACT)
+def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Array) -> None:  # type: ignore[no-untyped-def]
+    """Discounted sums over later steps, Σ_{j ≥ t} (j > t if ``exclusive``) e^{−k dt (j − t)} rewards_j; fills ``out``.
+
+    ``last`` (N,) is what comes at the horizon. ``out`` (n, N) may be ``rewards`` itself.
+    """
+    n_steps, n_paths = rewards.shape
+    total = last.copy()
+    for t in range(n_steps - 1, -1, -1):
+        for i in range(n_paths):
+            later = discount * total[i]
+            total[i] = rewards[t, i] + later
+            out[t, i] = later if exclusive else total[i]
+
+
+@njit(**EXACT)
+def add_scores(  # type: ignore[no-untyped-def]
+    cash, cell, weight, mode, noise, advantages, modes, levels, time_cell, time_weight, discount,
+    mode_gradient, level_gradient, advantage_sum,
+):  # fmt: skip
+    """Add the scores of all actions, times advantages discounted to the start.
+
+    Args:
+        cash, cell, weight, mode, noise: of the paths.
+        advantages: (n, N).
+        modes, levels: the policy's tables.
+        time_cell, time_weight: of the grid.
+        discount: of one step.
+        mode_gradient: added to, with respect to the probabilities of hold, pay and issue, (3, K, M).
+        level_gradient: added to, (4, K).
+        advantage_sum: added to, advantages at the nodes around, (K, M): the value network's residual.
+    """
+    n_steps, n_paths = cell.shape
+    probabilities = np.empty((3, modes.shape[2]))
+    row, sums, level_row = np.empty((3, modes.shape[2])), np.empty(modes.shape[2]), np.empty(4)
+    for t in range(n_steps):
+        k, w, d = time_cell[t], time_weight[t], discount**t
+        probabilities[1:] = (1 - w) * modes[:, k] + w * modes[:, k + 1]
+        probabilities[0] = 1 - probabilities[1] - probabilities[2]
+        std = (1 - w) * levels[:, k] + w * levels[:, k + 1]
+        row[:], sums[:], level_row[:] = 0.0, 0.0, 0.0
+        for i in range(n_paths):
+            if cash[t, i] < 0:
+                continue
+            j, u, m, a = cell[t, i], weight[t, i], mode[t, i], advantages[t, i]
+            score = a / ((1 - u) * probabilities[m, j] + u * probabilities[m, j + 1])
+            row[m, j] += (1 - u) * score
+            row[m, j + 1] += u * score
+            sums[j] += (1 - u) * a
+            sums[j + 1] += u * a
+            if m > 0:
+                z, sigma = noise[t, i], std[2 * m - 1]
+                level_row[2 * m - 2] += a * z / sigma
+                level_row[2 * m - 1] += a * (z * z - 1) / sigma
+        for node, share in ((k, d * (1 - w)), (k + 1, d * w)):
+            mode_gradient[:, node] += share * row
+            level_gradient[:, node] += share * level_row
+            advantage_sum[node] += share * sums

@@ -1,0 +1,209 @@
+"""The training loop: simulate, estimate, learn; evaluate and leave a record as it goes.
+
+What is left behind, and when, is written in docs/design/records.md.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ghm.files import write_atomically
+from ghm.policy.distribution import PolicyTables
+from ghm.policy.tabulated import TabulatedPolicy
+from ghm.reference.store import Reference
+from ghm.simulation.kernel import Simulator
+from ghm.training.checkpoint import Checkpoint, Standing
+from ghm.training.config import TrainConfig
+from ghm.training.estimator import GradientEstimator
+from ghm.training.evaluation import evaluate, full_metrics
+from ghm.training.learner import Learner, LearningFigures
+from ghm.training.problem import DecisionProblem
+from ghm.training.progress import TrainingView
+from ghm.training.tensorboard import EventLog
+
+
+class Diverged(Exception):
+    """Something became non-finite; the run ends."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; ``latest.pt`` is where it goes on."""
+
+
+class Orphaned(Exception):
+    """The process that the run belongs to is gone."""
+
+
+class Trainer:
+    """One run.
+
+    Args:
+        config: settings.
+        reference: the solution that policies are judged against.
+        view: what the user sees.
+        interrupted: says whether the run has been asked to stop.
+    """
+
+    def __init__(
+        self, config: TrainConfig, reference: Reference, view: TrainingView, interrupted: Callable[[], bool]
+    ) -> None:
+        self._config, self._reference, self._view, self._interrupted = config, reference, view, interrupted
+        self._problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+        self._learner = Learner(self._problem, config)
+        simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
+        self._estimate = GradientEstimator(
+            self._problem, simulator, config.estimator, config.baseline, config.n_trajectories
+        )
+        self.standing = Standing()
+        self._started = time.perf_counter()
+
+    def resume(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Continue from a checkpoint; the history after it is forgotten."""
+        checkpoint.restore(self._learner, path)
+        self.standing = checkpoint.standing
+        self._started -= checkpoint.standing.seconds
+        _cut_history(self._config.history_path, self.standing.iteration)
+
+    def run(self) -> dict[str, Any]:
+        """Train to the end and return the metrics.
+
+        Raises:
+            Diverged: when something became non-finite; the iteration is in the message.
+            Interrupted: when asked to stop; everything is saved.
+            Orphaned: when the parent process is gone; nothing more has been written.
+        """
+        config = self._config
+        config.ckpt_dir.mkdir(parents=True, exist_ok=True)
+        with EventLog(config.log_dir, config, self.standing.iteration) as events, self._history() as history:
+            while self.standing.iteration < config.n_iterations:
+                self._stop_if_asked()
+                iteration = self.standing.iteration + 1
+                figures = self._iterate(iteration)
+                self.standing = dataclasses.replace(self.standing, iteration=iteration, seconds=self._seconds())
+                evaluated = iteration % config.eval_freq == 0 or iteration == config.n_iterations
+                record = None
+                if evaluated or iteration % config.log_freq == 0:
+                    record = {"iteration": iteration, "seconds": round(self.standing.seconds, 3), **figures}
+                    record |= self._evaluate(iteration, events) if evaluated else {}
+                    history(record)
+                    events.history(record | self._optimal_levels() if evaluated else record)
+                self._view.update(iteration, record)
+                self._save(iteration, evaluated)
+            metrics = self._finish()
+            events.finish(metrics | {"seconds": self.standing.seconds}, success=True)
+            return metrics
+
+    def _iterate(self, iteration: int) -> dict[str, float]:
+        """One iteration of simulation and learning."""
+        config = self._config
+        tables = self._learner.tabulate()
+        values = self._learner.values() if config.baseline == "network" else None
+        estimate = self._estimate(tables, values, iteration)
+        if not estimate.is_finite():
+            raise Diverged(f"the simulated return or its gradient is not finite at iteration {iteration}")
+        figures = self._learner.learn(estimate, progress=(iteration - 1) / config.n_iterations)
+        self._require_finite(figures, iteration)
+        return {"simulated_return": estimate.simulated_return, **dataclasses.asdict(figures)}
+
+    def _require_finite(self, figures: LearningFigures, iteration: int) -> None:
+        for name, value in dataclasses.asdict(figures).items():
+            if not math.isfinite(value):
+                raise Diverged(f"{name} is {value} at iteration {iteration}")
+        if not self._learner.is_finite():
+            raise Diverged(f"a network's parameters are not finite at iteration {iteration}")
+
+    def _evaluate(self, iteration: int, events: EventLog) -> dict[str, Any]:
+        """Evaluate the policy exactly; keep it if it is the best so far."""
+        from ghm.training.figures import policy_figure, value_figure
+
+        tables = self._learner.tabulate()
+        policy = TabulatedPolicy(self._problem.grid, tables)
+        evaluation = evaluate(policy, self._config, self._reference)
+        value = evaluation.exact_return
+        best = self.standing.best_return is None or value > self.standing.best_return
+        self.standing = dataclasses.replace(self.standing, last_return=value)
+        if best:
+            self.standing = dataclasses.replace(self.standing, best_return=value, best_iteration=iteration)
+            self._checkpoint("best_model.pt")
+        grid = self._problem.grid
+        events.figure("policy", policy_figure(policy, self._reference), iteration)
+        events.figure("value", value_figure(grid.cash, grid.time_to_horizon, self._learner.values(), self._reference), iteration)
+        return {
+            "exact_return": value,
+            "captured_value": evaluation.captured_value,
+            "payout_level": evaluation.levels.payout_level,
+            "issue_below": evaluation.levels.issue_below,
+            "issue_target": evaluation.levels.issue_target,
+        }
+
+    def _optimal_levels(self) -> dict[str, float | None]:
+        names = ("payout_level", "issue_below", "issue_target")
+        return {f"optimal_{name}": getattr(self._reference, name) for name in names}
+
+    def _save(self, iteration: int, evaluated: bool) -> None:
+        config = self._config
+        if iteration % config.ckpt_freq == 0:
+            self._checkpoint(f"step_{iteration:06d}.pt")
+            for old in sorted(config.ckpt_dir.glob("step_*.pt"))[: -config.keep_checkpoints]:
+                old.unlink()
+        if evaluated:
+            self._checkpoint("latest.pt")
+
+    def _finish(self) -> dict[str, Any]:
+        """Keep the last policy, and measure the best one in full."""
+        self._checkpoint("final_model.pt")
+        best = Checkpoint.load(self._config.ckpt_dir / "best_model.pt")
+        learner = Learner(self._problem, self._config)
+        best.restore(learner, self._config.ckpt_dir / "best_model.pt")
+        tables: PolicyTables = learner.tabulate()
+        standing = self.standing
+        return {
+            "best_return": standing.best_return,
+            "best_iteration": standing.best_iteration,
+            "final_return": standing.last_return,
+            **full_metrics(self._problem, tables, self._config, self._reference),
+        }
+
+    def _stop_if_asked(self) -> None:
+        parent = self._config.parent_pid
+        if parent is not None and os.getppid() != parent:
+            raise Orphaned
+        if self._interrupted():
+            self._checkpoint("latest.pt")
+            raise Interrupted(f"interrupted after iteration {self.standing.iteration}")
+
+    def _checkpoint(self, name: str) -> None:
+        Checkpoint(self._config, self.standing, self._learner.state()).save(self._config.ckpt_dir / name)
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    @contextlib.contextmanager
+    def _history(self) -> Iterator[Callable[[dict[str, Any]], None]]:
+        """The open history file, as a function that appends a record."""
+        mode = "a" if self.standing.iteration else "w"
+        with self._config.history_path.open(mode, encoding="utf-8") as file:
+
+            def append(record: dict[str, Any]) -> None:
+                file.write(json.dumps(record) + "\n")
+                file.flush()
+
+            yield append
+
+
+def _cut_history(path: Path, iteration: int) -> None:
+    """Drop the records after ``iteration``, which will be written again, and a last line cut off by a crash."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            if json.loads(line)["iteration"] <= iteration:
+                kept.append(line)
+    write_atomically(path, "".join(line + "\n" for line in kept).encode())
