@@ -43,7 +43,7 @@ def parse(arguments: list[str]) -> dict[str, Any]:
     return settings
 
 
-class Orphaned(Exception):
+class OrphanedError(Exception):
     pass
 
 
@@ -61,13 +61,13 @@ class Run:
     def check_parent(self) -> None:
         parent = self.settings["parent_pid"]
         if parent is not None and os.getppid() != parent:
-            raise Orphaned
+            raise OrphanedError
 
     def write(self, path: Path, text: str) -> None:
         self.check_parent()
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         temporary.write_text(text)
-        os.replace(temporary, path)
+        temporary.replace(path)
 
     def result(self, status: str, error: str | None = None) -> None:
         metrics: dict[str, Any] = {}
@@ -123,7 +123,7 @@ class Run:
         ledger(f"start {self.seed} {self.state['iteration']}")
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         Path(self.settings["log_dir"]).mkdir(parents=True, exist_ok=True)
-        print(f"training with seed {self.seed}", flush=True)
+        sys.stdout.write(f"training with seed {self.seed}\n")
         while self.state["iteration"] < self.settings["n_iterations"]:
             self.step()
             if self.stop:
@@ -202,7 +202,7 @@ def main() -> int:
     except InterruptedError:
         run.result("interrupted", "SIGTERM")
         return 4
-    except Orphaned:
+    except OrphanedError:
         os._exit(1)
 
 

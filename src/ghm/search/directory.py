@@ -80,7 +80,6 @@ def move_earlier(results_dir: Path) -> Path | None:
     if not parts:
         return None
     target = _free_name(results_dir / EARLIER_NAME, _name_of(results_dir))
-    target.mkdir(parents=True)
     # Killed halfway, the search would be in two places: the note says so to whoever comes next.
     write_atomically(results_dir / _MOVING_NAME, target.name.encode())
     finish_move(results_dir)
@@ -97,6 +96,13 @@ def finish_move(results_dir: Path) -> None:
     for part in _parts(results_dir):
         part.rename(target / part.name)
     note.unlink()
+
+
+def remove_unfinished_writes(*directories: Path) -> None:
+    """Remove the temporary files of writes that were cut short (see :mod:`ghm.files`)."""
+    for directory in directories:
+        for path in directory.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def find_record(path: Path) -> tuple[Path, SearchRecord]:

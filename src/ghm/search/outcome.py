@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 from ghm.errors import UserError
-from ghm.search.sealed import DamagedError, parse_object, read_bytes
+from ghm.search.sealed import DamagedError, parse_object, read_bytes, write_sealed
 from ghm.search.space import NAMES
 from ghm.search.trial import Trial, directory_name
 from ghm.training.config import Hyperparameters
@@ -212,6 +212,17 @@ def failure(trial: Trial, status: Status, error: str, seconds: float, **known: A
     """The outcome of a trial that failed."""
     fields = {"error": _line(error), "seconds": seconds} | known
     return Outcome(trial.number, trial.hyperparameters, trial.config.seed, status, **fields)
+
+
+def record_outcome(trial: Trial, outcome: Outcome) -> None:
+    """Write the trial's durable record: one small file, forced to disk.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    # Not its parents: a results directory that has vanished must be noticed, not made again.
+    trial.directory.mkdir(exist_ok=True)
+    write_sealed(trial.outcome_path, outcome.to_entry())
 
 
 def checked_metrics(values: Any) -> dict[str, Any]:

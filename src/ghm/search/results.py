@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.search.directory import trial_directories
-from ghm.search.outcome import NO_RETURN, Outcome, outcome_of_result, plain_hyperparameters
+from ghm.search.directory import remove_unfinished_writes, trial_directories
+from ghm.search.outcome import NO_RETURN, Outcome, outcome_of_result, plain_hyperparameters, record_outcome
 from ghm.search.record import SearchRecord
 from ghm.search.sealed import DamagedError, read_sealed, seal_text
 from ghm.search.trial import Trial
@@ -144,8 +144,12 @@ def _recorded_outcome(trial: Trial) -> Outcome | None:
         return Outcome.from_entry(read_sealed(trial.outcome_path))
     except (OSError, DamagedError):
         told = outcome_of_result(trial)
-    # A failure that the search did not see is the search's to judge: it may have been the machine's.
-    return told if told is not None and told.status in ("completed", "diverged") else None
+    # Any other failure that the search did not see may have been the machine's: the trial goes on.
+    if told is None or told.status not in ("completed", "diverged"):
+        return None
+    remove_unfinished_writes(trial.directory)
+    record_outcome(trial, told)
+    return told
 
 
 def _check_same(outcome: Outcome, trial: Trial, results_dir: Path, allow_drift: bool) -> None:

@@ -14,15 +14,16 @@ from typing import Literal
 
 from ghm.files import write_json
 from ghm.search.command import training_arguments
+from ghm.search.directory import remove_unfinished_writes
 from ghm.search.outcome import (
     Outcome,
     failure,
     outcome_of_process,
     plain_hyperparameters,
     read_result,
+    record_outcome,
 )
 from ghm.search.processes import send, trial_environment
-from ghm.search.sealed import write_sealed
 from ghm.search.trial import Trial
 
 # How soon a stop, a timeout or an end is noticed. Waiting costs a few microseconds of CPU a look.
@@ -171,6 +172,7 @@ def prepare_directory(trial: Trial) -> bool:
     """
     # Not its parents: a results directory that has vanished must be noticed, not made again.
     trial.directory.mkdir(exist_ok=True)
+    remove_unfinished_writes(trial.directory, trial.config.ckpt_dir)
     resumed = trial.checkpoint.is_file()
     # A result of an attempt before must not pass for this one's.
     leftovers = [trial.outcome_path, trial.config.result_path]
@@ -183,16 +185,6 @@ def prepare_directory(trial: Trial) -> bool:
         path.unlink(missing_ok=True)
     write_json(trial.hyperparameters_path, plain_hyperparameters(trial.hyperparameters))
     return resumed
-
-
-def record_outcome(trial: Trial, outcome: Outcome) -> None:
-    """Write the trial's durable record: one small file, forced to disk.
-
-    Raises:
-        OSError: when it cannot be written.
-    """
-    trial.directory.mkdir(exist_ok=True)
-    write_sealed(trial.outcome_path, outcome.to_entry())
 
 
 def _stopped(trial: Trial, outcome: Outcome, status: Literal["interrupted", "timeout"], error: str) -> Outcome:

@@ -12,12 +12,12 @@ from pathlib import Path
 from ghm.search.blueprint import Blueprint, make_blueprint
 from ghm.search.command import training_command
 from ghm.search.config import SearchConfig
-from ghm.search.directory import RECORD_NAME, finish_move, locked, move_earlier
+from ghm.search.directory import RECORD_NAME, finish_move, locked, move_earlier, remove_unfinished_writes
 from ghm.search.observer import Observer
-from ghm.search.outcome import Outcome, failure
+from ghm.search.outcome import Outcome, failure, record_outcome
 from ghm.search.processes import end_orphans
 from ghm.search.results import Reference, Results, restore
-from ghm.search.runner import TrialRunner, record_outcome
+from ghm.search.runner import TrialRunner
 from ghm.search.sealed import write_sealed
 from ghm.search.signals import stop_signals
 from ghm.search.space import SearchSpace
@@ -186,6 +186,7 @@ class HyperparameterSearch:
 
 def _open(blueprint: Blueprint) -> Results:
     """Take over the directory: finish or make room, and write the search's record."""
+    remove_unfinished_writes(blueprint.results_dir)
     finish_move(blueprint.results_dir)
     if blueprint.recorded is None:
         move_earlier(blueprint.results_dir)

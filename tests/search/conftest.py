@@ -1,0 +1,15 @@
+"""Trials of the search's tests take next to no time, unless a test says otherwise."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("STUB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("STUB_STEP_S", "0.001")
+    # A test that leaves --results_dir out must not write into the checkout.
+    monkeypatch.chdir(tmp_path)

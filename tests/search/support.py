@@ -1,0 +1,46 @@
+"""What the tests of the search share: searches whose trials are the stub's, and what of a result must not differ."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ghm.search.config import SearchConfig
+from ghm.search.main import main
+from ghm.search.results import Reference
+
+STUB = [sys.executable, "-S", "-E", str(Path(__file__).with_name("stub_train.py"))]
+
+
+def no_solver(_path: Path, _config: SearchConfig) -> Reference:
+    return Reference(optimal_return=6.6548, wind_up_return=5.95)
+
+
+def run_search(*arguments: object, **options: Any) -> int:
+    """The search's command line in this process, on stub trials."""
+    return main([str(argument) for argument in arguments], **{"command": STUB, "solve": no_solver} | options)
+
+
+def results_file(results_dir: Path) -> Path:
+    (path,) = results_dir.glob("search_results_*.json")
+    return path
+
+
+def read(results_dir: Path) -> dict[str, Any]:
+    return json.loads(results_file(results_dir).read_text())
+
+
+def comparable(results: dict[str, Any]) -> dict[str, Any]:
+    """What two runs of one search must have in common: all but timings and how often a process was started."""
+    entries = []
+    for entry in results["results"]:
+        metrics = {key: value for key, value in entry["metrics"].items() if key != "seconds"}
+        entries.append(
+            {key: value for key, value in entry.items() if key not in ("attempts", "exit_status")}
+            | {"metrics": metrics}
+        )
+    return {"results": entries} | {key: results[key] for key in ("best_config", "best_return", "search_space")}
+
+
+if __name__ == "__main__":
+    sys.exit(run_search(*sys.argv[1:]))

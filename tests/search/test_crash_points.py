@@ -1,0 +1,86 @@
+"""The power fails at every single write of a search, one after the other; each time the search is continued."""
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.search.instant import INSTANT
+from tests.search.support import comparable, read, run_search
+
+POWER_CUT = 77
+QUIET = ("--progress", "none")
+
+
+def die_at(event: int, calls: tuple[str, ...] = ("fsync", "replace", "rename", "mkdir")) -> None:
+    """End this process, as a power cut would, just before its write number ``event``."""
+    remaining = event
+
+    def dying(call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal remaining
+            remaining -= 1
+            if remaining == 0:
+                os._exit(POWER_CUT)
+            return call(*args, **kwargs)
+
+        return wrapped
+
+    for name in calls:
+        setattr(os, name, dying(getattr(os, name)))
+
+
+def run_and_die(event: int, arguments: tuple[object, ...]) -> None:
+    die_at(event)
+    os._exit(run_search(*arguments, **INSTANT))
+
+
+def run_until(event: int, *arguments: object) -> int | None:
+    """Run the search in a process of its own until its write number ``event``; return its exit status."""
+    process = multiprocessing.get_context("fork").Process(target=run_and_die, args=(event, arguments))
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    results_dir = tmp_path_factory.mktemp("undisturbed") / "results"
+    assert run_search("--n_trials", 3, "--results_dir", results_dir, *QUIET, **INSTANT) == 0
+    return comparable(read(results_dir))
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["new", "over an earlier search"])
+def test_a_power_cut_at_any_write_loses_nothing(tmp_path: Path, undisturbed: dict[str, Any], earlier: bool) -> None:
+    event, status = 0, None
+    while status != 0:
+        event += 1
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        results_dir = tmp_path / "results"
+        if earlier:
+            run_search("--n_trials", 2, "--seed_base", 5, "--results_dir", results_dir, *QUIET, **INSTANT)
+            old = comparable(read(results_dir))
+            (tmp_path / "ledger").unlink()
+        status = run_until(event, "--n_trials", 3, "--results_dir", results_dir, *QUIET)
+        assert status in (0, POWER_CUT)
+        new_began = (results_dir / "search.json").exists() and not (results_dir / ".moving").exists()
+        if new_began and '"seed_base": 5' not in (results_dir / "search.json").read_text():
+            assert run_search("--resume", results_dir, *QUIET, **INSTANT) == 0
+        else:
+            assert run_search("--n_trials", 3, "--results_dir", results_dir, *QUIET, **INSTANT) == 0
+        assert comparable(read(results_dir)) == undisturbed
+        assert not list(results_dir.rglob(".*.tmp")), "litter of writes that were cut short"
+        if earlier:
+            (kept,) = (results_dir / "earlier").iterdir()
+            assert comparable(read(kept)) == old
+            assert run_search("--resume", kept, *QUIET, **INSTANT) == 0
+        trials = (tmp_path / "ledger").read_text().split()
+        # A trial whose process had begun but left no result may begin again: nothing else may.
+        assert set(trials) == {"124", "125", "126"}
+        assert len(trials) <= 4
+    assert event > 20, "the power never failed: the test tests nothing"
