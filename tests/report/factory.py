@@ -1,6 +1,6 @@
 """Makes the records of searches that never ran: what a search leaves behind, with a known effect of each setting.
 
-Captured value depends on ``lr_policy`` and ``entropy_weight`` (see `true_captured_value`), on noise, and on nothing else.
+Captured value depends on ``lr_policy`` and ``entropy_weight`` (see `true_captured_value`) and on noise alone.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from ghm.model import GHMModel
 from ghm.search.config import SearchConfig
 from ghm.search.space import SearchSpace

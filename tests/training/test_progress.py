@@ -74,7 +74,8 @@ def test_drawing_takes_less_than_its_share(limited: bool) -> None:
 import time
 from ghm.training import progress
 if not {limited}:
-    progress.SHARE, progress.SHORTEST_INTERVAL = 1e9, 0.0
+    progress.SHARE = 1e9
+    progress.DrawingBudget.__init__.__defaults__ = (0.0,)
 inside = 0.0
 with progress.TrainingView(10**6, "live") as view:
     view.update(1, {{"simulated_return": 6.0, "exact_return": 6.0, "policy_loss": 1.0}})

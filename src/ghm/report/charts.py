@@ -13,7 +13,7 @@ import numpy as np
 
 from ghm.report.findings import percent
 from ghm.report.importance import MAX_GROUPS, Importance, group_of
-from ghm.report.records import SearchRecord, Trial, finite, label
+from ghm.report.records import RecordedSearch, Trial, finite, label
 
 FLOOR = -0.25
 """Captured values below this are drawn at it: a ruined trial can lie arbitrarily low, and would flatten the rest."""
@@ -56,7 +56,7 @@ def text(value: Any) -> str:
     return html.escape(shown)
 
 
-def trial_texts(search: SearchRecord) -> dict[int, str]:
+def trial_texts(search: RecordedSearch) -> dict[int, str]:
     """Each trial in a few lines, for the label under the pointer: once a page, by number."""
     return {trial.number: _describe(trial, search.varied) for trial in search.trials}
 
@@ -66,12 +66,12 @@ def _describe(trial: Trial, names: Sequence[str]) -> str:
     return "<br>".join([head, *(f"{text(name)} {text(trial.hyperparameters.get(name))}" for name in names)])
 
 
-def compared(search: SearchRecord) -> tuple[Trial, ...]:
+def compared(search: RecordedSearch) -> tuple[Trial, ...]:
     """Successful trials with a captured value, best first."""
     return tuple(trial for trial in search.ranked if trial.captured_value is not None)
 
 
-def search_charts(search: SearchRecord, importances: tuple[Importance, ...]) -> list[Chart]:
+def search_charts(search: RecordedSearch, importances: tuple[Importance, ...]) -> list[Chart]:
     """Every chart of the search that has something to show."""
     if not compared(search):
         return []
@@ -88,7 +88,7 @@ def captured_axis(title: str = "captured value") -> dict[str, Any]:
     return {"title": {"text": title}, "tickformat": ".0%"}
 
 
-def order_chart(search: SearchRecord) -> Chart:
+def order_chart(search: RecordedSearch) -> Chart:
     """Captured value of each trial in order, and the best so far."""
     trials = sorted(compared(search), key=lambda trial: trial.number)
     numbers = [trial.number for trial in trials]
@@ -113,13 +113,13 @@ def order_chart(search: SearchRecord) -> Chart:
     )
 
 
-def curve_charts(search: SearchRecord) -> list[Chart]:
+def curve_charts(search: RecordedSearch) -> list[Chart]:
     """Captured value against iterations, and against training time."""
     axes = (("iterations", "iteration", "training iterations"), ("time", "seconds", "training time (seconds)"))
     return [chart for name, key, title in axes if (chart := _curves(search, name, key, title)) is not None]
 
 
-def _curves(search: SearchRecord, name: str, key: str, title: str) -> Chart | None:
+def _curves(search: RecordedSearch, name: str, key: str, title: str) -> Chart | None:
     curves = [(trial, curve) for trial in compared(search) if (curve := evaluations(trial, key))[0]]
     if not curves:
         return None
@@ -160,7 +160,7 @@ def evaluations(trial: Trial, key: str) -> tuple[list[float], list[float]]:
     return [x for x, _ in whole], [y for _, y in whole]
 
 
-def parallel_chart(search: SearchRecord) -> Chart:
+def parallel_chart(search: RecordedSearch) -> Chart:
     """Every trial as a line through its hyperparameters' values to its captured value."""
     trials = compared(search)
     axes, columns = [], []
@@ -187,7 +187,7 @@ def parallel_chart(search: SearchRecord) -> Chart:
     )
 
 
-def panel_chart(search: SearchRecord, name: str) -> Chart:
+def panel_chart(search: RecordedSearch, name: str) -> Chart:
     """Captured value by the values of one hyperparameter."""
     trials = compared(search)
     tried = [trial.hyperparameters.get(name) for trial in trials]
@@ -300,7 +300,7 @@ def _floored(trial: Trial) -> float:
     return max(trial.captured_value or 0.0, FLOOR)
 
 
-def _floor_note(search: SearchRecord) -> str:
+def _floor_note(search: RecordedSearch) -> str:
     low = sum(1 for trial in compared(search) if (trial.captured_value or 0.0) < FLOOR)
     return f" {low} below {percent(FLOOR)} are drawn there." if low else ""
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ghm.errors import UserError
 from ghm.report.importance import FEWEST_TRIALS, Importance
-from ghm.report.records import SearchRecord, Trial, finite
+from ghm.report.records import RecordedSearch, Trial, finite
 from ghm.search.command import verification_command
 from ghm.search.config import SearchConfig
 from ghm.search.outcome import parse_hyperparameters
@@ -19,7 +19,7 @@ STANDARD_ERRORS = 4.0
 """A simulated return further than this from the exact one is a warning, as it is in training."""
 
 
-def headline(search: SearchRecord) -> str:
+def headline(search: RecordedSearch) -> str:
     """What was found, in one sentence."""
     best = search.best
     if best is not None:
@@ -31,7 +31,7 @@ def headline(search: SearchRecord) -> str:
     return "No trial has finished yet."
 
 
-def searched(search: SearchRecord) -> str:
+def searched(search: RecordedSearch) -> str:
     """What was searched, in one sentence."""
     kind = {"random": "A random search", "grid": "A grid search"}.get(str(search.config.get("search_type")), "A search")
     sizes = [len(values) for values in search.space.values() if isinstance(values, list)]
@@ -45,7 +45,7 @@ def searched(search: SearchRecord) -> str:
     return f"{kind}{space}{length}: {', '.join(counts)}."
 
 
-def certainty(search: SearchRecord, importances: tuple[Importance, ...]) -> list[str]:
+def certainty(search: RecordedSearch, importances: tuple[Importance, ...]) -> list[str]:
     """How sure the findings are, a sentence each."""
     if search.best is None:
         return []
@@ -53,7 +53,7 @@ def certainty(search: SearchRecord, importances: tuple[Importance, ...]) -> list
     return [sentence for sentence in sentences if sentence]
 
 
-def verification(search: SearchRecord) -> str | None:
+def verification(search: RecordedSearch) -> str | None:
     """The command that trains the best configuration longer; None where the record is not of this version."""
     if search.best is None:
         return None
@@ -79,7 +79,7 @@ def expected_best(values: np.ndarray, draws: int) -> float:
     return float(np.sum(ordered * np.diff(share**draws)))
 
 
-def _captured_sentence(search: SearchRecord, best: Trial) -> str:
+def _captured_sentence(search: RecordedSearch, best: Trial) -> str:
     if best.captured_value is None or search.optimal_return is None or search.wind_up_return is None:
         return f"The best, trial {best.number}, reached a return of {best.best_return:.4f}."
     if best.captured_value < 0:
@@ -120,7 +120,7 @@ def _noise(best: Trial) -> str:
     return f"{exact} {check}, in agreement."
 
 
-def _rivals(search: SearchRecord) -> list[str]:
+def _rivals(search: RecordedSearch) -> list[str]:
     once = "Each configuration was trained with one seed, and another seed would rank close trials differently"
     if len(search.ranked) == 1:
         return ["Only one trial completed, so there is nothing to compare it with."]
@@ -136,7 +136,7 @@ def _rivals(search: SearchRecord) -> list[str]:
     return [f"The runner-up is {100 * (best - second):.1f} percentage points behind. {once}."]
 
 
-def _effort(search: SearchRecord) -> list[str]:
+def _effort(search: RecordedSearch) -> list[str]:
     values = np.array([trial.captured_value for trial in search.ranked if trial.captured_value is not None])
     half = len(values) // 2
     if search.config.get("search_type") != "random" or half < 2:
@@ -150,7 +150,7 @@ def _effort(search: SearchRecord) -> list[str]:
     ]
 
 
-def _importance(search: SearchRecord, importances: tuple[Importance, ...]) -> str:
+def _importance(search: RecordedSearch, importances: tuple[Importance, ...]) -> str:
     if not search.varied:
         return "All trials had the same hyperparameters, so nothing can be said about their effect."
     count = len(search.ranked) + len(search.failed)

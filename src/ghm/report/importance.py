@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ghm.model import Array
-from ghm.report.records import SearchRecord, finite, label
+from ghm.report.records import RecordedSearch, finite, label
 
 RESAMPLES = 2000
 """Standard error of a 5% p-value: 0.5%; of an interval's end: a few per cent of its width. Takes under a second."""
@@ -63,7 +63,7 @@ class Importance:
     stands_out: bool
 
 
-def importances(search: SearchRecord, seed: int = 0) -> tuple[Importance, ...]:
+def importances(search: RecordedSearch, seed: int = 0) -> tuple[Importance, ...]:
     """Importance of each varied hyperparameter, greatest first; empty with fewer than `FEWEST_TRIALS` trials."""
     trials = [trial for trial in search.trials if trial.failed or trial.captured_value is not None]
     if len(trials) < FEWEST_TRIALS or not any(trial.success for trial in trials):

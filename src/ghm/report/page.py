@@ -22,7 +22,7 @@ from ghm.report import tables
 from ghm.report.charts import Chart, search_charts, trial_texts
 from ghm.report.findings import certainty, headline, percent, searched, verification
 from ghm.report.importance import importances
-from ghm.report.records import SearchRecord, read_search
+from ghm.report.records import RecordedSearch, read_search
 from ghm.training.progress import duration, number
 
 COURSE = ("order", "iterations", "time")
@@ -49,7 +49,7 @@ def write_report(results: Path, output: Path | None = None) -> Path:
     return file
 
 
-def render(search: SearchRecord) -> str:
+def render(search: RecordedSearch) -> str:
     """The page's HTML."""
     from jinja2 import Environment, StrictUndefined
 
@@ -82,7 +82,7 @@ def render(search: SearchRecord) -> str:
     return environment.from_string(_asset("page.html.j2")).render(content)
 
 
-def _words(search: SearchRecord) -> dict[str, Any]:
+def _words(search: RecordedSearch) -> dict[str, Any]:
     best = search.best
     total = sum(trial.seconds or 0.0 for trial in search.trials)
     tiles = [

@@ -109,7 +109,7 @@ def parse_record(line: str) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True)
-class SearchRecord:
+class RecordedSearch:
     """A search: its settings, its trials in order of number, and the model's own answer."""
 
     path: Path
@@ -159,7 +159,7 @@ class SearchRecord:
         return self.path.parent / "reference.npz"
 
 
-def read_search(path: Path) -> SearchRecord:
+def read_search(path: Path) -> RecordedSearch:
     """Read a search from its results JSON, or the newest one in a directory.
 
     Raises:
@@ -175,7 +175,7 @@ def read_search(path: Path) -> SearchRecord:
     trials = {trial.number: trial for entry in results if (trial := _trial(entry, path.parent)) is not None}
     for trial in _unfinished(path.parent, set(trials)):
         trials[trial.number] = trial
-    return SearchRecord(
+    return RecordedSearch(
         path=path,
         config=content["search_config"],
         space=_mapping(content.get("search_space")),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghm.report.findings import percent
-from ghm.report.records import SearchRecord, Trial, finite, label
+from ghm.report.records import RecordedSearch, Trial, finite, label
 from ghm.training.progress import duration, number
 
 MAX_CELL = 300
@@ -46,7 +46,7 @@ class Table:
     sortable: bool = False
 
 
-def leaderboard(search: SearchRecord, most: int | None = None) -> Table | None:
+def leaderboard(search: RecordedSearch, most: int | None = None) -> Table | None:
     """Successful trials, best first; None where there is none."""
     if not search.ranked:
         return None
@@ -58,7 +58,7 @@ def leaderboard(search: SearchRecord, most: int | None = None) -> Table | None:
     return Table(f"{caption}, best first", (*heads, *settings), rows, sortable=True)
 
 
-def best_configuration(search: SearchRecord) -> Table | None:
+def best_configuration(search: RecordedSearch) -> Table | None:
     """Hyperparameters of the best trial."""
     if search.best is None:
         return None
@@ -69,7 +69,7 @@ def best_configuration(search: SearchRecord) -> Table | None:
     )
 
 
-def best_levels(search: SearchRecord) -> Table | None:
+def best_levels(search: RecordedSearch) -> Table | None:
     """What the best policy does at the start of an episode, beside the optimum; None where no trial recorded it."""
     if search.best is None or not any(key in search.best.metrics for key, _ in LEVELS):
         return None
@@ -80,7 +80,7 @@ def best_levels(search: SearchRecord) -> Table | None:
     return Table("The best policy and the optimal one", columns, tuple(rows))
 
 
-def failures(search: SearchRecord) -> Table | None:
+def failures(search: RecordedSearch) -> Table | None:
     """Failed and unfinished trials with reasons and configurations; None where all succeeded."""
     rows = []
     for trial in (*search.failed, *search.unfinished):
@@ -95,7 +95,7 @@ def failures(search: SearchRecord) -> Table | None:
     return Table("Trials without a result", (*heads, *settings), tuple(rows), sortable=True)
 
 
-def settings(search: SearchRecord) -> list[Table]:
+def settings(search: RecordedSearch) -> list[Table]:
     """The search's settings, its space, and the environment, as recorded."""
     columns = (Column("Name"), Column("Value"))
     parts = (
@@ -118,7 +118,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _row(rank: int, trial: Trial, search: SearchRecord) -> tuple[Cell, ...]:
+def _row(rank: int, trial: Trial, search: RecordedSearch) -> tuple[Cell, ...]:
     captured, best, seconds = trial.captured_value, trial.best_return, trial.seconds
     final = finite(trial.metrics.get("final_return"))
     verdict = str(trial.metrics.get("verdict") or "–").replace("_", " ")
@@ -135,7 +135,7 @@ def _row(rank: int, trial: Trial, search: SearchRecord) -> tuple[Cell, ...]:
     )
 
 
-def _settings(trial: Trial, search: SearchRecord) -> tuple[Cell, ...]:
+def _settings(trial: Trial, search: RecordedSearch) -> tuple[Cell, ...]:
     values = [trial.hyperparameters.get(name) for name in search.varied]
     return tuple(Cell(_shown(value), finite(value)) for value in values)
 
@@ -145,7 +145,7 @@ def _key(value: float | None) -> float | str:
     return "" if value is None or not math.isfinite(value) else value
 
 
-def _numeric(search: SearchRecord, name: str) -> bool:
+def _numeric(search: RecordedSearch, name: str) -> bool:
     return all(finite(trial.hyperparameters.get(name)) is not None for trial in search.trials)
 
 
