@@ -5,14 +5,16 @@ interpolated by a C¹ piecewise cubic,
 
     W(y) = e^{−k dt} E[ V(c') 1{0 < c' ≤ c̄} + ℓ 1{c' ≤ 0} + (V(c̄) + c' − c̄) 1{c' > c̄} ]
 
-is linear in the node values, W = P V + q. On each cell V is a cubic in c', and the Gaussian moments of order 0 to 3 over a
+is linear in the node values, W = e^{−k dt} (P V + ℓ q + o): P holds the weights of the nodes, q the probability of
+liquidation, o the expected overflow. On each cell V is a cubic in c', and the Gaussian moments of order 0 to 3 over a
 cell have closed forms, so that there is no quadrature error and the jump from V(0) to ℓ at zero is exact.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
@@ -26,25 +28,50 @@ CHUNK = 256
 """Rows built at a time, so that memory stays linear in the grid."""
 
 
-@dataclass(frozen=True)
-class Transition:
-    """W = P V + q at K points from V at M nodes; row i of P starts at column ``start[i]``."""
+class BandedOperator(NamedTuple):
+    """A linear map from M nodes to K points; row i starts at column ``start[i]``."""
 
     start: NDArray[np.int64]
     """First column of each row's band, (K,)."""
     coefficients: Array
     """The bands, (K, B)."""
     constant: Array
-    """q, (K,)."""
+    """What is added, (K,)."""
 
-    @property
-    def banded(self) -> tuple[NDArray[np.int64], Array, Array]:
-        """Start, coefficients and constant, as compiled code takes them."""
-        return self.start, self.coefficients, self.constant
+    def apply(self, values: Array) -> Array:
+        """The map of ``values`` (M,), (K,)."""
+        out = np.empty(self.constant.size)
+        apply_banded(values, *self, out)
+        return out
+
+
+@njit(fastmath=True, error_model="numpy", cache=True)
+def apply_banded(values: Array, start, coefficients: Array, constant: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
+    """Fill ``out`` (K,) with the banded operator's map of ``values`` (M,)."""
+    width = coefficients.shape[1]
+    for i in range(constant.size):
+        total, first = constant[i], start[i]
+        for j in range(width):
+            total += coefficients[i, j] * values[first + j]
+        out[i] = total
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Where one step leads from each of K points: onto M nodes, into liquidation, over the top."""
+
+    start: NDArray[np.int64]
+    """First column of each row's band of P, (K,)."""
+    coefficients: Array
+    """The bands of P, (K, B)."""
+    liquidation: Array
+    """Probability of c' ≤ 0, (K,)."""
+    overflow: Array
+    """E[max(c' − c̄, 0)] in cash, (K,)."""
 
     @classmethod
     def build(cls, model: GHMModel, dt: float, nodes: Array, points: Array | None = None) -> Self:
-        """The operator from ``nodes`` (M,) to ``points`` (K,), by default the nodes themselves.
+        """The transition from ``points`` (K,), by default the nodes themselves, onto ``nodes`` (M,).
 
         Raises:
             UserError: when there are fewer than 4 nodes, or they do not increase from 0.
@@ -53,16 +80,13 @@ class Transition:
             raise UserError(f"a cash grid needs at least 4 nodes increasing from 0; received {nodes.size} nodes")
         points = nodes if points is None else points
         mean = points + model.drift(points) * dt
-        deviation = np.maximum(model.volatility(points) * np.sqrt(dt), 1e-12)
-        # Two more nodes on either side: a node's slope reaches to its neighbours.
+        # A step without shocks is the limit of a tiny one; below 1e-9 rounding would decide.
+        deviation = np.maximum(model.volatility(points) * np.sqrt(dt), 1e-9)
+        # Three more nodes on either side: a cell's end nodes, and the neighbours that a node's slope reaches to.
         first = np.searchsorted(nodes, mean - REACH * deviation) - 3
         last = np.searchsorted(nodes, mean + REACH * deviation) + 3
         width = min(int((last - first).max()) + 1, nodes.size)
         start = np.clip(first, 0, nodes.size - width).astype(np.int64)
-        discount = np.exp(-model.discount_rate * dt)
-        top = (nodes[-1] - mean) / deviation
-        above, density = ndtr(-top), _density(top)
-        constant = model.liquidation_value * ndtr(-mean / deviation) + deviation * (density - top * above)
         slopes = _slope_stencil(nodes)
         coefficients = np.concatenate(
             [
@@ -70,16 +94,23 @@ class Transition:
                 for i in range(0, points.size, CHUNK)
             ]
         )
+        top = (nodes[-1] - mean) / deviation
+        above = ndtr(-top)
         at_top = nodes.size - 1 - start
         reaches = at_top < width
         coefficients[reaches, at_top[reaches]] += above[reaches]
-        return cls(start, np.ascontiguousarray(discount * coefficients), discount * constant)
+        overflow = deviation * (_density(top) - top * above)
+        return cls(start, np.ascontiguousarray(coefficients), ndtr(-mean / deviation), overflow)
 
-    def apply(self, values: Array) -> Array:
-        """W at the points, (K,), from V at the nodes, (M,)."""
-        columns = self.start[:, None] + np.arange(self.coefficients.shape[1])
-        result: Array = self.constant + (self.coefficients * values[columns]).sum(axis=1)
-        return result
+    def value_operator(self, model: GHMModel, dt: float) -> BandedOperator:
+        """W as a function of V: discounted, with ℓ in liquidation and the overflow paid out."""
+        discount = np.exp(-model.discount_rate * dt)
+        constant = model.liquidation_value * self.liquidation + self.overflow
+        return BandedOperator(self.start, discount * self.coefficients, discount * constant)
+
+    def expectation_operator(self, at_liquidation: float) -> BandedOperator:
+        """E[f(c')], not discounted, of an f that is ``at_liquidation`` below zero and f(c̄) above c̄."""
+        return BandedOperator(self.start, self.coefficients, at_liquidation * self.liquidation)
 
 
 def _density(z: Array) -> Array:

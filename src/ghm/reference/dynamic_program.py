@@ -1,0 +1,115 @@
+"""The optimum of the decision problem at the user's own dt and T, by backward induction.
+
+With W(y) the discounted continuation value after the transaction (exact expectations: :mod:`ghm.reference.transition`),
+
+    V(c) = max{ W(c),  max_{b ≤ c} (c − b) + W(b),  max_{i > c} W(i) − p (i − c + φ) },
+
+and both inner maxima are running maxima over the grid: O(M) a step beside the expectation. Between nodes the maximiser is
+polished by the parabola through the best node and its neighbours.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from ghm.model import Array, GHMModel, Terminal
+from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
+from ghm.reference.terminal import terminal_values
+from ghm.reference.transition import Transition, apply_banded
+
+SLICES = 64
+"""Times to horizon at which the value function is kept, for figures; memory stays linear in the grid."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The solution of the decision problem."""
+
+    optimal_return: float
+    """J*, mean value over starts with cash uniform on [0, c̄]."""
+    cash: Array
+    """Cash nodes, (M,)."""
+    time_to_horizon: Array
+    """Times to horizon at which values are kept, increasing from 0 to T, (S,)."""
+    values: Array
+    """V(c, τ), (S, M)."""
+    payout_level: Array
+    """b by steps to go 1 to n: the firm pays what exceeds it, (n,); NaN where it never pays."""
+    issue_below: Array
+    """Cash below which the firm issues, by steps to go, (n,); NaN where it never issues."""
+    issue_target: Array
+    """Cash that an issue raises to, by steps to go, (n,); NaN where it never issues."""
+
+
+def dynamic_program(
+    model: GHMModel, dt: float, T: float, terminal: Terminal = "liquidation", refinement: float = 1.0
+) -> Optimum:
+    """Solve the decision problem; ``refinement`` divides the grid's spacing.
+
+    Raises:
+        UserError: when the grid would be too fine to be had, or the terminal condition has no solution.
+    """
+    n_steps = round(T / dt)
+    cash = cash_grid(model, dt, n_steps, refinement)
+    operator = Transition.build(model, dt, cash).value_operator(model, dt)
+    kept = kept_steps(n_steps, SLICES)
+    values, levels = np.empty((kept.size, cash.size)), np.empty((3, n_steps))
+    values[0] = terminal_values(model, terminal, cash)
+    _induce(cash, *operator, model.proportional_cost, model.fixed_cost, kept, values, levels)
+    return Optimum(mean_over_starts(cash, values[-1]), cash, kept * dt, values, *levels)
+
+
+@njit(error_model="numpy", cache=True)
+def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values, levels) -> None:  # type: ignore[no-untyped-def]
+    """Fill ``values`` (S, M) from its first row, and ``levels`` (3, n): payout level, issue threshold and target."""
+    n_nodes = cash.size
+    value, held = values[0].copy(), np.empty(n_nodes)
+    pay, issue = np.empty(n_nodes), np.empty(n_nodes)
+    slice_ = 1
+    for to_go in range(1, levels.shape[1] + 1):
+        apply_banded(value, start, coefficients, constant, held)
+        payout, best_payout = _argmax(cash, held, 1.0)
+        target, best_issue = _argmax(cash, held, cost)
+        running = -np.inf
+        for j in range(n_nodes):
+            running = max(running, held[j] - cash[j])
+            pay[j] = cash[j] + (best_payout if cash[j] >= payout else running)
+        running = -np.inf
+        threshold = np.nan
+        for j in range(n_nodes - 1, -1, -1):
+            running = max(running, held[j] - cost * cash[j])
+            issue[j] = cost * (cash[j] - fixed_cost) + (best_issue if cash[j] <= target else running)
+            value[j] = max(pay[j], issue[j])  # holding is paying nothing
+            gain = issue[j] - pay[j]
+            if np.isnan(threshold) and gain > 0:
+                previous = issue[j + 1] - pay[j + 1] if j + 1 < n_nodes else -np.inf
+                share = gain / (gain - previous) if previous < 0 and previous > -np.inf else 0.0
+                threshold = cash[j] + share * (cash[j + 1] - cash[j]) if j + 1 < n_nodes else cash[j]
+        levels[0, to_go - 1] = payout if payout < cash[n_nodes - 1] else np.nan
+        levels[1, to_go - 1] = threshold
+        levels[2, to_go - 1] = target if not np.isnan(threshold) else np.nan
+        if kept[slice_] == to_go:
+            values[slice_] = value
+            slice_ += 1
+
+
+@njit(error_model="numpy", cache=True)
+def _argmax(cash, held, slope):  # type: ignore[no-untyped-def]
+    """Where W(y) − slope · y is largest, and that maximum, polished by a parabola through three nodes."""
+    best = 0
+    for j in range(1, cash.size):
+        if held[j] - slope * cash[j] > held[best] - slope * cash[best]:
+            best = j
+    at, top = cash[best], held[best] - slope * cash[best]
+    if 0 < best < cash.size - 1:
+        left, right = cash[best] - cash[best - 1], cash[best + 1] - cash[best]
+        before = (held[best] - held[best - 1]) / left - slope
+        behind = (held[best + 1] - held[best]) / right - slope
+        curvature = (behind - before) / (left + right)  # half the second derivative
+        tangent = (before * right + behind * left) / (left + right)
+        if curvature < 0:
+            step = min(max(-tangent / (2 * curvature), -left), right)
+            at += step
+            top += tangent * step + curvature * step * step
+    return at, top

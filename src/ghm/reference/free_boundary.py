@@ -1,0 +1,158 @@
+"""The infinite-horizon solution: an ordinary differential equation with a free boundary.
+
+Décamps, Gryglewicz, Morellec and Villeneuve (2017), section 2: with F the shareholders' value per unit of productivity,
+
+    k F = m F' + ½ s² F''  on (0, c*),   F'(c*) = 1,   F''(c*) = 0,
+    F(0) = max{ ℓ, max_y F(y) − p (y + φ) }.
+
+The first three conditions give F(c*) = m(c*)/k, so for each candidate c* the equation is integrated from c* down to 0;
+the boundary condition at zero then picks c*. Above c* the firm pays out the excess: F' = 1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
+
+from ghm.errors import UserError
+from ghm.model import Array, GHMModel
+
+# Relative tolerance of the integration: the residual of the equation is then near 1e-9, far below what is asked of it.
+TOLERANCE = 1e-11
+
+# Candidates for c* are tried up to this multiple of c̄: a payout level beyond the cash range is still a solution.
+LARGEST_LEVEL = 4.0
+
+SCAN = 200
+"""Candidates tried before the root is polished, increasing geometrically from near 0."""
+
+
+@dataclass(frozen=True)
+class FreeBoundary:
+    """The infinite-horizon solution."""
+
+    model: GHMModel
+    payout_level: float
+    """c*, above which the firm pays out (cash)."""
+    value_at_zero: float
+    """F(0) (cash)."""
+    refinances: bool
+    """Whether the firm raises equity at zero cash rather than liquidate."""
+    issue_target: float | None
+    """Cash after an issue at zero; None if the firm liquidates there."""
+    _inner: Callable[[Array], Array]
+
+    @property
+    def liquidation_value(self) -> float:
+        """ℓ (cash)."""
+        return self.model.liquidation_value
+
+    def value(self, cash: Array) -> Array:
+        """F at ``cash`` ≥ 0, any shape."""
+        cash = np.asarray(cash, dtype=float)
+        inside = self._inner(np.minimum(cash, self.payout_level).ravel())[0].reshape(cash.shape)
+        result: Array = inside + np.maximum(cash - self.payout_level, 0.0)
+        return result
+
+    def derivative(self, cash: Array) -> Array:
+        """F' at ``cash`` ≥ 0, any shape."""
+        cash = np.asarray(cash, dtype=float)
+        inside = self._inner(np.minimum(cash, self.payout_level).ravel())[1].reshape(cash.shape)
+        return np.where(cash > self.payout_level, 1.0, inside)
+
+
+def free_boundary(model: GHMModel) -> FreeBoundary:
+    """Solve the infinite-horizon problem.
+
+    Raises:
+        UserError: when there is no solution: running the firm is worth no more than liquidating it, its drift is not
+            positive where it would pay out, or its shocks vanish at some cash below the payout level.
+    """
+    running = model.alpha / model.discount_rate
+    if running <= model.liquidation_value:
+        raise UserError(
+            f"no infinite-horizon solution: alpha/k = {running:g} is at most the liquidation value "
+            f"{model.liquidation_value:g}, so closing the firm at once is optimal; raise alpha or lower recovery"
+        )
+    if _excess(model, 0.0) <= 0:  # free issuance: no cash is ever held
+        return FreeBoundary(model, 0.0, running, True, 0.0, lambda c: np.stack([running + c, np.ones_like(c)]))
+    level = _payout_level(model)
+    inner = _integrate(model, level)
+    value_at_zero = float(inner(np.zeros(1))[0, 0])
+    target, refinanced = _best_issue(model, inner, level)
+    refinances = refinanced > model.liquidation_value
+    return FreeBoundary(model, level, value_at_zero, refinances, target if refinances else None, inner)
+
+
+def _payout_level(model: GHMModel) -> float:
+    """The smallest c* at which the boundary condition at zero holds."""
+    limit = LARGEST_LEVEL * model.c_max
+    lower = 0.0
+    for candidate in np.geomspace(1e-4 * model.c_max, limit, SCAN):
+        if model.drift(np.array(candidate)) <= 0:
+            raise UserError(
+                f"no infinite-horizon solution: the drift is not positive at cash {candidate:.4g}, below any payout "
+                "level; raise alpha or lower carry_cost"
+            )
+        if _excess(model, float(candidate)) <= 0:
+            return float(brentq(lambda c: _excess(model, c), lower, candidate, xtol=1e-13, rtol=1e-13))
+        lower = float(candidate)
+    raise UserError(
+        f"no infinite-horizon solution with a payout level below {limit:g} ({LARGEST_LEVEL:g} c_max); "
+        "raise c_max, or lower the volatilities"
+    )
+
+
+def _excess(model: GHMModel, level: float) -> float:
+    """F(0) less what shareholders can have at zero instead, if c* is ``level``; decreasing through the solution."""
+    if level == 0.0:
+        free = model.proportional_cost == 1 and model.fixed_cost == 0
+        return 0.0 if free else 1.0
+    inner = _integrate(model, level)
+    _, refinanced = _best_issue(model, inner, level)
+    return float(inner(np.zeros(1))[0, 0]) - max(model.liquidation_value, refinanced)
+
+
+def _integrate(model: GHMModel, level: float) -> Callable[[Array], Array]:
+    """(F, F') as a function of cash on [0, level], from c* = ``level`` down."""
+    k = model.discount_rate
+    if model.variance(np.linspace(0.0, level, 101)).min() < 1e-12:
+        raise UserError(
+            f"no infinite-horizon solution: the shocks vanish at some cash below {level:.4g}; "
+            "give sigma_x a positive value and move rho away from ±1"
+        )
+
+    def right_hand_side(c: float, state: Array) -> list[float]:
+        value, slope = state
+        at = np.array(c)
+        return [slope, float(2 * (k * value - model.drift(at) * slope) / model.variance(at))]
+
+    start = [float(model.drift(np.array(level))) / k, 1.0]
+    solution = solve_ivp(
+        right_hand_side, (level, 0.0), start, method="DOP853", rtol=TOLERANCE, atol=TOLERANCE, dense_output=True
+    )
+    dense: Callable[[Array], Array] = solution.sol
+    return dense
+
+
+def _best_issue(model: GHMModel, inner: Callable[[Array], Array], level: float) -> tuple[float, float]:
+    """The target y that maximises F(y) − p (y + φ) at zero cash, and that maximum.
+
+    F' decreases on (0, c*) wherever issuing is worthwhile, so the target is where F' = p; with p = 1 it is c* itself.
+    """
+    p = model.proportional_cost
+    grid = np.linspace(0.0, level, 201)
+    net = inner(grid)[0] - p * grid
+    best = int(np.argmax(net))
+    left, right = grid[max(best - 1, 0)], grid[min(best + 1, 200)]
+
+    def marginal(c: float) -> float:
+        return float(inner(np.array([c]))[1, 0]) - p
+
+    target = grid[best]
+    if marginal(left) > 0 > marginal(right):
+        target = brentq(marginal, left, right, xtol=1e-13)
+    value = float(inner(np.array([target]))[0, 0])
+    return float(target), value - p * (float(target) + model.fixed_cost)

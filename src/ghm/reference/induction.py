@@ -1,0 +1,50 @@
+"""What backward inductions share: a cash grid fine enough for the time step, and the return from its values."""
+
+import numpy as np
+
+from ghm.errors import UserError
+from ghm.model import Array, GHMModel
+
+SPACING = 1 / 8
+"""Distance of cash nodes in units of one step's shock s(c) √dt; docs/design/model.md shows what halving it changes."""
+
+MIN_NODES, MAX_NODES = 400, 20_000
+"""Fewest nodes, for a model whose shocks are as wide as the cash range; most, beyond which memory and time are wasted."""
+
+MAX_STEPS = 1_000_000
+"""Most time steps in an episode."""
+
+
+def cash_grid(model: GHMModel, dt: float, n_steps: int, refinement: float = 1.0) -> Array:
+    """Cash nodes from 0 to c̄, `SPACING` · s(c) √dt / ``refinement`` apart, (M,).
+
+    Raises:
+        UserError: when the time step asks for more nodes or steps than can be had.
+    """
+    if n_steps > MAX_STEPS:
+        raise UserError(f"T/dt = {n_steps:,} time steps are more than {MAX_STEPS:,}; raise --dt or lower --T")
+    fine = np.linspace(0.0, model.c_max, 20_001)
+    volatility = model.volatility(fine)
+    # Perfectly correlated shocks can cancel at one level of cash; a tenth of the mean keeps the grid finite there.
+    width = SPACING * np.sqrt(dt) * np.maximum(volatility, 0.1 * volatility.mean()) / refinement
+    density = 1.0 / np.minimum(width, model.c_max / MIN_NODES)
+    position = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(fine))])
+    count = int(np.ceil(position[-1])) + 1
+    if count > MAX_NODES:
+        raise UserError(
+            f"--dt {dt:g} asks for {count:,} cash nodes on [0, {model.c_max:g}], more than {MAX_NODES:,}; "
+            "raise --dt, lower --model.c_max, or raise the volatilities"
+        )
+    nodes: Array = np.interp(np.linspace(0.0, position[-1], count), position, fine)
+    nodes[0], nodes[-1] = 0.0, model.c_max
+    return nodes
+
+
+def mean_over_starts(nodes: Array, values: Array) -> float:
+    """The mean of ``values`` (M,) over cash uniform on the grid's range: the return J."""
+    return float(np.trapezoid(values, nodes) / nodes[-1])
+
+
+def kept_steps(n_steps: int, slices: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Steps to go at which values are kept, increasing from 0 to n: geometric, so dense near the horizon."""
+    return np.unique(np.concatenate([[0], np.round(np.geomspace(1, n_steps, slices))]).astype(np.int64))

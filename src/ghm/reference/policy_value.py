@@ -1,0 +1,136 @@
+"""The exact return of a given policy: backward induction on a fine grid, no simulation.
+
+The deterministic policy takes the most likely mode and the median levels; the stochastic one is averaged over modes and,
+by Gauss-Hermite quadrature, over levels. A policy that switches mode at some cash makes V jump or kink there; nodes are
+dense enough (see :mod:`ghm.reference.induction`) that this costs less than 1e-4 of return.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
+from ghm.model import Array, GHMModel, Terminal
+from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
+from ghm.reference.terminal import terminal_values
+from ghm.reference.transition import Transition
+
+QUADRATURE = 31
+"""Gauss-Hermite points for a random level: its effect has a kink at cash, which fewer points would blur."""
+
+SLICES = 64
+"""Times to horizon at which values are kept."""
+
+
+@dataclass(frozen=True)
+class PolicyValues:
+    """The value function of a policy."""
+
+    expected_return: float
+    """J, mean value over starts with cash uniform on [0, c̄]."""
+    cash: Array
+    """Cash nodes, (M,)."""
+    time_to_horizon: Array
+    """Times to horizon at which values are kept, increasing from 0 to T, (S,)."""
+    values: Array
+    """V(c, τ), (S, M)."""
+
+
+def policy_value(
+    policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal = "liquidation", stochastic: bool = False
+) -> float:
+    """The exact return J of a policy.
+
+    Raises:
+        UserError: when the grid would be too fine to be had, or the terminal condition has no solution.
+    """
+    return policy_values(policy, model, dt, T, terminal, stochastic).expected_return
+
+
+def policy_values(
+    policy: Policy,
+    model: GHMModel,
+    dt: float,
+    T: float,
+    terminal: Terminal = "liquidation",
+    stochastic: bool = False,
+    refinement: float = 1.0,
+) -> PolicyValues:
+    """The value function of a policy; ``refinement`` divides the grid's spacing.
+
+    Raises:
+        UserError: as :func:`policy_value`.
+    """
+    n_steps = round(T / dt)
+    cash = cash_grid(model, dt, n_steps, refinement)
+    operator = Transition.build(model, dt, cash).value_operator(model, dt)
+    kept = kept_steps(n_steps, SLICES)
+    values = np.empty((kept.size, cash.size))
+    values[0] = value = terminal_values(model, terminal, cash)
+    for to_go in range(1, n_steps + 1):
+        actions = policy(cash, to_go * dt)
+        held = operator.apply(value)
+        step = _average if stochastic else _follow
+        value = step(cash, held, actions, model.proportional_cost, model.fixed_cost)
+        values[kept == to_go] = value
+    return PolicyValues(mean_over_starts(cash, value), cash, kept * dt, values)
+
+
+def most_likely(actions: Actions) -> tuple[Array, Array, Array]:
+    """The deterministic policy: mode, payout level and issue target, (N,) each; ties go to the lower mode."""
+    mode = np.argmax(actions.mode_probabilities, axis=-1)
+    return mode, np.exp(actions.payout_log_mean), np.exp(actions.issue_log_mean)
+
+
+def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
+    """V one step earlier under the deterministic policy, from W at the nodes."""
+    mode, payout, target = most_likely(actions)
+    after = np.where(mode == PAY, np.minimum(payout, cash), cash)
+    after = np.where(mode == ISSUE, np.maximum(np.minimum(target, cash[-1]), cash), after)
+    return _flow(cash, after, cost, fixed_cost) + _interpolate(cash, held, after)
+
+
+def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
+    """V one step earlier under the stochastic policy, from W at the nodes."""
+    points, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE)
+    payout = np.exp(actions.payout_log_mean[:, None] + actions.payout_log_std[:, None] * points)
+    target = np.exp(actions.issue_log_mean[:, None] + actions.issue_log_std[:, None] * points)
+    before = np.broadcast_to(cash[:, None], payout.shape)
+    probabilities = actions.mode_probabilities
+    value = probabilities[:, HOLD] * held
+    for mode, after in (
+        (PAY, np.minimum(payout, before)),
+        (ISSUE, np.maximum(np.minimum(target, cash[-1]), before)),
+    ):
+        outcome = _flow(before, after, cost, fixed_cost) + _interpolate(cash, held, after)
+        value = value + probabilities[:, mode] * (outcome @ weights) / weights.sum()
+    return value
+
+
+def _flow(before: Array, after: Array, cost: float, fixed_cost: float) -> Array:
+    """Shareholders' cash flow of moving cash from ``before`` to ``after``."""
+    paid = before - after
+    return np.where(paid >= 0, paid, cost * (paid - fixed_cost))
+
+
+def _interpolate(cash: Array, held: Array, at: Array) -> Array:
+    """The C¹ cubic through ``held`` at the nodes, at points of any shape."""
+    out = np.empty(at.size)
+    _interpolate_compiled(cash, held, np.gradient(held, cash), np.ascontiguousarray(at).ravel(), out)
+    return out.reshape(at.shape)
+
+
+@njit(error_model="numpy", cache=True)
+def _interpolate_compiled(nodes, values, slopes, at, out) -> None:  # type: ignore[no-untyped-def]
+    j = 0
+    for i in range(at.size):
+        c = at[i]
+        if not (nodes[j] <= c <= nodes[j + 1]):  # most points lie in the last one's cell or at a node
+            j = min(max(np.searchsorted(nodes, c, side="right") - 1, 0), nodes.size - 2)
+        h = nodes[j + 1] - nodes[j]
+        w = (c - nodes[j]) / h
+        v = 1 - w
+        left = (1 + 2 * w) * values[j] + w * h * slopes[j]
+        right = (3 - 2 * w) * values[j + 1] - v * h * slopes[j + 1]
+        out[i] = v * v * left + w * w * right
