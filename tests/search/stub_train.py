@@ -129,7 +129,7 @@ class Run:
             if self.stop:
                 self.result("interrupted", "SIGTERM")
                 return 4
-            if self.state["iteration"] == 2 and (status := self.fail()) is not None:
+            if self.state["iteration"] >= 2 and (status := self.fail()) is not None:
                 return status
         for name in ("best_model.pt", "final_model.pt"):
             self.write(self.checkpoints / name, json.dumps(self.state))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ghm.errors import UserError
-from ghm.search.config import SearchConfig
+from ghm.search.config import MAX_TRIALS, SearchConfig
 from ghm.search.directory import find_record
 from ghm.search.estimate import duration, estimated_seconds
 from ghm.search.observer import Plan
@@ -96,13 +96,19 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig) -> Blueprint
     recorded, results_dir = None, config.results_dir
     if config.resume is not None:
         results_dir, recorded = find_record(config.resume)
-        if config.results_dir.resolve() != results_dir.resolve():
+        if _absolute(config.results_dir) != _absolute(results_dir):
             raise UserError(
                 f"--results_dir {config.results_dir} is not where the search to --resume is, {results_dir}; "
                 "leave --results_dir out"
             )
-    blueprint = Blueprint(config, _choices(space, config, recorded), results_dir.resolve(), recorded, _gpus(config))
-    blueprint.record()  # refuses drift
+    blueprint = Blueprint(config, _choices(space, config, recorded), _absolute(results_dir), recorded, _gpus(config))
+    if blueprint.n_trials > MAX_TRIALS:
+        raise UserError(
+            f"--search_type grid: the space has {blueprint.n_trials:,} configurations, more than {MAX_TRIALS:,}; "
+            "shorten its lists (--space FILE) or use --search_type random"
+        )
+    if recorded is not None:
+        blueprint.record()  # refuses drift
     return blueprint
 
 
@@ -114,6 +120,13 @@ def resumed_config(resume: Path) -> SearchConfig:
     """
     directory, record = find_record(resume)
     return dataclasses.replace(record.config, resume=resume, results_dir=directory)
+
+
+def _absolute(results_dir: Path) -> Path:
+    try:
+        return results_dir.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links is the latter
+        raise UserError(f"--results_dir {results_dir} is no usable path ({error}); choose another") from error
 
 
 def _choices(space: SearchSpace | None, config: SearchConfig, recorded: SearchRecord | None) -> Choices:

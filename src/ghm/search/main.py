@@ -1,6 +1,7 @@
 """The command line of the search."""
 
 import dataclasses
+import io
 import sys
 from collections.abc import Callable, Sequence
 
@@ -45,6 +46,9 @@ def main(
         live: makes the display for a terminal (``--progress live``); None: plain lines.
         search_options: passed on to :class:`HyperparameterSearch`; for tests.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path must not stop a search on an ASCII terminal
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments)
         observers = _observers(config, live)

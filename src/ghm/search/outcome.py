@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 from ghm.errors import UserError
+from ghm.search.config import MAX_TRIALS
 from ghm.search.sealed import DamagedError, parse_object, read_bytes, write_sealed
 from ghm.search.space import NAMES
 from ghm.search.trial import Trial, directory_name
@@ -124,7 +125,7 @@ class Outcome:
             if status not in get_args(Status):
                 raise DamagedError(f"unknown status {status!r}")
             fields = {
-                "trial_num": _whole(entry["trial_num"]),
+                "trial_num": _whole(entry["trial_num"], lower=1, upper=MAX_TRIALS),
                 "hyperparameters": parse_hyperparameters(entry["hyperparameters"]),
                 "seed": _whole(entry["seed"]),
                 "status": status,
@@ -276,9 +277,9 @@ def _line(text: Any) -> str | None:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_ERROR_LENGTH]
 
 
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"not a whole number: {str(value)[:80]!r}")
+def _whole(value: Any, lower: int = -(2**63), upper: int = 2**63) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not lower <= value <= upper:
+        raise TypeError(f"not a whole number from {lower} to {upper}: {str(value)[:80]!r}")
     return value
 
 

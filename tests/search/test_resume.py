@@ -1,0 +1,372 @@
+"""Interrupted, damaged, moved, locked, changed: what a search does when it is continued."""
+
+import dataclasses
+import datetime
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ghm.search import SearchSpace
+from ghm.search.directory import locked
+from tests.search.instant import INSTANT
+from tests.search.support import comparable, read, results_file, run_search
+
+ROOT = Path(__file__).parents[2]
+QUIET = ("--progress", "none")
+SMALL = ("--n_trials", 4, "--n_iterations", 6, *QUIET)
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path) -> dict[str, Any]:
+    assert run_search(*SMALL, "--results_dir", tmp_path / "undisturbed") == 0
+    return comparable(read(tmp_path / "undisturbed"))
+
+
+def launch(*arguments: object, step: float = 0.1) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.search.support", *map(str, arguments)]
+    environment = os.environ | {"STUB_STEP_S": str(step)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(path: Path, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.005)
+
+
+def test_interrupted_at_every_trial_boundary(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    results_dir = tmp_path / "r"
+    run_search(*SMALL[2:], "--n_trials", 1, "--results_dir", results_dir)
+    for total in (2, 3, 4):
+        assert run_search("--resume", results_dir, "--n_trials", total, *QUIET) == 0
+        assert len(read(results_dir)["results"]) == total
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_resuming_a_finished_search_runs_nothing(tmp_path: Path) -> None:
+    run_search(*SMALL, "--results_dir", tmp_path / "r")
+    before = read(tmp_path / "r")
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a trial was started")
+
+    assert run_search("--resume", tmp_path / "r", popen=never) == 0
+    assert read(tmp_path / "r")["results"] == before["results"]
+    # Fewer trials than there are: none is thrown away.
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 2, popen=never) == 0
+    assert read(tmp_path / "r")["results"] == before["results"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_in_order_and_the_printed_command_resumes(
+    number: signal.Signals, tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    results_dir = tmp_path / "r"
+    search = launch(*SMALL, "--n_workers", 2, "--progress", "plain", "--results_dir", results_dir, step=0.3)
+    wait_for(results_dir / "trial_002/checkpoints/latest.pt")
+    started = time.monotonic()
+    search.send_signal(number)
+    output, _ = search.communicate(timeout=20)
+    assert time.monotonic() - started < 8
+    assert search.returncode == 4
+    assert "Interrupted. Continue with:" in output
+    assert f"--resume {results_file(results_dir)}" in output
+    statuses = [entry["metrics"]["status"] for entry in read(results_dir)["results"]]
+    assert statuses == ["interrupted", "interrupted"]
+    iterations = read(results_dir)["results"][0]["metrics"]["iterations"]
+    assert iterations >= 1
+    assert run_search("--resume", results_file(results_dir), *QUIET) == 0
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    results_dir = tmp_path / "r"
+    search = launch(*SMALL, "--results_dir", results_dir, step=3.0)
+    wait_for(results_dir / "trial_001/hyperparameters.json")
+    time.sleep(0.5)
+    children = psutil.Process(search.pid).children()
+    search.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    started = time.monotonic()
+    search.send_signal(signal.SIGINT)
+    search.communicate(timeout=20)
+    assert time.monotonic() - started < 2
+    assert search.returncode == 4
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert run_search("--resume", results_dir, *QUIET) == 0
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_orphans_are_ended_before_their_trial_runs_again(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    results_dir = tmp_path / "r"
+    # A step so long that the orphan would notice only after the resumed search is over.
+    search = launch(*SMALL, "--results_dir", results_dir, step=30)
+    wait_for(results_dir / "trial_001/stdout.log")
+    time.sleep(0.5)
+    (orphan,) = psutil.Process(search.pid).children()
+    search.kill()
+    search.communicate()
+    assert orphan.is_running()
+    assert run_search("--resume", results_dir, *QUIET) == 0
+    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+    assert comparable(read(results_dir)) == undisturbed
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "deleted", "garbage", "no record", "half of both"])
+def test_a_damaged_results_file_is_made_again(damage: str, tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    results_dir = tmp_path / "r"
+    run_search(*SMALL, "--n_trials", 2, "--results_dir", results_dir)
+    path = results_file(results_dir)
+    data = path.read_bytes()
+    record = results_dir / "search.json"
+    match damage:
+        case "truncated" | "half of both":
+            path.write_bytes(data[: len(data) // 2])
+        case "empty":
+            path.write_bytes(b"")
+        case "flipped":
+            path.write_bytes(data.replace(b'"n_iterations": 6', b'"n_iterations": 7'))
+        case "deleted":
+            path.unlink()
+        case "garbage":
+            path.write_bytes(os.urandom(3000))
+        case "no record":
+            record.unlink()
+    if damage == "half of both":
+        (results_dir / "trial_001/outcome.json").write_bytes(b"{")
+    assert run_search("--resume", path, "--n_trials", 4, *QUIET) == 0
+    assert results_file(results_dir) == path
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_trials_whose_directories_are_gone_are_kept_from_the_results_file(
+    tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    results_dir = tmp_path / "r"
+    run_search(*SMALL, "--n_trials", 2, "--results_dir", results_dir)
+    shutil.rmtree(results_dir / "trial_001")
+    assert run_search("--resume", results_dir, "--n_trials", 4, *QUIET) == 0
+    assert not (results_dir / "trial_001").exists()
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_a_damaged_checkpoint_costs_its_trial_only_a_new_start(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    results_dir = tmp_path / "r"
+    run_search(*SMALL, "--n_trials", 1, "--results_dir", results_dir)
+    (results_dir / "trial_002/checkpoints").mkdir(parents=True)
+    (results_dir / "trial_002/checkpoints/latest.pt").write_text("{")
+    assert run_search("--resume", results_dir, "--n_trials", 4, *QUIET) == 0
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_failed_trials_stay_failed_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "crash"}))
+    run_search(*SMALL, "--results_dir", tmp_path / "r")
+    monkeypatch.setenv("STUB_MODES", "{}")
+    run_search("--resume", tmp_path / "r", *QUIET)
+    assert read(tmp_path / "r")["results"][0]["metrics"]["status"] == "crashed"
+    run_search("--resume", tmp_path / "r", "--retry_failed", *QUIET)
+    assert read(tmp_path / "r")["results"][0]["metrics"]["status"] == "completed"
+
+
+def test_a_second_search_is_refused_with_the_owners_process_and_host(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_dir = tmp_path / "r"
+    search = launch(*SMALL, "--results_dir", results_dir, step=1)
+    wait_for(results_dir / "search.json")
+    for flags in (["--results_dir", results_dir], ["--resume", results_dir]):
+        assert run_search(*flags) == 2
+        message = capsys.readouterr().err
+        assert f"process {search.pid} on host {os.uname().nodename}" in message
+    search.kill()
+    search.communicate()
+    # The lock of a dead process is nobody's.
+    assert (results_dir / ".search.lock").exists()
+    assert run_search("--resume", results_dir, *QUIET) == 0
+
+
+def test_the_lock_is_free_after_use(tmp_path: Path) -> None:
+    for _ in range(2):
+        with locked(tmp_path / "r"):
+            pass
+
+
+DRIFTS: list[tuple[tuple[object, ...], str]] = [
+    (("--dt", 0.02), "dt: recorded 0.01, now 0.02"),
+    (("--T", 5), "T: recorded 10.0, now 5"),
+    (("--terminal", "zero"), "terminal: recorded liquidation, now zero"),
+    (("--seed_base", 7), "seed_base: recorded 123, now 7"),
+    (("--model.sigma_x", 0.2), "model.sigma_x: recorded 0.12, now 0.2"),
+    (("--n_iterations", 9), "n_iterations: recorded 6, now 9"),
+    (("--search_type", "grid"), "search_type: recorded random, now grid"),
+    (("--estimator", "martingale"), "estimator: recorded conditional, now martingale"),
+]
+
+
+@pytest.mark.parametrize(("flags", "message"), DRIFTS)
+def test_drift_is_refused_and_says_what_differs(
+    flags: tuple[object, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
+    before = {path: path.read_bytes() for path in (tmp_path / "r").rglob("*.json")}
+    assert run_search("--resume", tmp_path / "r", *flags, **INSTANT) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert "--allow_drift" in printed
+    assert {path: path.read_bytes() for path in (tmp_path / "r").rglob("*.json")} == before
+
+
+def test_drift_of_the_space_and_the_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
+    space = SearchSpace()
+    space.lr_policy = [0.5]
+    assert run_search("--resume", tmp_path / "r", space=space, **INSTANT) == 2
+    assert "search space: lr_policy" in capsys.readouterr().err
+    monkeypatch.setattr("ghm.search.record.code_version", lambda: {"ghm": "9.9"})
+    assert run_search("--resume", tmp_path / "r", **INSTANT) == 2
+    assert "version of ghm: recorded 0.1.0" in capsys.readouterr().err
+
+
+def test_allowed_drift_is_recorded(tmp_path: Path) -> None:
+    run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
+    flags = ("--resume", tmp_path / "r", "--n_trials", 5, *QUIET)
+    assert run_search(*flags, "--terminal", "zero", "--allow_drift", **INSTANT) == 0
+    results = read(tmp_path / "r")
+    assert len(results["results"]) == 5
+    assert results["drift"][0]["differences"] == ["terminal: recorded liquidation, now zero"]
+    # From then on the new settings are the search's.
+    assert run_search(*flags, **INSTANT) == 0
+    assert read(tmp_path / "r")["search_config"]["terminal"] == "zero"
+
+
+def test_settings_hold_unless_given_again(tmp_path: Path) -> None:
+    flags = ("--dt", 0.05, "--T", 5, "--log_freq", 7, "--n_workers", 3, "--model.rho", 0.1)
+    run_search(*SMALL, *flags, "--results_dir", tmp_path / "r", **INSTANT)
+    before = read(tmp_path / "r")["search_config"]
+    run_search("--resume", tmp_path / "r", "--n_workers", 2, *QUIET, **INSTANT)
+    assert read(tmp_path / "r")["search_config"] == before | {"n_workers": 2}
+
+
+class FullDisk:
+    """A disk that is full from the ``n``-th forced write on."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+        self.original = os.fsync
+
+    def __call__(self, descriptor: int) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.original(descriptor)
+
+
+@pytest.mark.parametrize("writes", range(7, 31, 3))
+def test_a_full_disk_ends_the_search_clearly_and_nothing_is_corrupt(
+    writes: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_search(*SMALL, "--results_dir", tmp_path / "undisturbed", **INSTANT)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", FullDisk(writes))
+        status = run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
+    assert status == 6
+    assert "No space left on device" in capsys.readouterr().err
+    for path in (tmp_path / "r").rglob("*.json"):
+        json.loads(path.read_text())
+    resume = ["--resume", tmp_path / "r"] if (tmp_path / "r/search.json").exists() else [*SMALL]
+    assert run_search(*resume, "--results_dir", tmp_path / "r", "--retry_failed", *QUIET, **INSTANT) == 0
+    assert comparable(read(tmp_path / "r")) == comparable(read(tmp_path / "undisturbed"))
+
+
+def test_a_vanished_results_directory_ends_the_search_clearly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.search.instant import InstantTrial
+
+    class Vanishing(InstantTrial):
+        def wait(self, timeout: float | None = None) -> int:
+            shutil.rmtree(tmp_path / "r")
+            return 0
+
+    options = INSTANT | {"popen": Vanishing}
+    assert run_search(*SMALL, "--results_dir", tmp_path / "r", **options) == 6
+    assert "No such file or directory" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists(), "a directory that the user removed was made again"
+
+
+def test_a_vanished_trial_directory_fails_that_trial_only(tmp_path: Path) -> None:
+    from tests.search.instant import InstantTrial
+
+    class Vanishing(InstantTrial):
+        def wait(self, timeout: float | None = None) -> int:
+            shutil.rmtree(tmp_path / "r/trial_002", ignore_errors=True)
+            return 0
+
+    assert run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT | {"popen": Vanishing}) == 0
+    statuses = [entry["metrics"]["status"] for entry in read(tmp_path / "r")["results"]]
+    assert statuses == ["completed", "crashed", "completed", "completed"]
+
+
+def test_a_clock_that_is_set_back_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: dict[str, Any]
+) -> None:
+    results_dir = tmp_path / "r"
+    run_search(*SMALL, "--seed_base", 9, "--results_dir", results_dir, **INSTANT)
+    later = results_file(results_dir)
+
+    class Earlier(datetime.datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:  # noqa: ARG003
+            return datetime.datetime(2001, 1, 1)
+
+    monkeypatch.setattr("ghm.search.record.datetime", Earlier)
+    run_search(*SMALL, "--n_trials", 2, "--results_dir", results_dir)
+    # Someone put the file of the search before back: by its name it is the newer one.
+    shutil.copy(results_dir / "earlier" / later.stem.removeprefix("search_results_") / later.name, later)
+    assert run_search("--resume", results_dir, "--n_trials", 4, *QUIET) == 0
+    later.unlink()
+    assert results_file(results_dir).name == "search_results_20010101-000000.json"
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_two_searches_within_a_second_have_names_of_their_own(tmp_path: Path) -> None:
+    for _ in range(3):
+        run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
+    names = {path.name for path in (tmp_path / "r/earlier").iterdir()} | {read(tmp_path / "r")["search"]}
+    assert len(names) == 3
+
+
+def test_configurations_depend_on_seed_base_and_number_only(tmp_path: Path) -> None:
+    run_search(*SMALL, "--results_dir", tmp_path / "a", **INSTANT)
+    run_search(*SMALL, "--n_trials", 9, "--n_workers", 3, "--results_dir", tmp_path / "b", **INSTANT)
+    run_search(*SMALL, "--seed_base", 9, "--results_dir", tmp_path / "c", **INSTANT)
+    a, b, c = (
+        [(e["hyperparameters"], e["seed"] - 123) for e in read(tmp_path / name)["results"]][:4] for name in "abc"
+    )
+    assert a == b
+    assert a != c
+
+
+def test_record_is_complete(tmp_path: Path) -> None:
+    run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
+    results = read(tmp_path / "r")
+    assert list(results)[:4] == ["format", "search", "search_config", "search_space"]
+    assert {"versions", "cpu", "cpu_count", "threads", "git_revision"} <= set(results["environment"])
+    assert results["optimal_return"] == 6.6548
+    assert results["wind_up_return"] == 5.95
+    assert results["search_space"] == json.loads(json.dumps(dataclasses.asdict(SearchSpace())))
