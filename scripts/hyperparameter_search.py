@@ -3,6 +3,7 @@
 import sys
 
 import ghm.search
+from ghm.report.view import LiveView, PlainView
 from ghm.search.main import main
 
 
@@ -17,4 +18,4 @@ class SearchSpace(ghm.search.SearchSpace):
 
 
 if __name__ == "__main__":
-    sys.exit(main(space=SearchSpace()))
+    sys.exit(main(space=SearchSpace(), live=LiveView, plain=PlainView))

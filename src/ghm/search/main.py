@@ -35,7 +35,8 @@ def parse(arguments: Sequence[str]) -> SearchConfig:
 def main(
     arguments: Sequence[str] | None = None,
     space: SearchSpace | None = None,
-    live: Callable[[], Observer] | None = None,
+    live: Callable[[], Observer] = PlainObserver,
+    plain: Callable[[], Observer] = PlainObserver,
     **search_options: object,
 ) -> int:
     """Run the command line; return its exit status.
@@ -43,7 +44,8 @@ def main(
     Args:
         arguments: flags; None: those of the process.
         space: a search space of the caller's own, used unless ``--space`` is given.
-        live: makes the display for a terminal (``--progress live``); None: plain lines.
+        live: makes the display for a terminal (``--progress live``).
+        plain: makes the display for everything else.
         search_options: passed on to :class:`HyperparameterSearch`; for tests.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -51,7 +53,7 @@ def main(
             stream.reconfigure(errors="backslashreplace")  # a path must not stop a search on an ASCII terminal
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments)
-        observers = _observers(config, live)
+        observers = _observers(config, live, plain)
         own = space if config.space is None and space is not None and _edited(space) else None
         search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
         if config.dry_run:
@@ -82,11 +84,11 @@ def _parse(arguments: Sequence[str], default: SearchConfig) -> SearchConfig:
     )
 
 
-def _observers(config: SearchConfig, live: Callable[[], Observer] | None) -> list[Observer]:
+def _observers(config: SearchConfig, live: Callable[[], Observer], plain: Callable[[], Observer]) -> list[Observer]:
     if config.progress == "none":
         return []
-    wanted = config.progress == "live" or (config.progress == "auto" and sys.stdout.isatty())
-    return [live() if live is not None and wanted else PlainObserver()]
+    moving = config.progress == "live" or (config.progress == "auto" and sys.stdout.isatty())
+    return [live() if moving else plain()]
 
 
 def _dry_run(search: HyperparameterSearch) -> None:

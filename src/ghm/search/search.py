@@ -119,8 +119,6 @@ class HyperparameterSearch:
             end_orphans(blueprint.results_dir)
             restore(results, blueprint.results_dir, blueprint.trial)
             self._run(blueprint, results)
-        for observer in self._observers:
-            observer.search_finished(results)
         return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)))
 
     def _run(self, blueprint: Blueprint, results: Results) -> None:
@@ -137,6 +135,7 @@ class HyperparameterSearch:
             except KeyboardInterrupt:
                 pass  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
             finally:
+                self._tell(lambda observer: observer.search_finished(results))
                 results.write()
 
     def _run_trials(self, trials: Iterator[Trial], results: Results, runner: TrialRunner) -> None:
