@@ -97,6 +97,23 @@ def make_search(
     return Made(path, content)
 
 
+def add_policy(made: Made) -> None:
+    """Give the best trial of a made search an (untrained) best_model.pt, and the search its reference.npz."""
+    from ghm.reference.store import load_or_solve
+    from ghm.search.outcome import parse_hyperparameters
+    from ghm.training.checkpoint import Checkpoint, Standing
+    from ghm.training.learner import Learner
+    from ghm.training.problem import DecisionProblem
+
+    search = SearchConfig.from_dict(made.content["search_config"])
+    best = max(made.content["results"], key=lambda entry: entry["metrics"]["best_return"])
+    training = search.training(**vars(parse_hyperparameters(best["hyperparameters"])), seed=best["seed"])
+    problem = DecisionProblem.build(training.model, training.dt, training.n_steps, training.terminal)
+    state = Learner(problem, training).state()
+    Checkpoint(training, Standing(), state).save(made.path.parent / best["directory"] / "checkpoints" / "best_model.pt")
+    load_or_solve(made.path.parent / "reference.npz", training.model, training.dt, training.T, training.terminal)
+
+
 def _drawn(values: list[Any], generator: np.random.Generator) -> Any:
     value = values[int(generator.integers(len(values)))]
     return list(value) if isinstance(value, tuple) else value

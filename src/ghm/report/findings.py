@@ -1,6 +1,7 @@
 """What a search found, and how sure that is, in sentences."""
 
 import math
+import shlex
 from collections import Counter
 
 import numpy as np
@@ -59,9 +60,12 @@ def verification(search: RecordedSearch) -> str | None:
         return None
     try:
         config = SearchConfig.from_dict(dict(search.config))
-        return verification_command(config, parse_hyperparameters(dict(search.best.hyperparameters)))
+        command = verification_command(config, parse_hyperparameters(dict(search.best.hyperparameters)))
     except (UserError, KeyError, TypeError):
         return None
+    # One flag a line, so that it reads on a narrow screen; the shell joins the lines again.
+    words = [shlex.quote(word) for word in shlex.split(command)]
+    return "".join(f" \\\n    {word}" if word.startswith("--") else f" {word}" for word in words).strip()
 
 
 def percent(value: float | None) -> str:

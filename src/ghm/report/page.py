@@ -17,11 +17,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ghm.errors import UserError
 from ghm.files import write_atomically
 from ghm.report import tables
 from ghm.report.charts import Chart, search_charts, trial_texts
 from ghm.report.findings import certainty, headline, percent, searched, verification
 from ghm.report.importance import importances
+from ghm.report.policy import study_best
+from ghm.report.policy_charts import policy_charts
 from ghm.report.records import RecordedSearch, read_search
 from ghm.training.progress import duration, number
 
@@ -55,7 +58,8 @@ def render(search: RecordedSearch) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     weights = importances(search)
-    charts = search_charts(search, weights)
+    policy, policy_note = _policy(search)
+    charts = [*search_charts(search, weights), *policy]
     figures = [_figure(chart) for chart in charts]
     plotly = plotly_script() if figures else ""
     content = {
@@ -68,8 +72,8 @@ def render(search: RecordedSearch) -> str:
         "progress": [chart for chart in charts if chart.name in COURSE],
         "effects": [chart for chart in charts if chart.name in ("importance", "parallel")],
         "panels": [chart for chart in charts if chart.name.startswith("panel-")],
-        "policy_charts": [],
-        "policy_note": None,
+        "policy_charts": policy,
+        "policy_note": policy_note,
         "failures": tables.failures(search),
         "settings": tables.settings(search),
         "figures": {"trials": trial_texts(search), "charts": figures},
@@ -80,6 +84,16 @@ def render(search: RecordedSearch) -> str:
     }
     content["sections"] = _sections(content)
     return environment.from_string(_asset("page.html.j2")).render(content)
+
+
+def _policy(search: RecordedSearch) -> tuple[list[Chart], str | None]:
+    """Charts of the best policy, or why there are none."""
+    if search.best is None:
+        return [], None
+    try:
+        return policy_charts(study_best(search)), None
+    except (UserError, OSError) as error:
+        return [], f"The best policy cannot be shown: {error}"
 
 
 def _words(search: RecordedSearch) -> dict[str, Any]:

@@ -21,10 +21,11 @@ LEVELS = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column and whether it holds figures."""
+    """A column: whether it holds figures, and whether its texts may be long."""
 
     title: str
     numeric: bool = False
+    long: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,14 @@ def failures(search: RecordedSearch) -> Table | None:
         rows.append((*cells, *_settings(trial, search)))
     if not rows:
         return None
-    heads = (Column("Trial", True), Column("Status"), Column("Reason"), Column("Log"))
+    heads = (Column("Trial", True), Column("Status"), Column("Reason", long=True), Column("Log"))
     settings = tuple(Column(name, _numeric(search, name)) for name in search.varied)
     return Table("Trials without a result", (*heads, *settings), tuple(rows), sortable=True)
 
 
 def settings(search: RecordedSearch) -> list[Table]:
     """The search's settings, its space, and the environment, as recorded."""
-    columns = (Column("Name"), Column("Value"))
+    columns = (Column("Name"), Column("Value", long=True))
     parts = (
         ("Search settings", flat(search.config)),
         ("Search space", {k: ", ".join(map(label, v)) if isinstance(v, list) else v for k, v in search.space.items()}),
