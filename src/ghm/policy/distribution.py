@@ -14,9 +14,8 @@ No map has a flat piece, so no level is ever out of the gradient's reach; levels
 since an amount shrinks to nothing before issuing is learned.
 
 The modes depend on cash and time to horizon, the levels on time to horizon alone: what the firm pays down to maximises
-W(b) − b, and what it raises cash to maximises W(i) − p i, in which the cash it comes from does not appear (DESIGN's model,
-section "decision problem"; the same in the optimum). So the payout level is read off the network at c = c̄ and the issue
-target at c = 0, the states where each is needed.
+W(b) − b, and what it raises cash to maximises W(i) − p i, in which the cash it comes from does not appear. So the payout
+level is read off the network at c = c̄ and the issue target at c = 0, the states where each is needed.
 """
 
 from dataclasses import dataclass

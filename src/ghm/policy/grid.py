@@ -65,7 +65,7 @@ class StateGrid:
     @property
     def time_to_horizon(self) -> Array:
         """The time-to-horizon nodes in years, (K,)."""
-        return self.steps_to_go * self.dt
+        return np.asarray(self.steps_to_go * self.dt, dtype=np.float64)
 
 
 def cash_nodes(model: GHMModel, dt: float, spacing: float = SPACING) -> Array:

@@ -57,11 +57,11 @@ def dynamic_program(
     values, levels = np.empty((kept.size, cash.size)), np.empty((3, n_steps))
     values[0] = terminal_values(model, terminal, cash)
     _induce(cash, *operator, model.proportional_cost, model.fixed_cost, kept, values, levels)
-    return Optimum(mean_over_starts(cash, values[-1]), cash, kept * dt, values, *levels)
+    return Optimum(mean_over_starts(cash, values[-1]), cash, np.asarray(kept * dt), values, *levels)
 
 
 @njit(error_model="numpy", cache=True)
-def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values, levels) -> None:  # type: ignore[no-untyped-def]
+def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values, levels) -> None:
     """Fill ``values`` (S, M) from its first row, and ``levels`` (3, n): payout level, issue threshold and target."""
     n_nodes = cash.size
     value, held = values[0].copy(), np.empty(n_nodes)
@@ -95,7 +95,7 @@ def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values,
 
 
 @njit(error_model="numpy", cache=True)
-def _argmax(cash, held, slope):  # type: ignore[no-untyped-def]
+def _argmax(cash, held, slope):
     """Where W(y) − slope · y is largest, and that maximum, polished by a parabola through three nodes."""
     best = 0
     for j in range(1, cash.size):

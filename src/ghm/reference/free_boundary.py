@@ -133,8 +133,8 @@ def _integrate(model: GHMModel, level: float) -> Callable[[Array], Array]:
     solution = solve_ivp(
         right_hand_side, (level, 0.0), start, method="DOP853", rtol=TOLERANCE, atol=TOLERANCE, dense_output=True
     )
-    dense: Callable[[Array], Array] = solution.sol
-    return dense
+    assert solution.sol is not None
+    return solution.sol
 
 
 def _best_issue(model: GHMModel, inner: Callable[[Array], Array], level: float) -> tuple[float, float]:

@@ -74,7 +74,7 @@ def policy_values(
         step = _average if stochastic else _follow
         value = step(cash, held, actions, model.proportional_cost, model.fixed_cost)
         values[kept == to_go] = value
-    return PolicyValues(mean_over_starts(cash, value), cash, kept * dt, values)
+    return PolicyValues(mean_over_starts(cash, value), cash, np.asarray(kept * dt), values)
 
 
 def most_likely(actions: Actions) -> tuple[Array, Array, Array]:
@@ -122,7 +122,7 @@ def _interpolate(cash: Array, held: Array, at: Array) -> Array:
 
 
 @njit(error_model="numpy", cache=True)
-def _interpolate_compiled(nodes, values, slopes, at, out) -> None:  # type: ignore[no-untyped-def]
+def _interpolate_compiled(nodes, values, slopes, at, out) -> None:
     j = 0
     for i in range(at.size):
         c = at[i]

@@ -19,7 +19,6 @@ from ghm.files import write_atomically
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.dynamic_program import dynamic_program
 from ghm.reference.free_boundary import free_boundary
-from ghm.reference.terminal import terminal_values
 
 FORMAT = 1
 """Number of the file's layout and of the method; a file with another is solved again."""

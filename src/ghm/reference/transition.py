@@ -21,8 +21,8 @@ from scipy.special import ndtr
 from ghm.errors import UserError
 from ghm.model import Array, GHMModel
 
-REACH = 8.5
-"""Standard deviations on either side that the band covers; the probability beyond is 2e-17."""
+REACH = 7.5
+"""Standard deviations on either side that the band covers; the probability beyond is 6e-14."""
 
 CHUNK = 256
 """Rows built at a time, so that memory stays linear in the grid."""
@@ -46,13 +46,13 @@ class BandedOperator(NamedTuple):
 
 
 @njit(fastmath=True, error_model="numpy", cache=True)
-def apply_banded(values: Array, start, coefficients: Array, constant: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
+def apply_banded(values: Array, start, coefficients: Array, constant: Array, out: Array) -> None:
     """Fill ``out`` (K,) with the banded operator's map of ``values`` (M,)."""
     width = coefficients.shape[1]
     for i in range(constant.size):
-        total, first = constant[i], start[i]
+        total, first = constant[i], np.uint64(start[i])  # unsigned: a sign would be tested, and keep the loop scalar
         for j in range(width):
-            total += coefficients[i, j] * values[first + j]
+            total += coefficients[i, j] * values[first + np.uint64(j)]
         out[i] = total
 
 
@@ -114,7 +114,8 @@ class Transition:
 
 
 def _density(z: Array) -> Array:
-    return np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+    density: Array = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+    return density
 
 
 def _slope_stencil(nodes: Array) -> Array:
@@ -133,9 +134,7 @@ def _slope_stencil(nodes: Array) -> Array:
     return stencil
 
 
-def _bands(
-    mean: Array, deviation: Array, start: NDArray[np.int64], width: int, nodes: Array, slopes: Array
-) -> Array:
+def _bands(mean: Array, deviation: Array, start: NDArray[np.int64], width: int, nodes: Array, slopes: Array) -> Array:
     """Undiscounted coefficients of rows with these means and standard deviations, (rows, width)."""
     rows, size = mean.size, nodes.size
     cells = start[:, None] + np.arange(width - 1)

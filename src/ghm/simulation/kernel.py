@@ -4,9 +4,8 @@ Steps are taken one after another for all paths of a batch at once. Each step is
 plain arrays (draw, locate, act, move), because that is the form in which the compiler computes 16 paths in one go; one
 long loop over everything runs at a third of the speed. ``twin.py`` says the same in plain NumPy.
 
-A policy is two tables (:class:`ghm.policy.distribution.PolicyTables`), interpolated linearly: the probabilities of paying and of issuing at the nodes of
-(τ, c), and the mean and standard deviation of the log-levels at the nodes of τ. Levels do not depend on cash: what the firm
-pays down to, or raises cash to, maximises W(b) − b or W(i) − p i, in which c does not appear.
+A policy is two tables (:class:`ghm.policy.distribution.PolicyTables`), interpolated linearly: the probabilities of paying
+and of issuing at the nodes of (τ, c), and the mean and standard deviation of the log-levels at the nodes of τ.
 """
 
 from dataclasses import dataclass, field
@@ -61,7 +60,6 @@ class Paths:
             flow=np.empty(shape, np.float32),
             returns=np.empty(n_paths),
         )
-
 
     def first(self, n_paths: int) -> "Paths":
         """The same room, for the first ``n_paths`` only."""
@@ -161,7 +159,7 @@ def constants(model: GHMModel, dt: float) -> Floats:
 
 
 @njit(**FAST)
-def _locate(cash: Floats, nodes: Floats, cell_of_bin, bins_per_cash, cell, weight: Floats) -> None:  # type: ignore[no-untyped-def]
+def locate(cash: Floats, nodes: Floats, cell_of_bin, bins_per_cash, cell, weight: Floats) -> None:
     """Cell of each path's cash and weight of the cell's upper node."""
     one = _u32(1)
     for i in range(cash.size):
@@ -173,7 +171,9 @@ def _locate(cash: Floats, nodes: Floats, cell_of_bin, bins_per_cash, cell, weigh
 
 
 @njit(**FAST)
-def _act(row: Floats, levels: Floats, cell, weight: Floats, uniform: Floats, noise: Floats, mode, level: Floats) -> None:  # type: ignore[no-untyped-def]
+def _act(
+    row: Floats, levels: Floats, cell, weight: Floats, uniform: Floats, noise: Floats, mode, level: Floats
+) -> None:
     """Mode and target level of each path under this step's policy, ``row`` (2, M) and ``levels`` (4,)."""
     for i in range(cell.size):
         j = cell[i]
@@ -189,7 +189,7 @@ def _act(row: Floats, levels: Floats, cell, weight: Floats, uniform: Floats, noi
 
 
 @njit(**FAST)
-def _move(cash: Floats, mode, level: Floats, shock: Floats, constants: Floats, after, flow, following) -> None:  # type: ignore[no-untyped-def]
+def _move(cash: Floats, mode, level: Floats, shock: Floats, constants: Floats, after, flow, following) -> None:
     """Transaction, shock, liquidation and overflow of one step; dead paths stay dead."""
     drift, drift_slope, variance = constants[0], constants[1], constants[2]
     correlated, permanent = constants[3], constants[4]
@@ -213,7 +213,7 @@ def _move(cash: Floats, mode, level: Floats, shock: Floats, constants: Floats, a
 
 
 @njit(error_model="numpy", cache=True)
-def _simulate(  # type: ignore[no-untyped-def]
+def _simulate(
     modes: Floats,
     levels: Floats,
     time_cell,
@@ -250,7 +250,7 @@ def _simulate(  # type: ignore[no-untyped-def]
                 row[m, j] = v * modes[m, k, j] + w * modes[m, k + 1, j]
         level_row = v * levels[:, k] + w * levels[:, k + 1]
         draw_step(key_0, key_1, stream, iteration, t, first_path, uniform, shock, noise[t])
-        _locate(cash[t], nodes, cell_of_bin, bins_per_cash, cell[t], weight[t])
+        locate(cash[t], nodes, cell_of_bin, bins_per_cash, cell[t], weight[t])
         _act(row, level_row, cell[t], weight[t], uniform, noise[t], mode[t], level)
         _move(cash[t], mode[t], level, shock, constants, after[t], flow[t], cash[t + 1])
         discount = np.exp(log_discount * t)

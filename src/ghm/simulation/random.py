@@ -33,12 +33,19 @@ _MANTISSA = np.int32(23)
 _BIAS = np.int32(127)
 _SQRT_HALF_BITS = np.int32(0x3F3504F3)
 
-_LOG = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1)
+_LOG: tuple[float, ...] = (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1)
 _LOG += (-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)  # Cephes' logf
-_EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)  # expf
-_CENTRE = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087)
+_EXP: tuple[float, ...] = (
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    5.0000001201e-1,
+)  # expf
+_CENTRE: tuple[float, ...] = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087)
 _CENTRE += (-0.00125372503, -0.00417768164, 0.246640727, 1.50140941)
-_TAIL = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773)
+_TAIL: tuple[float, ...] = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773)
 _TAIL += (-0.0076224613, 0.00943887047, 1.00167406, 2.83297682)
 
 
@@ -101,9 +108,7 @@ def normal_from_bits(bits: Any) -> Any:
 
 
 @njit(**FAST)
-def draw_step(  # type: ignore[no-untyped-def]
-    key_0, key_1, stream, iteration, step, first_path, uniform: Floats, shock: Floats, level: Floats
-) -> None:
+def draw_step(key_0, key_1, stream, iteration, step, first_path, uniform: Floats, shock: Floats, level: Floats) -> None:
     """Draws of one time step for paths ``first_path`` onwards: mode uniforms, cash shocks, level noise, each (N,)."""
     for i in range(uniform.size):
         a, b, c, _ = philox(_u32(first_path + i), _u32(step), _u32(iteration), _u32(stream), key_0, key_1)
@@ -121,11 +126,10 @@ def draws(
     seed: int, iteration: int, n_paths: int, n_steps: int, stream: int = TRAINING, first_path: int = 0
 ) -> tuple[Floats, Floats, Floats]:
     """All draws of an iteration: mode uniforms, cash shocks and level noise, each (n_steps, n_paths)."""
-    out = tuple(np.empty((n_steps, n_paths), np.float32) for _ in range(3))
-    key = key_words(seed)
+    uniform, shock, level = (np.empty((n_steps, n_paths), np.float32) for _ in range(3))
     for step in range(n_steps):
-        draw_step(*key, stream, iteration, step, first_path, *(array[step] for array in out))
-    return out
+        draw_step(*key_words(seed), stream, iteration, step, first_path, uniform[step], shock[step], level[step])
+    return uniform, shock, level
 
 
 def starting_cash(

@@ -44,7 +44,7 @@ class SimulatedReturn:
 def evaluate(policy: Policy, config: TrainConfig, reference: Reference) -> Evaluation:
     """Exact return, captured value and levels of the deterministic policy."""
     value = policy_value(policy, config.model, config.dt, config.T, config.terminal)
-    levels = policy_levels(policy, config.model, config.dt, config.T)
+    levels = policy_levels(policy, config.model, config.T)
     return Evaluation(value, reference.captured_value(value), levels)
 
 
@@ -87,7 +87,8 @@ def full_metrics(
         "wind_up_return": reference.wind_up_return,
         "monte_carlo_return": simulated.mean,
         "monte_carlo_standard_error": simulated.standard_error,
-        "monte_carlo_agrees": abs(simulated.mean - evaluation.exact_return) <= WARNING_ERRORS * simulated.standard_error,
+        "monte_carlo_agrees": abs(simulated.mean - evaluation.exact_return)
+        <= WARNING_ERRORS * simulated.standard_error,
         "verdict": verdict.name,
         "verdict_text": verdict.text,
         "payout_level": evaluation.levels.payout_level,

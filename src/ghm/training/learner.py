@@ -109,11 +109,13 @@ class Learner:
         return float(objective.detach()), float(entropy.detach()), norm
 
     def _learn_values(self, estimate: GradientEstimate) -> tuple[float, float]:
-        target = self._tensor((estimate.value_target - self._value_offset) / self._value_scale)
-        weight = self._tensor(estimate.value_weight)
+        used = estimate.value_weight > 0
+        weight = self._tensor(estimate.value_weight[used])
+        target = self._tensor(((estimate.value_target - self._value_offset) / self._value_scale)[used])
+        features = self._features[torch.from_numpy(used.ravel()).to(self._config.device)]
         first = 0.0
         for step in range(VALUE_STEPS):
-            outputs = self.value(self._features).view(self._shape)
+            outputs = self.value(features).squeeze(-1)
             loss = (weight * (outputs - target).square()).sum()
             norm = self._step(self.value, self.value_optimiser, loss)
             first = first if step else float(loss.detach())

@@ -210,7 +210,8 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
 
     def level(name: str) -> str:
         learned, optimal = metrics[name], metrics[f"optimal_{name}"]
-        return f"{'never' if learned is None else f'{learned:.4f}'} (optimum {'never' if optimal is None else f'{optimal:.4f}'})"
+        words = ["never" if value is None else f"{value:.4f}" for value in (learned, optimal)]
+        return f"{words[0]} (optimum {words[1]})"
 
     captured = metrics["captured_value"]
     lines = [

@@ -11,7 +11,7 @@ from ghm.model import Array, GHMModel, Terminal
 from ghm.policy.grid import StateGrid
 from ghm.policy.networks import features
 from ghm.reference.terminal import terminal_values
-from ghm.reference.transition import Transition
+from ghm.reference.transition import BandedOperator, Transition
 from ghm.training.sweep import log_points
 
 
@@ -21,12 +21,12 @@ class DecisionProblem:
 
     model: GHMModel
     grid: StateGrid
-    transition: Transition
-    """One-step expectation at the cash nodes, discounted."""
+    transition: BandedOperator
+    """W = e^{−k dt} E[V] at the cash nodes from V at the cash nodes."""
     terminal_values: Array
     """Payoff at the horizon at the cash nodes, (M,)."""
     log_points: NDArray[np.float32]
-    """Logarithms of the cash nodes and the midpoints between them, (2M − 1,)."""
+    """Logarithms of the cash nodes, then of the midpoints between them, (2M − 1,)."""
 
     @classmethod
     def build(cls, model: GHMModel, dt: float, n_steps: int, terminal: Terminal) -> Self:
@@ -40,10 +40,15 @@ class DecisionProblem:
         return cls(
             model,
             grid,
-            Transition.build(model, dt, grid.cash),
+            Transition.build(model, dt, grid.cash).value_operator(model, dt),
             terminal_values(model, terminal, grid.cash),
             log_points(grid.cash),
         )
+
+    @cached_property
+    def gap(self) -> Array:
+        """Widths of the cash cells, (M − 1,)."""
+        return np.diff(self.grid.cash)
 
     @property
     def discount(self) -> float:

@@ -9,14 +9,15 @@ import numpy as np
 from numba import njit
 
 from ghm.model import Array
+from ghm.simulation.kernel import locate
 from ghm.simulation.random import FAST
-from ghm.training.sweep import EXACT, marginal_values
+from ghm.training.sweep import EXACT, node_slopes
 
-_f32, _u32, _i32 = np.float32, np.uint32, np.int32
+_f32, _u32 = np.float32, np.uint32
 
 
 @njit(**EXACT)
-def count_visits(cash, cell, weight, time_cell, time_weight, discount, visits) -> None:  # type: ignore[no-untyped-def]
+def count_visits(cash, cell, weight, time_cell, time_weight, discount, visits) -> None:
     """Add each path-step, discounted to the start, to the four nodes around it; adds to ``visits`` (K, M)."""
     n_steps, n_paths = cell.shape
     row = np.empty(visits.shape[1])
@@ -34,31 +35,20 @@ def count_visits(cash, cell, weight, time_cell, time_weight, discount, visits) -
 
 
 @njit(**FAST)
-def interpolate(cell, weight, nodes: Array, values: Array, slopes: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
-    """The C¹ cubic with ``values`` at the nodes and ``slopes`` at nodes and midpoints, at each path's place."""
+def interpolate(cell, weight, nodes: Array, values: Array, slopes: Array, out: Array) -> None:
+    """The C¹ cubic with ``values`` at the nodes and ``slopes`` there, at each path's place."""
     for i in range(cell.size):
         j, w = cell[i], weight[i]
         k = j + _u32(1)
         v = 1 - w
         h = nodes[k] - nodes[j]
-        left = (1 + 2 * w) * values[j] + w * h * slopes[_u32(2) * j]
-        right = (3 - 2 * w) * values[k] - v * h * slopes[_u32(2) * k]
+        left = (1 + 2 * w) * values[j] + w * h * slopes[j]
+        right = (3 - 2 * w) * values[k] - v * h * slopes[k]
         out[i] = v * v * left + w * w * right
 
 
 @njit(**FAST)
-def _locate(cash, nodes, cell_of_bin, bins_per_cash, cell, weight) -> None:  # type: ignore[no-untyped-def]
-    one = _u32(1)
-    for i in range(cash.size):
-        c = max(cash[i], _f32(0))
-        j = cell_of_bin[_u32(_i32(c * bins_per_cash))]
-        j = j + _u32((c >= nodes[j + one]) & (j + _u32(2) < _u32(nodes.size)))
-        cell[i] = j
-        weight[i] = (c - nodes[j]) / (nodes[j + one] - nodes[j])
-
-
-@njit(**FAST)
-def _transaction(before, after, cost, fixed_cost, out: Array) -> None:  # type: ignore[no-untyped-def]
+def _transaction(before, after, cost, fixed_cost, out: Array) -> None:
     """Shareholders' cash flow x of each transaction."""
     for i in range(before.size):
         paid = before[i] - after[i]
@@ -66,28 +56,26 @@ def _transaction(before, after, cost, fixed_cost, out: Array) -> None:  # type: 
 
 
 @njit(**EXACT)
-def one_step_advantages(  # type: ignore[no-untyped-def]
-    cash, cell, weight, after, nodes, cell_of_bin, values, continuations, cost, fixed_cost, out
-):
+def one_step_advantages(cash, cell, weight, after, nodes, cell_of_bin, values, continuations, cost, fixed_cost, out):
     """δ_t = x + W_t(y) − V_t(c) of each action taken; fills ``out`` (n, N)."""
     n_steps, n_paths = cell.shape
-    slopes = np.empty(2 * nodes.size - 1)
+    slopes, secants, inverse_gap = np.empty(nodes.size), np.empty(nodes.size - 1), 1 / np.diff(nodes)
     nodes_32 = nodes.astype(_f32)
     bins_per_cash = _f32((cell_of_bin.size - 1) / nodes[-1])
     cell_after, weight_after = np.empty(n_paths, np.uint32), np.empty(n_paths, _f32)
     value, continuation, flow = np.empty(n_paths), np.empty(n_paths), np.empty(n_paths)
     for t in range(n_steps):
-        _locate(after[t], nodes_32, cell_of_bin, bins_per_cash, cell_after, weight_after)
-        marginal_values(nodes, continuations[t], slopes)
+        locate(after[t], nodes_32, cell_of_bin, bins_per_cash, cell_after, weight_after)
+        node_slopes(inverse_gap, continuations[t], secants, slopes)
         interpolate(cell_after, weight_after, nodes, continuations[t], slopes, continuation)
-        marginal_values(nodes, values[t], slopes)
+        node_slopes(inverse_gap, values[t], secants, slopes)
         interpolate(cell[t], weight[t], nodes, values[t], slopes, value)
         _transaction(cash[t], after[t], cost, fixed_cost, flow)
         out[t] = flow + continuation - value
 
 
 @njit(**EXACT)
-def expected_residuals(cell, weight, residuals: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
+def expected_residuals(cell, weight, residuals: Array, out: Array) -> None:
     """δ̄_t(c), given at the nodes (n, M), at each path's place; fills ``out`` (n, N)."""
     n_steps, n_paths = cell.shape
     for t in range(n_steps):
@@ -97,16 +85,16 @@ def expected_residuals(cell, weight, residuals: Array, out: Array) -> None:  # t
 
 
 @njit(**EXACT)
-def baseline_values(cell, weight, nodes: Array, values: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
+def baseline_values(cell, weight, nodes: Array, values: Array, out: Array) -> None:
     """V_t(c) at each path's place; fills ``out`` (n, N)."""
-    slopes = np.empty(2 * nodes.size - 1)
+    slopes, secants, inverse_gap = np.empty(nodes.size), np.empty(nodes.size - 1), 1 / np.diff(nodes)
     for t in range(cell.shape[0]):
-        marginal_values(nodes, values[t], slopes)
+        node_slopes(inverse_gap, values[t], secants, slopes)
         interpolate(cell[t], weight[t], nodes, values[t], slopes, out[t])
 
 
 @njit(**EXACT)
-def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Array) -> None:  # type: ignore[no-untyped-def]
+def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Array) -> None:
     """Discounted sums over later steps, Σ_{j ≥ t} (j > t if ``exclusive``) e^{−k dt (j − t)} rewards_j; fills ``out``.
 
     ``last`` (N,) is what comes at the horizon. ``out`` (n, N) may be ``rewards`` itself.
@@ -121,7 +109,7 @@ def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Ar
 
 
 @njit(**EXACT)
-def add_scores(  # type: ignore[no-untyped-def]
+def add_scores(
     cash, cell, weight, mode, noise, advantages, modes, levels, time_cell, time_weight, discount,
     mode_gradient, level_gradient, advantage_sum,
 ):  # fmt: skip

@@ -22,89 +22,106 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ghm.model import Array
+from ghm.reference.transition import apply_banded
 from ghm.simulation.random import FAST, fast_exp
 
 EXACT: dict[str, Any] = {"error_model": "numpy", "cache": True}
 _f32 = np.float32
+_DENSITY_0 = np.float32(0.3989422804)  # φ(0)
+
+Z_MAX = np.float32(9)
+"""Standard deviations at which a level's distribution is cut off: single precision has nothing left beyond."""
 
 
 @njit(**FAST)
-def level_distribution(log_points, mean, std, cdf, by_mean, by_std) -> None:  # type: ignore[no-untyped-def]
-    """F, ∂F/∂μ and ∂F/∂σ of a lognormal level at points with logarithms ``log_points``; fills three arrays alike.
+def level_cdf(log_points, mean, std, cdf) -> None:
+    """F of a lognormal level at points with logarithms ``log_points``; fills ``cdf`` alike.
 
     The normal distribution function is Abramowitz and Stegun 26.2.17, error below 7.5e-8.
     """
     inverse = _f32(1) / std
     for i in range(log_points.size):
         z = (log_points[i] - mean) * inverse
-        z = min(max(z, _f32(-9)), _f32(9))  # beyond, single precision has nothing left
-        density = _f32(0.3989422804) * fast_exp(_f32(-0.5) * z * z)
+        z = min(max(z, -Z_MAX), Z_MAX)
         u = _f32(1) / (_f32(1) + _f32(0.2316419) * abs(z))
         p = _f32(1.330274429)
         p = ((p * u - _f32(1.821255978)) * u + _f32(1.781477937)) * u - _f32(0.356563782)
-        tail = density * u * (p * u + _f32(0.319381530))
+        tail = _DENSITY_0 * fast_exp(_f32(-0.5) * z * z) * u * (p * u + _f32(0.319381530))
         cdf[i] = tail if z < _f32(0) else _f32(1) - tail
+
+
+@njit(**FAST)
+def level_cdf_derivatives(log_points, mean, std, by_mean, by_std) -> None:
+    """∂F/∂μ and ∂F/∂σ of a lognormal level at points with logarithms ``log_points``; fills two arrays alike."""
+    inverse = _f32(1) / std
+    for i in range(log_points.size):
+        z = (log_points[i] - mean) * inverse
+        z = min(max(z, -Z_MAX), Z_MAX)
+        density = _DENSITY_0 * fast_exp(_f32(-0.5) * z * z)
         by_mean[i] = -density * inverse
         by_std[i] = -z * density * inverse
 
 
-@njit(**EXACT)
-def marginal_values(nodes: Array, held: Array, slopes: Array) -> None:
-    """W' at nodes and midpoints of cells, interleaved, of the C¹ cubic through ``held``; fills ``slopes`` (2M − 1,).
-
-    The slope at a node is that of the parabola through it and its neighbours.
-    """
-    last = nodes.size - 1
-    secant = (held[1] - held[0]) / (nodes[1] - nodes[0])
-    for j in range(1, last):
-        left, right = nodes[j] - nodes[j - 1], nodes[j + 1] - nodes[j]
-        following = (held[j + 1] - held[j]) / right
-        slopes[2 * j] = (secant * right + following * left) / (left + right)
-        secant = following
-    slopes[0] = 2 * (held[1] - held[0]) / (nodes[1] - nodes[0]) - slopes[2]
-    slopes[2 * last] = 2 * secant - slopes[2 * last - 2]
+@njit(**FAST)
+def node_slopes(inverse_gap: Array, held: Array, secants: Array, slopes: Array) -> None:
+    """Secants of the cells (M − 1,) and slopes at the nodes (M,) of the parabola through each node and its neighbours."""
+    last = inverse_gap.size
     for j in range(last):
-        secant = (held[j + 1] - held[j]) / (nodes[j + 1] - nodes[j])
-        slopes[2 * j + 1] = 1.5 * secant - 0.25 * (slopes[2 * j] + slopes[2 * j + 2])
-
-
-@njit(**EXACT)
-def integrate_payout(nodes: Array, slopes: Array, cdf, out: Array) -> None:  # type: ignore[no-untyped-def]
-    """∫_0^c (1 − W') F db at each node c, F at nodes and midpoints; fills ``out`` (M,)."""
-    out[0] = 0.0
-    for j in range(nodes.size - 1):
-        i = 2 * j
-        ends = (1 - slopes[i]) * cdf[i] + (1 - slopes[i + 2]) * cdf[i + 2]
-        out[j + 1] = out[j] + (nodes[j + 1] - nodes[j]) / 6 * (ends + 4 * (1 - slopes[i + 1]) * cdf[i + 1])
-
-
-@njit(**EXACT)
-def integrate_issue(nodes: Array, slopes: Array, survival, cost: float, fixed_cost: float, out: Array) -> None:  # type: ignore[no-untyped-def]
-    """∫_c^c̄ (W' − p) G di − p φ G(c) at each node c, G = 1 − F at nodes and midpoints; fills ``out`` (M,)."""
-    last = nodes.size - 1
-    total = 0.0
-    out[last] = -cost * fixed_cost * survival[2 * last]
-    for j in range(last - 1, -1, -1):
-        i = 2 * j
-        ends = (slopes[i] - cost) * survival[i] + (slopes[i + 2] - cost) * survival[i + 2]
-        total += (nodes[j + 1] - nodes[j]) / 6 * (ends + 4 * (slopes[i + 1] - cost) * survival[i + 1])
-        out[j] = total - cost * fixed_cost * survival[i]
+        secants[j] = (held[j + 1] - held[j]) * inverse_gap[j]
+    for j in range(1, last):
+        left, right = inverse_gap[j - 1], inverse_gap[j]
+        slopes[j] = (secants[j - 1] * left + secants[j] * right) / (left + right)
+    slopes[0] = 2 * secants[0] - slopes[1]
+    slopes[last] = 2 * secants[last - 1] - slopes[last - 1]
 
 
 @njit(**FAST)
-def continuation(following: Array, start, coefficients: Array, constant: Array, out: Array) -> None:  # type: ignore[no-untyped-def]
-    """W at the nodes from V one step later: the banded operator of :mod:`ghm.reference.transition`."""
-    width = coefficients.shape[1]
-    for j in range(constant.size):
-        total, first = constant[j], start[j]
-        for i in range(width):
-            total += coefficients[j, i] * following[first + i]
-        out[j] = total
+def _cell_integrals(gap: Array, secants: Array, slopes: Array, weight, offset: float, cells: Array) -> None:
+    """Simpson's rule for ∫ (W' − offset) · weight over each cell; fills ``cells`` (M − 1,).
+
+    ``weight`` is given at the M nodes and then at the M − 1 midpoints; W' at a midpoint is that of the cubic.
+    """
+    n = slopes.size
+    for j in range(n - 1):
+        middle = 1.5 * secants[j] - 0.25 * (slopes[j] + slopes[j + 1]) - offset
+        ends = (slopes[j] - offset) * weight[j] + (slopes[j + 1] - offset) * weight[j + 1]
+        cells[j] = gap[j] * (ends + 4 * middle * weight[n + j]) * (1 / 6)
 
 
 @njit(**EXACT)
-def sweep(  # type: ignore[no-untyped-def]
-    modes, levels, time_cell, time_weight, steps_to_go, nodes, log_points, start, coefficients, constant,
+def integrate_payout(gap, secants, slopes, cdf, cells, out) -> None:
+    """∫_0^c (1 − W') F db at each node c; fills ``out`` (M,); ``cells`` (M − 1,) is room to work in."""
+    _cell_integrals(gap, secants, slopes, cdf, 1.0, cells)
+    total = 0.0
+    out[0] = 0.0
+    for j in range(cells.size):
+        total -= cells[j]
+        out[j + 1] = total
+
+
+@njit(**EXACT)
+def integrate_issue(gap, secants, slopes, survival, cost, fixed_cost, cells, out) -> None:
+    """∫_c^c̄ (W' − p) G di − p φ G(c) at each node c, G = 1 − F; fills ``out`` (M,); ``cells`` as above."""
+    _cell_integrals(gap, secants, slopes, survival, cost, cells)
+    charge, total = cost * fixed_cost, 0.0
+    out[cells.size] = -charge * survival[cells.size]
+    for j in range(cells.size - 1, -1, -1):
+        total += cells[j]
+        out[j] = total - charge * survival[j]
+
+
+@njit(**FAST)
+def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: Array, out: Array) -> None:
+    """V = W + π_pay Δ_pay + π_issue Δ_issue with probabilities between two time nodes' rows, (2, M) each."""
+    for j in range(held.size):
+        pays = v * lower[0, j] + w * upper[0, j]
+        issues = v * lower[1, j] + w * upper[1, j]
+        out[j] = held[j] + pays * pay[j] + issues * issue[j]
+
+
+@njit(**EXACT)
+def sweep(
+    modes, levels, time_cell, time_weight, steps_to_go, gap, log_points, start, coefficients, constant,
     terminal_values, cost, fixed_cost, following, continuations, values, advantages,
 ):  # fmt: skip
     """Evaluate a policy by backward induction, or take one step of it from any other value function.
@@ -112,8 +129,9 @@ def sweep(  # type: ignore[no-untyped-def]
     Args:
         modes: probabilities of paying and issuing, (2, K, M).
         levels: μ and σ of the payout level, the same of the issue target, (4, K).
-        time_cell, time_weight, steps_to_go, nodes: of the grid.
-        log_points: logarithms of the nodes and of the cells' midpoints, interleaved, (2M − 1,) single precision.
+        time_cell, time_weight, steps_to_go: of the grid.
+        gap: widths of the cash cells, (M − 1,).
+        log_points: logarithms of the M nodes, then of the M − 1 midpoints of cells, single precision.
         start, coefficients, constant: the transition operator, discounted.
         terminal_values: payoff at the horizon, (M,).
         cost, fixed_cost: p and φ.
@@ -122,37 +140,41 @@ def sweep(  # type: ignore[no-untyped-def]
         values: filled with V, (n + 1, M).
         advantages: filled at the time nodes with Δ, ∂Δ/∂μ, ∂Δ/∂σ of paying and of issuing, (K, 6, M).
     """
-    n_steps, n_nodes = time_cell.size, nodes.size
-    pay, issue = np.empty(n_nodes), np.empty(n_nodes)
-    slopes = np.empty(2 * n_nodes - 1)
-    payout, target = np.empty((3, 2 * n_nodes - 1), _f32), np.empty((3, 2 * n_nodes - 1), _f32)
+    n_steps, n_nodes = time_cell.size, gap.size + 1
+    pay, issue, cells = np.empty(n_nodes), np.empty(n_nodes), np.empty(n_nodes - 1)
+    secants, slopes, inverse_gap = np.empty(n_nodes - 1), np.empty(n_nodes), 1 / gap
+    weight, by_mean, by_std = (
+        np.empty(log_points.size, _f32),
+        np.empty(log_points.size, _f32),
+        np.empty(log_points.size, _f32),
+    )
     values[n_steps] = terminal_values
     for t in range(n_steps - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
-        v = 1 - w
         held = continuations[t]
-        continuation(following[t + 1], start, coefficients, constant, held)
-        marginal_values(nodes, held, slopes)
-        level = v * levels[:, k] + w * levels[:, k + 1]
-        level_distribution(log_points, _f32(level[0]), _f32(level[1]), payout[0], payout[1], payout[2])
-        level_distribution(log_points, _f32(level[2]), _f32(level[3]), target[0], target[1], target[2])
-        target[0] = _f32(1) - target[0]
-        integrate_payout(nodes, slopes, payout[0], pay)
-        integrate_issue(nodes, slopes, target[0], cost, fixed_cost, issue)
-        for j in range(n_nodes):
-            pays = v * modes[0, k, j] + w * modes[0, k + 1, j]
-            issues = v * modes[1, k, j] + w * modes[1, k + 1, j]
-            values[t, j] = held[j] + pays * pay[j] + issues * issue[j]
+        apply_banded(following[t + 1], start, coefficients, constant, held)
+        node_slopes(inverse_gap, held, secants, slopes)
+        level = ((1 - w) * levels[:, k] + w * levels[:, k + 1]).astype(_f32)
+        level_cdf(log_points, level[0], level[1], weight)
+        integrate_payout(gap, secants, slopes, weight, cells, pay)
+        level_cdf(log_points, level[2], level[3], weight)
+        weight[:] = _f32(1) - weight
+        integrate_issue(gap, secants, slopes, weight, cost, fixed_cost, cells, issue)
+        _combine(1 - w, w, modes[:, k], modes[:, k + 1], held, pay, issue, values[t])
         for node in (k, k + 1):
             if steps_to_go[node] == n_steps - t:
-                advantages[node, 0], advantages[node, 3] = pay, issue
-                for derivative in (1, 2):
-                    integrate_payout(nodes, slopes, payout[derivative], advantages[node, derivative])
-                    integrate_issue(nodes, slopes, -target[derivative], cost, fixed_cost, advantages[node, 3 + derivative])
+                at = advantages[node]
+                at[0], at[3] = pay, issue
+                level_cdf_derivatives(log_points, level[0], level[1], by_mean, by_std)
+                integrate_payout(gap, secants, slopes, by_mean, cells, at[1])
+                integrate_payout(gap, secants, slopes, by_std, cells, at[2])
+                level_cdf_derivatives(log_points, level[2], level[3], by_mean, by_std)
+                integrate_issue(gap, secants, slopes, -by_mean, cost, fixed_cost, cells, at[4])
+                integrate_issue(gap, secants, slopes, -by_std, cost, fixed_cost, cells, at[5])
 
 
 def log_points(cash: Array) -> NDArray[np.float32]:
-    """Logarithms of the cash nodes and of the midpoints between them, interleaved, (2M − 1,); of 0: very low."""
-    points = np.empty(2 * cash.size - 1)
-    points[::2], points[1::2] = cash, (cash[1:] + cash[:-1]) / 2
-    return np.log(np.maximum(points, 1e-30)).astype(np.float32)
+    """Logarithms of the cash nodes, then of the midpoints between them, (2M − 1,); of 0: very low."""
+    points = np.concatenate([cash, (cash[1:] + cash[:-1]) / 2])
+    logarithms: NDArray[np.float32] = np.log(np.maximum(points, 1e-30)).astype(np.float32)
+    return logarithms

@@ -133,7 +133,9 @@ class Trainer:
             self._checkpoint("best_model.pt")
         grid = self._problem.grid
         events.figure("policy", policy_figure(policy, self._reference), iteration)
-        events.figure("value", value_figure(grid.cash, grid.time_to_horizon, self._learner.values(), self._reference), iteration)
+        events.figure(
+            "value", value_figure(grid.cash, grid.time_to_horizon, self._learner.values(), self._reference), iteration
+        )
         return {
             "exact_return": value,
             "captured_value": evaluation.captured_value,
