@@ -3,6 +3,7 @@
 import sys
 
 import ghm.search
+from ghm.report.refresh import ReportRefresher
 from ghm.report.view import LiveView, PlainView
 from ghm.search.main import main
 
@@ -18,4 +19,4 @@ class SearchSpace(ghm.search.SearchSpace):
 
 
 if __name__ == "__main__":
-    sys.exit(main(space=SearchSpace(), live=LiveView, plain=PlainView))
+    sys.exit(main(space=SearchSpace(), live=LiveView, plain=PlainView, others=[ReportRefresher()]))

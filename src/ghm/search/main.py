@@ -37,6 +37,7 @@ def main(
     space: SearchSpace | None = None,
     live: Callable[[], Observer] = PlainObserver,
     plain: Callable[[], Observer] = PlainObserver,
+    others: Sequence[Observer] = (),
     **search_options: object,
 ) -> int:
     """Run the command line; return its exit status.
@@ -46,6 +47,7 @@ def main(
         space: a search space of the caller's own, used unless ``--space`` is given.
         live: makes the display for a terminal (``--progress live``).
         plain: makes the display for everything else.
+        others: watch the search besides its display, whatever --progress says.
         search_options: passed on to :class:`HyperparameterSearch`; for tests.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -53,7 +55,7 @@ def main(
             stream.reconfigure(errors="backslashreplace")  # a path must not stop a search on an ASCII terminal
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments)
-        observers = _observers(config, live, plain)
+        observers = [*_observers(config, live, plain), *others]
         own = space if config.space is None and space is not None and _edited(space) else None
         search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
         if config.dry_run:

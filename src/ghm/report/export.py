@@ -1,0 +1,159 @@
+"""What goes into a paper: figures as PDF and PNG, tables as LaTeX and CSV, all trials as one tidy CSV."""
+
+import csv
+import io
+from pathlib import Path
+
+from ghm.errors import UserError
+from ghm.files import write_atomically
+from ghm.report import tables
+from ghm.report.findings import headline, searched
+from ghm.report.frames import columns, trials_frame
+from ghm.report.importance import Importance, importances
+from ghm.report.policy import study_best
+from ghm.report.records import RecordedSearch, read_search
+from ghm.report.tables import Cell, Column, Table
+
+TOP = 10
+"""Rows of the leaderboard in a paper; trials.csv has them all."""
+
+MAX_COLUMNS = 8
+"""A table of more columns is wider than a page's text."""
+
+DPI = 300
+"""Of PNG figures: what journals ask for."""
+
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.2,
+    # TrueType, which journals ask for, in place of Matplotlib's Type 3.
+    "pdf.fonttype": 42,
+}
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "…": r"\ldots{}", "\n": " ",
+        "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    }
+)  # fmt: skip
+
+
+def export(results: Path, directory: Path) -> list[Path]:
+    """Write figures and tables of a search into ``directory``, made if missing; the files written.
+
+    Raises:
+        UserError: when ``results`` is no search's.
+        OSError: when a file cannot be written.
+    """
+    search = read_search(results)
+    weights = importances(search)
+    directory.mkdir(parents=True, exist_ok=True)
+    files = {"trials.csv": trials_frame(search).to_csv(index=False).encode()}
+    for name, table in _tables(search, weights).items():
+        files[f"{name}.csv"] = as_csv(table).encode()
+        files[f"{name}.tex"] = as_latex(table, f"tab:{name.replace('_', '-')}").encode()
+    figures, note = _figures(search, weights)
+    files |= figures
+    files["README.md"] = _readme(search, list(files), note).encode()
+    for name, content in files.items():
+        write_atomically(directory / name, content)
+    return [directory / name for name in files]
+
+
+def as_latex(table: Table, reference: str) -> str:
+    """A table float for LaTeX with the booktabs package, a wide one scaled to the text; texts are escaped."""
+    alignment = "".join("r" if column.numeric else "l" for column in table.columns)
+    wide = len(table.columns) > MAX_COLUMNS
+    lines = [
+        "% Needs \\usepackage{booktabs}" + (" and \\usepackage{graphicx}." if wide else "."),
+        "\\begin{table}",
+        "  \\centering",
+        f"  \\caption{{{escape(table.caption)}}}",
+        f"  \\label{{{reference}}}",
+        *(["  \\resizebox{\\textwidth}{!}{%"] if wide else []),
+        f"  \\begin{{tabular}}{{{alignment}}}",
+        "    \\toprule",
+        f"    {' & '.join(escape(column.title) for column in table.columns)} \\\\",
+        "    \\midrule",
+        *(f"    {' & '.join(map(escape, row))} \\\\" for row in tables.plain_rows(table)),
+        "    \\bottomrule",
+        "  \\end{tabular}" + ("}" if wide else ""),
+        "\\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(table: Table) -> str:
+    """A table as CSV, as it is shown."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([column.title for column in table.columns])
+    writer.writerows(tables.plain_rows(table))
+    return text.getvalue()
+
+
+def escape(text: str) -> str:
+    """``text`` as LaTeX that shows it literally."""
+    return text.translate(_LATEX)
+
+
+def _tables(search: RecordedSearch, weights: tuple[Importance, ...]) -> dict[str, Table]:
+    found = {
+        "leaderboard": tables.leaderboard(search, most=TOP),
+        "best_configuration": tables.best_configuration(search),
+        "best_policy": tables.best_levels(search),
+        "importance": _importance(weights),
+        "failures": tables.failures(search),
+    }
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def _importance(weights: tuple[Importance, ...]) -> Table | None:
+    if not weights:
+        return None
+    heads = [Column("Hyperparameter"), *(Column(title, True) for title in ("Importance", "From", "To", "p-value"))]
+    rows = tuple(
+        (Cell(one.name), *(Cell(f"{value:.3f}") for value in (one.share, one.low, one.high, one.p_value)))
+        for one in weights
+    )
+    return Table(
+        "Share of the ranking's variance, with 90% bootstrap interval and permutation test", tuple(heads), rows
+    )
+
+
+def _figures(search: RecordedSearch, weights: tuple[Importance, ...]) -> tuple[dict[str, bytes], str]:
+    """Figure files by name, and a note on what is missing."""
+    import matplotlib as mpl
+
+    from ghm.report.plots import policy_figures, search_figures
+
+    note = ""
+    files: dict[str, bytes] = {}
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+        figures = search_figures(search, weights)
+        try:
+            figures |= policy_figures(study_best(search))
+        except (UserError, OSError) as error:
+            note = f"There are no figures of the best policy: {error}.\n"
+        for name, figure in figures.items():
+            for suffix, extra in ((".pdf", {"metadata": {"CreationDate": None}}), (".png", {"dpi": DPI})):
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=suffix[1:], **extra)
+                files[name + suffix] = buffer.getvalue()
+    return files, note
+
+
+def _readme(search: RecordedSearch, names: list[str], note: str) -> str:
+    described = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns(search).items())
+    return (
+        f"# {search.path.stem}\n\n{searched(search)}\n{headline(search)}\n{note}\n"
+        f"Files: {', '.join(f'`{name}`' for name in names)}.\n\n"
+        "## Columns of trials.csv\n\nA row a trial; an empty field is a missing figure.\n\n"
+        f"| column | meaning |\n|---|---|\n{described}\n"
+    )

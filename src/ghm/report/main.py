@@ -1,0 +1,60 @@
+"""The command ``ghm report``."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ghm.errors import UserError
+from ghm.report.export import export
+from ghm.report.page import write_report
+
+EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Write a search's report: one HTML page that works offline, or figures and tables for a paper."""
+
+    results: Annotated[Path, tyro.conf.Positional]
+    """Results JSON of the search, or its directory (then the newest search in it)."""
+    output: Path | None = None
+    """The page's file; default: report.html beside the results."""
+    export: Path | None = None
+    """Instead of the page: write figures (PDF, PNG), tables (LaTeX, CSV) and all trials (CSV) into this directory."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    config = tyro.cli(ReportConfig, prog="ghm report", args=arguments, use_underscores=True)
+    try:
+        return run(config)
+    except UserError as error:
+        return _fail(str(error), EXIT_USER_ERROR)
+    except OSError as error:
+        return _fail(f"the report cannot be written: {error}", EXIT_INFRASTRUCTURE)
+
+
+def run(config: ReportConfig) -> int:
+    """Write what the settings ask for, and say where it is.
+
+    Raises:
+        UserError: when the results are no search's.
+        OSError: when a file cannot be written.
+    """
+    if config.export is not None and config.output is not None:
+        raise UserError("--output names the page and --export writes no page; give one of them")
+    if config.export is None:
+        sys.stdout.write(f"Report: {write_report(config.results, config.output)}\n")
+    else:
+        files = export(config.results, config.export)
+        sys.stdout.write(f"{len(files)} files in {config.export}, described in README.md\n")
+    return 0
+
+
+def _fail(message: str, exit_status: int) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return exit_status
