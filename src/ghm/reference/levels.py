@@ -27,7 +27,7 @@ class PolicyLevels:
 def policy_levels(policy: Policy, model: GHMModel, T: float) -> PolicyLevels:
     """The levels of a policy; acting without effect (paying down to more than there is) is not acting."""
     cash = np.linspace(0.0, model.c_max, NODES)
-    mode, payout, target = most_likely(policy(cash, T))
+    mode, payout, target = most_likely(cash, policy(cash, T))
     pays = (mode == PAY) & (payout < cash)
     issues = (mode == ISSUE) & (target > cash)
     first_paying = int(np.argmax(pays))

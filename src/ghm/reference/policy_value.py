@@ -1,6 +1,6 @@
 """The exact return of a given policy: backward induction on a fine grid, no simulation.
 
-The deterministic policy takes the most likely mode and the median levels; the stochastic one is averaged over modes and,
+The deterministic policy takes the most likely mode (see :func:`most_likely`) and the median levels; the stochastic one is averaged over modes and,
 by Gauss-Hermite quadrature, over levels. A policy that switches mode at some cash makes V jump or kink there; nodes are
 dense enough (see :mod:`ghm.reference.induction`) that this costs less than 1e-4 of return.
 """
@@ -77,17 +77,30 @@ def policy_values(
     return PolicyValues(mean_over_starts(cash, value), cash, np.asarray(kept * dt), values)
 
 
-def most_likely(actions: Actions) -> tuple[Array, Array, Array]:
-    """The deterministic policy: mode, payout level and issue target, (N,) each; ties go to the lower mode."""
-    mode = np.argmax(actions.mode_probabilities, axis=-1)
-    return mode, np.exp(actions.payout_log_mean), np.exp(actions.issue_log_mean)
+def most_likely(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
+    """The deterministic policy at ``cash`` (N,): mode, payout level and issue target, (N,) each.
+
+    The most likely mode, among holding and the modes that would change something at their median level: paying down to more
+    than there is, or issuing up to less, is holding by another name, and its probability says nothing of what to do. Ties
+    go to the lower mode.
+    """
+    payout, target = np.exp(actions.payout_log_mean), np.exp(actions.issue_log_mean)
+    likelihood = np.array(actions.mode_probabilities, dtype=float)
+    likelihood[payout >= cash, PAY] = 0.0
+    likelihood[target <= cash, ISSUE] = 0.0
+    return np.argmax(likelihood, axis=-1), payout, target
+
+
+def deterministic_cash(cash: Array, actions: Actions, c_max: float) -> Array:
+    """Cash after the deterministic policy's transaction y, (N,); issues go no further than ``c_max``."""
+    mode, payout, target = most_likely(cash, actions)
+    after = np.where(mode == PAY, np.minimum(payout, cash), cash)
+    return np.where(mode == ISSUE, np.maximum(np.minimum(target, c_max), cash), after)
 
 
 def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
     """V one step earlier under the deterministic policy, from W at the nodes."""
-    mode, payout, target = most_likely(actions)
-    after = np.where(mode == PAY, np.minimum(payout, cash), cash)
-    after = np.where(mode == ISSUE, np.maximum(np.minimum(target, cash[-1]), cash), after)
+    after = deterministic_cash(cash, actions, cash[-1])
     return _flow(cash, after, cost, fixed_cost) + _interpolate(cash, held, after)
 
 

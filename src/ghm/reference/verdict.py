@@ -1,0 +1,186 @@
+"""A verdict on a policy in economic words, computed: what it loses, and which of its two decisions loses it.
+
+A policy makes two decisions, when to pay and when to issue. Each is replaced by the optimum's in turn, the other left as
+it is, and the repaired policy's exact return taken: the decision whose repair gains more is the one the verdict is about.
+How it errs is read off what becomes of the firm (:mod:`ghm.reference.outcomes`), not off the levels alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
+from ghm.model import Array, GHMModel, Terminal
+from ghm.reference.levels import PolicyLevels, policy_levels
+from ghm.reference.outcomes import Outcomes, outcomes
+from ghm.reference.policy_value import most_likely, policy_value
+from ghm.reference.store import Reference
+from ghm.reference.threshold_policy import ThresholdPolicy, certain_actions
+
+NEAR_OPTIMAL = 0.97
+"""Captured value from which a policy is near-optimal; with the defaults, paying optimally but never issuing has 0.950."""
+
+NEAR_RETURN = 1e-3
+"""Where closing the firm is optimal and captured value undefined: loss of return, as a share, that is near-optimal."""
+
+NEVER = 1e-3
+"""Expected number of issues, or of payouts, a firm below which the policy never does it."""
+
+CONSTANTLY = 0.1
+"""Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0016."""
+
+LIQUIDATES = 0.5
+"""Probability of early liquidation, beyond the optimum's, from which a firm that pays too early is being closed."""
+
+SENTENCES = {
+    "near_optimal": "Near-optimal",
+    "never_pays": "Never pays dividends",
+    "pays_too_early": "Pays out too early",
+    "pays_too_late": "Pays out too late",
+    "liquidates_early": "Pays out so much that the firm is liquidated early",
+    "never_issues_though_it_should": "Never issues equity though it should",
+    "issues_constantly": "Issues equity constantly",
+    "issues_though_it_should_not": "Issues equity though it never should",
+    "issues_too_early": "Issues equity too early",
+    "issues_too_late": "Issues equity too late",
+    "issues_too_much": "Issues too much equity at a time",
+    "issues_too_little": "Issues too little equity at a time",
+}
+"""How the sentence on each verdict starts."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word, one of the keys of `SENTENCES`, and a sentence with the figures."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A policy with one of its decisions, `PAY` or `ISSUE`, replaced by the optimum's."""
+
+    policy: Policy
+    optimum: Policy
+    decision: int
+
+    def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
+        """Actions at ``cash`` (N,): the optimum's where it takes the decision, and never the policy's own."""
+        mode, payout, target = most_likely(cash, self.policy(cash, time_to_horizon))
+        best_mode, best_payout, best_target = most_likely(cash, self.optimum(cash, time_to_horizon))
+        best = best_mode == self.decision
+        mode = np.where(best, self.decision, np.where(mode == self.decision, HOLD, mode))
+        return certain_actions(mode, np.where(best, best_payout, payout), np.where(best, best_target, target))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a verdict rests on."""
+
+    reference: Reference
+    achieved: float
+    """The policy's exact return."""
+    levels: PolicyLevels
+    learned: Outcomes
+    """What becomes of a firm under the policy."""
+    optimal: Outcomes
+    """What becomes of it under the optimum."""
+
+
+def judge(policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal, reference: Reference) -> Verdict:
+    """Judge the deterministic policy.
+
+    Raises:
+        UserError: as :func:`ghm.reference.policy_value`.
+    """
+    optimum = ThresholdPolicy.from_reference(reference, dt, T)
+    findings = Findings(
+        reference,
+        policy_value(policy, model, dt, T, terminal),
+        policy_levels(policy, model, T),
+        outcomes(policy, model, dt, T),
+        outcomes(optimum, model, dt, T),
+    )
+    if _is_near_optimal(findings):
+        return Verdict("near_optimal", _sentence("near_optimal", findings, ""))
+    repaired = {
+        decision: policy_value(Repaired(policy, optimum, decision), model, dt, T, terminal) for decision in (PAY, ISSUE)
+    }
+    if repaired[PAY] >= repaired[ISSUE]:
+        name, remedy = _payout_fault(findings), "payouts"
+    else:
+        name, remedy = _issue_fault(findings, dt), "issues"
+    return Verdict(
+        name,
+        _sentence(name, findings, f"; {_worth(max(repaired.values()), reference)} if only its {remedy} were optimal"),
+    )
+
+
+def _is_near_optimal(findings: Findings) -> bool:
+    reference, achieved = findings.reference, findings.achieved
+    captured = reference.captured_value(achieved)
+    if captured is None:
+        return reference.optimal_return - achieved <= NEAR_RETURN * abs(reference.optimal_return)
+    return captured >= NEAR_OPTIMAL
+
+
+def _payout_fault(findings: Findings) -> str:
+    if findings.learned.payouts < NEVER:
+        return "never_pays"
+    excess = findings.learned.early_liquidation - findings.optimal.early_liquidation
+    if excess >= LIQUIDATES:
+        return "liquidates_early"
+    learned, optimal = findings.levels.payout_level, findings.reference.payout_level
+    late = learned is None or (optimal is not None and learned >= optimal)
+    return "pays_too_late" if late else "pays_too_early"
+
+
+def _issue_fault(findings: Findings, dt: float) -> str:
+    learned, optimal = findings.learned, findings.optimal
+    if learned.issues < NEVER <= optimal.issues:
+        return "never_issues_though_it_should"
+    if learned.issues * dt >= CONSTANTLY * learned.years:
+        return "issues_constantly"
+    below, target = findings.levels.issue_below, findings.levels.issue_target
+    best_below, best_target = findings.reference.issue_below, findings.reference.issue_target
+    if best_below is None or best_target is None:
+        return "issues_though_it_should_not"
+    if below is None or target is None:
+        return "issues_too_late"
+    # The level that is further off, in cash, names the fault.
+    if abs(below - best_below) >= abs(target - best_target):
+        return "issues_too_early" if below > best_below else "issues_too_late"
+    return "issues_too_much" if target > best_target else "issues_too_little"
+
+
+def _sentence(name: str, findings: Findings, remedy: str) -> str:
+    """One sentence: the fault and what it costs, then each figure with the optimum's behind it."""
+    reference, levels = findings.reference, findings.levels
+    learned, optimal = findings.learned, findings.optimal
+    start = SENTENCES[name]
+    if findings.achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
+        start = f"Worse than closing the firm at once, for it {start[0].lower()}{start[1:]}"
+    return (
+        f"{start}: {_worth(findings.achieved, reference)}{remedy}; "
+        f"pays above {_level(levels.payout_level)} (optimum {_level(reference.payout_level)}); "
+        f"issues {_issue(levels.issue_below, levels.issue_target)} "
+        f"(optimum {_issue(reference.issue_below, reference.issue_target)}), "
+        f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
+        f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
+    )
+
+
+def _worth(achieved: float, reference: Reference) -> str:
+    captured = reference.captured_value(achieved)
+    if captured is None:
+        return f"returns {achieved:.4f} where closing the firm is optimal and returns {reference.optimal_return:.4f}"
+    return f"captured value {captured:.1%}"
+
+
+def _level(level: float | None) -> str:
+    return "no level" if level is None else f"{level:.4f}"
+
+
+def _issue(below: float | None, target: float | None) -> str:
+    return "never" if below is None or target is None else f"below {below:.4f} up to {target:.4f}"
