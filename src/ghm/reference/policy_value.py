@@ -1,8 +1,8 @@
 """The exact return of a given policy: backward induction on a fine grid, no simulation.
 
-The deterministic policy takes the most likely mode (see :func:`most_likely`) and the median levels; the stochastic one is averaged over modes and,
-by Gauss-Hermite quadrature, over levels. A policy that switches mode at some cash makes V jump or kink there; nodes are
-dense enough (see :mod:`ghm.reference.induction`) that this costs less than 1e-4 of return.
+The deterministic policy takes the most likely mode (see :func:`most_likely`) and the median levels; the stochastic one is
+averaged over modes and, by Gauss-Hermite quadrature, over levels. A policy that switches mode at some cash makes V jump or
+kink there; nodes are dense enough (see :mod:`ghm.reference.induction`) that this costs less than 1e-4 of return.
 """
 
 from dataclasses import dataclass

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ghm.actions import Policy
+from ghm.actions import ISSUE, PAY, Policy
 from ghm.policy.distribution import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.levels import PolicyLevels, policy_levels
-from ghm.reference.policy_value import policy_value
+from ghm.reference.policy_value import most_likely, policy_value
 from ghm.reference.store import Reference
 from ghm.reference.verdict import judge
 from ghm.simulation.kernel import Paths, Simulator
@@ -48,29 +48,29 @@ def evaluate(policy: Policy, config: TrainConfig, reference: Reference) -> Evalu
     return Evaluation(value, reference.captured_value(value), levels)
 
 
-def simulate_deterministic(problem: DecisionProblem, tables: PolicyTables, seed: int) -> SimulatedReturn:
+def simulate_deterministic(problem: DecisionProblem, policy: TabulatedPolicy, seed: int) -> SimulatedReturn:
     """Return of the deterministic policy over `HELD_OUT_PATHS` paths whose draws no training uses."""
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, seed)
     batch = simulator.batch_size(HELD_OUT_PATHS)
     paths = Paths.allocate(problem.grid.n_steps, batch)
+    tables = deterministic(policy)
     returns = []
     for first in range(0, HELD_OUT_PATHS, batch):
         part = paths.first(min(batch, HELD_OUT_PATHS - first))
-        simulator.run(deterministic(tables), 0, first, part, streams=(HELD_OUT, HELD_OUT_STARTS))
+        simulator.run(tables, 0, first, part, streams=(HELD_OUT, HELD_OUT_STARTS))
         returns.append(part.returns.copy())
     sample = np.concatenate(returns)
     return SimulatedReturn(float(sample.mean()), float(sample.std(ddof=1) / np.sqrt(sample.size)))
 
 
-def deterministic(tables: PolicyTables) -> PolicyTables:
-    """The policy that takes the most likely mode at each node and the median levels."""
-    pay, issue = tables.modes
-    hold = 1 - pay - issue
-    pays = (pay > hold) & (pay >= issue)
-    issues = (issue > hold) & ~pays
-    levels = tables.levels.copy()
+def deterministic(policy: TabulatedPolicy) -> PolicyTables:
+    """Tables of the policy that takes the most likely mode at each node and the median levels."""
+    grid = policy.grid
+    chosen = [most_likely(grid.cash, policy(grid.cash, float(time)))[0] for time in grid.time_to_horizon]
+    modes = np.stack([np.stack(chosen) == mode for mode in (PAY, ISSUE)]).astype(np.float32)
+    levels = policy.tables.levels.copy()
     levels[1::2] = 1e-6  # a spread too small to matter; zero would divide by it
-    return PolicyTables(np.stack([pays, issues]).astype(np.float32), levels)
+    return PolicyTables(modes, levels)
 
 
 def full_metrics(
@@ -79,7 +79,7 @@ def full_metrics(
     """Metrics of a policy as in docs/design/records.md: return, check, levels, verdict, and the optimum beside them."""
     policy = TabulatedPolicy(problem.grid, tables)
     evaluation = evaluate(policy, config, reference)
-    simulated = simulate_deterministic(problem, tables, config.seed)
+    simulated = simulate_deterministic(problem, policy, config.seed)
     verdict = judge(policy, config.model, config.dt, config.T, config.terminal, reference)
     return {
         "captured_value": evaluation.captured_value,
