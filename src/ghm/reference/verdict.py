@@ -111,10 +111,8 @@ def judge(policy: Policy, model: GHMModel, dt: float, T: float, terminal: Termin
         name, remedy = _payout_fault(findings), "payouts"
     else:
         name, remedy = _issue_fault(findings, dt), "issues"
-    return Verdict(
-        name,
-        _sentence(name, findings, f"; {_worth(max(repaired.values()), reference)} if only its {remedy} were optimal"),
-    )
+    remedy = f" ({_worth(max(repaired.values()), reference)} with the optimum's {remedy})"
+    return Verdict(name, _sentence(name, findings, remedy))
 
 
 def _is_near_optimal(findings: Findings) -> bool:
@@ -161,8 +159,10 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     start = SENTENCES[name]
     if findings.achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
         start = f"Worse than closing the firm at once, for it {start[0].lower()}{start[1:]}"
+    # Where closing the firm is optimal, captured value is undefined.
+    measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
     return (
-        f"{start}: {_worth(findings.achieved, reference)}{remedy}; "
+        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
         f"pays above {_level(levels.payout_level)} (optimum {_level(reference.payout_level)}); "
         f"issues {_issue(levels.issue_below, levels.issue_target)} "
         f"(optimum {_issue(reference.issue_below, reference.issue_target)}), "
@@ -173,9 +173,7 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
 
 def _worth(achieved: float, reference: Reference) -> str:
     captured = reference.captured_value(achieved)
-    if captured is None:
-        return f"returns {achieved:.4f} where closing the firm is optimal and returns {reference.optimal_return:.4f}"
-    return f"captured value {captured:.1%}"
+    return f"{achieved:.4f}" if captured is None else f"{captured:.1%}"
 
 
 def _level(level: float | None) -> str:
