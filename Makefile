@@ -27,6 +27,10 @@ search: $(STAMP) ## a real search: 4 random trials x 300 iterations, 2 workers, 
 test: lint types contract ## everything that CI runs: format, lint, types, import contract, tests
 	$(BIN)/python -m pytest
 
+.PHONY: test-browser
+test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)
+	$(BIN)/python -m pytest -m browser tests/report
+
 .PHONY: lint
 lint: $(STAMP) ## formatter and linter
 	$(BIN)/ruff format --check .
@@ -44,6 +48,10 @@ contract: $(STAMP) ## import contract between the layers
 format: $(STAMP) ## format and mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+.PHONY: clean-compiled
+clean-compiled: ## remove what Numba compiled (it does not see changes across modules)
+	find src tests benchmarks -name '*.nb[ci]' -delete
 
 .PHONY: clean
 clean: ## remove .venv and caches (results stay)

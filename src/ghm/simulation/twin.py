@@ -73,7 +73,9 @@ def _draw_action(
     def in_time(row: Array) -> float:
         return float(np.interp(to_go, steps, row))
 
-    pays, issues = (in_time([float(np.interp(cash, grid.cash, row)) for row in mode]) for mode in tables.modes)
+    pays, issues = (
+        in_time(np.array([np.interp(cash, grid.cash, row) for row in probability])) for probability in tables.modes
+    )
     mode = PAY if uniform < pays else ISSUE if uniform >= 1 - issues else HOLD
     first = 2 if mode == ISSUE else 0
     mean, std = in_time(tables.levels[first]), in_time(tables.levels[first + 1])
