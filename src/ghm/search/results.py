@@ -1,7 +1,6 @@
 """The results of a search: ranked in memory, and as the JSON file that people read."""
 
 import json
-import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +45,8 @@ class Results:
         self.path = path
         self.record = record
         self.reference: Reference | None = None
+        # Asked for after every trial, so kept rather than searched for among thousands.
+        self.best: Outcome | None = None
         self._clock = clock
         self._outcomes: dict[int, Outcome] = {}
         self._texts: dict[int, bytes] = {}
@@ -60,19 +61,19 @@ class Results:
     @property
     def ranked(self) -> list[Outcome]:
         """Successful trials, the best first; of equals the one with the lower number."""
-        return sorted((o for o in self._outcomes.values() if o.success), key=lambda o: (-o.best_return, o.trial_num))
-
-    @property
-    def best(self) -> Outcome | None:
-        """The best trial."""
-        return next(iter(self.ranked), None)
+        return sorted(filter(_successful, self._outcomes.values()), key=_rank)
 
     def add(self, outcome: Outcome) -> None:
         """Take in how a trial ended."""
+        before = self._outcomes.get(outcome.trial_num)
         self._outcomes[outcome.trial_num] = outcome
+        if before is not None and before is self.best:
+            self.best = min(filter(_successful, self._outcomes.values()), key=_rank, default=None)
+        elif outcome.success and (self.best is None or _rank(outcome) < _rank(self.best)):
+            self.best = outcome
         # Encoded once: a snapshot of thousands of trials joins texts instead of encoding all of them again.
         text = json.dumps(outcome.to_entry(), indent=2, allow_nan=False)
-        self._texts[outcome.trial_num] = textwrap.indent(text, "    ").encode()
+        self._texts[outcome.trial_num] = b"    " + text.replace("\n", "\n    ").encode()
 
     def write_if_cheap(self) -> None:
         """Write the file if the last writing is long enough ago, see :data:`SNAPSHOT_SHARE`.
@@ -106,6 +107,15 @@ class Results:
         listed = b"[\n" + entries + b"\n  ]" if entries else b"[]"
         text = json.dumps(head, indent=2, allow_nan=False).removesuffix("\n}").encode()
         return seal_text(text + b',\n  "results": ' + listed)
+
+
+def _successful(outcome: Outcome) -> bool:
+    return outcome.success
+
+
+def _rank(outcome: Outcome) -> tuple[float, int]:
+    """Sorts the better trial first; of equals the one with the lower number, so that the order of ends is no matter."""
+    return -outcome.best_return, outcome.trial_num
 
 
 def restore(results: Results, results_dir: Path, plan: Callable[[int], Trial]) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import queue
 import shutil
@@ -12,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-from ghm.files import write_json
 from ghm.search.command import training_arguments
 from ghm.search.directory import remove_unfinished_writes
 from ghm.search.outcome import (
@@ -183,7 +183,8 @@ def prepare_directory(trial: Trial) -> bool:
                 shutil.rmtree(directory)
     for path in leftovers:
         path.unlink(missing_ok=True)
-    write_json(trial.hyperparameters_path, plain_hyperparameters(trial.hyperparameters))
+    # Not forced to disk: it can be computed again at any time, and the outcome repeats it.
+    trial.hyperparameters_path.write_text(json.dumps(plain_hyperparameters(trial.hyperparameters), indent=2) + "\n")
     return resumed
 
 

@@ -1,0 +1,96 @@
+"""The results in memory and their file: ranking, and what writing costs as a search grows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ghm.search import SearchConfig, SearchSpace
+from ghm.search import results as results_module
+from ghm.search.outcome import Outcome
+from ghm.search.record import new_record
+from ghm.search.results import Results
+from ghm.training.config import Hyperparameters
+
+
+def outcome(number: int, value: float | None = 6.0) -> Outcome:
+    if value is None:
+        return Outcome(number, Hyperparameters(), 123 + number, "crashed", "killed")
+    return Outcome(number, Hyperparameters(), 123 + number, "completed", metrics={"best_return": value})
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    record = new_record(SearchConfig(), SearchSpace().choices(), tmp_path)
+    return Results(tmp_path / record.results_name, record)
+
+
+def test_ranking_ignores_failures_and_the_order_of_ends(results: Results) -> None:
+    for number, value in ((5, 6.2), (3, 6.4), (4, None), (1, 6.4), (2, 5.0)):
+        results.add(outcome(number, value))
+        assert results.best == results.ranked[0]
+    assert [o.trial_num for o in results.ranked] == [1, 3, 5, 2]
+    assert [o.trial_num for o in results.outcomes] == [1, 2, 3, 4, 5]
+
+
+def test_a_trial_that_runs_again_replaces_itself(results: Results) -> None:
+    results.add(outcome(1, 6.4))
+    results.add(outcome(2, 6.2))
+    results.add(outcome(1, 6.0))
+    assert results.best == results.ranked[0]
+    assert results.best is not None
+    assert results.best.trial_num == 2
+
+
+def test_a_failed_trial_with_a_high_return_is_not_the_best(results: Results) -> None:
+    results.add(Outcome(1, Hyperparameters(), 124, "diverged", "nan", metrics={"best_return": 9.0}))
+    assert results.best is None
+    results.write()
+    content = json.loads(results.path.read_text())
+    assert content["best_config"] is None
+    assert content["results"][0]["metrics"]["best_return"] == 9.0
+
+
+class Disk:
+    """A clock, and a disk of 100 MB/s that moves it on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.writing = 0.0
+        self.n_writes = 0
+
+    def write(self, _path: Path, data: bytes) -> None:
+        self.now += len(data) / 1e8 + 1e-3
+        self.writing += len(data) / 1e8 + 1e-3
+        self.n_writes += 1
+
+
+def write_through_a_search(n_trials: int, results: Results, monkeypatch: pytest.MonkeyPatch, done: int = 0) -> Disk:
+    """One-second trials after ``done`` others, and the file written whenever it is cheap."""
+    disk = Disk()
+    monkeypatch.setattr(results_module, "write_atomically", disk.write)
+    results._clock = lambda: disk.now
+    for number in range(1, done + 1):
+        results.add(outcome(number))
+    for number in range(done + 1, done + n_trials + 1):
+        disk.now += 1.0
+        results.add(outcome(number))
+        results.write_if_cheap()
+    return disk
+
+
+def test_writing_a_grid_of_11664_costs_a_bounded_share(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = write_through_a_search(11_664, results, monkeypatch)
+    assert disk.writing < 0.003 * 11_664
+    # And the file is never older than a few minutes, though it has 12 MB.
+    assert disk.n_writes > 11_664 / 120
+
+
+def test_writing_after_every_trial_would_not(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_module, "SNAPSHOT_SHARE", float("inf"))
+    disk = write_through_a_search(64, results, monkeypatch, done=11_600)
+    assert disk.writing > 0.01 * 64
+
+
+def test_a_search_of_tens_of_trials_is_written_after_each(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert write_through_a_search(20, results, monkeypatch).n_writes == 20
