@@ -31,6 +31,10 @@ test: lint types contract ## everything that CI runs: format, lint, types, impor
 test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)
 	$(BIN)/python -m pytest -m browser tests/report
 
+.PHONY: soak
+soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both
+	GHM_SOAK=1 $(BIN)/python -m pytest -m soak -s tests/search
+
 .PHONY: lint
 lint: $(STAMP) ## formatter and linter
 	$(BIN)/ruff format --check .

@@ -66,13 +66,13 @@ def make_search(
         T: Its horizon.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(seed)
     config = SearchConfig(
         n_trials=n_trials, n_iterations=n_iterations, results_dir=directory, model=model or GHMModel(), dt=dt, T=T
     )
     lists: dict[str, list[Any]] = {**vars(SearchSpace()), **(space or {})}
     results = []
     for number in range(1, n_trials + 1):
+        generator = np.random.default_rng([seed, number])
         hyperparameters = {name: _drawn(values, generator) for name, values in lists.items()}
         captured = true_captured_value(hyperparameters) + NOISE * float(generator.standard_normal())
         trial = directory / f"trial_{number:03d}"

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.actions import HOLD, ISSUE, PAY, Policy
+from ghm.actions import Policy
 from ghm.errors import UserError
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.levels import policy_levels
-from ghm.reference.policy_value import most_likely, policy_values
+from ghm.reference.policy_value import deterministic_cash, most_likely, policy_values
 from ghm.reference.store import Reference, load
 from ghm.report.records import RecordedSearch
 
@@ -127,9 +127,7 @@ def study(
 
 def effective_modes(policy: Policy, cash: Array, time_to_horizon: float) -> NDArray[np.int64]:
     """What the policy does at ``cash`` (N,); paying or issuing without effect is holding."""
-    mode, payout, target = most_likely(policy(cash, time_to_horizon))
-    acts = ((mode == PAY) & (payout < cash)) | ((mode == ISSUE) & (target > cash))
-    return np.where(acts, mode, HOLD).astype(np.int64)
+    return most_likely(cash, policy(cash, time_to_horizon))[0].astype(np.int64)
 
 
 def simulate_firms(policy: Policy, model: GHMModel, dt: float, T: float, count: int = FIRMS, seed: int = 0) -> Firms:
@@ -142,12 +140,11 @@ def simulate_firms(policy: Policy, model: GHMModel, dt: float, T: float, count: 
     dividends, issues = np.zeros(count), np.zeros(count, dtype=np.int64)
     alive = np.ones(count, dtype=bool)
     for step in range(steps):
-        mode, payout, target = most_likely(policy(np.where(alive, cash, 0.0), T - step * dt))
-        pays, raises = alive & (mode == PAY) & (payout < cash), alive & (mode == ISSUE) & (target > cash)
-        after = np.where(pays, payout, np.where(raises, target, cash))
+        after = deterministic_cash(cash, policy(np.where(alive, cash, 0.0), T - step * dt), model.c_max)
+        after = np.where(alive, after, cash)
         if step:  # the first brings a random start to where the policy wants it: no dividend of a going firm's
-            dividends += np.where(pays, cash - after, 0.0)
-            issues += raises
+            dividends += np.maximum(cash - after, 0.0)
+            issues += after > cash
         paths[alive, step] = after[alive]
         shock = generator.standard_normal(count)
         cash = after + model.drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock

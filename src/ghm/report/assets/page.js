@@ -79,9 +79,8 @@
       traces[shade].x.push(null); traces[shade].y.push(null); traces[shade].text.push("");
     });
     const data = traces.map((trace, shade) => ({
-      ...trace, type: "scatter", mode: "lines+markers", hoverinfo: shade ? "text" : "skip", showlegend: false,
+      ...trace, type: "scatter", mode: "lines", hoverinfo: shade ? "text" : "skip", showlegend: false,
       opacity: shade ? 0.35 + 0.6 * shade / SHADES : 0.15,
-      marker: { size: 3 },
       line: { width: shade === SHADES ? 2 : 1, color: shade ? mix(colour("scale-low"), colour("scale-high"), (shade - 1) / (SHADES - 1)) : colour("faint") },
     })).filter((trace) => trace.x.length);
     const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ at, text: percent(low + at * (high - low)) }));
@@ -159,11 +158,16 @@
     });
   }
 
-  // One figure at a time, so that the page answers while the rest are drawn.
+  // A pause now and then, so that the page answers while the rest are drawn.
+  const PAUSE_MS = 200;
+
   async function drawAll() {
+    let paused = performance.now();
     for (const figure of figures) {
       await draw(figure);
+      if (performance.now() - paused < PAUSE_MS) continue;
       await new Promise((next) => setTimeout(next));
+      paused = performance.now();
     }
     document.documentElement.dataset.figures = "drawn";
   }
@@ -171,10 +175,7 @@
   document.querySelectorAll("table.sortable").forEach(sortable);
   copying();
   control();
-  if (figures.length) {
-    drawAll();
-    dark.addEventListener("change", drawAll);
-  } else {
-    document.documentElement.dataset.figures = "drawn";
-  }
+  // The page can be read before the first figure is drawn.
+  addEventListener("load", () => setTimeout(drawAll));
+  dark.addEventListener("change", drawAll);
 })();

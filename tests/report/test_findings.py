@@ -1,0 +1,122 @@
+"""The page's sentences: true of the search, whatever its state."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from factory import make_search
+
+from ghm.report.findings import certainty, expected_best, headline, searched, verification
+from ghm.report.importance import importances
+from ghm.report.records import RecordedSearch, read_search
+from ghm.search import SearchSpace
+
+
+def changed(path: Path, number: int, **metrics: Any) -> RecordedSearch:
+    """The search with some metrics of one trial replaced."""
+    content = json.loads(path.read_text())
+    entry = next(entry for entry in content["results"] if entry["trial_num"] == number)
+    entry["metrics"] |= metrics
+    path.write_text(json.dumps(content))
+    return read_search(path)
+
+
+def sentences(search: RecordedSearch) -> str:
+    return " ".join(certainty(search, importances(search)))
+
+
+def test_headline_names_the_best_its_captured_value_and_what_it_is_measured_against(tmp_path: Path) -> None:
+    search = read_search(make_search(tmp_path, 20).path)
+    best = search.best
+    assert best is not None
+    text = headline(search)
+    assert f"trial {best.number}," in text
+    assert f"{100 * (best.best_return - 5.95) / (6.6548 - 5.95):.1f}%" in text
+    assert "(5.9500)" in text
+    assert "(6.6548)" in text
+    assert best.metrics["verdict_text"] in text
+
+
+def test_a_best_trial_worse_than_closing_the_firm_is_said_to_be(tmp_path: Path) -> None:
+    search = changed(make_search(tmp_path, 1).path, 1, best_return=5.5, captured_value=-0.64)
+    assert "worse than closing the firm at once" in headline(search)
+
+
+@pytest.mark.parametrize(
+    ("failures", "unfinished", "text"),
+    [
+        ({}, [1, 2], "No trial has finished yet."),
+        ({1: ("diverged", "x"), 2: ("crashed", "y")}, [], "all 2 failed (1 diverged, 1 crashed)"),
+        ({1: ("diverged", "x")}, [2], "No trial has succeeded yet; 1 failed (1 diverged)."),
+    ],
+)
+def test_a_search_without_success_says_so(
+    tmp_path: Path, failures: dict[int, tuple[str, str]], unfinished: list[int], text: str
+) -> None:
+    search = read_search(make_search(tmp_path, 2, failures=failures, unfinished=unfinished).path)
+    assert text in headline(search)
+    assert certainty(search, ()) == []
+    assert verification(search) is None
+
+
+def test_searched_counts_configurations_and_trials(tmp_path: Path) -> None:
+    space = {"lr_policy": [1e-3], "lr_baseline": [1e-3, 3e-3]}
+    made = make_search(tmp_path, 5, failures={1: ("diverged", "x")}, unfinished=[2], space=space)
+    text = searched(read_search(made.path))
+    assert "over 2,592 configurations of 7 hyperparameters, 5,000 iterations each" in text, "11,664 × 2 / 9"
+    assert "3 trials completed, 1 failed, 1 running or interrupted" in text
+
+
+def test_close_rivals_are_counted(tmp_path: Path) -> None:
+    path = make_search(tmp_path, 4).path
+    for number, captured in ((1, 0.97), (2, 0.965), (3, 0.961), (4, 0.95)):
+        search = changed(path, number, captured_value=captured, best_return=5.95 + captured)
+    assert "2 other trials came within 1 percentage point" in sentences(search)
+    search = changed(path, 1, captured_value=0.99, best_return=6.94)
+    assert "The runner-up is 2.5 percentage points behind." in sentences(search)
+
+
+def test_a_simulated_return_that_disagrees_is_a_warning(tmp_path: Path) -> None:
+    path = make_search(tmp_path, 1).path
+    search = changed(path, 1, best_return=6.5, monte_carlo_return=6.503, monte_carlo_standard_error=0.002)
+    assert "in agreement" in sentences(search)
+    search = changed(path, 1, monte_carlo_return=6.51)
+    assert "5.0 standard errors away: do not trust it" in sentences(search)
+
+
+def test_importance_is_honest_about_few_trials_and_none_varied(tmp_path: Path) -> None:
+    assert "Too few trials finished (5)" in sentences(read_search(make_search(tmp_path / "a", 5).path))
+    assert "lr_policy" in sentences(read_search(make_search(tmp_path / "b", 100).path))
+    one = {name: values[:1] for name, values in vars(SearchSpace()).items()}
+    assert "same hyperparameters" in sentences(read_search(make_search(tmp_path / "c", 12, space=one).path))
+
+
+def test_expected_best_is_the_mean_over_all_draws() -> None:
+    values = np.array([0.1, 0.5, 0.7, 0.2])
+    grid = np.array(np.meshgrid(values, values, values)).reshape(3, -1)
+    assert expected_best(values, 3) == pytest.approx(grid.max(axis=0).mean(), rel=1e-12)
+    assert expected_best(values, 1) == pytest.approx(values.mean())
+
+
+def test_the_command_trains_the_best_configuration(tmp_path: Path) -> None:
+    search = read_search(make_search(tmp_path, 20).path)
+    command = verification(search)
+    assert search.best is not None
+    assert command is not None
+    words = shlex.split(command.replace("\\\n", " "))
+    assert words[:2] == ["python", "scripts/train_monte_carlo_ghm_time_augmented.py"]
+    chosen = search.best.hyperparameters
+    at = words.index("--policy_hidden")
+    width = len(chosen["policy_hidden"])
+    assert [int(word) for word in words[at + 1 : at + 1 + width]] == chosen["policy_hidden"]
+    assert float(words[words.index("--lr_policy") + 1]) == chosen["lr_policy"]
+
+
+def test_a_configuration_of_another_version_gives_no_command(tmp_path: Path) -> None:
+    made = make_search(tmp_path, 1)
+    made.content["results"][0]["hyperparameters"]["lr_policy"] = "; rm -rf /"
+    made.path.write_text(json.dumps(made.content))
+    assert verification(read_search(made.path)) is None

@@ -1,0 +1,172 @@
+"""The page without a browser: every state of a search has one, nothing in it is injected, it is written whole."""
+
+import html
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factory import Made, make_search
+
+from ghm.errors import UserError
+from ghm.report.page import plotly_script, render, write_report
+from ghm.report.records import read_search
+from ghm.search import SearchSpace
+
+HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&{{7*7}}@accent"""
+
+
+class Outline(HTMLParser):
+    """The page's elements: enough to check what a screen reader is told, and that nothing was injected."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page_of(made: Made) -> str:
+    return render(read_search(made.path))
+
+
+def without_library(page: str) -> str:
+    return page.replace(plotly_script(), "")
+
+
+@pytest.mark.parametrize(
+    ("n_trials", "arguments", "says"),
+    [
+        (2, {"unfinished": [1, 2]}, "No trial has finished yet."),
+        (3, {"failures": dict.fromkeys((1, 2, 3), ("diverged", "NaN at 9"))}, "all 3 failed (3 diverged)"),
+        (1, {}, "Only one trial completed"),
+        (12, {"unfinished": [5]}, "running, or interrupted"),
+        (12, {"space": {n: v[:1] for n, v in vars(SearchSpace()).items() if n != "lr_policy"}}, "of 1 hyperparameter,"),
+        (12, {"space": {n: v[:1] for n, v in vars(SearchSpace()).items()}}, "All trials had the same hyperparameters"),
+        (12, {"space": {"lr_policy": [1e-5 * 1.5**k for k in range(12)]}}, "lr_policy"),
+    ],
+    ids=["none finished", "all failed", "one trial", "interrupted", "one hyperparameter", "none varied", "continuous"],
+)
+def test_every_state_of_a_search_has_a_page_that_says_so(
+    tmp_path: Path, n_trials: int, arguments: dict[str, Any], says: str
+) -> None:
+    page = without_library(page_of(make_search(tmp_path, n_trials, **arguments)))
+    assert says in html.unescape(page)
+    assert "Settings and environment" in page
+    assert "NaN" not in page.replace("NaN at 9", "")
+
+
+@pytest.mark.parametrize("name", ["best_return", "captured_value", "seconds", "verdict_text", "monte_carlo_return"])
+@pytest.mark.parametrize("value", ["NaN", "null", "Infinity", '"text"', "[]"])
+def test_missing_and_impossible_figures_do_not_break_the_page(tmp_path: Path, name: str, value: str) -> None:
+    made = make_search(tmp_path, 3)
+    text = json.dumps(made.content)
+    made.path.write_text(re.sub(rf'"{name}": ("[^"]*"|[^,]*),', f'"{name}": {value},', text))
+    assert "<main" in page_of(made)
+
+
+def test_a_damaged_history_does_not_break_the_page(tmp_path: Path) -> None:
+    made = make_search(tmp_path, 3)
+    (tmp_path / "trial_001" / "history.jsonl").write_bytes(b'\xff\x00{"iteration": NaN}\n{"iteration": 1}\n[')
+    (tmp_path / "trial_002" / "history.jsonl").unlink()
+    assert "<main" in page_of(made)
+
+
+def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
+    made = make_search(tmp_path, 12, failures={2: (HOSTILE, HOSTILE)})
+    clean = Outline(page_of(made))
+    content = made.content
+    for entry in content["results"]:
+        entry["hyperparameters"][HOSTILE] = HOSTILE + str(entry["trial_num"] % 2)
+        entry["metrics"] |= {"verdict": HOSTILE, "verdict_text": HOSTILE, "log": HOSTILE}
+    content["search_space"][HOSTILE] = [HOSTILE, "b"]
+    content["environment"][HOSTILE] = {HOSTILE: HOSTILE}
+    content["search_config"] |= {"search_type": HOSTILE, "results_dir": HOSTILE}
+    made.path.write_text(json.dumps(content))
+    page = page_of(made)
+    hostile = Outline(page)
+    assert len(hostile.all("script")) == len(clean.all("script")) == 3
+    assert not hostile.all("img")
+    assert not [a for _, attributes in hostile.elements for a in attributes if a.startswith("on")]
+    data = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
+    assert data is not None
+    assert "<" not in data[1], "no text can end the element"
+    figures = json.loads(data[1])
+    assert "<img" not in json.dumps(figures), "Plotly's own texts are escaped again"
+    assert "&lt;/script&gt;" in json.dumps(figures)
+    assert "49" not in re.findall(r"\{\{7\*7\}\}|@accent49", page), "no template runs in a text"
+    assert html.unescape(page).count("alert(1)") > 10, "it is shown, as text"
+
+
+def test_the_security_policy_allows_its_own_scripts_and_nothing_else(tmp_path: Path) -> None:
+    page = page_of(make_search(tmp_path, 3))
+    policy = next(m["content"] for m in Outline(page).all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    directives = dict(directive.split(" ", 1) for directive in policy.split("; "))
+    assert directives["default-src"] == "'none'"
+    assert re.fullmatch(r"('sha256-[\w+/]{43}=' ?){2}", directives["script-src"])
+    assert "http" not in policy
+
+
+def test_every_figure_and_table_is_described(studied: Made) -> None:
+    page = page_of(studied)
+    outline = Outline(page)
+    figures = [a for a in outline.all("div") if a.get("role") == "img"]
+    assert len(figures) == 3 + 1 + 8 + 1 + 5, "course, parallel, panels, importance, policy"
+    for figure in figures:
+        assert len(figure.get("aria-label") or "") > 40
+    assert len(outline.all("table")) == len(outline.all("caption"))
+    assert all(cell.get("scope") in ("col", "row") for cell in outline.all("th"))
+    assert len(outline.all("h1")) == len(outline.all("main")) == len(outline.all("nav")) == 1
+    anchors = [a["href"] for a in outline.all("a")]
+    identifiers = [a["id"] for _, a in outline.elements if "id" in a]
+    assert len(identifiers) == len(set(identifiers))
+    assert {str(anchor)[1:] for anchor in anchors} <= set(identifiers)
+    assert outline.all("html")[0]["lang"] == "en"
+
+
+def test_nothing_is_loaded_from_elsewhere(studied: Made) -> None:
+    outline = Outline(page_of(studied))
+    for tag, attributes in outline.elements:
+        for name in ("src", "href", "data", "action"):
+            target = attributes.get(name)
+            assert target is None or target.startswith(("#", "data:")), (tag, name, target)
+    assert "@import" not in page_of(studied)
+    assert "url(" not in without_library(page_of(studied))
+
+
+def test_five_hundred_trials_render_in_ten_seconds(tmp_path: Path) -> None:
+    made = make_search(tmp_path, 500, failures={7: ("diverged", "NaN at 9")}, unfinished=[8])
+    started = time.perf_counter()
+    file = write_report(made.path)
+    assert time.perf_counter() - started < 10
+    assert file.stat().st_size < 10_000_000
+    assert file.read_text(encoding="utf-8").count('<th scope="row"') > 498
+
+
+def test_the_page_goes_beside_the_results_or_where_it_is_told(tmp_path: Path) -> None:
+    made = make_search(tmp_path / "search", 2)
+    assert write_report(made.path.parent) == made.path.with_name("report.html")
+    elsewhere = write_report(made.path, tmp_path / "page.html")
+    assert elsewhere.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    made = make_search(tmp_path, 2)
+    with pytest.raises(OSError, match=r"nowhere"):
+        write_report(made.path, tmp_path / "nowhere" / "page.html")
+    with pytest.raises(UserError):
+        write_report(tmp_path / "trial_001")
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_missing_checkpoint_is_said_where_the_policy_would_be(tmp_path: Path) -> None:
+    assert "The best policy cannot be shown: no checkpoint" in page_of(make_search(tmp_path, 2))
