@@ -49,6 +49,16 @@ class FreeBoundary:
         """ℓ (cash)."""
         return self.model.liquidation_value
 
+    def figures(self) -> dict[str, float | bool | None]:
+        """The solution in a few JSON types."""
+        return {
+            "payout_level": self.payout_level,
+            "value_at_zero": self.value_at_zero,
+            "issue_target": self.issue_target,
+            "refinances": self.refinances,
+            "liquidation_value": self.liquidation_value,
+        }
+
     def value(self, cash: Array) -> Array:
         """F at ``cash`` ≥ 0, any shape."""
         cash = np.asarray(cash, dtype=float)

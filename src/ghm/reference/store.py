@@ -95,16 +95,9 @@ def solve(model: GHMModel, dt: float, T: float, terminal: Terminal) -> Reference
 
 def _infinite_horizon(model: GHMModel) -> dict[str, float | bool | None] | None:
     try:
-        solution = free_boundary(model)
+        return free_boundary(model).figures()
     except UserError:
         return None
-    return {
-        "payout_level": solution.payout_level,
-        "value_at_zero": solution.value_at_zero,
-        "issue_target": solution.issue_target,
-        "refinances": solution.refinances,
-        "liquidation_value": solution.liquidation_value,
-    }
 
 
 def load_or_solve(path: Path, model: GHMModel, dt: float, T: float, terminal: Terminal) -> Reference:

@@ -163,7 +163,7 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
     return (
         f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
-        f"pays above {_level(levels.payout_level)} (optimum {_level(reference.payout_level)}); "
+        f"with the whole horizon ahead pays above {_level(levels.payout_level)} (optimum {_level(reference.payout_level)}); "
         f"issues {_issue(levels.issue_below, levels.issue_target)} "
         f"(optimum {_issue(reference.issue_below, reference.issue_target)}), "
         f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "

@@ -1,5 +1,0 @@
-"""The ``ghm`` command."""
-
-
-def main() -> None:
-    """Run the command line."""

@@ -1,0 +1,64 @@
+"""The ``ghm`` command: one word for each thing it does, the rest is that thing's own command line.
+
+Modules are imported when their command is asked for, so that ``ghm --help`` needs none of them.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+EXIT_USER_ERROR = 2
+EXIT_BROKEN_PIPE = 141
+"""What shells report of a program that SIGPIPE ended: 128 + 13."""
+
+COMMANDS = {
+    "train": ("ghm.training.main", "train one policy"),
+    "search": ("ghm.cli.search", "search hyperparameters: many trainings, ranked by exact return"),
+    "solve": ("ghm.cli.solve", "solve the model: the optimum that trained policies are judged by"),
+    "evaluate": ("ghm.cli.evaluate", "judge a checkpoint's policy against the optimum"),
+    "report": ("ghm.report.main", "write a search's report as one page, or its figures and tables"),
+    "replay": ("ghm.search.replay", "run one trial of a search again"),
+}
+"""Each command's module, whose ``main(arguments)`` returns an exit status, and what it does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        (sys.stdout if words else sys.stderr).write(usage())
+        return 0 if words else EXIT_USER_ERROR
+    if words[0] not in COMMANDS:
+        close = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(COMMANDS)}"
+        sys.stderr.write(f"error: no command {words[0]!r}; {remedy}\n")
+        return EXIT_USER_ERROR
+    module = importlib.import_module(COMMANDS[words[0]][0])
+    try:
+        status = int(module.main(words[1:]))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output, `head` for instance, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    return status
+
+
+def usage() -> str:
+    """What ``ghm --help`` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {purpose}" for name, (_, purpose) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: ghm COMMAND [OPTIONS]",
+            "",
+            "Hyperparameter search for Monte Carlo policy gradient on the GHM equity management model.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`ghm COMMAND --help` lists a command's options.",
+            "",
+        ]
+    )

@@ -1,0 +1,12 @@
+"""``ghm search``: the search with its displays, as ``scripts/hyperparameter_search.py`` runs it."""
+
+from collections.abc import Sequence
+
+from ghm.report.refresh import ReportRefresher
+from ghm.report.view import LiveView, PlainView
+from ghm.search.main import main as search
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    return search(arguments, live=LiveView, plain=PlainView, others=[ReportRefresher()])

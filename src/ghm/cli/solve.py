@@ -1,0 +1,142 @@
+"""``ghm solve``: the optimum of the decision problem, and the infinite-horizon solution."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from scipy.interpolate import PchipInterpolator
+
+from ghm.cli.output import fail, level, print_json, print_table
+from ghm.errors import UserError
+from ghm.model import GHMModel, Terminal
+from ghm.reference.free_boundary import FreeBoundary, free_boundary
+from ghm.reference.store import Reference, solve
+from ghm.training.config import require_horizon
+
+SHARES = (0.0, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+"""Values of cash, as shares of c̄, at which the value function is shown unless others are asked for."""
+
+
+@dataclass(frozen=True)
+class SolveConfig:
+    """Solve the model: the optimum of the decision problem that is trained on, and of the infinite-horizon problem."""
+
+    dt: float = 0.01
+    """Length of a time step (years)."""
+    T: float = 10.0
+    """Horizon of an episode (years), a whole multiple of dt."""
+    terminal: Terminal = "liquidation"
+    """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
+    at: tuple[float, ...] = ()
+    """Values of cash at which to show the value function; by default seven from 0 to c_max."""
+    json: bool = False
+    """Print JSON instead of tables."""
+    plot: Path | None = None
+    """Draw the value function and the levels into this file; its ending says in which format (.png, .pdf, .svg)."""
+    model: GHMModel = dataclasses.field(default_factory=GHMModel)
+    """Parameters of the model."""
+
+    def __post_init__(self) -> None:
+        require_horizon(self.dt, self.T)
+        for cash in self.at:
+            if not 0 <= cash <= self.model.c_max:
+                raise UserError(f"--at must be from 0 to c_max = {self.model.c_max:g}; received {cash!r}")
+
+    @property
+    def points(self) -> tuple[float, ...]:
+        """Values of cash at which the value function is shown."""
+        return self.at or tuple(share * self.model.c_max for share in SHARES)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    config = tyro.cli(
+        SolveConfig, prog="ghm solve", args=arguments, use_underscores=True, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    try:
+        return run(config)
+    except UserError as error:
+        return fail(str(error))
+
+
+def run(config: SolveConfig) -> int:
+    """Solve, draw and print.
+
+    Raises:
+        UserError: when the decision problem cannot be solved at these settings, or the figure cannot be written.
+    """
+    reference = solve(config.model, config.dt, config.T, config.terminal)
+    boundary, unsolved = None, ""
+    try:
+        boundary = free_boundary(config.model)
+    except UserError as error:
+        unsolved = str(error)
+    if config.plot is not None:
+        from ghm.cli.solution_figure import write_figure
+
+        write_figure(config.plot, reference, boundary)
+    values = dict(zip(config.points, _values(reference, config.points), strict=True))
+    if config.json:
+        print_json(_summary(config, reference, boundary, values))
+    else:
+        _print_tables(config, reference, boundary, values)
+    # What has a solution is shown even where the other problem has none; the status says that something is missing.
+    return fail(unsolved) if unsolved else 0
+
+
+def _values(reference: Reference, cash: tuple[float, ...]) -> list[float]:
+    """V(c, T) between the nodes, by a cubic that keeps its shape."""
+    return [float(value) for value in PchipInterpolator(reference.cash, reference.values[-1])(cash)]
+
+
+def _summary(
+    config: SolveConfig, reference: Reference, boundary: FreeBoundary | None, values: dict[float, float]
+) -> dict[str, Any]:
+    return {
+        "optimal_return": reference.optimal_return,
+        "wind_up_return": reference.wind_up_return,
+        "payout_level": reference.payout_level,
+        "issue_below": reference.issue_below,
+        "issue_target": reference.issue_target,
+        "value_at": {f"{cash:g}": value for cash, value in values.items()},
+        "free_boundary": None if boundary is None else boundary.figures(),
+        "dt": config.dt,
+        "T": config.T,
+        "terminal": config.terminal,
+        "model": dataclasses.asdict(config.model),
+    }
+
+
+def _print_tables(
+    config: SolveConfig, reference: Reference, boundary: FreeBoundary | None, values: dict[float, float]
+) -> None:
+    print_table(
+        f"Decision problem: dt = {config.dt:g}, T = {config.T:g}, terminal {config.terminal}",
+        [
+            ("optimal return J*", f"{reference.optimal_return:.4f}"),
+            ("return of winding up at once J₀", f"{reference.wind_up_return:.4f}"),
+            ("pays out above", level(reference.payout_level)),
+            ("issues below", level(reference.issue_below)),
+            ("issues up to", level(reference.issue_target)),
+        ],
+    )
+    print_table(
+        f"Value with τ = {config.T:g} to the horizon",
+        [(f"{cash:g}", f"{value:.4f}") for cash, value in values.items()],
+        ("cash c", "V(c, τ)"),
+    )
+    if boundary is None:
+        return
+    print_table(
+        "Infinite horizon, continuous time",
+        [
+            ("pays out above c*", level(boundary.payout_level)),
+            ("value at zero F(0)", f"{boundary.value_at_zero:.4f}"),
+            ("at zero cash the firm", "issues" if boundary.refinances else "is liquidated"),
+            ("issues up to", level(boundary.issue_target)),
+            ("liquidation value ℓ", f"{boundary.liquidation_value:.4f}"),
+        ],
+    )
