@@ -10,6 +10,7 @@ from torch import Tensor
 from ghm.model import Array
 from ghm.policy.distribution import RAW_OUTPUTS, Distribution, LevelBounds, PolicyTables
 from ghm.policy.networks import perceptron
+from ghm.training.adam import Adam
 from ghm.training.config import TrainConfig
 from ghm.training.estimator import GradientEstimate
 from ghm.training.problem import DecisionProblem
@@ -49,8 +50,8 @@ class Learner:
         generator = torch.Generator().manual_seed(config.seed)
         self.policy = perceptron(config.policy_hidden, RAW_OUTPUTS, generator).to(config.device)
         self.value = perceptron(config.value_hidden, 1, generator).to(config.device)
-        self.policy_optimiser = torch.optim.Adam(self.policy.parameters(), config.lr_policy, betas=ADAM_BETAS)
-        self.value_optimiser = torch.optim.Adam(self.value.parameters(), config.lr_baseline, betas=ADAM_BETAS)
+        self.policy_optimiser = Adam(self.policy.parameters(), config.lr_policy, ADAM_BETAS)
+        self.value_optimiser = Adam(self.value.parameters(), config.lr_baseline, ADAM_BETAS)
         self._features = torch.from_numpy(problem.features).to(config.device)
         # Values are learned as V − c − ℓ in units of the riskless value of the cash flow, α/k, so that outputs are about 1.
         self._value_scale = max(abs(problem.model.alpha), problem.model.sigma_x) / problem.model.discount_rate
@@ -121,7 +122,7 @@ class Learner:
             first = first if step else float(loss.detach())
         return first * self._value_scale**2, norm
 
-    def _step(self, network: torch.nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> float:
+    def _step(self, network: torch.nn.Module, optimiser: Adam, loss: Tensor) -> float:
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), self._config.max_grad_norm)
