@@ -90,9 +90,10 @@ def free_boundary(model: GHMModel) -> FreeBoundary:
         return FreeBoundary(model, 0.0, running, True, 0.0, lambda c: np.stack([running + c, np.ones_like(c)]))
     level = _payout_level(model)
     inner = _integrate(model, level)
-    value_at_zero = float(inner(np.zeros(1))[0, 0])
-    target, refinanced = _best_issue(model, inner, level)
-    refinances = refinanced > model.liquidation_value
+    over_liquidation, over_issue = _margins(model, inner, level)
+    refinances = over_issue < over_liquidation
+    target, _ = _best_issue(model, inner, level)
+    value_at_zero = float(inner(np.zeros(1))[0, 0]) if refinances else model.liquidation_value
     return FreeBoundary(model, level, value_at_zero, refinances, target if refinances else None, inner)
 
 
@@ -120,9 +121,19 @@ def _excess(model: GHMModel, level: float) -> float:
     if level == 0.0:
         free = model.proportional_cost == 1 and model.fixed_cost == 0
         return 0.0 if free else 1.0
-    inner = _integrate(model, level)
-    _, refinanced = _best_issue(model, inner, level)
-    return float(inner(np.zeros(1))[0, 0]) - max(model.liquidation_value, refinanced)
+    return min(_margins(model, _integrate(model, level), level))
+
+
+def _margins(model: GHMModel, inner: Callable[[Array], Array], level: float) -> tuple[float, float]:
+    """How far F(0) is above ℓ, and above the best issue's value; the latter in slopes where issuing has no fixed cost.
+
+    Without a fixed cost the firm issues a little at a time, so that cash is reflected at zero: F'(0) = p.
+    """
+    value, slope = inner(np.zeros(1))[:, 0]
+    over_liquidation = float(value) - model.liquidation_value
+    if model.fixed_cost == 0:
+        return over_liquidation, model.proportional_cost - float(slope)
+    return over_liquidation, float(value) - _best_issue(model, inner, level)[1]
 
 
 def _integrate(model: GHMModel, level: float) -> Callable[[Array], Array]:
