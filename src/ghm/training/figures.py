@@ -58,8 +58,8 @@ def _levels(axes: "Axes", policy: Policy, reference: Reference, times: Array) ->
     )
     axes.plot(times, reference.payout_levels[1:], color=OPTIMAL, label="optimal payout level")
     axes.plot(times, reference.issue_targets[1:], color=OPTIMAL, linestyle="--", label="optimal issue target")
-    axes.set(title="levels", ylabel="cash", ylim=(0, None))
-    axes.legend(fontsize="small")
+    axes.set(title="levels", ylabel="cash", ylim=(0, 1.5 * axes.get_ylim()[1]))  # room for the legend above the lines
+    axes.legend(fontsize="small", loc="upper left")
 
 
 def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: Reference) -> "Figure":

@@ -90,12 +90,12 @@ class Trainer:
                 record = None
                 if evaluated or iteration % config.log_freq == 0:
                     record = {"iteration": iteration, "seconds": round(self.standing.seconds, 3), **figures}
-                    record |= self._evaluate(iteration, events) if evaluated else {}
+                    record |= self._evaluate(iteration) if evaluated else {}
                     history(record)
                     events.history(record | self._optimal_levels() if evaluated else record)
                 self._view.update(iteration, record)
                 self._save(iteration, evaluated)
-            metrics = self._finish()
+            metrics = self._finish(events)
             events.finish(metrics | {"seconds": self.standing.seconds}, success=True)
             return metrics
 
@@ -118,10 +118,8 @@ class Trainer:
         if not self._learner.is_finite():
             raise Diverged(f"a network's parameters are not finite at iteration {iteration}")
 
-    def _evaluate(self, iteration: int, events: EventLog) -> dict[str, Any]:
+    def _evaluate(self, iteration: int) -> dict[str, Any]:
         """Evaluate the policy exactly; keep it if it is the best so far."""
-        from ghm.training.figures import policy_figure, value_figure
-
         tables = self._learner.tabulate()
         policy = TabulatedPolicy(self._problem.grid, tables)
         evaluation = evaluate(policy, self._config, self._reference)
@@ -131,11 +129,6 @@ class Trainer:
         if best:
             self.standing = dataclasses.replace(self.standing, best_return=value, best_iteration=iteration)
             self._checkpoint("best_model.pt")
-        grid = self._problem.grid
-        events.figure("policy", policy_figure(policy, self._reference), iteration)
-        events.figure(
-            "value", value_figure(grid.cash, grid.time_to_horizon, self._learner.values(), self._reference), iteration
-        )
         return {
             "exact_return": value,
             "captured_value": evaluation.captured_value,
@@ -157,14 +150,21 @@ class Trainer:
         if evaluated:
             self._checkpoint("latest.pt")
 
-    def _finish(self) -> dict[str, Any]:
-        """Keep the last policy, and measure the best one in full."""
+    def _finish(self, events: EventLog) -> dict[str, Any]:
+        """Keep the last policy; measure the best one in full, and draw it."""
+        from ghm.training.figures import policy_figure, value_figure
+
         self._checkpoint("final_model.pt")
         best = Checkpoint.load(self._config.ckpt_dir / "best_model.pt")
         learner = Learner(self._problem, self._config)
         best.restore(learner, self._config.ckpt_dir / "best_model.pt")
         tables: PolicyTables = learner.tabulate()
-        standing = self.standing
+        standing, grid = self.standing, self._problem.grid
+        # Drawing takes a second, so it is done once.
+        policy = TabulatedPolicy(grid, tables)
+        events.figure("policy", policy_figure(policy, self._reference), standing.iteration)
+        values = value_figure(grid.cash, grid.time_to_horizon, learner.values(), self._reference)
+        events.figure("value", values, standing.iteration)
         return {
             "best_return": standing.best_return,
             "best_iteration": standing.best_iteration,
