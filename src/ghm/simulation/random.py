@@ -6,7 +6,7 @@ number of pieces, by any number of workers, and come out the same.
 
 Normal draws invert the distribution function with Giles' single-precision approximation of the inverse error function
 (Giles 2010, "Approximating the erfinv function", table 1); it has no branches but one select, so that the compiler
-draws 16 paths at a time. 24 random bits enter a normal draw: it is never beyond ±5.3 standard deviations.
+draws 16 paths at a time. 24 random bits enter a normal draw: it is never beyond ±5.5 standard deviations.
 """
 
 from typing import Any
@@ -96,7 +96,9 @@ def uniform_from_bits(bits: Any) -> Any:
 @njit(inline="always", fastmath=True)
 def normal_from_bits(bits: Any) -> Any:
     """A standard normal float32 from a random 32-bit word, by inversion."""
-    x = (_f32(bits >> _u32(8)) + _f32(0.5)) * _f32(2.0**-23) - _f32(1)  # uniform on (-1, 1), never at its ends
+    # Uniform on (-1, 1), never at its ends: a signed 24-bit number and a half is exact in single precision, an unsigned
+    # one is rounded, the last of them to the end itself, where the logarithm below is infinite.
+    x = (_f32(_i32(bits) >> _i32(8)) + _f32(0.5)) * _f32(2.0**-23)
     w = -_log((_f32(1) - x) * (_f32(1) + x))
     centre, tail = _f32(0), _f32(0)
     a, b = w - _f32(2.5), _f32(np.sqrt(w)) - _f32(3)
