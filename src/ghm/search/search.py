@@ -135,8 +135,10 @@ class HyperparameterSearch:
             except KeyboardInterrupt:
                 pass  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
             finally:
-                self._tell(lambda observer: observer.search_finished(results))
-                results.write()
+                try:
+                    results.write()
+                finally:  # a display leaves the terminal as it was whatever happened; a report reads what was written
+                    self._tell(lambda observer: observer.search_finished(results))
 
     def _run_trials(self, trials: Iterator[Trial], results: Results, runner: TrialRunner) -> None:
         running: dict[Future[Outcome], Trial] = {}
