@@ -35,6 +35,11 @@ test-browser: $(STAMP) ## the report's page in a real browser (the system's pack
 soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both
 	GHM_SOAK=1 $(BIN)/python -m pytest -m soak -s tests/search
 
+.PHONY: figures
+figures: $(STAMP) ## docs/figures/*.png, from a real search of 30 trials (five minutes on two cores)
+	$(BIN)/python scripts/hyperparameter_search.py --n_trials 30 --n_iterations 300 --n_workers 2 --eval_freq 50 --log_freq 25 --results_dir results/figures
+	$(BIN)/python docs/figures/make_figures.py results/figures
+
 .PHONY: lint
 lint: $(STAMP) ## formatter and linter
 	$(BIN)/ruff format --check .

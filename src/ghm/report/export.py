@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
@@ -23,7 +24,7 @@ MAX_COLUMNS = 8
 DPI = 300
 """Of PNG figures: what journals ask for."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "legend.fontsize": 7,
@@ -135,7 +136,7 @@ def _figures(search: RecordedSearch, weights: tuple[Importance, ...]) -> tuple[d
 
     note = ""
     files: dict[str, bytes] = {}
-    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
+    with mpl.rc_context(STYLE):
         figures = search_figures(search, weights)
         try:
             figures |= policy_figures(study_best(search))

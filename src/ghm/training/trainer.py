@@ -81,23 +81,32 @@ class Trainer:
         config = self._config
         config.ckpt_dir.mkdir(parents=True, exist_ok=True)
         with EventLog(config.log_dir, config, self.standing.iteration) as events, self._history() as history:
-            while self.standing.iteration < config.n_iterations:
-                self._stop_if_asked()
-                iteration = self.standing.iteration + 1
-                figures = self._iterate(iteration)
-                self.standing = dataclasses.replace(self.standing, iteration=iteration, seconds=self._seconds())
-                evaluated = iteration % config.eval_freq == 0 or iteration == config.n_iterations
-                record = None
-                if evaluated or iteration % config.log_freq == 0:
-                    record = {"iteration": iteration, "seconds": round(self.standing.seconds, 3), **figures}
-                    record |= self._evaluate(iteration) if evaluated else {}
-                    history(record)
-                    events.history(record | self._optimal_levels() if evaluated else record)
-                self._view.update(iteration, record)
-                self._save(iteration, evaluated)
+            try:
+                self._loop(events, history)
+            except Diverged:
+                events.finish({"seconds": self.standing.seconds}, success=False)
+                raise
             metrics = self._finish(events)
             events.finish(metrics | {"seconds": self.standing.seconds}, success=True)
             return metrics
+
+    def _loop(self, events: EventLog, history: Callable[[dict[str, Any]], None]) -> None:
+        """Iterate to the end, leaving the records of each iteration that has some."""
+        config = self._config
+        while self.standing.iteration < config.n_iterations:
+            self._stop_if_asked()
+            iteration = self.standing.iteration + 1
+            figures = self._iterate(iteration)
+            self.standing = dataclasses.replace(self.standing, iteration=iteration, seconds=self._seconds())
+            evaluated = iteration % config.eval_freq == 0 or iteration == config.n_iterations
+            record = None
+            if evaluated or iteration % config.log_freq == 0:
+                record = {"iteration": iteration, "seconds": round(self.standing.seconds, 3), **figures}
+                record |= self._evaluate(iteration) if evaluated else {}
+                history(record)
+                events.history(record | self._optimal_levels() if evaluated else record)
+            self._view.update(iteration, record)
+            self._save(iteration, evaluated)
 
     def _iterate(self, iteration: int) -> dict[str, float]:
         """One iteration of simulation and learning."""
