@@ -5,9 +5,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ghm.search import record as record_module
+from ghm.search import replay as replay_module
 from ghm.search.config import SearchConfig
 from ghm.search.main import main
 from ghm.search.results import Reference
+
+# A search started by one process is resumed by another, and must not be refused because someone edited the trainer
+# in between; the version's own test is in test_environment.py.
+record_module.code_version = replay_module.code_version = lambda: {"ghm": "1"}  # type: ignore[assignment]
 
 STUB = [sys.executable, "-S", "-E", str(Path(__file__).with_name("stub_train.py"))]
 

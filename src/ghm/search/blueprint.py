@@ -101,7 +101,9 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig) -> Blueprint
                 f"--results_dir {config.results_dir} is not where the search to --resume is, {results_dir}; "
                 "leave --results_dir out"
             )
-    blueprint = Blueprint(config, _choices(space, config, recorded), _absolute(results_dir), recorded, _gpus(config))
+    blueprint = Blueprint(
+        config, _choices(space, config, recorded), _absolute(results_dir), recorded, assigned_gpus(config)
+    )
     if blueprint.n_trials > MAX_TRIALS:
         raise UserError(
             f"--search_type grid: the space has {blueprint.n_trials:,} configurations, more than {MAX_TRIALS:,}; "
@@ -137,8 +139,12 @@ def _choices(space: SearchSpace | None, config: SearchConfig, recorded: SearchRe
     return (SearchSpace() if config.space is None else SearchSpace.from_file(config.space)).choices()
 
 
-def _gpus(config: SearchConfig) -> tuple[str, ...]:
-    """The GPU of each worker, in turn; workers beyond the number of GPUs share."""
+def assigned_gpus(config: SearchConfig) -> tuple[str, ...]:
+    """The GPU of each worker, in turn; workers beyond the number of GPUs share.
+
+    Raises:
+        UserError: when a GPU is asked for and there is none.
+    """
     if config.device != "cuda":
         return ()
     gpus = visible_gpus()

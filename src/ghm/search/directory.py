@@ -5,6 +5,7 @@
     results_dir/
         search_results_TIMESTAMP.json    the index, made again from what follows whenever needed
         search.json                      the search's settings
+        report.html                      what `ghm report` makes of it
         reference.npz                    the model's solution, one for all trials
         trial_001/ ...                   the trials, each with its own record
         earlier/TIMESTAMP/               the searches that were here before, whole
@@ -28,6 +29,7 @@ from ghm.search.trial import directory_number
 
 RECORD_NAME = "search.json"
 EARLIER_NAME = "earlier"
+REPORT_NAME = "report.html"
 _LOCK_NAME = ".search.lock"
 _OWNER_NAME = ".search.owner.json"
 _MOVING_NAME = ".moving"
@@ -160,7 +162,7 @@ def _read(path: Path) -> SearchRecord | str:
 
 def _parts(results_dir: Path) -> list[Path]:
     """What belongs to the search in the directory, its record first."""
-    files = [results_dir / RECORD_NAME, *sorted(results_dir.glob("search_results_*.json"))]
+    files = [results_dir / RECORD_NAME, *sorted(results_dir.glob("search_results_*.json")), results_dir / REPORT_NAME]
     return [*(file for file in files if file.exists()), *trial_directories(results_dir).values()]
 
 

@@ -1,5 +1,6 @@
 """The results of a search: ranked in memory, and as the JSON file that people read."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from ghm.search.directory import remove_unfinished_writes, trial_directories
 from ghm.search.outcome import NO_RETURN, Outcome, outcome_of_result, plain_hyperparameters, record_outcome
 from ghm.search.record import SearchRecord
 from ghm.search.sealed import DamagedError, read_sealed, seal_text
-from ghm.search.trial import Trial
+from ghm.search.trial import OUTCOME_NAME, Trial
 
 # Writing the whole file takes at most this share of the search's time: always at once for a search of tens of
 # trials (a millisecond), every ten seconds or so when it has thousands.
@@ -126,17 +127,28 @@ def restore(results: Results, results_dir: Path, plan: Callable[[int], Trial]) -
             the search allows drift.
     """
     allow_drift = results.record.config.allow_drift or bool(results.record.drift)
-    found = {outcome.trial_num: outcome for outcome in _outcomes_of_json(results.path)}
+    found = read_outcomes(results_dir, results.record)
     try:
-        for number in trial_directories(results_dir):
-            if recorded := _recorded_outcome(plan(number)):
-                found[number] = recorded
+        for number in trial_directories(results_dir).keys() - found.keys():
+            if told := _unrecorded_outcome(plan(number)):
+                found[number] = told
         for number, outcome in found.items():
             if outcome.final:
                 _check_same(outcome, plan(number), results_dir, allow_drift)
                 results.add(outcome)
     except IndexError as error:
         raise UserError(f"{results_dir}: {error}; remove that trial's directory") from error
+
+
+def read_outcomes(results_dir: Path, record: SearchRecord) -> dict[int, Outcome]:
+    """Recorded outcomes by trial number: the trials' own records and, where those are gone, the results JSON's."""
+    found = {outcome.trial_num: outcome for outcome in _outcomes_of_json(results_dir / record.results_name)}
+    for number, directory in trial_directories(results_dir).items():
+        with contextlib.suppress(OSError, DamagedError):
+            outcome = Outcome.from_entry(read_sealed(directory / OUTCOME_NAME))
+            if outcome.trial_num == number:
+                found[number] = outcome
+    return found
 
 
 def _outcomes_of_json(path: Path) -> list[Outcome]:
@@ -148,12 +160,9 @@ def _outcomes_of_json(path: Path) -> list[Outcome]:
         return []
 
 
-def _recorded_outcome(trial: Trial) -> Outcome | None:
-    """How the trial ended, by the search's record or, where that was not written any more, by its own result."""
-    try:
-        return Outcome.from_entry(read_sealed(trial.outcome_path))
-    except (OSError, DamagedError):
-        told = outcome_of_result(trial)
+def _unrecorded_outcome(trial: Trial) -> Outcome | None:
+    """How the trial ended by its own result, where the search did not live to record it."""
+    told = outcome_of_result(trial)
     # Any other failure that the search did not see may have been the machine's: the trial goes on.
     if told is None or told.status not in ("completed", "diverged"):
         return None

@@ -1,5 +1,6 @@
 """One trial: its number, its settings, and where its files lie."""
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 from ghm.search.config import SearchConfig
 from ghm.search.space import NAMES
 from ghm.training.config import Hyperparameters, TrainConfig
+
+OUTCOME_NAME = "outcome.json"
 
 _DIRECTORY = re.compile(r"trial_(\d{3,7})\Z")
 
@@ -49,7 +52,7 @@ class Trial:
     @property
     def outcome_path(self) -> Path:
         """The search's record of how the trial ended."""
-        return self.directory / "outcome.json"
+        return self.directory / OUTCOME_NAME
 
     @property
     def stdout_path(self) -> Path:
@@ -69,17 +72,24 @@ class Trial:
 
 def make_trial(config: SearchConfig, results_dir: Path, number: int, hyperparameters: Hyperparameters) -> Trial:
     """Trial ``number`` of the search, with its directories under ``results_dir``."""
-    directory = results_dir / directory_name(number)
-    training = config.training(
-        **hyperparameters_dict(hyperparameters),
-        seed=config.seed_base + number,
+    training = config.training(**hyperparameters_dict(hyperparameters), seed=config.seed_base + number)
+    return relocated(Trial(number, training), results_dir)
+
+
+def relocated(trial: Trial, results_dir: Path) -> Trial:
+    """The trial with its directories under ``results_dir``, to be started from its beginning."""
+    directory = results_dir / directory_name(trial.number)
+    config = dataclasses.replace(
+        trial.config,
         log_dir=directory / "logs",
         ckpt_dir=directory / "checkpoints",
         result_file=directory / "result.json",
         reference_file=results_dir / "reference.npz",
+        resume=None,
+        parent_pid=None,
         progress="plain",
     )
-    return Trial(number, training)
+    return Trial(trial.number, config)
 
 
 def hyperparameters_dict(hyperparameters: Hyperparameters) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""Train a recorded trial again, from its record alone, and compare: bit for bit where everything is the same."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ghm.errors import UserError
+from ghm.search.blueprint import assigned_gpus
+from ghm.search.command import training_command
+from ghm.search.directory import find_record, locked
+from ghm.search.environment import code_version, environment
+from ghm.search.outcome import Outcome
+from ghm.search.record import SearchRecord
+from ghm.search.results import read_outcomes
+from ghm.search.runner import TrialRunner
+from ghm.search.sealed import DamagedError, parse_object, read_bytes
+from ghm.search.signals import stop_signals
+from ghm.search.trial import Trial, directory_name, relocated
+from ghm.training.config import TrainConfig
+
+# Another processor or library rounds differently, and training amplifies that: the policies are then two draws of
+# the same training. Their captured values differ by about this much (measured over seeds, DESIGN section 4).
+TOLERANCE = 0.02
+
+REPLAYS_NAME = "replays"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A trial as recorded and as trained again."""
+
+    recorded: Outcome
+    """How it ended."""
+    replayed: Outcome
+    """How it ended this time."""
+    surroundings: tuple[str, ...]
+    """What differs of versions and machine, a line each."""
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What differs of the result, a line each; timings do not count."""
+        before, after = _comparable(self.recorded), _comparable(self.replayed)
+        keys = sorted({*before, *after})
+        return tuple(
+            f"{key}: recorded {before.get(key)!r}, now {after.get(key)!r}"
+            for key in keys
+            if before.get(key) != after.get(key)
+        )
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the result is the same: in every bit, or within :data:`TOLERANCE` where the surroundings differ."""
+        if not self.differences:
+            return True
+        before, after = self.recorded.captured_value, self.replayed.captured_value
+        close = before is not None and after is not None and abs(before - after) <= TOLERANCE
+        return bool(self.surroundings) and self.recorded.status == self.replayed.status and close
+
+    @property
+    def text(self) -> str:
+        """What was found, for the user."""
+        number = self.recorded.trial_num
+        if not self.differences:
+            lines = [f"Trial {number}: confirmed bit for bit, return {self.recorded.best_return!r}"]
+        elif self.confirmed:
+            lines = [f"Trial {number}: confirmed within a captured value of {TOLERANCE}, not bit for bit"]
+        else:
+            lines = [f"Trial {number}: NOT confirmed"]
+        lines += [f"  {line}" for line in self.differences]
+        if self.surroundings:
+            lines += ["What differs of versions and machine:", *(f"  {line}" for line in self.surroundings)]
+        elif self.differences:
+            lines.append("Versions and machine are the same: the result should be, too. Please report this.")
+        return "\n".join(lines)
+
+
+def replay(results: Path, trial_num: int, directory: Path | None = None, runner: TrialRunner | None = None) -> Replay:
+    """Train trial ``trial_num`` of the search at ``results`` again and compare.
+
+    Args:
+        results: a results JSON, or a results directory.
+        trial_num: the trial's number.
+        directory: where to train; default: ``replays`` in the results directory. The trial itself is not touched.
+        runner: runs the trial; a test's double stands in for it.
+
+    Raises:
+        UserError: when there is no such trial, or it left no result to compare with.
+        OSError: when the directory cannot be written.
+    """
+    results_dir, record = find_record(results)
+    recorded = _recorded(results_dir, record, trial_num)
+    place = (directory or results_dir / REPLAYS_NAME).resolve()
+    trial = relocated(Trial(trial_num, _settings(recorded, results_dir, record)), place)
+    run = runner or TrialRunner(training_command(), assigned_gpus(record.config))
+    with locked(place):
+        # What an earlier replay left must not be continued: the point is to train all of it.
+        for checkpoint in trial.config.ckpt_dir.glob("*.pt"):
+            checkpoint.unlink()
+        with stop_signals(run.stop, run.kill):
+            replayed = run(trial)
+    return Replay(recorded, replayed, tuple(_surroundings(record)))
+
+
+def replay_command(results: Path, trial_num: int, directory: Path | None = None) -> tuple[str, int]:
+    """What ``ghm replay`` prints, and its exit status: 0 confirmed, 1 not."""
+    outcome = replay(results, trial_num, directory)
+    return outcome.text, 0 if outcome.confirmed else 1
+
+
+def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> Outcome:
+    outcomes = read_outcomes(results_dir, record)
+    if trial_num not in outcomes:
+        known = f"it has {min(outcomes)} to {max(outcomes)}" if outcomes else "it has none yet"
+        raise UserError(f"--trial {trial_num}: no record of such a trial in {results_dir}; {known}")
+    outcome = outcomes[trial_num]
+    if outcome.status not in ("completed", "diverged"):
+        raise UserError(f"--trial {trial_num} ended as {outcome.status}: there is no result to compare with")
+    return outcome
+
+
+def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> TrainConfig:
+    """What the trial ran with: its own record where it is there, else the search's."""
+    try:
+        result = parse_object(read_bytes(results_dir / directory_name(recorded.trial_num) / "result.json"))
+        own = TrainConfig.from_dict(result["config"])
+    except (OSError, DamagedError, UserError, KeyError, TypeError):
+        own = record.config.training()
+    values: dict[str, Any] = vars(recorded.hyperparameters)
+    return dataclasses.replace(own, **values, seed=recorded.seed)
+
+
+def _comparable(outcome: Outcome) -> dict[str, Any]:
+    return {"status": outcome.status, "error": outcome.error, "iterations": outcome.iterations} | {
+        key: value for key, value in outcome.metrics.items() if key != "seconds"
+    }
+
+
+def _surroundings(record: SearchRecord) -> list[str]:
+    """What differs between the machine and versions of the record and those of now."""
+    now = environment()
+    pairs = {f"version of {name}": (record.code.get(name), version) for name, version in code_version().items()}
+    pairs |= {name: (record.environment.get(name), now[name]) for name in ("cpu", "platform", "threads")}
+    return [f"{name}: recorded {before}, now {after}" for name, (before, after) in pairs.items() if before != after]

@@ -1,0 +1,71 @@
+"""What is recorded of the code and the machine."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ghm.search import environment
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("model.py", "training/trainer.py", "search/summary.py", "search/space.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    for name in ("actions.py", "search/proposals.py"):
+        (tmp_path / name).write_text("")
+    for name in ("reference", "policy", "simulation"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(environment, "_PACKAGE", tmp_path)
+    return tmp_path
+
+
+def version() -> str:
+    return environment.code_version.__wrapped__()["ghm"]
+
+
+@pytest.mark.parametrize("name", ["model.py", "training/trainer.py", "search/space.py"])
+def test_code_that_decides_results_has_a_version_of_its_own(package: Path, name: str) -> None:
+    before = version()
+    assert version() == before
+    (package / name).write_text("x = 2\n")
+    assert version() != before
+
+
+def test_a_moved_line_between_files_is_another_version(package: Path) -> None:
+    before = version()
+    (package / "model.py").rename(package / "training/model.py")
+    (package / "model.py").write_text("")
+    assert version() != before
+
+
+def test_code_around_them_has_not(package: Path) -> None:
+    before = version()
+    (package / "search/summary.py").write_text("x = 2\n")
+    assert version() == before
+
+
+def test_the_real_package_has_a_version() -> None:
+    code = environment.code_version()
+    assert set(code) == {"ghm", "python", "torch", "numpy", "numba", "scipy"}
+    assert "not installed" not in code.values()
+
+
+def test_environment_is_json_and_names_the_machine() -> None:
+    recorded = json.loads(json.dumps(environment.environment()))
+    assert recorded["cpu_count"] >= 1
+    assert recorded["versions"]["numpy"].count(".") == 2
+
+
+def test_git_revision_of_a_checkout_and_outside_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "src/ghm").mkdir(parents=True)
+    monkeypatch.setattr(environment, "_PACKAGE", tmp_path / "src/ghm")
+    assert environment.git_revision.__wrapped__() is None
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for command in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "x"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    revision = environment.git_revision.__wrapped__()
+    assert revision is not None
+    assert len(revision) == 40

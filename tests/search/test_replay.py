@@ -1,0 +1,74 @@
+"""A trial trained again from its record alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghm.errors import UserError
+from ghm.search.replay import replay
+from ghm.search.runner import TrialRunner
+from tests.search.support import STUB, comparable, read, results_file, run_search
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> Path:
+    run_search("--n_trials", 3, "--n_iterations", 6, "--results_dir", tmp_path / "r", "--progress", "none")
+    return tmp_path / "r"
+
+
+def test_the_same_bits(searched: Path) -> None:
+    before = comparable(read(searched))
+    for _ in range(2):
+        outcome = replay(searched, 2, runner=TrialRunner(STUB))
+        assert outcome.confirmed
+        assert outcome.differences == ()
+        assert outcome.surroundings == ()
+        assert "confirmed bit for bit" in outcome.text
+    assert comparable(read(searched)) == before
+    assert (searched / "replays/trial_002/result.json").exists()
+
+
+def test_from_the_results_file_when_the_directories_are_gone(searched: Path, tmp_path: Path) -> None:
+    path = tmp_path / "alone" / results_file(searched).name
+    path.parent.mkdir()
+    results_file(searched).rename(path)
+    assert replay(path, 3, runner=TrialRunner(STUB)).confirmed
+
+
+def test_a_result_that_differs_in_its_last_bit_is_not_confirmed(
+    searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = TrialRunner.__call__
+
+    def nudged(self: TrialRunner, trial: Any) -> Any:
+        outcome = original(self, trial)
+        outcome.metrics["final_return"] *= 1 + 2**-52
+        return outcome
+
+    monkeypatch.setattr(TrialRunner, "__call__", nudged)
+    outcome = replay(searched, 1, runner=TrialRunner(STUB))
+    assert not outcome.confirmed
+    assert "NOT confirmed" in outcome.text
+    assert "final_return: recorded" in outcome.text
+    # Elsewhere the last bit may differ, and the message says what is different there.
+    monkeypatch.setattr("ghm.search.replay.code_version", lambda: {"torch": "9.9"})
+    outcome = replay(searched, 1, runner=TrialRunner(STUB))
+    assert outcome.confirmed
+    assert "version of torch: recorded" in outcome.text
+
+
+def test_a_trial_that_left_no_result_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "crash"}))
+    run_search("--n_trials", 2, "--n_iterations", 6, "--results_dir", tmp_path / "r", "--progress", "none")
+    with pytest.raises(UserError, match="ended as crashed: there is no result"):
+        replay(tmp_path / "r", 1, runner=TrialRunner(STUB))
+    with pytest.raises(UserError, match=r"--trial 7: no record of such a trial .* it has 1 to 2"):
+        replay(tmp_path / "r", 7, runner=TrialRunner(STUB))
+
+
+def test_a_diverged_trial_diverges_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "diverge"}))
+    run_search("--n_trials", 1, "--n_iterations", 6, "--results_dir", tmp_path / "r", "--progress", "none")
+    assert replay(tmp_path / "r", 1, runner=TrialRunner(STUB)).confirmed
