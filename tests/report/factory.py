@@ -155,7 +155,7 @@ def _metrics(captured: float, generator: np.random.Generator) -> dict[str, Any]:
         "wind_up_return": WIND_UP_RETURN,
         "monte_carlo_return": best + 0.002 * float(generator.standard_normal()),
         "monte_carlo_standard_error": 0.002,
-        "verdict": "near_optimal" if near else "never_issues",
+        "verdict": "near_optimal" if near else "never_issues_though_it_should",
         "verdict_text": "Near the optimum." if near else "The firm never issues equity, though it should.",
         "payout_level": 0.2,
         "issue_below": 0.03 if near else None,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from factory import make_search
 
-from ghm.report.findings import certainty, expected_best, headline, searched, verification
+from ghm.report.findings import certainty, expected_best, headline, searched, verdict, verification
 from ghm.report.importance import importances
 from ghm.report.records import RecordedSearch, read_search
 from ghm.search import SearchSpace
@@ -37,7 +37,8 @@ def test_headline_names_the_best_its_captured_value_and_what_it_is_measured_agai
     assert f"{100 * (best.best_return - 5.95) / (6.6548 - 5.95):.1f}%" in text
     assert "(5.9500)" in text
     assert "(6.6548)" in text
-    assert best.metrics["verdict_text"] in text
+    assert text.endswith("Verdict: near optimal.")
+    assert verdict(search) == best.metrics["verdict_text"]
 
 
 def test_a_best_trial_worse_than_closing_the_firm_is_said_to_be(tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ def searched(search: RecordedSearch) -> str:
     return f"{kind}{space}{length}: {', '.join(counts)}."
 
 
+def verdict(search: RecordedSearch) -> str | None:
+    """The verdict on the best policy, with its figures; None where none was recorded."""
+    text = search.best.metrics.get("verdict_text") if search.best is not None else None
+    return text if isinstance(text, str) and text else None
+
+
 def certainty(search: RecordedSearch, importances: tuple[Importance, ...]) -> list[str]:
     """How sure the findings are, a sentence each."""
     if search.best is None:
@@ -100,8 +106,8 @@ def _captured_sentence(search: RecordedSearch, best: Trial) -> str:
 
 
 def _verdict(best: Trial) -> str:
-    text = best.metrics.get("verdict_text")
-    return f" {text}" if isinstance(text, str) and text else ""
+    word = best.metrics.get("verdict")
+    return f" Verdict: {word.replace('_', ' ')}." if isinstance(word, str) and word else ""
 
 
 def _reasons(trials: tuple[Trial, ...]) -> str:

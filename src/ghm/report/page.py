@@ -21,7 +21,7 @@ from ghm.errors import UserError
 from ghm.files import write_atomically
 from ghm.report import tables
 from ghm.report.charts import Chart, search_charts, trial_texts
-from ghm.report.findings import certainty, headline, percent, searched, verification
+from ghm.report.findings import certainty, headline, percent, searched, verdict, verification
 from ghm.report.importance import importances
 from ghm.report.policy import study_best
 from ghm.report.policy_charts import policy_charts
@@ -67,6 +67,7 @@ def render(search: RecordedSearch) -> str:
         "certainty": certainty(search, weights),
         "best": tables.best_configuration(search),
         "levels": tables.best_levels(search),
+        "verdict": verdict(search),
         "command": verification(search),
         "leaderboard": tables.leaderboard(search),
         "progress": [chart for chart in charts if chart.name in COURSE],

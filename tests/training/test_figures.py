@@ -1,0 +1,54 @@
+"""The figures of training show what was learned beside the optimum."""
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ghm.actions import HOLD, PAY, Actions
+from ghm.model import Array, GHMModel
+from ghm.reference.store import Reference, solve
+from ghm.training.figures import policy_figure, value_figure
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return solve(GHMModel(), 0.05, 1.0, "liquidation")
+
+
+def pays_above(level: float) -> object:
+    def policy(cash: Array, time_to_horizon: float) -> Actions:
+        modes = np.where(cash > level, PAY, HOLD)
+        same = np.ones_like(cash)
+        return Actions(np.eye(3)[modes], np.log(level) * same, same, np.log(0.07) * same, same)
+
+    return policy
+
+
+def curves(figure: Figure) -> dict[str, Array]:
+    """Heights of every labelled curve, by label."""
+    lines = [line for axes in figure.axes for line in axes.get_lines()]
+    return {str(line.get_label()): np.asarray(line.get_ydata(), dtype=float) for line in lines}
+
+
+def test_policy_figure_has_learned_and_optimal_levels(reference: Reference) -> None:
+    figure = policy_figure(pays_above(0.3), reference)  # type: ignore[arg-type]
+    found = curves(figure)
+    assert found["payout level"] == pytest.approx(0.3)
+    assert found["optimal payout level"] == pytest.approx(reference.payout_levels[1:], nan_ok=True)
+    other = policy_figure(pays_above(0.1), reference)  # type: ignore[arg-type]
+    assert not np.array_equal(pixels(figure), pixels(other)), "another policy, another picture"
+
+
+def test_value_figure_puts_equal_values_on_the_optimums_curves(reference: Reference) -> None:
+    figure = value_figure(reference.cash, reference.time_to_horizon, reference.values, reference)
+    found = curves(figure)
+    assert found["value network"] == pytest.approx(found["optimum"], abs=1e-12)
+    higher = curves(value_figure(reference.cash, reference.time_to_horizon, reference.values + 1, reference))
+    assert higher["value network"] == pytest.approx(found["optimum"] + 1)
+
+
+def pixels(figure: Figure) -> Array:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba(), dtype=float)
