@@ -1,0 +1,53 @@
+"""Decision problems small enough to be checked by brute force, and random policies on them."""
+
+from typing import Any
+
+import numpy as np
+
+from ghm.model import Array, GHMModel, Terminal
+from ghm.policy.distribution import PolicyTables
+from ghm.policy.grid import StateGrid
+from ghm.training.problem import DecisionProblem
+
+
+def small_problem(
+    dt: float = 0.02, n_steps: int = 25, terminal: Terminal = "liquidation", c_max: float = 0.6, **parameters: Any
+) -> DecisionProblem:
+    """A problem whose paths visit all of a short cash range, are liquidated and overflow."""
+    return DecisionProblem.build(GHMModel(c_max=c_max, **parameters), dt, n_steps, terminal)
+
+
+def waves(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """A smooth random function on a grid, values mostly within ±1.5."""
+    total = np.zeros(shape)
+    axes = np.meshgrid(*(np.linspace(0, 1, size) for size in shape), indexing="ij")
+    for _ in range(4):
+        phase = generator.uniform(0, 2 * np.pi)
+        total += np.cos(phase + sum(generator.normal(0, 3) * axis for axis in axes))
+    return total / 2
+
+
+def random_tables(grid: StateGrid, seed: int) -> PolicyTables:
+    """A smooth random policy: all modes likely somewhere, levels within the cash range."""
+    generator = np.random.default_rng(seed)
+    shape = (grid.steps_to_go.size, grid.cash.size)
+    odds = np.exp(np.stack([np.zeros(shape), *(2 * waves(shape, generator) - 0.5 for _ in range(2))]))
+    modes = (odds / odds.sum(axis=0))[1:]
+    times = shape[:1]
+    levels = [
+        np.log(0.2) + 0.4 * waves(times, generator),
+        np.exp(-1 + 0.5 * waves(times, generator)),
+        np.log(0.1) + 0.4 * waves(times, generator),
+        np.exp(-1 + 0.5 * waves(times, generator)),
+    ]
+    return PolicyTables(modes.astype(np.float32), np.stack(levels).astype(np.float32))
+
+
+def threshold_tables(grid: StateGrid, payout: float, below: float, target: float) -> PolicyTables:
+    """Pay down to ``payout`` above it, issue up to ``target`` below ``below``, with next to no chance in the levels."""
+    modes = np.stack([grid.cash > payout, grid.cash < below])
+    levels = np.array([np.log(payout), 1e-6, np.log(target), 1e-6])
+    return PolicyTables(
+        np.repeat(modes[:, None], grid.steps_to_go.size, axis=1).astype(np.float32),
+        np.repeat(levels[:, None], grid.steps_to_go.size, axis=1).astype(np.float32),
+    )
