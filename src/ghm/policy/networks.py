@@ -35,11 +35,18 @@ def perceptron(hidden: tuple[int, ...], outputs: int, generator: torch.Generator
     """
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise((FEATURES, *hidden)):
-        layer = nn.Linear(width_in, width_out)
+        layer = _linear(width_in, width_out)
         nn.init.orthogonal_(layer.weight, generator=generator)
         nn.init.zeros_(layer.bias)
         layers += [layer, nn.Tanh()]
-    last = nn.Linear(hidden[-1], outputs)
+    last = _linear(hidden[-1], outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(*layers, last)
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """A layer without values yet: its usual ones would be drawn from, and change, the global generator."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
+    assert isinstance(layer, nn.Linear)
+    return layer
