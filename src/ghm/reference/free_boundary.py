@@ -22,11 +22,14 @@ from ghm.model import Array, GHMModel
 # Relative tolerance of the integration: the residual of the equation is then near 1e-9, far below what is asked of it.
 TOLERANCE = 1e-11
 
-# Candidates for c* are tried up to this multiple of c̄: a payout level beyond the cash range is still a solution.
-LARGEST_LEVEL = 4.0
+SMALLEST_VARIANCE = 1e-12
+"""Variance (cash² per year) below which shocks count as none, and the equation as one without a second derivative."""
 
-SCAN = 200
-"""Candidates tried before the root is polished, increasing geometrically from near 0."""
+FIRST_CANDIDATE = 1e-4
+"""The first c* tried, as a share of c̄, from which candidates grow."""
+
+GROWTH = 1.06
+"""Factor between candidates for c*: few enough to be quick, near enough to one another not to step over two roots."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ def free_boundary(model: GHMModel) -> FreeBoundary:
     """Solve the infinite-horizon problem.
 
     Raises:
-        UserError: when there is no solution: running the firm is worth no more than liquidating it, its drift is not
-            positive where it would pay out, or its shocks vanish at some cash below the payout level.
+        UserError: when there is no solution: running the firm is worth no more than liquidating it, or cash costs
+            nothing to hold.
     """
     running = model.alpha / model.discount_rate
     if running <= model.liquidation_value:
@@ -86,8 +89,18 @@ def free_boundary(model: GHMModel) -> FreeBoundary:
             f"no infinite-horizon solution: alpha/k = {running:g} is at most the liquidation value "
             f"{model.liquidation_value:g}, so closing the firm at once is optimal; raise alpha or lower recovery"
         )
-    if _excess(model, 0.0) <= 0:  # free issuance: no cash is ever held
-        return FreeBoundary(model, 0.0, running, True, 0.0, lambda c: np.stack([running + c, np.ones_like(c)]))
+    if model.alpha <= 0:
+        raise UserError(f"no infinite-horizon solution: the drift at zero cash is {model.alpha:g}; raise alpha above 0")
+    if model.carry_cost <= 0:
+        raise UserError(
+            f"no infinite-horizon solution: holding cash costs nothing (carry_cost = {model.carry_cost:g}), so paying it "
+            "out is never better than keeping it; raise carry_cost above 0"
+        )
+    free = model.proportional_cost == 1 and model.fixed_cost == 0
+    safe = model.variance(np.array(0.0)) < SMALLEST_VARIANCE
+    if free or safe:  # no cash is ever held: it can be had for nothing, or nothing threatens a firm without it
+        target = 0.0 if free else None
+        return FreeBoundary(model, 0.0, running, free, target, lambda c: np.stack([running + c, np.ones_like(c)]))
     level = _payout_level(model)
     inner = _integrate(model, level)
     over_liquidation, over_issue = _margins(model, inner, level)
@@ -98,29 +111,27 @@ def free_boundary(model: GHMModel) -> FreeBoundary:
 
 
 def _payout_level(model: GHMModel) -> float:
-    """The smallest c* at which the boundary condition at zero holds."""
-    limit = LARGEST_LEVEL * model.c_max
-    lower = 0.0
-    for candidate in np.geomspace(1e-4 * model.c_max, limit, SCAN):
-        if model.drift(np.array(candidate)) <= 0:
-            raise UserError(
-                f"no infinite-horizon solution: the drift is not positive at cash {candidate:.4g}, below any payout "
-                "level; raise alpha or lower carry_cost"
-            )
-        if _excess(model, float(candidate)) <= 0:
-            return float(brentq(lambda c: _excess(model, c), lower, candidate, xtol=1e-13, rtol=1e-13))
-        lower = float(candidate)
-    raise UserError(
-        f"no infinite-horizon solution with a payout level below {limit:g} ({LARGEST_LEVEL:g} c_max); "
-        "raise c_max, or lower the volatilities"
-    )
+    """The smallest c* at which the boundary condition at zero holds.
+
+    F' ≥ 1 below c*, so c* ≤ F(c*) − F(0) ≤ m(c*)/k − ℓ, which bounds it: c* ≤ α (1 − ω)/λ. Nor is more cash held than
+    brings the firm to where its two shocks cancel.
+    """
+    bound = model.alpha * (1 - model.recovery) / model.carry_cost
+    if model.sigma_a > 0:
+        quietest = model.rho * model.sigma_x / model.sigma_a  # where s², a parabola in cash, is lowest
+        if quietest > 0 and model.variance(np.array(quietest)) < SMALLEST_VARIANCE:
+            bound = min(bound, (1 - 1e-6) * quietest)
+    upper = min(FIRST_CANDIDATE * model.c_max, bound)
+    lower = 1e-6 * upper  # with no cash at all, F(0) = α/k is above what it must equal
+    while _excess(model, upper) > 0:
+        if upper >= bound:
+            raise UserError(f"no infinite-horizon solution found with a payout level below {bound:g}; raise carry_cost")
+        lower, upper = upper, min(GROWTH * upper, bound)
+    return float(brentq(lambda c: _excess(model, c), lower, upper, xtol=1e-13, rtol=1e-13))
 
 
 def _excess(model: GHMModel, level: float) -> float:
     """F(0) less what shareholders can have at zero instead, if c* is ``level``; decreasing through the solution."""
-    if level == 0.0:
-        free = model.proportional_cost == 1 and model.fixed_cost == 0
-        return 0.0 if free else 1.0
     return min(_margins(model, _integrate(model, level), level))
 
 
@@ -139,11 +150,6 @@ def _margins(model: GHMModel, inner: Callable[[Array], Array], level: float) -> 
 def _integrate(model: GHMModel, level: float) -> Callable[[Array], Array]:
     """(F, F') as a function of cash on [0, level], from c* = ``level`` down."""
     k = model.discount_rate
-    if model.variance(np.linspace(0.0, level, 101)).min() < 1e-12:
-        raise UserError(
-            f"no infinite-horizon solution: the shocks vanish at some cash below {level:.4g}; "
-            "give sigma_x a positive value and move rho away from ±1"
-        )
 
     def right_hand_side(c: float, state: Array) -> list[float]:
         value, slope = state
