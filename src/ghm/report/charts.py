@@ -24,6 +24,9 @@ HIGHLIGHTED = 5
 MAX_LABEL = 24
 """Characters of a value shown on an axis."""
 
+SHORT_LABEL = 6
+"""Characters of a value up to which four fit beside each other under a small panel."""
+
 COLOURS = ("@accent", "@second", "@third", "@fourth", "@fifth")
 """Okabe and Ito's colours, which people with any common colour blindness can tell apart."""
 
@@ -175,11 +178,13 @@ def parallel_chart(search: RecordedSearch) -> Chart:
         "Configurations and what they reached",
         f"Parallel coordinates: {len(trials)} trials as lines through the values of {len(axes)} hyperparameters to "
         "their captured value. The same figures are in the leaderboard.",
-        "Each line is a trial; the stronger its colour, the better. The slider fades trials below a captured value.",
+        "Each line is a trial; the stronger its colour, the better it ranks. The slider fades trials below a captured value.",
         parallel={
             "axes": axes,
             "rows": [list(row) for row in zip(*columns, strict=True)],
             "values": values,
+            # Colours go by rank: values of good trials are too close together to be told apart.
+            "standings": [1 - rank / len(trials) for rank in range(len(trials))],
             "range": [low, high],
             "trials": [t.number for t in trials],
         },
@@ -204,6 +209,8 @@ def panel_chart(search: RecordedSearch, name: str) -> Chart:
         "y": [median for _, median in medians], "hoverinfo": "skip", "line": {"color": "@second", "width": 2},
         "marker": {"symbol": "line-ew", "size": 22, "line": {"color": "@second", "width": 3}},
     }  # fmt: skip
+    # Long labels lean to the left, where there is room, and none is left out.
+    angle = -35 if any(len(text(value)) > SHORT_LABEL for _, value in ticks) else 0
     shown = ", ".join(percent(median) for _, median in medians)
     listed = ", ".join(label(value) for _, value in ticks)
     return Chart(
@@ -213,7 +220,8 @@ def panel_chart(search: RecordedSearch, name: str) -> Chart:
         data=[points, line],
         layout={
             "xaxis": {"tickvals": [at for at, _ in ticks], "ticktext": [text(value) for _, value in ticks],
-                      "range": [-0.25, 1.25], "showgrid": False},
+                      "range": [-0.25, 1.25], "showgrid": False,
+                      "tickangle": angle, "ticklabeloverflow": "allow"},
             "yaxis": captured_axis(""),
             "showlegend": False,
         },

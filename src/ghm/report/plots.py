@@ -125,7 +125,7 @@ def value_curves(study: PolicyStudy) -> "Figure":
     left, right = figure.subplots(1, 2)
     left.plot(study.cash, study.optimal_value[-1] - study.wind_up_value, color=OPTIMAL, label="optimum")
     left.plot(study.cash, study.value[-1] - study.wind_up_value, "--", color=LEARNED, label="learned")
-    left.set(xlabel="cash", title="value less closing at once", ylim=(0, None), xlim=(0, study.cash[-1]))
+    left.set(xlabel="cash", title="value less closing at once", xlim=(0, study.cash[-1]))
     left.legend(loc="lower right")
     loss = np.maximum(study.optimal_value - study.value, 0.0)
     mesh = right.pcolormesh(

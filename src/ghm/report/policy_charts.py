@@ -83,6 +83,7 @@ def modes_chart(study: PolicyStudy) -> Chart:
         "The policy's most likely action; lines are the optimum's thresholds.",
         data,
         {"xaxis": _time_axis(study), "yaxis": {"title": {"text": "cash"}, "range": [0, float(study.cash[-1])]}},
+        height=460,
     )
 
 
@@ -103,7 +104,7 @@ def value_chart(study: PolicyStudy) -> Chart:
         data,
         {
             "xaxis": {"title": {"text": "cash"}, "range": [0, float(study.cash[-1])]},
-            "yaxis": {"title": {"text": "value less closing"}, "rangemode": "tozero"},
+            "yaxis": {"title": {"text": "value less closing"}},
         },
     )
 
@@ -123,6 +124,7 @@ def loss_chart(study: PolicyStudy) -> Chart:
             {
                 "type": "heatmap", "x": _numbers(study.time_to_horizon), "y": _numbers(study.cash),
                 "z": [_numbers(row) for row in loss.T], "zmin": 0,
+                "zmax": max(float(loss.max()), 10.0**-DECIMALS),
                 "colorscale": [[0, "@scale-low"], [1, "@scale-high"]],
                 "colorbar": {"thickness": 12, "outlinewidth": 0},
                 "hovertemplate": "time to horizon %{x:.2f}<br>cash %{y:.3f}<br>lost %{z:.4f}<extra></extra>",

@@ -72,7 +72,7 @@
     const traces = Array.from({ length: SHADES + 1 }, () => ({ x: [], y: [], text: [] }));
     spec.rows.forEach((row, index) => {
       const value = spec.values[index];
-      const shade = value < least - 1e-12 ? 0 : 1 + Math.min(SHADES - 1, Math.floor(SHADES * (value - low) / (high - low)));
+      const shade = value < least - 1e-12 ? 0 : 1 + Math.min(SHADES - 1, Math.floor(SHADES * spec.standings[index]));
       const shift = 0.03 * (((index * 0.618034) % 1) - 0.5);  // lines through the same value lie side by side
       const places = [...row.map((y) => y + shift), (value - low) / (high - low)];
       places.forEach((y, axis) => { traces[shade].x.push(axis); traces[shade].y.push(y); traces[shade].text.push(described(spec.trials[index])); });
