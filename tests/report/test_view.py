@@ -12,7 +12,8 @@ from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
 from ghm.report.history import HistoryTail
-from ghm.report.view import LiveView, PlainView, configuration
+from ghm.report.standing import configuration
+from ghm.report.view import LiveView, PlainView
 from ghm.training.config import Hyperparameters
 
 STUB = Path(__file__).with_name("stub_search.py")
