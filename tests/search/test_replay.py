@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ghm.errors import UserError
-from ghm.search.replay import replay
+from ghm.search.replay import main, replay
 from ghm.search.runner import TrialRunner
 from tests.search.support import STUB, comparable, read, results_file, run_search
 
@@ -66,6 +66,14 @@ def test_a_trial_that_left_no_result_is_refused(tmp_path: Path, monkeypatch: pyt
         replay(tmp_path / "r", 1, runner=TrialRunner(STUB))
     with pytest.raises(UserError, match=r"--trial 7: no record of such a trial .* it has 1 to 2"):
         replay(tmp_path / "r", 7, runner=TrialRunner(STUB))
+
+
+def test_the_command(searched: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ghm.search.replay.training_command", lambda: STUB)
+    assert main([str(searched), "--trial", "2"]) == 0
+    assert "Trial 2: confirmed bit for bit" in capsys.readouterr().out
+    assert main([str(searched), "--trial", "9"]) == 2
+    assert "--trial 9: no record" in capsys.readouterr().err
 
 
 def test_a_diverged_trial_diverges_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

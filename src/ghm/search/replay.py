@@ -1,9 +1,13 @@
 """Train a recorded trial again, from its record alone, and compare: bit for bit where everything is the same."""
 
 import dataclasses
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from ghm.errors import UserError
 from ghm.search.blueprint import assigned_gpus
@@ -102,10 +106,31 @@ def replay(results: Path, trial_num: int, directory: Path | None = None, runner:
     return Replay(recorded, replayed, tuple(_surroundings(record)))
 
 
-def replay_command(results: Path, trial_num: int, directory: Path | None = None) -> tuple[str, int]:
-    """What ``ghm replay`` prints, and its exit status: 0 confirmed, 1 not."""
-    outcome = replay(results, trial_num, directory)
-    return outcome.text, 0 if outcome.confirmed else 1
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Train one trial of a search again, from its record alone, and compare the results."""
+
+    results: Annotated[Path, tyro.conf.Positional]
+    """Results JSON, or results directory, of the search."""
+    trial: int
+    """Number of the trial."""
+    directory: Path | None = None
+    """Where to train; default: replays/ in the results directory."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``ghm replay``; return its exit status: 0 confirmed, 1 not, 2 the user's mistake, 6 infrastructure."""
+    config = tyro.cli(ReplayConfig, prog="ghm replay", args=arguments, use_underscores=True)
+    try:
+        outcome = replay(config.results, config.trial, config.directory)
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"error: the replay cannot go on: {error}\n")
+        return 6
+    sys.stdout.write(outcome.text + "\n")
+    return 0 if outcome.confirmed else 1
 
 
 def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> Outcome:

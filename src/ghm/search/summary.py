@@ -67,7 +67,10 @@ def _failures(results: Results) -> list[str]:
     failed = [outcome for outcome in results.outcomes if not outcome.success]
     if not failed:
         return []
-    lines = [f"  trial {o.trial_num}: {o.status}: {o.error} (log: {o.log})" for o in failed[:MAX_FAILURES]]
+    lines = [
+        f"  trial {o.trial_num}: {o.status}: {o.error}\n    log: {results.path.parent / o.log}"
+        for o in failed[:MAX_FAILURES]
+    ]
     if len(failed) > MAX_FAILURES:
         lines.append(f"  and {len(failed) - MAX_FAILURES} more, in the results")
     return ["Not completed\n" + "\n".join(lines)]
