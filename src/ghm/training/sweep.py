@@ -101,10 +101,13 @@ def integrate_payout(gap, secants, slopes, cdf, cells, out) -> None:
 
 @njit(**EXACT)
 def integrate_issue(gap, secants, slopes, survival, cost, fixed_cost, cells, out) -> None:
-    """∫_c^c̄ (W' − p) G di − p φ G(c) at each node c, G = 1 − F; fills ``out`` (M,); ``cells`` as above."""
+    """∫_c^c̄ (W' − p) G di − p φ G(c) at each node c, G = 1 − F; fills ``out`` (M,); ``cells`` as above.
+
+    At c̄ itself, where overflow leaves a firm, there is nothing to raise, and nothing is charged.
+    """
     _cell_integrals(gap, secants, slopes, survival, cost, cells)
     charge, total = cost * fixed_cost, 0.0
-    out[cells.size] = -charge * survival[cells.size]
+    out[cells.size] = 0.0
     for j in range(cells.size - 1, -1, -1):
         total += cells[j]
         out[j] = total - charge * survival[j]
