@@ -27,6 +27,8 @@ def optimal_values(model, dt, n_steps, terminal, nodes=801, cells=8, liquidation
     flow = np.where(change >= 0, change, issue)
     value = terminal(cash)
     for _ in range(n_steps):
-        expected = probability @ np.interp(middle, cash, value) + ell * reached[:, 0] + value[-1] * norm.sf(over) + overflow
+        expected = (
+            probability @ np.interp(middle, cash, value) + ell * reached[:, 0] + value[-1] * norm.sf(over) + overflow
+        )
         value = (flow + np.exp(-k * dt) * expected).max(axis=1)
     return cash, value

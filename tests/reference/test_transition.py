@@ -114,7 +114,9 @@ def test_error_falls_with_the_third_power_of_the_spacing_at_least():
     errors = []
     for refinement in (1.0, 2.0, 4.0):
         nodes, operator = value_operator(model, refinement=refinement)
-        error = np.interp(0.03, nodes, operator.apply(curved(nodes)) - np.array([_exact_curved(model, c) for c in nodes]))
+        error = np.interp(
+            0.03, nodes, operator.apply(curved(nodes)) - np.array([_exact_curved(model, c) for c in nodes])
+        )
         errors.append(abs(error))
     assert errors[0] / errors[1] > 7
     assert errors[1] / errors[2] > 7

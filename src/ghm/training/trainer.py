@@ -152,11 +152,14 @@ class Trainer:
 
     def _save(self, iteration: int, evaluated: bool) -> None:
         config = self._config
-        if iteration % config.ckpt_freq == 0:
+        numbered = iteration % config.ckpt_freq == 0
+        if numbered:
             self._checkpoint(f"step_{iteration:06d}.pt")
-            for old in sorted(config.ckpt_dir.glob("step_*.pt"))[: -config.keep_checkpoints]:
+            # By length first: the names of iterations beyond 999,999 are longer.
+            numbers = sorted(config.ckpt_dir.glob("step_*.pt"), key=lambda path: (len(path.name), path.name))
+            for old in numbers[: -config.keep_checkpoints]:
                 old.unlink()
-        if evaluated:
+        if numbered or evaluated:
             self._checkpoint("latest.pt")
 
     def _finish(self, events: EventLog) -> dict[str, Any]:
