@@ -1,0 +1,142 @@
+"""The decision problem as a Gymnasium environment, for agents of other libraries (extra ``benchmarks``).
+
+The discounted sum of rewards, with ``env.discount`` a step, is the return J of the decision problem, so figures of other
+agents are comparable with ours to the last digit.
+
+============  =============================================================================================
+observation   cash / c̄ and time to horizon / T, each in [0, 1], (2,)
+action        five numbers in [−1, 1]: preferences for hold, pay and issue (the largest decides), and where in
+              their ranges (even in the logarithm) payout level and issue target lie, (5,)
+reward        shareholders' cash flow of the step; what comes at its end is discounted to its start
+terminated    liquidation, or the horizon, whose payoff is in the last reward
+============  =============================================================================================
+"""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+
+from ghm.actions import ISSUE, PAY
+from ghm.model import Array, GHMModel, Terminal
+from ghm.policy.distribution import LevelBounds
+from ghm.reference.terminal import terminal_values
+
+
+class Firms:
+    """N firms side by side, stepped together.
+
+    Args:
+        model: the model.
+        dt: length of a step (years).
+        n_steps: steps to the horizon.
+        terminal: what shareholders get there.
+        n: number of firms.
+    """
+
+    def __init__(self, model: GHMModel, dt: float, n_steps: int, terminal: Terminal, n: int) -> None:
+        self.model, self.dt, self.n_steps, self.terminal = model, dt, n_steps, terminal
+        self.discount = float(np.exp(-model.discount_rate * dt))
+        self.cash = np.zeros(n)
+        self.steps_to_go = np.zeros(n, dtype=np.int64)
+        # F(c) takes a boundary value problem; it is solved once, and looked up.
+        self._nodes = np.linspace(0.0, model.c_max, 2001)
+        self._terminal_values = terminal_values(model, terminal, self._nodes)
+
+    def restart(self, firms: NDArray[np.bool_], starts: Array) -> None:
+        """Start ``firms`` (N,) anew with cash ``starts``, one for each of them, and the whole horizon ahead."""
+        self.cash[firms] = starts
+        self.steps_to_go[firms] = self.n_steps
+
+    def step(self, mode: NDArray[np.int64], payout: Array, target: Array, shocks: Array) -> tuple[Array, Array]:
+        """One step of every firm; all arguments (N,).
+
+        Returns:
+            Rewards (N,), and whether each firm has ended (N,).
+        """
+        model, cash = self.model, self.cash
+        pays = (mode == PAY) & (payout < cash)
+        target = np.minimum(target, model.c_max)
+        issues = (mode == ISSUE) & (target > cash)
+        after = np.where(pays, payout, np.where(issues, target, cash))
+        rewards = np.where(issues, -model.proportional_cost * (after - cash + model.fixed_cost), cash - after)
+        following = after + model.drift(after) * self.dt + model.volatility(after) * np.sqrt(self.dt) * shocks
+        liquidated = following <= 0
+        kept = np.clip(following, 0.0, model.c_max)
+        self.steps_to_go -= 1
+        horizon = (self.steps_to_go == 0) & ~liquidated
+        at_end = np.where(liquidated, model.liquidation_value, np.maximum(following - model.c_max, 0.0))
+        at_end = at_end + np.where(horizon, np.interp(kept, self._nodes, self._terminal_values), 0.0)
+        self.cash = kept
+        return rewards + self.discount * at_end, liquidated | horizon
+
+    @property
+    def observations(self) -> NDArray[np.float32]:
+        """What agents see, (N, 2)."""
+        return np.stack([self.cash / self.model.c_max, self.steps_to_go / self.n_steps], axis=1).astype(np.float32)
+
+
+class ActionDecoder:
+    """From the action's five numbers to a mode and levels in cash."""
+
+    def __init__(self, model: GHMModel, dt: float) -> None:
+        bounds = LevelBounds.of(model, dt)
+        self._lower = np.log(bounds.lower)
+        self._width = np.log([bounds.payout_upper, bounds.issue_upper]) - self._lower
+
+    def __call__(self, actions: NDArray[Any]) -> tuple[NDArray[np.int64], Array, Array]:
+        """Mode, payout level and issue target, (N,) each, of ``actions`` (N, 5)."""
+        shares = (np.clip(actions[:, 3:].astype(float), -1.0, 1.0) + 1) / 2
+        payout, target = np.exp(self._lower + self._width * shares).T
+        return np.argmax(actions[:, :3], axis=1), payout, target
+
+
+def action_space() -> Box:
+    """Five numbers in [−1, 1]."""
+    return Box(-1.0, 1.0, (5,), np.float32)
+
+
+def observation_space() -> Box:
+    """Cash and time to horizon as shares."""
+    return Box(0.0, 1.0, (2,), np.float32)
+
+
+class GHMEnv(gymnasium.Env[NDArray[Any], NDArray[Any]]):
+    """One firm; see the module's table.
+
+    Args:
+        model: the model; None: the default one.
+        dt: length of a step (years).
+        T: horizon (years), a whole multiple of ``dt``.
+        terminal: what shareholders get at the horizon.
+
+    Raises:
+        UserError: when ``terminal`` is ``going_concern`` and the infinite-horizon problem has no solution.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - the base class declares it so
+
+    def __init__(
+        self, model: GHMModel | None = None, dt: float = 0.01, T: float = 10.0, terminal: Terminal = "liquidation"
+    ) -> None:
+        self._model = model or GHMModel()
+        self._firm = Firms(self._model, dt, round(T / dt), terminal, 1)
+        self._decode = ActionDecoder(self._model, dt)
+        self.discount = self._firm.discount
+        self.action_space, self.observation_space = action_space(), observation_space()
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start with cash uniform on [0, c̄], or with ``options["cash"]``."""
+        super().reset(seed=seed)
+        start = (options or {}).get("cash", self.np_random.uniform(0.0, self._model.c_max))
+        self._firm.restart(np.array([True]), np.array([start]))
+        return self._firm.observations[0], {}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Act, and let a step pass."""
+        rewards, ended = self._firm.step(*self._decode(action[None]), self.np_random.standard_normal(1))
+        return self._firm.observations[0], float(rewards[0]), bool(ended[0]), False, {}
