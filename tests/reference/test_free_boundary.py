@@ -59,7 +59,8 @@ class ConstantCoefficients:
 def test_closed_form_of_a_firm_that_is_liquidated(alpha, sigma_x, recovery):
     model = GHMModel(alpha=alpha, sigma_x=sigma_x, sigma_a=0.0, recovery=recovery, fixed_cost=100.0, c_max=5.0)
     exact = ConstantCoefficients(model)
-    level = brentq(lambda c: exact.value(-c) - model.liquidation_value, 1e-6, 10.0, xtol=1e-13)
+    with np.errstate(over="ignore"):  # at the bracket's far end, where only the sign counts
+        level = brentq(lambda c: exact.value(-c) - model.liquidation_value, 1e-6, 10.0, xtol=1e-13)
     assert free_boundary(model).payout_level == pytest.approx(level, abs=1e-8)
 
 

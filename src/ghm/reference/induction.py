@@ -1,12 +1,13 @@
 """What backward inductions share: a cash grid fine enough for the time step, and the return from its values."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghm.errors import UserError
 from ghm.model import Array, GHMModel
 
 SPACING = 1 / 8
-"""Distance of cash nodes in units of one step's shock s(c) √dt; docs/design/model.md shows what halving it changes."""
+"""Distance of cash nodes in units of a step's length; docs/design/model.md shows what halving it changes."""
 
 MIN_NODES, MAX_NODES = 400, 20_000
 """Fewest nodes, for a model whose shocks are as wide as the cash range; most, beyond which memory and time are wasted."""
@@ -16,7 +17,10 @@ MAX_STEPS = 1_000_000
 
 
 def cash_grid(model: GHMModel, dt: float, n_steps: int, refinement: float = 1.0) -> Array:
-    """Cash nodes from 0 to c̄, `SPACING` · s(c) √dt / ``refinement`` apart, (M,).
+    """Cash nodes from 0 to c̄, `SPACING` / ``refinement`` of a step's length apart, (M,).
+
+    The length of a step is the root mean square of how far it leads, √(s² dt + m² dt²): its shock, and where shocks are
+    next to nothing, its drift.
 
     Raises:
         UserError: when the time step asks for more nodes or steps than can be had.
@@ -24,9 +28,9 @@ def cash_grid(model: GHMModel, dt: float, n_steps: int, refinement: float = 1.0)
     if n_steps > MAX_STEPS:
         raise UserError(f"T/dt = {n_steps:,} time steps are more than {MAX_STEPS:,}; raise --dt or lower --T")
     fine = np.linspace(0.0, model.c_max, 20_001)
-    volatility = model.volatility(fine)
+    length = np.hypot(model.volatility(fine) * np.sqrt(dt), model.drift(fine) * dt)
     # Perfectly correlated shocks can cancel at one level of cash; a tenth of the mean keeps the grid finite there.
-    width = SPACING * np.sqrt(dt) * np.maximum(volatility, 0.1 * volatility.mean()) / refinement
+    width = SPACING * np.maximum(length, 0.1 * length.mean()) / refinement
     density = 1.0 / np.minimum(width, model.c_max / MIN_NODES)
     position = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(fine))])
     count = int(np.ceil(position[-1])) + 1
@@ -45,6 +49,6 @@ def mean_over_starts(nodes: Array, values: Array) -> float:
     return float(np.trapezoid(values, nodes) / nodes[-1])
 
 
-def kept_steps(n_steps: int, slices: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def kept_steps(n_steps: int, slices: int) -> NDArray[np.int64]:
     """Steps to go at which values are kept, increasing from 0 to n: geometric, so dense near the horizon."""
     return np.unique(np.concatenate([[0], np.round(np.geomspace(1, n_steps, slices))]).astype(np.int64))
