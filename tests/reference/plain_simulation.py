@@ -2,7 +2,7 @@
 
 A path's return less its starting cash is nearly the discounted sum of its shocks, since a unit of cash is worth about one.
 That sum has expectation zero whatever the policy, so it is taken off (a control variate): the standard error falls twentyfold.
-Starts are stratified. Run as a program, this is the large simulation that docs/design/model.md reports.
+Starts are stratified.
 """
 
 from dataclasses import dataclass
@@ -62,21 +62,3 @@ def simulate(model, dt, n_steps, payout, below, target, n_paths, seed, terminal=
         issues / n_paths,
         early / n_paths,
     )
-
-
-def main():
-    from ghm.model import GHMModel
-    from ghm.reference import dynamic_program
-
-    for fixed_cost in (0.002, 6.0):
-        model = GHMModel(fixed_cost=fixed_cost)
-        optimum = dynamic_program(model, 0.01, 10.0)
-        levels = optimum.payout_level, optimum.issue_below, optimum.issue_target
-        parts = [simulate(model, 0.01, 1000, *levels, n_paths=20_000, seed=seed) for seed in range(100)]
-        mean = np.mean([part.mean for part in parts])
-        error = np.sqrt(np.sum([part.standard_error**2 for part in parts])) / len(parts)
-        print(f"fixed_cost {fixed_cost}: simulated {mean:.6f} ± {error:.6f}, J* {optimum.optimal_return:.6f}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

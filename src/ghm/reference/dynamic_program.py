@@ -40,6 +40,11 @@ class Optimum:
     """Cash below which the firm issues, by steps to go, (n,); NaN where it never issues."""
     issue_target: Array
     """Cash that an issue raises to, by steps to go, (n,); NaN where it never issues."""
+    abandon_below: Array
+    """Cash below which the firm pays everything out though it holds or issues above, by steps to go, (n,); NaN: none.
+
+    Near the horizon a firm about to be liquidated does better to pay out what little it has than to wait.
+    """
 
 
 def dynamic_program(
@@ -54,7 +59,7 @@ def dynamic_program(
     cash = cash_grid(model, dt, n_steps, refinement)
     operator = Transition.build(model, dt, cash).value_operator(model, dt)
     kept = kept_steps(n_steps, SLICES)
-    values, levels = np.empty((kept.size, cash.size)), np.empty((3, n_steps))
+    values, levels = np.empty((kept.size, cash.size)), np.empty((4, n_steps))
     values[0] = terminal_values(model, terminal, cash)
     _induce(cash, *operator, model.proportional_cost, model.fixed_cost, kept, values, levels)
     return Optimum(mean_over_starts(cash, values[-1]), cash, np.asarray(kept * dt), values, *levels)
@@ -62,10 +67,10 @@ def dynamic_program(
 
 @njit(error_model="numpy", cache=True)
 def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values, levels) -> None:
-    """Fill ``values`` (S, M) from its first row, and ``levels`` (3, n): payout level, issue threshold and target."""
+    """Fill ``values`` (S, M) from its first row, and ``levels`` (4, n) in the order of :class:`Optimum`."""
     n_nodes = cash.size
     value, held = values[0].copy(), np.empty(n_nodes)
-    pay, issue = np.empty(n_nodes), np.empty(n_nodes)
+    pay, issue, gain = np.empty(n_nodes), np.empty(n_nodes), np.empty(n_nodes)
     slice_ = 1
     for to_go in range(1, levels.shape[1] + 1):
         apply_banded(value, start, coefficients, constant, held)
@@ -76,22 +81,34 @@ def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values,
             running = max(running, held[j] - cash[j])
             pay[j] = cash[j] + (best_payout if cash[j] >= payout else running)
         running = -np.inf
-        threshold = np.nan
         for j in range(n_nodes - 1, -1, -1):
             running = max(running, held[j] - cost * cash[j])
             issue[j] = cost * (cash[j] - fixed_cost) + (best_issue if cash[j] <= target else running)
             value[j] = max(pay[j], issue[j])  # holding is paying nothing
-            gain = issue[j] - pay[j]
-            if np.isnan(threshold) and gain > 0:
-                previous = issue[j + 1] - pay[j + 1] if j + 1 < n_nodes else -np.inf
-                share = gain / (gain - previous) if previous < 0 and previous > -np.inf else 0.0
-                threshold = cash[j] + share * (cash[j + 1] - cash[j]) if j + 1 < n_nodes else cash[j]
+            gain[j] = issue[j] - pay[j]
+        threshold = _last_positive(cash, gain)
+        for j in range(n_nodes):
+            gain[j] = held[0] + cash[j] - max(held[j], issue[j]) if cash[j] < payout else -1.0
         levels[0, to_go - 1] = payout if payout < cash[n_nodes - 1] else np.nan
         levels[1, to_go - 1] = threshold
         levels[2, to_go - 1] = target if not np.isnan(threshold) else np.nan
+        levels[3, to_go - 1] = _last_positive(cash, gain)
         if kept[slice_] == to_go:
             values[slice_] = value
             slice_ += 1
+
+
+@njit(error_model="numpy", cache=True)
+def _last_positive(cash, gain):
+    """The cash above which ``gain`` is never positive, linear between nodes; NaN where it nowhere is."""
+    last = cash.size - 1
+    while last >= 0 and not gain[last] > 0:
+        last -= 1
+    if last < 0:
+        return np.nan
+    if last == cash.size - 1 or not gain[last + 1] < 0:
+        return cash[last]
+    return cash[last] + gain[last] / (gain[last] - gain[last + 1]) * (cash[last + 1] - cash[last])
 
 
 @njit(error_model="numpy", cache=True)

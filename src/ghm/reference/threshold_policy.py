@@ -1,4 +1,4 @@
-"""Policies of the optimum's form: pay what exceeds one level of cash, issue below another."""
+"""Policies of the optimum's form: pay what exceeds one level of cash, issue below another, give up below a third."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,7 @@ from ghm.reference.store import Reference
 
 @dataclass(frozen=True)
 class ThresholdPolicy:
-    """Pays down to b(τ) above it and issues up to i(τ) below h(τ); NaN where it never does."""
+    """Pays down to b(τ) above it, issues up to i(τ) below h(τ), pays out everything below a(τ); NaN where it never does."""
 
     dt: float
     payout_level: Array
@@ -22,6 +22,8 @@ class ThresholdPolicy:
     """h by steps to go, (n,)."""
     issue_target: Array
     """i by steps to go, (n,)."""
+    abandon_below: Array | None = None
+    """a by steps to go, (n,); None: never."""
 
     @classmethod
     def constant(
@@ -39,11 +41,14 @@ class ThresholdPolicy:
     @classmethod
     def optimal(cls, optimum: Optimum, dt: float) -> Self:
         """The optimum itself."""
-        return cls(dt, optimum.payout_level, optimum.issue_below, optimum.issue_target)
+        return cls(dt, optimum.payout_level, optimum.issue_below, optimum.issue_target, optimum.abandon_below)
 
     @classmethod
     def from_reference(cls, reference: Reference, dt: float, T: float) -> Self:
-        """The optimum, its levels interpolated between the times to horizon that the reference keeps."""
+        """The optimum, its levels interpolated between the times to horizon that the reference keeps.
+
+        What it does in the last steps with next to no cash, which is worth 1e-5 of return, the reference does not keep.
+        """
         times = dt * np.arange(1.0, round(T / dt) + 1)
         kept = reference.time_to_horizon[1:]
         levels = (reference.payout_levels[1:], reference.issue_thresholds[1:], reference.issue_targets[1:])
@@ -55,15 +60,23 @@ class ThresholdPolicy:
         payout, below, target = self.payout_level[step], self.issue_below[step], self.issue_target[step]
         # Comparisons with NaN are false: where there is no level, there is no action.
         mode = np.where(cash > payout, PAY, np.where(cash < below, ISSUE, HOLD))
-        return certain_actions(mode, np.full(cash.shape, payout), np.full(cash.shape, target))
+        level = np.full(cash.shape, payout)
+        if self.abandon_below is not None:
+            abandons = cash < self.abandon_below[step]
+            mode, level = np.where(abandons, PAY, mode), np.where(abandons, 0.0, level)
+        return certain_actions(mode, level, np.full(cash.shape, target))
 
 
 def certain_actions(mode: Array, payout: Array, target: Array) -> Actions:
     """Actions without chance: ``mode``, payout level and issue target at N values of cash, each (N,)."""
-    with np.errstate(divide="ignore"):  # paying everything out is a level of 0, its logarithm −∞
-        log_payout, log_target = np.log(payout), np.log(target)
     none = np.zeros(mode.shape)
-    return Actions(np.eye(3)[mode], log_payout, none, log_target, none)
+    return Actions(np.eye(3)[mode], _log(payout), none, _log(target), none)
+
+
+def _log(level: Array) -> Array:
+    """The logarithm: −∞ of a level of 0, where everything is paid out; of a missing level 0, which no mode then uses."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.isnan(level), 0.0, np.log(level))
 
 
 def _interpolate(times: Array, kept: Array, level: Array) -> Array:
