@@ -1,0 +1,155 @@
+"""Each verdict by a policy made to deserve it; levels and what becomes of firms against simulation and closed forms."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from reference.plain_simulation import simulate
+from reference.policies import constant
+from scipy.stats import norm
+
+from ghm.actions import ISSUE, PAY, Actions
+from ghm.model import GHMModel
+from ghm.reference import policy_value
+from ghm.reference.levels import policy_levels
+from ghm.reference.outcomes import outcomes
+from ghm.reference.store import solve
+from ghm.reference.threshold_policy import ThresholdPolicy
+from ghm.reference.verdict import SENTENCES, judge
+
+DT, T = 0.02, 4.0
+MODEL = GHMModel()
+WORTHLESS = GHMModel(recovery=0.0)
+DEAR = GHMModel(recovery=0.0, proportional_cost=2.0)
+PROHIBITIVE = GHMModel(fixed_cost=6.0)
+HOPELESS = GHMModel(recovery=1.2)
+"""Closing the firm at once is optimal."""
+
+
+@pytest.fixture(scope="module")
+def references():
+    return {model: solve(model, DT, T, "liquidation") for model in (MODEL, WORTHLESS, DEAR, PROHIBITIVE, HOPELESS)}
+
+
+FAULTS = {
+    "near_optimal": (MODEL, {"payout": 0.21, "below": 0.05, "target": 0.09}),
+    "never_pays": (MODEL, {"below": 0.05, "target": 0.09}),
+    "pays_too_early": (MODEL, {"payout": 0.1, "below": 0.05, "target": 0.09}),
+    "pays_too_late": (MODEL, {"payout": 1.0, "below": 0.05, "target": 0.09}),
+    "liquidates_early": (MODEL, {"payout": 0.0}),
+    "never_issues_though_it_should": (WORTHLESS, {"payout": 0.21}),
+    "issues_constantly": (MODEL, {"payout": 0.21, "below": 0.2, "target": 0.205}),
+    "issues_though_it_should_not": (PROHIBITIVE, {"payout": 0.5, "below": 0.01, "target": 0.3}),
+    "issues_too_early": (MODEL, {"payout": 0.21, "below": 0.13, "target": 0.15}),
+    "issues_too_late": (WORTHLESS, {"payout": 0.21, "below": 0.005, "target": 0.09}),
+    "issues_too_much": (DEAR, {"payout": 0.25, "below": 0.03, "target": 0.24}),
+    "issues_too_little": (WORTHLESS, {"payout": 0.21, "below": 0.02, "target": 0.022}),
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_each_verdict(name, references):
+    model, levels = FAULTS[name]
+    verdict = judge(constant(DT, T, **levels), model, DT, T, "liquidation", references[model])
+    assert verdict.name == name, verdict.text
+    assert SENTENCES[name].lower() in verdict.text.lower()
+    assert verdict.text.endswith(".")
+
+
+def test_the_optimum_is_near_optimal(references):
+    for model, reference in references.items():
+        best = ThresholdPolicy.from_reference(reference, DT, T)
+        assert judge(best, model, DT, T, "liquidation", reference).name == "near_optimal"
+
+
+def test_levels_that_are_off_but_cost_little_are_no_fault(references):
+    """Negative control: the policies above are judged by what they lose, not by their levels."""
+    best = ThresholdPolicy.from_reference(references[MODEL], DT, T)
+    issues_early = dataclasses.replace(best, issue_below=1.3 * best.issue_below, issue_target=1.3 * best.issue_target)
+    assert judge(issues_early, MODEL, DT, T, "liquidation", references[MODEL]).name == "near_optimal"
+
+
+def test_the_sentence_has_the_figures(references):
+    reference = references[MODEL]
+    policy = constant(DT, T, payout=0.5)
+    text = judge(policy, MODEL, DT, T, "liquidation", reference).text
+    captured = reference.captured_value(policy_value(policy, MODEL, DT, T))
+    assert f"{captured:.1%}" in text
+    assert "pays above 0.5005" in text  # the first of the levels asked for at which something is paid
+    assert f"(optimum {reference.payout_level:.4f})" in text
+    assert f"(optimum below {reference.issue_below:.4f} up to {reference.issue_target:.4f})" in text
+
+
+def test_worse_than_closing_the_firm_is_said(references):
+    wasteful = constant(DT, T, payout=0.21, below=0.2, target=1.5)
+    text = judge(wasteful, MODEL, DT, T, "liquidation", references[MODEL]).text
+    assert text.startswith("Worse than closing the firm at once, for it issues equity constantly")
+    better = judge(constant(DT, T, payout=1.0), MODEL, DT, T, "liquidation", references[MODEL]).text
+    assert not better.startswith("Worse")
+
+
+def test_closing_the_firm_is_near_optimal_where_nothing_is_better(references):
+    close, keep = constant(DT, T, payout=0.0), constant(DT, T)
+    assert judge(close, HOPELESS, DT, T, "liquidation", references[HOPELESS]).name == "near_optimal"
+    assert judge(keep, HOPELESS, DT, T, "liquidation", references[HOPELESS]).name == "never_pays"
+
+
+# ---------------------------------------------------------------------------------------------------- levels
+
+
+def test_levels_of_a_threshold_policy():
+    levels = policy_levels(constant(DT, T, payout=0.3, below=0.1, target=0.2), MODEL, T)
+    spacing = 1.001 * MODEL.c_max / 4000
+    assert levels.payout_level == pytest.approx(0.3, abs=spacing)
+    assert levels.issue_below == pytest.approx(0.1, abs=spacing)
+    assert levels.issue_target == pytest.approx(0.2)
+
+
+def test_acting_without_effect_is_not_acting():
+    def idle(cash, _time):
+        """Pays down to more than there is below 1, issues up to less than there is above."""
+        one = np.ones(cash.shape)
+        mode = np.where(cash < 1.0, PAY, ISSUE)
+        return Actions(np.eye(3)[mode], np.log(1.5) * one, 0.1 * one, np.log(0.5) * one, 0.1 * one)
+
+    levels = policy_levels(idle, MODEL, T)
+    assert (levels.payout_level, levels.issue_below, levels.issue_target) == (None, None, None)
+
+
+# ---------------------------------------------------------------------------------------------------- outcomes
+
+
+def test_what_becomes_of_a_firm_that_pays_everything_out():
+    """It survives each step with the same probability q: geometric sums."""
+    n_steps, q = round(T / DT), norm.cdf(0.18 * DT / (0.12 * np.sqrt(DT)))
+    found = outcomes(constant(DT, T, payout=0.0), MODEL, DT, T)
+    alive = (1 - q**n_steps) / (1 - q)
+    assert found.issues == 0.0
+    assert found.years == pytest.approx(DT * alive, rel=1e-3)
+    assert found.payouts == pytest.approx(alive, rel=0.03)  # next to nothing is paid from next to no cash
+    assert found.early_liquidation == pytest.approx(1 - q ** (n_steps // 2), abs=1e-6)
+
+
+def test_a_firm_that_keeps_its_cash_lives_to_the_horizon():
+    found = outcomes(constant(DT, T, below=0.3, target=0.6), MODEL, DT, T)
+    assert found.years == pytest.approx(T, rel=1e-3)
+    assert found.payouts == 0.0
+    assert found.early_liquidation < 1e-3
+
+
+@pytest.mark.parametrize("levels", [{"payout": 0.15, "below": 0.03, "target": 0.1}, {"payout": 0.08}])
+def test_simulation_agrees_on_what_becomes_of_firms(levels):
+    """Four standard errors over ten batches, Student's t with nine degrees of freedom: α = 0.003 each, seeds fixed."""
+    policy, n_steps = constant(DT, T, **levels), round(T / DT)
+    found = outcomes(policy, MODEL, DT, T)
+    rules = policy.payout_level, policy.issue_below, policy.issue_target
+    parts = [simulate(MODEL, DT, n_steps, *rules, n_paths=2_000, seed=seed) for seed in range(10)]
+    other = outcomes(
+        dataclasses.replace(policy, payout_level=1.2 * policy.payout_level), MODEL, DT, T
+    )  # the wrong twin
+    for name in ("issues", "early_liquidation"):
+        sample = np.array([getattr(part, name) for part in parts])
+        error = sample.std(ddof=1) / np.sqrt(sample.size)
+        assert abs(sample.mean() - getattr(found, name)) <= 4 * error + 1e-9
+        if error > 1e-3:  # of what hardly ever happens, there is nothing to tell apart
+            assert abs(sample.mean() - getattr(other, name)) > 4 * error
