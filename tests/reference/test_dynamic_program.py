@@ -52,6 +52,15 @@ def test_refining_the_grid_changes_the_return_by_less_than_a_tenth_of_what_is_pr
     assert coarse == pytest.approx(fine, abs=1e-5)
 
 
+@pytest.mark.parametrize("c_max", [0.6, 20.0, 1e3, 1e6])
+def test_the_width_of_the_cash_range_does_not_matter_beyond_the_payout_level(c_max):
+    """Beyond it the firm pays out what it has: V(c̄, τ) − c̄ and the levels are the same."""
+    narrow, wide = (dynamic_program(GHMModel(c_max=c), 0.02, 4.0) for c in (2.0, c_max))
+    assert wide.values[-1][-1] - c_max == pytest.approx(narrow.values[-1][-1] - 2.0, abs=1e-5)
+    assert wide.payout_level[-1] == pytest.approx(narrow.payout_level[-1], abs=1e-3)
+    assert wide.issue_target[-1] == pytest.approx(narrow.issue_target[-1], abs=1e-3)
+
+
 def test_too_coarse_a_grid_is_seen_by_refining():
     """Negative control: nodes wider than a step's shock fail what the test above asks."""
     model = GHMModel(c_max=40.0)
@@ -313,3 +322,10 @@ def test_going_concern_needs_a_solution():
     with pytest.raises(UserError, match="closing the firm at once is optimal"):
         dynamic_program(GHMModel(recovery=1.5), 0.1, 1.0, "going_concern")
     assert dynamic_program(GHMModel(recovery=1.5), 0.1, 1.0).optimal_return > 0
+
+
+def test_a_cash_range_narrower_than_a_shock_is_refused():
+    with pytest.raises(UserError, match=r"c_max 0\.001 is less than 0\.5 of one step's shock"):
+        dynamic_program(GHMModel(c_max=0.001), 0.01, 1.0)
+    with pytest.raises(UserError, match="lower --dt"):
+        dynamic_program(GHMModel(), 100.0, 100.0)

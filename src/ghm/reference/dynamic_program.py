@@ -86,7 +86,7 @@ def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values,
             issue[j] = cost * (cash[j] - fixed_cost) + (best_issue if cash[j] <= target else running)
             value[j] = max(pay[j], issue[j])  # holding is paying nothing
             gain[j] = issue[j] - pay[j]
-        threshold = _last_positive(cash, gain)
+        threshold = min(_last_positive(cash, gain), target)  # NaN stays; beyond the target there is nothing to raise
         for j in range(n_nodes):
             gain[j] = held[0] + cash[j] - max(held[j], issue[j]) if cash[j] < payout else -1.0
         levels[0, to_go - 1] = payout if payout < cash[n_nodes - 1] else np.nan

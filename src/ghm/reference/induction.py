@@ -12,6 +12,10 @@ SPACING = 1 / 8
 MIN_NODES, MAX_NODES = 400, 20_000
 """Fewest nodes, for a model whose shocks are as wide as the cash range; most, beyond which memory and time are wasted."""
 
+NARROWEST = 0.5
+"""Least width of the cash range in units of a step's shock: beyond, nearly every step leads out of the range, and moments
+over cells thousands of times narrower than the shock drown in rounding."""
+
 MAX_STEPS = 1_000_000
 """Most time steps in an episode."""
 
@@ -27,11 +31,19 @@ def cash_grid(model: GHMModel, dt: float, n_steps: int, refinement: float = 1.0)
     """
     if n_steps > MAX_STEPS:
         raise UserError(f"T/dt = {n_steps:,} time steps are more than {MAX_STEPS:,}; raise --dt or lower --T")
-    fine = np.linspace(0.0, model.c_max, 20_001)
+    # The largest shock: variance is a convex parabola in cash.
+    shock = model.volatility(np.array([0.0, model.c_max])).max() * np.sqrt(dt)
+    if model.c_max < NARROWEST * shock:
+        raise UserError(
+            f"--model.c_max {model.c_max:g} is less than {NARROWEST:g} of one step's shock, {shock:g}; "
+            "raise --model.c_max or lower --dt"
+        )
+    fine = model.c_max * np.linspace(0.0, 1.0, 20_001) ** 2  # densest where levels are, however wide the range
     length = np.hypot(model.volatility(fine) * np.sqrt(dt), model.drift(fine) * dt)
-    # Perfectly correlated shocks can cancel at one level of cash; a tenth of the mean keeps the grid finite there.
-    width = SPACING * np.maximum(length, 0.1 * length.mean()) / refinement
-    density = 1.0 / np.minimum(width, model.c_max / MIN_NODES)
+    # Perfectly correlated shocks can cancel at one level of cash; a tenth of the length at zero keeps the grid finite.
+    shortest = 0.1 * length[0] if length[0] > 0 else 0.001 * length.mean()
+    width = np.minimum(SPACING * np.maximum(length, shortest), model.c_max / MIN_NODES) / refinement
+    density = 1.0 / width
     position = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(fine))])
     count = int(np.ceil(position[-1])) + 1
     if count > MAX_NODES:
