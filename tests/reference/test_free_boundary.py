@@ -201,6 +201,7 @@ def test_no_solution_is_said_clearly(changes, message):
             "fixed_cost": 9.0,
         },  # it nearly reaches where drift is zero
         {"carry_cost": 1e-4, "fixed_cost": 6.0},
+        {"alpha": 1000.0},  # earnings dwarf shocks: solutions that start far above the payout level overflow
         {"rho": 1.0, "sigma_x": 0.12},  # the shocks vanish, but only above the payout level
     ],
 )

@@ -101,7 +101,7 @@ def _summary(
         "payout_level": reference.payout_level,
         "issue_below": reference.issue_below,
         "issue_target": reference.issue_target,
-        "value_at": {f"{cash:g}": value for cash, value in values.items()},
+        "value_at": {f"{cash:.12g}": value for cash, value in values.items()},
         "free_boundary": None if boundary is None else boundary.figures(),
         "dt": config.dt,
         "T": config.T,
@@ -125,7 +125,7 @@ def _print_tables(
     )
     print_table(
         f"Value with τ = {config.T:g} to the horizon",
-        [(f"{cash:g}", f"{value:.4f}") for cash, value in values.items()],
+        [(f"{cash:.12g}", f"{value:.4f}") for cash, value in values.items()],
         ("cash c", "V(c, τ)"),
     )
     if boundary is None:

@@ -121,7 +121,9 @@ def _payout_level(model: GHMModel) -> float:
         quietest = model.rho * model.sigma_x / model.sigma_a  # where s², a parabola in cash, is lowest
         if quietest > 0 and model.variance(np.array(quietest)) < SMALLEST_VARIANCE:
             bound = min(bound, (1 - 1e-6) * quietest)
-    upper = min(FIRST_CANDIDATE * model.c_max, bound)
+    # Beyond many multiples of s²/2m solutions of the equation overflow: where earnings dwarf shocks, start below it.
+    natural = float(model.variance(np.array(0.0))) / (2 * model.alpha)
+    upper = min(FIRST_CANDIDATE * model.c_max, 0.1 * natural, bound)
     lower = 1e-6 * upper  # with no cash at all, F(0) = α/k is above what it must equal
     while _excess(model, upper) > 0:
         if upper >= bound:

@@ -76,8 +76,20 @@ class Checkpoint:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path} has {path.stat().st_size:,} bytes, too many for a checkpoint of this program")
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError, KeyError) as error:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
+        try:
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except (
+            RuntimeError,
+            OSError,
+            EOFError,
+            pickle.UnpicklingError,
+            zipfile.BadZipFile,
+            ValueError,
+            KeyError,
+        ) as error:
             raise UserError(f"{path} is no checkpoint, or a damaged one; use another, such as best_model.pt") from error
         if not isinstance(content, dict) or "format" not in content:
             raise UserError(f"{path} is no checkpoint of this program: it has no format number")

@@ -1,0 +1,130 @@
+"""``ghm evaluate``: its figures against the evaluation's own parts, its JSON and table, and what it refuses."""
+
+import json
+
+import pytest
+import torch
+from cli.commands import assert_refused, run
+
+from ghm.model import GHMModel
+from ghm.reference import policy_value
+from ghm.reference.store import solve
+from ghm.training.checkpoint import load_policy
+from ghm.training.main import main as train
+
+MODEL = GHMModel(sigma_x=0.15)
+DT, T = 0.05, 1.0
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("run")
+    status = train(
+        f"--n_iterations 30 --dt {DT} --T {T} --n_trajectories 50 --policy_hidden 8 --value_hidden 8 --progress none "
+        f"--model.sigma_x 0.15 --ckpt_dir {directory}/checkpoints --log_dir {directory}/logs".split()
+    )
+    assert status == 0
+    return directory / "checkpoints" / "best_model.pt"
+
+
+def evaluated(*words):
+    ran = run("evaluate", "--json", *words)
+    assert (ran.status, ran.errors) == (0, "")
+    return json.loads(ran.output)
+
+
+def test_figures(checkpoint):
+    found, policy, reference = evaluated(checkpoint), load_policy(checkpoint), solve(MODEL, DT, T, "liquidation")
+    assert found["exact_return"] == policy_value(policy, MODEL, DT, T)
+    assert found["exact_stochastic_return"] == policy_value(policy, MODEL, DT, T, stochastic=True)
+    assert found["optimal_return"] == reference.optimal_return
+    assert found["wind_up_return"] == reference.wind_up_return
+    assert found["captured_value"] == pytest.approx(reference.captured_value(found["exact_return"]))
+    assert found["optimal_payout_level"] == reference.payout_level
+    assert found["model"]["sigma_x"] == 0.15
+    assert abs(found["monte_carlo_return"] - found["exact_return"]) < 4 * found["monte_carlo_standard_error"]
+    assert found["monte_carlo_agrees"] is True
+    # Negative control: another model's exact return is another.
+    assert found["exact_return"] != policy_value(policy, GHMModel(), DT, T)
+
+
+def test_result_of_the_run_says_the_same(checkpoint):
+    stored = json.loads((checkpoint.parent.parent / "result.json").read_text())["metrics"]
+    found = evaluated(checkpoint)
+    assert stored["best_return"] == pytest.approx(found["exact_return"], rel=1e-12)
+    for name in ("captured_value", "optimal_return", "verdict", "payout_level", "monte_carlo_return"):
+        assert (
+            stored[name] == pytest.approx(found[name])
+            if isinstance(found[name], float)
+            else stored[name] == found[name]
+        )
+
+
+def test_table(checkpoint):
+    ran, found = run("evaluate", checkpoint), evaluated(checkpoint)
+    assert (ran.status, ran.errors) == (0, "")
+    for figure in ("exact_return", "optimal_return", "monte_carlo_return", "captured_value"):
+        assert f"{found[figure]:.4f}" in ran.output
+    assert found["verdict_text"] in ran.output
+
+
+def test_a_return_that_simulation_contradicts_is_warned_of(checkpoint, monkeypatch):
+    monkeypatch.setattr("ghm.training.evaluation.WARNING_ERRORS", 1e-9)
+    ran = run("evaluate", checkpoint)
+    assert ran.status == 0
+    assert ran.errors.startswith("warning: the exact and the simulated return differ")
+
+
+def test_its_own_model_may_be_named(checkpoint):
+    assert evaluated(checkpoint, "--model.sigma_x", "0.15")["model"]["sigma_x"] == 0.15
+
+
+def test_another_model_is_refused(checkpoint):
+    ran = run("evaluate", checkpoint, "--model.sigma_x", "0.2", "--model.rho", "0")
+    assert_refused(
+        ran, "trained on another model", "sigma_x is 0.15, not 0.2", "rho is -0.2, not 0", "leave out --model.*"
+    )
+    assert_refused(run("evaluate", checkpoint, "--model.sigma_x", "0.12"), "sigma_x is 0.15, not 0.12")  # the default's
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "is no checkpoint, or a damaged one"),
+        (b"hello", "is no checkpoint, or a damaged one"),
+        ([1, 2], "no format number"),
+        ({"state_dict": {}}, "no format number"),
+        ({"format": 0}, "checkpoint format 0; this version reads format"),
+        ({"format": "two"}, "checkpoint format 'two'"),
+    ],
+)
+def test_files_that_are_no_checkpoint_are_refused(tmp_path, content, part):
+    path = tmp_path / "model.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    assert_refused(run("evaluate", path), part, "model.pt")
+
+
+def test_damaged_checkpoints_are_refused(checkpoint, tmp_path):
+    whole = checkpoint.read_bytes()
+    path = tmp_path / "cut.pt"
+    path.write_bytes(whole[: len(whole) // 2])
+    assert_refused(run("evaluate", path), "is no checkpoint, or a damaged one")
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save({**content, "format": content["format"] + 1}, path)
+    assert_refused(run("evaluate", path), "format 2", "use the version that wrote it, or train again")
+    torch.save({key: value for key, value in content.items() if key != "learner"}, path)
+    assert_refused(run("evaluate", path), "lacks part of a checkpoint")
+    torch.save({**content, "config": {**content["config"], "policy_hidden": [16]}}, path)
+    assert_refused(run("evaluate", path), "do not fit its settings")
+    torch.save({**content, "config": {**content["config"], "dt": 0.03}}, path)
+    assert_refused(run("evaluate", path), "whole multiple of --dt")
+
+
+def test_places_without_a_file_are_refused(tmp_path):
+    assert_refused(run("evaluate", tmp_path / "none.pt"), "no checkpoint at", "give the path of a .pt file")
+    assert_refused(run("evaluate", tmp_path), "no checkpoint at")
+    assert_refused(run("evaluate"), "Missing from ghm evaluate", "PATH")
+    assert_refused(run("evaluate", "a.pt", "--bogus", "1"), "Unrecognized options")
