@@ -135,6 +135,16 @@ def test_brute_force_agrees_on_policies_that_draw(seed, terminal):
         assert np.abs(other - value).max() > 0.01
 
 
+def test_a_high_fixed_cost_is_charged_when_something_is_issued_and_only_then():
+    """It is a jump in the level drawn, which quadrature would miss by 6% of it; brute force knows it to 1/2000."""
+    model, dt, n_steps = GHMModel(fixed_cost=6.0), 0.25, 6
+    outcomes = drawn(smooth(1), dt, quantiles=2000)
+    cash, value = plain_bellman.policy_values(model, dt, n_steps, liquidated(model), outcomes, nodes=401)
+    found = policy_values(smooth(1), model, dt, n_steps * dt, stochastic=True)
+    np.testing.assert_allclose(np.interp(cash, found.cash, found.values[-1]), value, atol=5e-3)
+    assert found.expected_return == pytest.approx(np.trapezoid(value, cash) / model.c_max, abs=4e-4)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_brute_force_agrees_on_policies_that_decide(seed):
     """Values jump where the mode changes, at a place that each grid knows to its own spacing: so the mean is compared."""

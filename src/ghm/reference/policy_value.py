@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from scipy.special import ndtr
 
 from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.model import Array, GHMModel, Terminal
@@ -115,14 +116,23 @@ def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost
     target = np.exp(actions.issue_log_mean[:, None] + actions.issue_log_std[:, None] * points)
     before = np.broadcast_to(cash[:, None], payout.shape)
     probabilities = actions.mode_probabilities
-    value = probabilities[:, HOLD] * held
+    value = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * _issue_happens(cash, actions)
     for mode, after in (
         (PAY, np.minimum(payout, before)),
         (ISSUE, np.maximum(np.minimum(target, cash[-1]), before)),
     ):
-        outcome = _flow(before, after, cost, fixed_cost) + _interpolate(cash, held, after)
+        # Quadrature sees what is continuous in the level; the fixed cost, a jump, is above.
+        outcome = _flow(before, after, cost, 0.0) + _interpolate(cash, held, after)
         value = value + probabilities[:, mode] * (outcome @ weights) / weights.sum()
     return value
+
+
+def _issue_happens(cash: Array, actions: Actions) -> Array:
+    """Probability that the drawn target is above ``cash`` (N,), so that something is issued; at c̄, the last, nothing is."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # no cash has the logarithm −∞; a spread of 0 decides
+        distance = (actions.issue_log_mean - np.log(cash)) / actions.issue_log_std
+    above: Array = ndtr(np.where(np.isnan(distance), -np.inf, distance))
+    return np.where(cash < cash[-1], above, 0.0)
 
 
 def _flow(before: Array, after: Array, cost: float, fixed_cost: float) -> Array:
