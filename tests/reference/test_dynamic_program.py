@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from reference import quadrature_bellman
 from reference.calibrations import CALIBRATIONS
 from reference.plain_bellman import optimal_values
 from scipy.optimize import minimize_scalar
@@ -87,6 +88,17 @@ def test_brute_force_can_disagree():
     optimum = dynamic_program(model, dt, n_steps * dt)
     cash, value = optimal_values(model, dt, n_steps, liquidated(model), liquidation_pays=False)
     assert np.abs(np.interp(cash, optimum.cash, optimum.values[-1]) - value).max() > 1e-3
+
+
+@pytest.mark.parametrize("model", [GHMModel(), PROHIBITIVE, CALIBRATIONS["volatile"], CALIBRATIONS["impatient"]])
+def test_quadrature_agrees_if_it_is_split_where_the_value_jumps(model):
+    """Negative control: across the jump, Gauss-Hermite quadrature errs upward by what docs/design/model.md says of J*."""
+    dt, n_steps = 0.02, 100
+    optimum = dynamic_program(model, dt, n_steps * dt)
+    split, across = (quadrature_bellman.solve(model, dt, n_steps, 2001, 61, split) for split in (True, False))
+    assert split.optimal_return == pytest.approx(optimum.optimal_return, abs=3e-5)
+    assert across.optimal_return > optimum.optimal_return + 1e-4
+    assert split.payout_level[-1] == pytest.approx(optimum.payout_level[-1], abs=0.002)
 
 
 def test_values_are_kept_from_the_horizon_to_the_start():

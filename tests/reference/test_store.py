@@ -105,7 +105,7 @@ def test_a_damaged_file_is_solved_again_and_replaced(tmp_path, solved, damage):
             del arrays["values"]
         else:
             old, new = {
-                "another format": ('"format": 1', '"format": 0'),
+                "another format": (f'"format": {store.FORMAT}', '"format": 0'),
                 "a figure less": ("payout_level", "layout_level"),
             }[damage]
             assert old in header

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FINITE, INFINITE, TARGET = "#0072B2", "#D55E00", "#009E73"
 """Okabe and Ito's blue, vermilion and green: apart for every kind of colour vision."""
 
+LEAST_SPAN = 1e-6
+"""Least height of the value axis: where cash is never scarce, what is left are rounding errors."""
+
 CASH_SHOWN = 2.0
 """Cash is shown up to this multiple of the highest payout level: beyond, the firm pays and the value is a straight line."""
 
@@ -66,6 +69,9 @@ def _draw_values(axes: "Axes", reference: Reference, boundary: FreeBoundary | No
         infinite = boundary.value(cash) - cash
         axes.plot(cash, infinite - infinite[-1], color=INFINITE, label="F(c), infinite horizon")
         axes.axvline(boundary.payout_level, color=INFINITE, linewidth=0.8, linestyle=":")
+    bottom, top = axes.get_ylim()
+    if top - bottom < LEAST_SPAN:
+        axes.set_ylim(-LEAST_SPAN, LEAST_SPAN)
     axes.set(xlabel="cash c", ylabel="value − c − constant", title="What scarce cash costs; dotted: payout levels")
     axes.legend()
 
@@ -78,5 +84,5 @@ def _draw_levels(axes: "Axes", reference: Reference, boundary: FreeBoundary | No
     if boundary is not None:
         axes.axhline(boundary.payout_level, color=INFINITE, linewidth=0.8, label="pays above, infinite horizon")
     axes.set(xlabel="time to horizon τ (years)", ylabel="cash c", title="Levels of the optimum", xscale="log")
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])  # a level of zero is seen above the frame
     axes.legend(fontsize="small")

@@ -20,7 +20,7 @@ from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.dynamic_program import dynamic_program
 from ghm.reference.free_boundary import free_boundary
 
-FORMAT = 1
+FORMAT = 2
 """Number of the file's layout and of the method; a file with another is solved again."""
 
 ARRAYS = ("cash", "time_to_horizon", "values", "payout_levels", "issue_thresholds", "issue_targets")
