@@ -35,6 +35,16 @@ test-browser: $(STAMP) ## the report's page in a real browser (the system's pack
 soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both
 	GHM_SOAK=1 $(BIN)/python -m pytest -m soak -s tests/search
 
+.PHONY: quality
+quality: $(STAMP) ## five seeds, 90 CPU seconds each at most: fails if captured value falls short (six minutes)
+	$(BIN)/python benchmarks/quality.py
+
+.PHONY: bench
+bench: $(STAMP) ## an iteration by phase, its scaling, and PPO on the same problem (half an hour on a quiet machine)
+	$(BIN)/python benchmarks/iteration.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/peer_ppo.py
+
 .PHONY: figures
 figures: $(STAMP) ## docs/figures/*.png, from a real search of 30 trials (five minutes on two cores)
 	$(BIN)/python scripts/hyperparameter_search.py --n_trials 30 --n_iterations 300 --n_workers 2 --eval_freq 50 --log_freq 25 --results_dir results/figures
