@@ -7,12 +7,14 @@ policy has been trained for a while first, so that its paths survive to the hori
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -50,6 +52,40 @@ def cpu_seconds(action: Callable[[], Any], repeats: int = REPEATS) -> float:
     return statistics.median(taken)
 
 
+TIMED = {
+    "tabulate": (Learner, "tabulate"),
+    "sweep": (GradientEstimator, "tabulate"),
+    "simulate": (Simulator, "run"),
+    "estimate": (GradientEstimator, "__call__"),
+    "learn policy": (Learner, "_learn_policy"),
+    "learn values": (Learner, "_learn_values"),
+}
+"""Where each figure is taken: class and method."""
+
+PHASES = ("tabulate", "sweep", "simulate", "score", "learn policy", "learn values", "whole iteration")
+
+
+@contextlib.contextmanager
+def stopwatch() -> Iterator[dict[str, float]]:
+    """CPU seconds spent in each of the methods `TIMED` while the context lasts."""
+    seconds = dict.fromkeys(TIMED, 0.0)
+
+    def timed(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            started = time.process_time()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                seconds[name] += time.process_time() - started
+
+        return call
+
+    with contextlib.ExitStack() as stack:
+        for name, (owner, method) in TIMED.items():
+            stack.enter_context(patch.object(owner, method, timed(name, getattr(owner, method))))
+        yield seconds
+
+
 class Training:
     """The trainer's parts, each of which can be run alone.
 
@@ -74,25 +110,18 @@ class Training:
         values = self.learner.values() if self.config.baseline == "network" else None
         self.learner.learn(self.estimator(tables, values, self.iterations), progress=0.5)
 
-    def phases(self) -> dict[str, float]:
-        """CPU seconds of each phase and of the whole."""
-        learner, estimator, tables = self.learner, self.estimator, self.learner.tabulate()
-        paths = estimator._paths
-        estimate = estimator(tables, None, 1)
-        phases = {
-            "tabulate": cpu_seconds(learner.tabulate),
-            "sweep": cpu_seconds(lambda: estimator.tabulate(tables, None)),
-            "simulate": cpu_seconds(lambda: self.simulator.run(tables, 1, 0, paths)),
-        }
-        phases["score"] = cpu_seconds(lambda: estimator(tables, None, 1)) - phases["sweep"] - phases["simulate"]
-
-        def learn_policy() -> None:
-            learner.tabulate()
-            learner._learn_policy(estimate, 0.5)
-
-        phases["learn policy"] = cpu_seconds(learn_policy) - phases["tabulate"]
-        phases["learn values"] = cpu_seconds(lambda: learner._learn_values(estimate))
-        return phases | {"whole iteration": cpu_seconds(self.iterate)}
+    def phases(self, repeats: int = REPEATS) -> dict[str, float]:
+        """Median CPU seconds of each phase and of the whole, all taken in the same iterations."""
+        laps = []
+        for _ in range(repeats):
+            with stopwatch() as lap:
+                started = time.process_time()
+                self.iterate()
+                lap["whole iteration"] = time.process_time() - started
+            # Estimating is sweeping, simulating, and scoring what was simulated.
+            lap["score"] = lap.pop("estimate") - lap["sweep"] - lap["simulate"]
+            laps.append(lap)
+        return {name: statistics.median(lap[name] for lap in laps) for name in PHASES}
 
     def surviving(self) -> float:
         """Share of the last iteration's paths that reached the horizon."""

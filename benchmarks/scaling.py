@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from iteration import Training, cpu_seconds
+from iteration import Training
 from machine import describe_machine
 
 from ghm.training.config import TrainConfig
@@ -36,19 +36,13 @@ TRIAL_ITERATIONS = 50
 """Memory does not grow with iterations."""
 
 
-def path_seconds(training: Training) -> float:
-    """CPU seconds of what an iteration does path by path."""
-    tables = training.learner.tabulate()
-    whole = cpu_seconds(lambda: training.estimator(tables, None, 1), REPEATS)
-    return whole - cpu_seconds(lambda: training.estimator.tabulate(tables, None), REPEATS)
-
-
 def measure(config: TrainConfig) -> dict[str, float]:
     """Seconds of the path phases and of a whole iteration."""
     training = Training(config)
     for _ in range(WARM_UP):
         training.iterate()
-    return {"paths": path_seconds(training), "iteration": cpu_seconds(training.iterate, REPEATS)}
+    phases = training.phases(REPEATS)
+    return {"paths": phases["simulate"] + phases["score"], "iteration": phases["whole iteration"]}
 
 
 def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:
