@@ -1,0 +1,204 @@
+"""Variance and cost of each policy-gradient estimator, early and late in training, and what each then reaches.
+
+    python benchmarks/variance.py [--json] [--plot FILE]
+
+Three estimators times two baselines. The variance is the trace of the covariance of the policy network's parameter gradient over
+independent draws, at one policy and one value network. Variance falls as one over the number of paths, so the ratio of two
+variances is the ratio of the paths that the two need. Seconds are CPU seconds of one core, without the exact evaluations.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from machine import describe_machine
+
+from ghm.model import Array
+from ghm.policy.distribution import RAW_OUTPUTS, Distribution, LevelBounds
+from ghm.policy.tabulated import TabulatedPolicy
+from ghm.reference.store import Reference, solve
+from ghm.simulation.kernel import Simulator
+from ghm.training.config import Baseline, Estimator, TrainConfig
+from ghm.training.estimator import GradientEstimate, GradientEstimator
+from ghm.training.evaluation import evaluate
+from ghm.training.learner import Learner
+from ghm.training.problem import DecisionProblem
+
+STAGES = {"early": 20, "late": 1000}
+"""Iterations after which variances are measured; `--n_iterations` replaces the second."""
+
+EVAL_FREQ = 50
+FRESH = 1_000_000
+"""Iteration numbers from here on are draws that training never sees."""
+
+METHODS = tuple((estimator, baseline) for baseline in get_args(Baseline) for estimator in get_args(Estimator))
+
+
+def build_estimator(problem: DecisionProblem, config: TrainConfig) -> GradientEstimator:
+    """The estimator that a training with these settings uses."""
+    simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
+    return GradientEstimator(problem, simulator, config.estimator, config.baseline, config.n_trajectories)
+
+
+def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, Learner, float]]:
+    """Train; after each iteration its number, the learner, and the CPU seconds of all iterations so far."""
+    learner, estimator = Learner(problem, config), build_estimator(problem, config)
+    seconds = 0.0
+    for iteration in range(1, config.n_iterations + 1):
+        started = time.process_time()
+        values = learner.values() if config.baseline == "network" else None
+        learner.learn(estimator(learner.tabulate(), values, iteration), (iteration - 1) / config.n_iterations)
+        seconds += time.process_time() - started
+        yield iteration, learner, seconds
+
+
+def parameter_gradient(problem: DecisionProblem, learner: Learner, estimate: GradientEstimate) -> Array:
+    """The estimated gradient of the return with respect to the policy network's parameters, flattened."""
+    raw = learner.policy(torch.from_numpy(problem.features)).view(*estimate.visits.shape, RAW_OUTPUTS)
+    log_modes, levels = Distribution.of(raw, LevelBounds.of(problem.model, problem.grid.dt))
+    modes, level_gradient = (torch.from_numpy(x.astype(np.float32)) for x in (estimate.modes, estimate.levels))
+    gain = (log_modes.exp() * modes).sum() + (levels * level_gradient).sum()
+    parts = torch.autograd.grad(gain, list(learner.policy.parameters()))
+    return torch.cat([part.ravel() for part in parts]).numpy().astype(np.float64)
+
+
+def measure(problem: DecisionProblem, learner: Learner, config: TrainConfig, repeats: int) -> dict[str, Any]:
+    """Variance and cost of one method at one policy."""
+    estimator, tables, network = build_estimator(problem, config), learner.tabulate(), learner.values()
+    gradients, seconds = [], []
+    for draw in range(repeats):
+        started = time.process_time()
+        estimate = estimator(tables, network, FRESH + draw)
+        seconds.append(time.process_time() - started)
+        gradients.append(parameter_gradient(problem, learner, estimate))
+    sample = np.stack(gradients)
+    variance = float(sample.var(axis=0, ddof=1).sum())
+    squared_mean = float((sample.mean(axis=0) ** 2).sum()) - variance / repeats  # without the mean's own noise
+    return {
+        "estimator": config.estimator,
+        "baseline": config.baseline,
+        "variance": variance,
+        "squared_mean": squared_mean,
+        "milliseconds": 1e3 * float(np.median(seconds)),
+    }
+
+
+def at_stages(problem: DecisionProblem, n_iterations: int, repeats: int) -> dict[str, list[dict[str, Any]]]:
+    """Every method's variance early and late in one training with default settings."""
+    stages = {STAGES["early"]: "early", n_iterations: "late"}
+    figures = {}
+    for iteration, learner, _ in train(problem, TrainConfig(n_iterations=n_iterations)):
+        if iteration in stages:
+            configs = [TrainConfig(estimator=e, baseline=b) for e, b in METHODS]
+            figures[stages[iteration]] = [measure(problem, learner, config, repeats) for config in configs]
+    for rows in figures.values():
+        for row in rows:
+            same = next(o for o in rows if o["estimator"] == "conditional" and o["baseline"] == row["baseline"])
+            row["paths_ratio"] = row["variance"] / same["variance"]
+    return figures
+
+
+def learning_curve(problem: DecisionProblem, config: TrainConfig, reference: Reference) -> list[tuple[float, ...]]:
+    """Iterations, CPU seconds and captured value along one training."""
+    curve: list[tuple[float, ...]] = []
+    for iteration, learner, seconds in train(problem, config):
+        if iteration % EVAL_FREQ == 0:
+            policy = TabulatedPolicy(problem.grid, learner.tabulate())
+            captured = evaluate(policy, config, reference).captured_value
+            curve.append((iteration, seconds, float("nan") if captured is None else captured))
+    return curve
+
+
+def run(n_iterations: int, repeats: int) -> dict[str, Any]:
+    """All measurements."""
+    config = TrainConfig()
+    problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+    reference = solve(config.model, config.dt, config.T, config.terminal)
+    curves = [
+        {
+            "estimator": estimator,
+            "baseline": baseline,
+            "curve": learning_curve(
+                problem, TrainConfig(estimator=estimator, baseline=baseline, n_iterations=n_iterations), reference
+            ),
+        }
+        for estimator, baseline in METHODS
+    ]
+    return {
+        "machine": describe_machine(),
+        "n_iterations": n_iterations,
+        "repeats": repeats,
+        "stages": at_stages(problem, n_iterations, repeats),
+        "curves": curves,
+    }
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print two tables."""
+    print(f"{figures['machine']}\n\nGradient of the policy network, {figures['repeats']} draws of 500 paths")
+    print(f"{'':>7}{'baseline':>10}{'estimator':>13}{'variance':>12}{'|mean|²':>12}{'paths':>12}{'CPU ms':>9}")
+    for stage, rows in figures["stages"].items():
+        for row in rows:
+            print(
+                f"{stage:>7}{row['baseline']:>10}{row['estimator']:>13}{row['variance']:>12.2e}"
+                f"{max(row['squared_mean'], 0.0):>12.2e}{row['paths_ratio']:>11,.1f}x{row['milliseconds']:>9.1f}"
+            )
+    print("paths: needed for the variance of conditional with the same baseline; |mean|²: 0 where lost in the noise\n")
+    print("Captured value after so many iterations, and CPU seconds in all")
+    for curve in figures["curves"]:
+        points = curve["curve"][:: max(len(curve["curve"]) // 5, 1)]
+        along = "".join(f"  {int(i)}: {captured:.4f}" for i, _, captured in points)
+        last = curve["curve"][-1]
+        print(f"{curve['baseline']:>10}{curve['estimator']:>13}{along}  end: {last[2]:.4f}  {last[1]:.0f} s")
+
+
+def plot(figures: dict[str, Any], path: Path) -> None:
+    """Draw variances early and late, and what is still missing against CPU seconds."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    bars, curves = figure.subplots(1, 2)
+    for offset, (stage, rows) in enumerate(figures["stages"].items()):
+        places = np.arange(len(rows)) + 0.4 * offset
+        bars.barh(places, [row["variance"] for row in rows], height=0.4, label=f"{stage} in training")
+        bars.set_yticks(places - 0.2, [f"{row['estimator']}, {row['baseline']}" for row in rows])
+    bars.set_xscale("log")
+    bars.set_xlabel("variance of the gradient, 500 paths")
+    bars.legend(frameon=False)
+    for curve in figures["curves"]:
+        style = "-" if curve["baseline"] == "sweep" else "--"
+        colour = f"C{get_args(Estimator).index(curve['estimator'])}"
+        label = f"{curve['estimator']}, {curve['baseline']}"
+        seconds, captured = (np.array([point[i] for point in curve["curve"]]) for i in (1, 2))
+        curves.semilogy(seconds, 1 - captured, style, color=colour, label=label)
+    curves.set_xlabel("CPU seconds of training")
+    curves.set_ylabel("1 − captured value")
+    curves.legend(frameon=False, fontsize="small")
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--n_iterations", type=int, default=STAGES["late"], help="iterations of each training")
+    parser.add_argument("--repeats", type=int, default=60, help="independent draws of each gradient")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--plot", type=Path, help="draw the figures into this file")
+    flags = parser.parse_args()
+    torch.set_num_threads(1)
+    figures = run(flags.n_iterations, flags.repeats)
+    if flags.plot:
+        plot(figures, flags.plot)
+    if flags.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        show(figures)
+
+
+if __name__ == "__main__":
+    main()
