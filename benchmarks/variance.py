@@ -138,6 +138,11 @@ def run(n_iterations: int, repeats: int) -> dict[str, Any]:
     }
 
 
+def signal(row: dict[str, Any], repeats: int) -> str:
+    """The squared length of the mean gradient, where it stands out of the mean's own noise."""
+    return f"{row['squared_mean']:.2e}" if row["squared_mean"] > row["variance"] / repeats else "–"
+
+
 def show(figures: dict[str, Any]) -> None:
     """Print two tables."""
     print(f"{figures['machine']}\n\nGradient of the policy network, {figures['repeats']} draws of 500 paths")
@@ -146,9 +151,9 @@ def show(figures: dict[str, Any]) -> None:
         for row in rows:
             print(
                 f"{stage:>7}{row['baseline']:>10}{row['estimator']:>13}{row['variance']:>12.2e}"
-                f"{max(row['squared_mean'], 0.0):>12.2e}{row['paths_ratio']:>11,.1f}x{row['milliseconds']:>9.1f}"
+                f"{signal(row, figures['repeats']):>12}{row['paths_ratio']:>11,.1f}x{row['milliseconds']:>9.1f}"
             )
-    print("paths: needed for the variance of conditional with the same baseline; |mean|²: 0 where lost in the noise\n")
+    print("paths: needed for the variance of conditional with the same baseline; |mean|²: – where lost in the noise\n")
     print("Captured value after so many iterations, and CPU seconds in all")
     for curve in figures["curves"]:
         points = curve["curve"][:: max(len(curve["curve"]) // 5, 1)]
@@ -178,7 +183,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
         curves.semilogy(seconds, 1 - captured, style, color=colour, label=label)
     curves.set_xlabel("CPU seconds of training")
     curves.set_ylabel("1 − captured value")
-    curves.legend(frameon=False, fontsize="small")
+    figure.legend(*curves.get_legend_handles_labels(), loc="outside upper right", ncols=3, fontsize="small")
     figure.savefig(path, dpi=150)
 
 
