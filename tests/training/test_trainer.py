@@ -1,0 +1,254 @@
+"""The training command end to end: what it reaches, what it leaves behind, how it goes on, how it ends and what it refuses."""
+
+import dataclasses
+import itertools
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from ghm.errors import UserError
+from ghm.training.checkpoint import FORMAT, Checkpoint, load_policy
+from ghm.training.config import TrainConfig
+from ghm.training.estimator import GradientEstimator
+from ghm.training.learner import Learner
+from ghm.training.main import ExitStatus, main, train
+
+
+def config(directory: Path, **settings: Any) -> TrainConfig:
+    """A run of a fraction of a second."""
+    small: dict[str, Any] = {
+        "n_iterations": 12, "dt": 0.05, "T": 0.5, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,),
+        "eval_freq": 4, "ckpt_freq": 4, "log_freq": 4, "keep_checkpoints": 9, "progress": "none", "baseline": "network",
+    }  # fmt: skip
+    places = {"log_dir": directory / "logs", "ckpt_dir": directory / "checkpoints"}
+    return TrainConfig(**(small | places | settings))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_figures() -> Iterator[None]:
+    """Drawing takes seconds a run, and has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("policy_figure", "value_figure"):
+            patch.setattr(f"ghm.training.figures.{name}", lambda *_: Figure(figsize=(1, 1)))
+        yield
+
+
+def state_bytes(path: Path) -> dict[str, bytes]:
+    """Every tensor of a checkpoint's networks and optimisers, as bytes; what differs between runs in time is left out."""
+    found: dict[str, bytes] = {}
+
+    def visit(name: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            found[name] = value.numpy().tobytes()
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                visit(f"{name}.{key}", item)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                visit(f"{name}.{index}", item)
+        else:
+            found[name] = repr(value).encode()
+
+    visit("", Checkpoint.load(path).learner_state)
+    return found
+
+
+def history(directory: Path) -> list[dict[str, Any]]:
+    """The records of a run, without its seconds."""
+    records = [json.loads(line) for line in (directory / "history.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run from beginning to end."""
+    directory = tmp_path_factory.mktemp("whole")
+    assert train(config(directory)) == ExitStatus.COMPLETED
+    return directory
+
+
+def test_default_settings_learn_to_be_clearly_better_than_winding_up(tmp_path: Path) -> None:
+    flags = ["--n_iterations", "300", "--progress", "none"]
+    flags += ["--log_dir", str(tmp_path / "logs"), "--ckpt_dir", str(tmp_path / "checkpoints")]
+    assert main(flags) == ExitStatus.COMPLETED
+    metrics = json.loads((tmp_path / "result.json").read_text())["metrics"]
+    assert metrics["best_return"] > 5.95 + 0.9 * (6.6548 - 5.95)
+    assert metrics["monte_carlo_agrees"]
+
+
+def test_checkpoints_are_plain_data_and_complete(whole: Path) -> None:
+    names = {path.name for path in (whole / "checkpoints").iterdir()}
+    steps = {f"step_{i:06d}.pt" for i in (4, 8, 12)}
+    assert names == steps | {"best_model.pt", "final_model.pt", "latest.pt"}
+    content = torch.load(whole / "checkpoints" / "final_model.pt", weights_only=True)
+    assert content["format"] == FORMAT
+    assert content["standing"]["iteration"] == 12
+    assert TrainConfig.from_dict(content["config"]) == config(whole)
+    assert set(content["learner"]) == {"policy", "value", "policy_optimiser", "value_optimiser"}
+    assert load_policy(whole / "checkpoints" / "best_model.pt")(np.array([0.1]), 0.5).mode_probabilities.shape == (1, 3)
+
+
+def test_same_seed_same_bits_and_another_seed_others(whole: Path, tmp_path: Path) -> None:
+    first = state_bytes(whole / "checkpoints" / "final_model.pt")
+    for seed in (123, 124):
+        train(config(tmp_path / str(seed), seed=seed))
+    assert state_bytes(tmp_path / "123" / "checkpoints" / "final_model.pt") == first
+    assert history(tmp_path / "123") == history(whole)
+    assert state_bytes(tmp_path / "124" / "checkpoints" / "final_model.pt") != first
+
+
+@pytest.mark.parametrize("name", ["step_000004.pt", "step_000008.pt"])
+def test_resuming_equals_running_through(name: str, whole: Path, tmp_path: Path) -> None:
+    train(config(tmp_path))  # so that there is a later history, to be forgotten
+    settings = config(tmp_path, resume=tmp_path / "checkpoints" / name)
+    assert train(settings) == ExitStatus.COMPLETED
+    final = "checkpoints/final_model.pt"
+    assert state_bytes(tmp_path / final) == state_bytes(whole / final)
+    assert history(tmp_path) == history(whole)
+    assert state_bytes(tmp_path / final) != state_bytes(tmp_path / "checkpoints" / name), (
+        "the comparison sees a difference"
+    )
+
+
+def test_a_terminated_run_goes_on_where_it_stopped(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn, iterations = Learner.learn, itertools.count(1)
+
+    def terminated_at_6(self: Learner, *arguments: Any, **named: Any) -> Any:
+        if next(iterations) == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return learn(self, *arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "learn", terminated_at_6)
+        assert train(config(tmp_path)) == ExitStatus.INTERRUPTED
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["status"], result["iterations"]) == ("interrupted", 6)
+    latest = tmp_path / "checkpoints" / "latest.pt"
+    assert Checkpoint.load(latest).standing.iteration == 6
+    assert train(config(tmp_path, resume=latest)) == ExitStatus.COMPLETED
+    final = "checkpoints/final_model.pt"
+    assert state_bytes(tmp_path / final) == state_bytes(whole / final)
+    assert history(tmp_path) == history(whole)
+
+
+def test_the_newest_numbered_checkpoints_stay(tmp_path: Path) -> None:
+    directory = tmp_path / "checkpoints"
+    directory.mkdir()
+    for name in ("step_999999.pt", "step_1000000.pt"):  # as text, the first is the larger
+        (directory / name).touch()
+    assert train(config(tmp_path, keep_checkpoints=2, n_iterations=4)) == ExitStatus.COMPLETED
+    assert {path.name for path in directory.glob("step_*")} == {"step_999999.pt", "step_1000000.pt"}
+    assert train(config(tmp_path / "b", keep_checkpoints=2)) == ExitStatus.COMPLETED
+    assert {path.name for path in (tmp_path / "b").rglob("step_*")} == {"step_000008.pt", "step_000012.pt"}
+
+
+@pytest.mark.parametrize("where", ["gradient", "network"])
+def test_what_is_not_finite_ends_the_run_as_diverged(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate, learn = GradientEstimator.__call__, Learner.learn
+
+    def damaged_estimate(self: GradientEstimator, tables: Any, values: Any, iteration: int) -> Any:
+        result = estimate(self, tables, values, iteration)
+        return dataclasses.replace(result, simulated_return=float("nan")) if iteration == 7 else result
+
+    iterations = itertools.count(1)
+
+    def damaged_network(self: Learner, *arguments: Any, **named: Any) -> Any:
+        figures = learn(self, *arguments, **named)
+        if next(iterations) == 7:
+            with torch.no_grad():
+                next(iter(self.value.parameters())).fill_(float("inf"))
+        return figures
+
+    if where == "gradient":
+        monkeypatch.setattr(GradientEstimator, "__call__", damaged_estimate)
+    else:
+        monkeypatch.setattr(Learner, "learn", damaged_network)
+    assert train(config(tmp_path)) == ExitStatus.DIVERGED == 3
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["status"] == "diverged"
+    assert "iteration 7" in result["error"]
+    assert Checkpoint.load(tmp_path / "checkpoints" / "latest.pt").standing.iteration == 4, "it never trains on"
+
+
+def test_other_settings_are_refused_on_resuming(whole: Path, tmp_path: Path) -> None:
+    checkpoint = whole / "checkpoints" / "step_000004.pt"
+    with pytest.raises(UserError, match=r"lr_policy was 0\.001, is 0\.002.*give the same ones"):
+        train(config(tmp_path / "run", resume=checkpoint, lr_policy=0.002))
+    assert not (tmp_path / "run").exists()
+
+
+def test_foreign_checkpoints_are_refused(whole: Path, tmp_path: Path) -> None:
+    content = torch.load(whole / "checkpoints" / "final_model.pt", weights_only=True)
+    path = tmp_path / "other.pt"
+    forgeries: list[tuple[Any, str]] = [
+        (content | {"format": FORMAT + 1}, f"format {FORMAT + 1}; this version reads format {FORMAT}"),
+        ({"state_dict": {}}, "no format number"),
+        ([1, 2], "no format number"),
+        ({key: value for key, value in content.items() if key != "learner"}, "lacks part of a checkpoint"),
+        (content | {"config": content["config"] | {"colour": 1}}, "unknown settings"),
+    ]
+    for forged, message in forgeries:
+        torch.save(forged, path)
+        with pytest.raises(UserError, match=message):
+            Checkpoint.load(path)
+    torch.save(Path("code, not data"), path)
+    with pytest.raises(UserError, match="is no checkpoint"):
+        Checkpoint.load(path)
+    with pytest.raises(UserError, match="no checkpoint at"):
+        Checkpoint.load(tmp_path / "none.pt")
+
+
+BAD_FLAGS = [
+    ("--lr_policy 0", "--lr_policy must be a finite number > 0; received 0.0"),
+    ("--lr_baseline nan", "--lr_baseline must be a finite number > 0; received nan"),
+    ("--max_grad_norm -1", "--max_grad_norm must be a finite number > 0; received -1.0"),
+    ("--entropy_weight -0.1", "--entropy_weight must be a finite number >= 0; received -0.1"),
+    ("--action_reg_weight inf", "--action_reg_weight must be a finite number >= 0; received inf"),
+    ("--n_trajectories 0", "--n_trajectories must be a whole number >= 1; received 0"),
+    ("--policy_hidden 0", "--policy_hidden must be a whole number >= 1 and <= 8192; received 0"),
+    ("--value_hidden 64 9000", "--value_hidden must be a whole number >= 1 and <= 8192; received 9000"),
+    ("--n_iterations 0", "--n_iterations must be a whole number >= 1; received 0"),
+    ("--eval_freq 0", "--eval_freq must be a whole number >= 1; received 0"),
+    ("--ckpt_freq 0", "--ckpt_freq must be a whole number >= 1; received 0"),
+    ("--keep_checkpoints 0", "--keep_checkpoints must be a whole number >= 1; received 0"),
+    ("--seed -1", "--seed must be a whole number >= 0"),
+    ("--dt 0", "--dt must be a finite number > 0; received 0.0"),
+    ("--T 1 --dt 0.3", "--T must be a whole multiple of --dt; received T=1, dt=0.3; try --T 0.9"),
+    ("--dt 1e-9", "raise --dt"),
+    ("--model.r 0", "raise r or lower mu"),
+    ("--resume nowhere.pt", "no checkpoint at nowhere.pt"),
+    ("--log_dir /dev/null/logs", "--log_dir /dev/null/logs cannot be written"),
+    ("--estimator best", "estimator"),
+]
+if not torch.cuda.is_available():
+    BAD_FLAGS.append(("--device cuda", "use --device cpu"))
+
+
+@pytest.mark.parametrize(("flags", "message"), BAD_FLAGS)
+def test_bad_values_are_refused_with_one_message(
+    flags: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(flags.split())
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except UserError as error:  # where the settings are made
+        pytest.fail(f"a traceback would be shown: {error}")
+    errors = capsys.readouterr().err
+    assert status == ExitStatus.USER_ERROR == 2
+    assert message in " ".join(errors.replace("│", " ").split())
+    assert "Traceback" not in errors
+    assert not list(tmp_path.rglob("*.pt"))
