@@ -1,0 +1,107 @@
+"""Searches whose trials are real trainings, as processes, killed, resumed and replayed: the same bits in the end.
+
+Most tests of the search use a stand-in that starts at once; these few show that the stand-in's promises are the trainer's.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.search.support import comparable, read
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts/hyperparameter_search.py"
+SPACE = '{"n_trajectories": [20, 30], "policy_hidden": [[8], [16]], "value_hidden": [[8]]}'
+TINY = ("--n_trials", 2, "--n_iterations", 200, "--eval_freq", 20, "--T", 0.2, "--dt", 0.02, "--progress", "none")
+
+
+def launch(*arguments: object) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(search: "subprocess.Popen[bytes]", exit_status: int = 0) -> str:
+    output, _ = search.communicate(timeout=120)
+    assert search.returncode == exit_status, output.decode()
+    return output.decode()
+
+
+def wait_until(condition: Callable[[], object], search: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert search.poll() is None, "the search ended before it was killed: make its trials longer"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("space") / "space.json"
+    path.write_text(SPACE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One worker, left alone."""
+    results_dir = tmp_path_factory.mktemp("undisturbed")
+    finish(launch(*TINY, "--space", space, "--results_dir", results_dir))
+    return results_dir
+
+
+def without_paths(results: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same, the reports' paths aside."""
+    content = comparable(results)
+    for entry in content["results"]:
+        entry.pop("log", None)
+        entry["metrics"].pop("log", None)
+    return content
+
+
+def test_killed_three_ways_and_stopped_with_two_workers_it_ends_the_same(
+    undisturbed: Path, space: Path, tmp_path: Path
+) -> None:
+    results_dir = tmp_path / "r"
+    latest = results_dir / "trial_001/checkpoints/latest.pt"
+    search = launch(*TINY, "--space", space, "--results_dir", results_dir, "--n_workers", 2)
+    wait_until(latest.exists, search)
+    search.kill()  # the search alone: its trials notice and end
+    search.communicate()
+
+    search = launch("--resume", results_dir, "--progress", "none")
+    wait_until(lambda: psutil.Process(search.pid).children(), search)
+    psutil.Process(search.pid).children()[0].kill()  # a trial alone: it is started again
+    written = latest.stat().st_mtime_ns
+    wait_until(lambda: latest.stat().st_mtime_ns > written, search)
+    for process in (*psutil.Process(search.pid).children(), psutil.Process(search.pid)):  # both
+        process.kill()
+    search.communicate()
+
+    search = launch("--resume", results_dir, "--progress", "none")
+    written = latest.stat().st_mtime_ns
+    wait_until(lambda: latest.stat().st_mtime_ns > written, search)
+    search.send_signal(signal.SIGTERM)  # stopped in order
+    assert "--resume" in finish(search, exit_status=4)
+
+    finish(launch("--resume", results_dir, "--progress", "none"))
+    assert without_paths(read(results_dir)) == without_paths(read(undisturbed))
+
+
+def test_a_real_trial_is_replayed_bit_for_bit(undisturbed: Path) -> None:
+    command = [str(Path(sys.executable).with_name("ghm")), "replay", str(undisturbed), "--trial", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "confirmed bit for bit" in done.stdout
+
+
+def test_other_seeds_end_elsewhere(undisturbed: Path) -> None:
+    """Negative control: the comparisons above can fail."""
+    first, second = without_paths(read(undisturbed))["results"]
+    assert first["metrics"]["final_return"] != second["metrics"]["final_return"]
