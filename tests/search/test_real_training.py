@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.search.support import comparable, read
+from tests.search.test_spec import SPEC, check_structure, commands
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts/hyperparameter_search.py"
@@ -105,3 +106,26 @@ def test_other_seeds_end_elsewhere(undisturbed: Path) -> None:
     """Negative control: the comparisons above can fail."""
     first, second = without_paths(read(undisturbed))["results"]
     assert first["metrics"]["final_return"] != second["metrics"]["final_return"]
+
+
+@pytest.mark.skipif(not SPEC.exists(), reason=f"the specification is not at {SPEC}")
+def test_the_specs_search_and_verification_run_as_documented(tmp_path: Path) -> None:
+    """On the real trainer, from the repository's scripts, with smaller numbers."""
+    smaller = ["--n_iterations", "20", "--T", "0.2", "--dt", "0.02"]
+    search = [*commands("hyperparameter_search.py")[0], *smaller, "--n_trials", "2"]
+    subprocess.run([sys.executable, str(SCRIPT), *search], cwd=tmp_path, check=True, timeout=120)
+    check_structure(tmp_path / "results/hyperparam_search", trials=2)
+    assert [entry["metrics"]["success"] for entry in read(tmp_path / "results/hyperparam_search")["results"]] == [
+        True
+    ] * 2
+    (verification,) = commands("train_monte_carlo_ghm_time_augmented.py")
+    script = SCRIPT.with_name("train_monte_carlo_ghm_time_augmented.py")
+    done = subprocess.run(
+        [sys.executable, str(script), *verification, *smaller],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "captured value" in done.stdout
