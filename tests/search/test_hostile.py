@@ -1,5 +1,6 @@
 """Bad command lines, files and environments: one clear message, exit status 2, nothing half-written."""
 
+import errno
 import json
 import os
 import re
@@ -243,10 +244,27 @@ def test_a_space_with_a_misspelt_list_is_refused() -> None:
         SearchSpace().lr_polcy = [1e-3]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_a_read_only_directory_is_refused(
+    code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Permissions do not bind the superuser, so the refusal is the system call's, whoever runs this."""
+    Path("r").mkdir()
+    original = os.open
+
+    def read_only(path: Any, flags: int, *mode: Any, **options: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(code, os.strerror(code), str(path))
+        return original(path, flags, *mode, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    refused(["--results_dir", "r"], rf"--results_dir .*r cannot be written \({os.strerror(code)}", capsys)
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="the superuser may write anywhere")
-def test_a_read_only_directory_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_directory_without_permission_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("r").mkdir(mode=0o500)
-    refused(["--results_dir", "r"], r"--results_dir r cannot be written \(Permission denied", capsys)
+    refused(["--results_dir", "r"], r"--results_dir .*r cannot be written \(Permission denied", capsys)
 
 
 def test_a_results_directory_that_is_a_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

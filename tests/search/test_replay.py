@@ -76,6 +76,24 @@ def test_the_command(searched: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert "--trial 9: no record" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["nowhere", ".", "notes.json"])
+def test_what_is_no_search_is_refused_without_naming_a_flag_that_replay_lacks(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("notes.json").write_text("{}")
+    assert main([name, "--trial", "1"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {name}: ")
+    assert "--resume" not in message
+
+
+def test_a_search_that_was_moved_and_its_own_files_damaged(searched: Path, tmp_path: Path) -> None:
+    """Replay needs the results JSON or the trial's record, not both, and not the place where the search ran."""
+    moved = searched.rename(tmp_path / "über siedelt")
+    results_file(moved).write_bytes(b"{")
+    assert replay(moved, 2, runner=TrialRunner(STUB)).differences == ()
+
+
 def test_a_diverged_trial_diverges_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUB_MODES", json.dumps({"124": "diverge"}))
     run_search("--n_trials", 1, "--n_iterations", 6, "--results_dir", tmp_path / "r", "--progress", "none")

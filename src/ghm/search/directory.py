@@ -107,11 +107,11 @@ def remove_unfinished_writes(*directories: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def find_record(path: Path) -> tuple[Path, SearchRecord]:
+def find_record(path: Path, flag: str = "--resume ") -> tuple[Path, SearchRecord]:
     """The results directory and the record of the search that ``--resume path`` means.
 
     ``path`` is a results JSON, which may be damaged or deleted as long as ``search.json`` is beside it, or a results
-    directory. A search that has been moved to ``earlier/`` since is found there.
+    directory. A search that has been moved to ``earlier/`` since is found there. Messages call it ``flag`` and the path.
 
     Raises:
         UserError: when there is none.
@@ -121,10 +121,10 @@ def find_record(path: Path) -> tuple[Path, SearchRecord]:
         with locked(directory):
             finish_move(directory)
     if path.is_dir():
-        return path, _newest(path)
+        return path, _newest(path, flag)
     moved = directory / EARLIER_NAME / path.stem.removeprefix("search_results_")
     if not path.exists() and moved.is_dir():
-        return moved, _newest(moved)
+        return moved, _newest(moved, flag)
     beside = _read(directory / RECORD_NAME)
     if isinstance(beside, SearchRecord) and beside.results_name == path.name:
         return directory, beside
@@ -132,14 +132,14 @@ def find_record(path: Path) -> tuple[Path, SearchRecord]:
     if isinstance(found, SearchRecord):
         if isinstance(beside, SearchRecord) and beside.name != found.name:
             raise UserError(
-                f"--resume {path}: the trials in {directory} are those of another search, "
+                f"{flag}{path}: the trials in {directory} are those of another search, "
                 f"{beside.results_name}; resume that one, or move this file to a directory of its own"
             )
         return directory, found
-    raise UserError(f"--resume {path}: {found}; give a search_results_*.json of this program, or its directory")
+    raise UserError(f"{flag}{path}: {found}; give a search_results_*.json of this program, or its directory")
 
 
-def _newest(directory: Path) -> SearchRecord:
+def _newest(directory: Path, flag: str = "") -> SearchRecord:
     candidates = [directory / RECORD_NAME, *sorted(directory.glob("search_results_*.json"), reverse=True)]
     reasons = []
     for candidate in candidates:
@@ -147,7 +147,7 @@ def _newest(directory: Path) -> SearchRecord:
         if isinstance(found, SearchRecord):
             return found
         reasons.append(f"{candidate.name}: {found}")
-    raise UserError(f"--resume {directory}: no search there ({'; '.join(reasons[:3])})")
+    raise UserError(f"{flag}{directory}: no search there ({'; '.join(reasons[:3])})")
 
 
 def _read(path: Path) -> SearchRecord | str:

@@ -92,7 +92,7 @@ def replay(results: Path, trial_num: int, directory: Path | None = None, runner:
         UserError: when there is no such trial, or it left no result to compare with.
         OSError: when the directory cannot be written.
     """
-    results_dir, record = find_record(results)
+    results_dir, record = find_record(results, flag="")
     recorded = _recorded(results_dir, record, trial_num)
     place = (directory or results_dir / REPLAYS_NAME).resolve()
     trial = relocated(Trial(trial_num, _settings(recorded, results_dir, record)), place)
