@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation from a search's results; `make figures` runs the search first.
+"""Make the README's picture from a search's results; `make figures` runs the search first.
 
 python docs/figures/make_figures.py results/figures
 """
@@ -9,22 +9,19 @@ from pathlib import Path
 import matplotlib as mpl
 
 from ghm.report.export import STYLE
-from ghm.report.importance import importances
-from ghm.report.plots import policy_figures, search_figures
+from ghm.report.plots import policy_figures
 from ghm.report.policy import study_best
 from ghm.report.records import read_search
 
 DPI = 160
-"""Sharp on a high-resolution screen at the width of a README, in under 200 kB a picture."""
+"""Sharp on a high-resolution screen at the width of a README, in under 200 kB."""
 
 
 def main(results: Path, directory: Path) -> None:
-    """Write every figure of the search, and of its best policy, as PNG."""
-    search = read_search(results)
+    """Draw the best policy of the search beside the optimum."""
     with mpl.rc_context(STYLE):
-        figures = search_figures(search, importances(search)) | policy_figures(study_best(search))
-        for name, figure in figures.items():
-            figure.savefig(directory / f"{name}.png", dpi=DPI, metadata={"Software": None})
+        figure = policy_figures(study_best(read_search(results)))["policy"]
+        figure.savefig(directory / "policy.png", dpi=DPI, metadata={"Software": None})
 
 
 if __name__ == "__main__":
