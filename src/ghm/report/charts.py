@@ -88,7 +88,8 @@ def search_charts(search: RecordedSearch, importances: tuple[Importance, ...]) -
 
 def captured_axis(title: str = "captured value") -> dict[str, Any]:
     """An axis of captured value, 0 (closing the firm) to 1 (the optimum)."""
-    return {"title": {"text": title}, "tickformat": ".0%"}
+    # As many decimals as ticks need, up to two: with none, close ticks would read the same.
+    return {"title": {"text": title}, "tickformat": ".2~%"}
 
 
 def order_chart(search: RecordedSearch) -> Chart:
