@@ -105,6 +105,20 @@ def test_same_seed_same_bits_and_another_seed_others(whole: Path, tmp_path: Path
     assert state_bytes(tmp_path / "124" / "checkpoints" / "final_model.pt") != first
 
 
+@pytest.mark.parametrize(("baseline", "matters"), [("sweep", False), ("network", True)])
+def test_the_value_networks_settings_matter_to_the_policy_where_its_values_are_used(
+    baseline: str, matters: bool, tmp_path: Path
+) -> None:
+    """Under the exact sweep nothing of the policy's gradient reads the value network; see docs/design/estimators.md."""
+    policies = []
+    for name, settings in {"one": {}, "other": {"lr_baseline": 0.03, "value_hidden": (5, 5)}}.items():
+        assert train(config(tmp_path / name, baseline=baseline, **settings)) == ExitStatus.COMPLETED
+        state = state_bytes(tmp_path / name / "checkpoints" / "final_model.pt")
+        policies.append({key: value for key, value in state.items() if key.startswith(".policy")})
+    assert policies[0]
+    assert (policies[0] != policies[1]) == matters
+
+
 @pytest.mark.parametrize("name", ["step_000004.pt", "step_000008.pt"])
 def test_resuming_equals_running_through(name: str, whole: Path, tmp_path: Path) -> None:
     train(config(tmp_path))  # so that there is a later history, to be forgotten

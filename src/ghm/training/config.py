@@ -32,7 +32,7 @@ class Hyperparameters:
     lr_policy: float = 1e-3
     """Learning rate of the policy network (Adam), positive."""
     lr_baseline: float = 3e-3
-    """Learning rate of the value network, the baseline (Adam), positive."""
+    """Learning rate of the value network, the baseline (Adam), positive; no effect on the policy under `--baseline sweep`."""
     entropy_weight: float = 0.01
     """Weight of the entropy bonus on the three modes, at least 0; it fades to 0 over the run."""
     action_reg_weight: float = 0.01
@@ -44,7 +44,7 @@ class Hyperparameters:
     policy_hidden: tuple[int, ...] = (64, 64)
     """Widths of the policy network's hidden layers."""
     value_hidden: tuple[int, ...] = (64, 64)
-    """Widths of the value network's hidden layers."""
+    """Widths of the value network's hidden layers; no effect on the policy under `--baseline sweep`."""
 
     def __post_init__(self) -> None:
         for name in ("lr_policy", "lr_baseline", "max_grad_norm"):
