@@ -20,6 +20,9 @@ from ghm.search.trial import Trial, make_trial
 # A grid larger than this is announced with a warning.
 LARGE_GRID = 100
 
+# Hyperparameters that only shape the value network, which the exact sweep does without: docs/design/estimators.md.
+_OF_THE_VALUE_NETWORK = ("lr_baseline", "value_hidden")
+
 
 @dataclass(frozen=True)
 class Blueprint:
@@ -80,6 +83,12 @@ class Blueprint:
                 )
         elif count < self.config.n_trials:
             notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
+        idle = [name for name in _OF_THE_VALUE_NETWORK if len(self.choices[name]) > 1]
+        if self.config.baseline == "sweep" and idle:
+            notes.append(
+                f"Under --baseline sweep the policy does not depend on {' and '.join(idle)}: trials that differ in nothing "
+                "else differ by their seeds. --baseline network makes them matter."
+            )
         if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
         return notes
