@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,11 +53,8 @@ class Visit:
         self.page.on("console", lambda message: self.problems.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        started = time.perf_counter()
         self.page.goto(file.as_uri())
-        self.loaded = time.perf_counter() - started
         self.page.wait_for_selector(DRAWN, state="attached", timeout=30_000)
-        self.drawn = time.perf_counter() - started
 
     def __enter__(self) -> "Visit":
         return self
@@ -241,12 +237,9 @@ def test_other_states_of_a_search_open_without_an_error(
         assert visit.page.locator(".plot .main-svg:first-child").count() == figures
 
 
-def test_five_hundred_trials_open_in_three_seconds(browser: Browser, tmp_path: Path) -> None:
+def test_five_hundred_trials_open(browser: Browser, tmp_path: Path) -> None:
+    """How fast: benchmarks/report_page.py."""
     made = make_search(tmp_path, 500, failures={7: ("diverged", "NaN at 9")}, unfinished=[8])
-    report = write_report(made.path)
-    loaded = []
-    for _ in range(3):  # the best of three, as other work may hold the processor
-        with Visit(browser, report) as visit:
-            assert visit.problems == []
-            loaded.append(visit.loaded)
-    assert min(loaded) < 3.0
+    with Visit(browser, write_report(made.path)) as visit:
+        assert visit.problems == []
+        assert visit.page.locator("tbody tr").count() > 498

@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -143,11 +142,10 @@ def test_nothing_is_loaded_from_elsewhere(studied: Made) -> None:
     assert "url(" not in without_library(page_of(studied))
 
 
-def test_five_hundred_trials_render_in_ten_seconds(tmp_path: Path) -> None:
+def test_five_hundred_trials_are_all_on_a_page_of_modest_size(tmp_path: Path) -> None:
+    """How fast: benchmarks/report_page.py."""
     made = make_search(tmp_path, 500, failures={7: ("diverged", "NaN at 9")}, unfinished=[8])
-    started = time.perf_counter()
     file = write_report(made.path)
-    assert time.perf_counter() - started < 10
     assert file.stat().st_size < 10_000_000
     assert file.read_text(encoding="utf-8").count('<th scope="row"') > 498
 

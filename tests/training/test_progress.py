@@ -6,7 +6,7 @@ import time
 import pytest
 from terminal import run_in_terminal
 
-from ghm.training.progress import SHARE, TrainingView, duration, number
+from ghm.training.progress import SHARE, DrawingBudget, TrainingView, duration, number
 
 SCRIPT = """
 import time
@@ -67,30 +67,28 @@ def test_time_left_counts_only_this_sessions_iterations(monkeypatch: pytest.Monk
     assert "elapsed 0:10  left 0:10" in stream.getvalue()
 
 
-@pytest.mark.parametrize("limited", [True, False])
-def test_drawing_takes_less_than_its_share(limited: bool) -> None:
-    """Time inside update over a hundred iterations of 20 ms; drawing at every iteration is the wrong twin."""
-    script = f"""
-import time
-from ghm.training import progress
-if not {limited}:
-    progress.SHARE = 1e9
-    progress.DrawingBudget.__init__.__defaults__ = (0.0,)
-inside = 0.0
-with progress.TrainingView(10**6, "live") as view:
-    view.update(1, {{"simulated_return": 6.0, "exact_return": 6.0, "policy_loss": 1.0}})
-    began = time.perf_counter()
-    for iteration in range(2, 102):
-        time.sleep(0.02)
-        before = time.perf_counter()
-        view.update(iteration)
-        inside += time.perf_counter() - before
-    share = inside / (time.perf_counter() - began)
-print(f"share {{share:.5f}}")
-"""
-    share = float(run_in_terminal(script, 120).raw.decode().rsplit("share ", 1)[1])
-    # One drawing may fall at either end of so short a run, hence the factor two.
-    assert (share < 2 * SHARE) == limited
+def share_of_drawing(budget: DrawingBudget, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Share of a thousand iterations of 20 ms that drawings of 30 ms take, on a clock that only these move."""
+    now, drawing = 0.0, 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+
+    def draw() -> None:
+        nonlocal now, drawing
+        now += 0.03
+        drawing += 0.03
+
+    for _ in range(1000):
+        now += 0.02
+        if budget.due():
+            budget.spend(draw)
+    return drawing / now
+
+
+def test_drawing_takes_less_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first drawing is paid for in advance, hence the one more.
+    assert share_of_drawing(DrawingBudget(), monkeypatch) <= SHARE + 0.03 / 20
+    monkeypatch.setattr("ghm.training.progress.SHARE", 1e9)  # the wrong twin draws at every iteration
+    assert share_of_drawing(DrawingBudget(shortest_interval=0.0), monkeypatch) > 0.5
 
 
 @pytest.mark.parametrize(
