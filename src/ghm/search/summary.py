@@ -1,11 +1,15 @@
 """What a search says at its end."""
 
+import textwrap
+
 from ghm.search.command import resume_command, verification_command
 from ghm.search.outcome import Outcome
 from ghm.search.results import Results
 from ghm.search.space import NAMES
 
 TOP = 5
+# Text is wrapped for a terminal as narrow as they come.
+WIDTH = 80
 # More failures than this are listed in the results JSON only.
 MAX_FAILURES = 10
 
@@ -46,20 +50,24 @@ def _best(results: Results, best: Outcome) -> str:
             f"  (winding up at once: {reference.wind_up_return:.4f}; the optimum: {reference.optimal_return:.4f})"
         )
     if verdict := best.metrics.get("verdict_text"):
-        lines.append(f"  {verdict}")
+        lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
     width = max(map(len, NAMES))
     lines += [f"  {name:<{width}}  {_shown(getattr(best.hyperparameters, name))}" for name in NAMES]
     return "\n".join(lines)
 
 
 def _top(results: Results) -> str:
-    rows = [("rank", "trial", "return", "captured", *NAMES)]
+    """A column a trial: side by side the names alone would be wider than a terminal."""
+    columns = [("rank", "trial", "return", "captured", *NAMES)]
     for rank, outcome in enumerate(results.ranked[:TOP], 1):
         captured = "" if outcome.captured_value is None else f"{outcome.captured_value:.3f}"
         values = (_shown(getattr(outcome.hyperparameters, name)) for name in NAMES)
-        rows.append((str(rank), str(outcome.trial_num), f"{outcome.best_return:.4f}", captured, *values))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        columns.append((str(rank), str(outcome.trial_num), f"{outcome.best_return:.4f}", captured, *values))
+    widths = [max(map(len, column)) for column in columns]
+    lines = [
+        "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
+        for name, *cells in zip(*columns, strict=True)
+    ]
     return f"Top {TOP} configurations\n" + "\n".join(f"  {line}" for line in lines)
 
 
