@@ -113,8 +113,13 @@ def order_chart(search: RecordedSearch) -> Chart:
         f"{percent(max(values))}; the best is trial {compared(search)[0].number}. {len(failed)} failed.",
         "Each point is a trial; the line is the best so far." + _floor_note(search) + _failed_note(failed),
         [best, points, *([marks] if failed else [])],
-        {"xaxis": {"title": {"text": "trial"}}, "yaxis": captured_axis()},
+        {"xaxis": {"title": {"text": "trial"}} | _whole_ticks(numbers), "yaxis": captured_axis()},
     )
+
+
+def _whole_ticks(numbers: Sequence[int]) -> dict[str, Any]:
+    """Ticks at whole numbers, which Plotly chooses by itself only where there are many."""
+    return {"tick0": 1, "dtick": 1} if max(numbers) - min(numbers) < 10 else {}
 
 
 def curve_charts(search: RecordedSearch) -> list[Chart]:
@@ -151,7 +156,8 @@ def _curves(search: RecordedSearch, name: str, key: str, title: str) -> Chart | 
         f"Captured value against {title.partition(' (')[0]}",
         f"Learning curves of {len(curves)} trials. The best, trial {best.number}, went from {percent(y[0])} at "
         f"{x[0]:,.0f} to {percent(y[-1])} at {x[-1]:,.0f} ({title}).",
-        f"Exact captured value at each evaluation; the {min(HIGHLIGHTED, len(curves))} best trials stand out.",
+        "Exact captured value at each evaluation"
+        + (f"; the {HIGHLIGHTED} best trials stand out." if len(curves) > HIGHLIGHTED else "."),
         data,
         {"xaxis": {"title": {"text": title}, "rangemode": "tozero"}, "yaxis": captured_axis()},
     )
