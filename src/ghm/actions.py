@@ -6,14 +6,17 @@ In each state (c, τ) the firm draws one of three modes, and, where it acts, a t
 mode  name   cash after the transaction y, shareholders' cash flow x
 ====  =====  ==========================================================================================
 0     hold   y = c, x = 0
-1     pay    y = min(b, c), x = c − y, with ln b normally distributed
-2     issue  y = max(i, c), x = −p (y − c + φ) if i > c, else nothing happens, with ln i normally distributed
+1     pay    y = min(b, c), x = c − y, with b = max(e^B − a, 0), B normally distributed
+2     issue  y = max(i, c), x = −p (y − c + φ) if i > c, else nothing happens, with i = max(e^I − a, 0) likewise
 ====  =====  ==========================================================================================
 
-The *deterministic* policy takes the most likely mode and the median levels, exp(mean of the log).
+The shift a ≥ 0 lets a level be 0 with a probability, as paying everything out before the horizon asks for; with a = 0
+levels are lognormal. The *most likely* reading of a policy takes the most likely mode and the median levels.
 """
 
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from ghm.model import Array
 
@@ -26,13 +29,31 @@ class Actions(NamedTuple):
     mode_probabilities: Array
     """Probabilities of hold, pay and issue, (N, 3)."""
     payout_log_mean: Array
-    """Mean of ln b, b the payout level in cash, (N,)."""
+    """Mean of B = ln(b + a), b the payout level in cash, (N,)."""
     payout_log_std: Array
-    """Standard deviation of ln b, (N,)."""
+    """Standard deviation of B, (N,)."""
     issue_log_mean: Array
-    """Mean of ln i, i the issue target in cash, (N,)."""
+    """Mean of I = ln(i + a), i the issue target in cash, (N,)."""
     issue_log_std: Array
-    """Standard deviation of ln i, (N,)."""
+    """Standard deviation of I, (N,)."""
+    level_shift: float = 0.0
+    """The shift a, in cash."""
+
+    @property
+    def median_payout_level(self) -> Array:
+        """Median payout level in cash, (N,)."""
+        return level_from_log(self.payout_log_mean, self.level_shift)
+
+    @property
+    def median_issue_target(self) -> Array:
+        """Median issue target in cash, (N,)."""
+        return level_from_log(self.issue_log_mean, self.level_shift)
+
+
+def level_from_log(logarithm: Array, shift: float) -> Array:
+    """The level max(e^x − a, 0) in cash, of logarithms of any shape."""
+    level: Array = np.maximum(np.exp(logarithm) - shift, 0.0)
+    return level
 
 
 class Policy(Protocol):

@@ -19,9 +19,10 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from ghm.actions import ISSUE, PAY
+from ghm.actions import ISSUE, PAY, level_from_log
 from ghm.model import Array, GHMModel, Terminal
 from ghm.policy.distribution import LevelBounds
+from ghm.policy.grid import LEVEL_SHIFT
 from ghm.reference.terminal import terminal_values
 
 
@@ -83,13 +84,14 @@ class ActionDecoder:
 
     def __init__(self, model: GHMModel, dt: float) -> None:
         bounds = LevelBounds.of(model, dt)
-        self._lower = np.log(bounds.lower)
+        self._shift = LEVEL_SHIFT * model.step_from_zero(dt)
+        self._lower = np.log([bounds.payout_lower, bounds.issue_lower])
         self._width = np.log([bounds.payout_upper, bounds.issue_upper]) - self._lower
 
     def __call__(self, actions: NDArray[Any]) -> tuple[NDArray[np.int64], Array, Array]:
         """Mode, payout level and issue target, (N,) each, of ``actions`` (N, 5)."""
         shares = (np.clip(actions[:, 3:].astype(float), -1.0, 1.0) + 1) / 2
-        payout, target = np.exp(self._lower + self._width * shares).T
+        payout, target = level_from_log(self._lower + self._width * shares, self._shift).T
         return np.argmax(actions[:, :3], axis=1), payout, target
 
 

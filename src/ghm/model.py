@@ -106,6 +106,19 @@ class GHMModel:
         """s(c) of ``cash`` (any shape), in cash per square root of a year."""
         return np.sqrt(self.variance(cash))
 
+    def step_length(self, cash: Array, dt: float) -> Array:
+        """√(s² dt + m² dt²) at ``cash`` (any shape), in cash: root mean square of how far a step leads."""
+        length: Array = np.hypot(self.volatility(cash) * np.sqrt(dt), self.drift(cash) * dt)
+        return length
+
+    def step_from_zero(self, dt: float) -> float:
+        """Length of a step of ``dt`` years from zero cash, in cash; where nothing moves there, a thousandth of that at c̄.
+
+        The scale of a firm's cash buffer, whatever the unit of cash.
+        """
+        at_zero, at_top = self.step_length(np.array([0.0, self.c_max]), dt)
+        return float(at_zero if at_zero > 0 else 1e-3 * at_top)
+
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The parameters' names, in order."""

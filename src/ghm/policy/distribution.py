@@ -6,7 +6,7 @@ Raw outputs z (7 a state) become, with S the logistic function:
 raw      quantity                    map
 =======  ==========================  =======================================================================
 z0..z2   logits of hold, pay, issue  6 tanh(z/6), so that no mode's probability falls below about e⁻¹²
-z3, z5   means of ln b and ln i      ln(lower) + (ln(upper) − ln(lower)) S(z)
+z3, z5   means of B and I            ln(lower) + (ln(upper) − ln(lower)) S(z)
 z4, z6   standard deviations         exp(−3 + 3 S(z)): from 0.05 to 1
 =======  ==========================  =======================================================================
 
@@ -27,10 +27,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ghm.model import GHMModel
+from ghm.policy.grid import LEVEL_SHIFT
 
 RAW_OUTPUTS = 7
 LOGIT_BOUND = 6.0
 LOWEST_LOG_STD = -3.0
+
+PAYOUT_MEAN, PAYOUT_STD, ISSUE_MEAN, ISSUE_STD = range(4)
+"""Rows of a table of levels."""
 
 
 class PolicyTables(NamedTuple):
@@ -39,28 +43,29 @@ class PolicyTables(NamedTuple):
     modes: NDArray[np.float32]
     """Probabilities of paying and of issuing, (2, K, M)."""
     levels: NDArray[np.float32]
-    """Mean and standard deviation of ln b, then of ln i, (4, K)."""
+    """Mean and standard deviation of B, then of I, (4, K)."""
 
 
 @dataclass(frozen=True)
 class LevelBounds:
-    """Ranges of the mean payout level and of the mean issue target, in cash."""
+    """Ranges of e^mean of B and I, that is of median levels plus the shift, in cash."""
 
-    lower: float
+    payout_lower: float
     payout_upper: float
+    issue_lower: float
     issue_upper: float
 
     @classmethod
     def of(cls, model: GHMModel, dt: float) -> Self:
         """The useful range of levels.
 
-        Below one step's shock at zero cash a level means liquidation at the next step with about even odds, so nothing
-        is lost by leaving those out; at c̄ a payout level means never paying. Cash raised beyond half the range would be
-        paid out again by any policy whose payout level lies in it.
+        Two of the narrowest standard deviations below the shift, everything is paid out but for one draw in fifty; further
+        down, the gradient would vanish. At c̄ a payout level means never paying. Issuing up to less than one step's length means liquidation at the next step with about even odds; cash
+        raised beyond half the range would be paid out again by any policy whose payout level lies in it.
         """
-        shock = float(model.volatility(np.zeros(1))[0]) * np.sqrt(dt)
-        lower = min(max(shock, 1e-3 * model.c_max), 0.1 * model.c_max)
-        return cls(lower, model.c_max, 0.5 * model.c_max)
+        step = model.step_from_zero(dt)
+        shift = LEVEL_SHIFT * step
+        return cls(0.9 * shift, model.c_max + shift, shift + step, shift + 0.5 * model.c_max)
 
 
 class Distribution(NamedTuple):
@@ -69,16 +74,19 @@ class Distribution(NamedTuple):
     log_modes: Tensor
     """Logarithms of the probabilities of hold, pay and issue, (3, K, M)."""
     levels: Tensor
-    """Mean and standard deviation of ln b, then of ln i, (4, K)."""
+    """Mean and standard deviation of B, then of I, (4, K)."""
 
     @classmethod
     def of(cls, raw: Tensor, bounds: LevelBounds) -> "Distribution":
         """The distribution from raw outputs on the grid, (K, M, 7), cash increasing from 0 to c̄."""
         log_modes = torch.log_softmax(LOGIT_BOUND * torch.tanh(raw[..., :3] / LOGIT_BOUND), dim=-1)
         rows = []
-        for raw_levels, upper in ((raw[:, -1, 3:5], bounds.payout_upper), (raw[:, 0, 5:7], bounds.issue_upper)):
+        for raw_levels, lower, upper in (
+            (raw[:, -1, 3:5], bounds.payout_lower, bounds.payout_upper),
+            (raw[:, 0, 5:7], bounds.issue_lower, bounds.issue_upper),
+        ):
             share = torch.sigmoid(raw_levels)
-            rows.append(float(np.log(bounds.lower)) + float(np.log(upper / bounds.lower)) * share[:, 0])
+            rows.append(float(np.log(lower)) + float(np.log(upper / lower)) * share[:, 0])
             rows.append(torch.exp(LOWEST_LOG_STD * (1 - share[:, 1])))
         return cls(log_modes.permute(2, 0, 1), torch.stack(rows))
 

@@ -30,6 +30,10 @@ SPACING = 1 / 3
 TIME_NODES = 24
 """Nodes in time to horizon: neighbours differ by a factor of 1.35 at 1,000 steps."""
 
+LEVEL_SHIFT = 4.0
+"""The shift of levels in step lengths at zero cash. In the last steps before the horizon the optimum pays everything out: a
+level of zero must be within reach, and its logarithm's derivative must not vanish on the way."""
+
 MAX_CASH_NODES = 4000
 """More nodes than this cost more than they are worth; the time step is then too fine for the cash range."""
 
@@ -45,22 +49,24 @@ class StateGrid:
     time_weight: Array
     dt: float
     n_steps: int
+    level_shift: float
+    """a of :mod:`ghm.actions`, in cash."""
 
     @classmethod
-    def build(cls, model: GHMModel, dt: float, n_steps: int) -> "StateGrid":
-        """The grid for a model and time step.
+    def build(cls, model: GHMModel, dt: float, n_steps: int, cash: Array | None = None) -> "StateGrid":
+        """The grid for a model and time step; ``cash`` (M,) takes the place of the usual cash nodes.
 
         Raises:
             UserError: when the cash range needs more than ``MAX_CASH_NODES`` nodes.
         """
-        cash = cash_nodes(model, dt)
+        cash = cash_nodes(model, dt) if cash is None else cash
         count = max(min(TIME_NODES, n_steps), 2)  # two even for a single step: tables are read in pairs of nodes
         # Distinct whole numbers from 1 to n: geometric where that leaves room, each at least one more than the last.
         steps = np.maximum(np.round(np.geomspace(1, n_steps, count)).astype(np.int64), np.arange(1, count + 1))
         to_go = n_steps - np.arange(n_steps)
         lower = np.clip(np.searchsorted(steps, to_go, side="right") - 1, 0, count - 2)
         weight = (to_go - steps[lower]) / (steps[lower + 1] - steps[lower])
-        return cls(cash, steps, bin_cells(cash), lower, weight, dt, n_steps)
+        return cls(cash, steps, bin_cells(cash), lower, weight, dt, n_steps, LEVEL_SHIFT * model.step_from_zero(dt))
 
     @property
     def time_to_horizon(self) -> Array:
@@ -74,10 +80,11 @@ def cash_nodes(model: GHMModel, dt: float, spacing: float = SPACING) -> Array:
     Raises:
         UserError: when there would be more than ``MAX_CASH_NODES``.
     """
-    fine = np.linspace(0.0, model.c_max, 20_001)
-    volatility = model.volatility(fine)
-    # Perfectly correlated shocks can cancel at one level of cash; a tenth of the mean keeps the grid finite there.
-    density = 1.0 / (spacing * np.sqrt(dt) * np.maximum(volatility, 0.1 * volatility.mean()))
+    fine = model.c_max * np.linspace(0.0, 1.0, 20_001) ** 2  # densest where levels are, however wide the range
+    length = model.step_length(fine, dt)
+    # Perfectly correlated shocks can cancel at one level of cash; a tenth of the length at zero keeps the grid finite.
+    shortest = 0.1 * length[0] if length[0] > 0 else 0.001 * length.mean()
+    density = 1.0 / (spacing * np.maximum(length, shortest))
     position = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(fine))])
     count = max(int(np.ceil(position[-1])) + 1, 8)
     if count > MAX_CASH_NODES:

@@ -26,6 +26,6 @@ class TabulatedPolicy:
         modes = (1 - w) * self.tables.modes[:, k] + w * self.tables.modes[:, k + 1]
         levels = (1 - w) * self.tables.levels[:, k] + w * self.tables.levels[:, k + 1]
         pay, issue = (np.interp(cash, self.grid.cash, row) for row in modes)
-        return Actions(
-            np.stack([1 - pay - issue, pay, issue], axis=-1), *(np.full(np.shape(cash), level) for level in levels)
-        )
+        mode_probabilities = np.stack([1 - pay - issue, pay, issue], axis=-1)
+        payout_mean, payout_std, issue_mean, issue_std = (np.full(np.shape(cash), level) for level in levels)
+        return Actions(mode_probabilities, payout_mean, payout_std, issue_mean, issue_std, self.grid.level_shift)

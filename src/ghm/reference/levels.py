@@ -6,7 +6,7 @@ import numpy as np
 
 from ghm.actions import ISSUE, PAY, Policy
 from ghm.model import GHMModel
-from ghm.reference.policy_value import most_likely
+from ghm.reference.reading import most_likely
 
 NODES = 4001
 """Levels of cash at which the policy is asked."""

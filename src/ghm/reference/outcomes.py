@@ -14,13 +14,18 @@ import numpy as np
 from ghm.actions import Policy
 from ghm.model import GHMModel
 from ghm.reference.induction import cash_grid, mean_over_starts
-from ghm.reference.policy_value import deterministic_cash
+from ghm.reference.policy_value import cash_after, chance_of_effect
+from ghm.reference.reading import certain_actions, most_likely
 from ghm.reference.transition import Transition
+
+
+QUADRATURE = 7
+"""Gauss-Hermite points for a random level: counts are read to two digits."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Expectations under a deterministic policy, from cash uniform on [0, c̄] to the horizon."""
+    """Expectations under a policy, from cash uniform on [0, c̄] to the horizon."""
 
     issues: float
     """Equity issues a firm."""
@@ -35,8 +40,8 @@ class Outcomes:
     """
 
 
-def outcomes(policy: Policy, model: GHMModel, dt: float, T: float) -> Outcomes:
-    """Expected issues, payouts, life and liquidation of a firm under the deterministic policy.
+def outcomes(policy: Policy, model: GHMModel, dt: float, T: float, stochastic: bool = False) -> Outcomes:
+    """Expected issues, payouts, life and liquidation of a firm under a policy: its most likely reading, or as it acts.
 
     Raises:
         UserError: when the grid would be too fine to be had.
@@ -47,9 +52,18 @@ def outcomes(policy: Policy, model: GHMModel, dt: float, T: float) -> Outcomes:
     onward, ended = (transition.expectation_operator(at_liquidation) for at_liquidation in (0.0, 1.0))
     expected = np.zeros((4, cash.size))
     for to_go in range(1, n_steps + 1):
-        after = deterministic_cash(cash, policy(cash, to_go * dt), model.c_max)
-        accrued = (after > cash, after < cash, np.full(cash.shape, dt), np.zeros(cash.shape))
+        actions = policy(cash, to_go * dt)
+        if not stochastic:
+            actions = certain_actions(*most_likely(cash, actions))
+        hold, pay, issue = actions.mode_probabilities.T
+        after, weights = cash_after(cash, actions, QUADRATURE if stochastic else 1)
+        paid, issued = chance_of_effect(cash, actions)
+        accrued = (issue * issued, pay * paid, dt, 0.0)
         for i, operator in enumerate((onward, onward, onward, ended if 2 * to_go > n_steps else onward)):
+            held = operator.apply(expected[i])
             # Linear interpolation: counts jump where the policy changes its mode, and a cubic would overshoot.
-            expected[i] = accrued[i] + np.interp(after, cash, operator.apply(expected[i]))
+            acted = pay * (np.interp(after[0], cash, held) @ weights) + issue * (
+                np.interp(after[1], cash, held) @ weights
+            )
+            expected[i] = accrued[i] + hold * held + acted
     return Outcomes(*(mean_over_starts(cash, row) for row in expected))

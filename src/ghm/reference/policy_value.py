@@ -15,9 +15,10 @@ import numpy as np
 from numba import njit
 from scipy.special import ndtr
 
-from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
+from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy, level_from_log
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
+from ghm.reference.reading import most_likely
 from ghm.reference.terminal import terminal_values
 from ghm.reference.transition import Transition
 
@@ -82,20 +83,6 @@ def policy_values(
     return PolicyValues(mean_over_starts(cash, value), cash, np.asarray(kept * dt), values)
 
 
-def most_likely(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
-    """The deterministic policy at ``cash`` (N,): mode, payout level and issue target, (N,) each.
-
-    The most likely mode, among holding and the modes that would change something at their median level: paying down to more
-    than there is, or issuing up to less, is holding by another name, and its probability says nothing of what to do. Ties
-    go to the lower mode.
-    """
-    payout, target = np.exp(actions.payout_log_mean), np.exp(actions.issue_log_mean)
-    likelihood = np.array(actions.mode_probabilities, dtype=float)
-    likelihood[payout >= cash, PAY] = 0.0
-    likelihood[target <= cash, ISSUE] = 0.0
-    return np.argmax(likelihood, axis=-1), payout, target
-
-
 def deterministic_cash(cash: Array, actions: Actions, c_max: float) -> Array:
     """Cash after the deterministic policy's transaction y, (N,); issues go no further than ``c_max``."""
     mode, payout, target = most_likely(cash, actions)
@@ -111,28 +98,44 @@ def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost:
 
 def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
     """V one step earlier under the stochastic policy, from W at the nodes."""
-    points, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE)
-    payout = np.exp(actions.payout_log_mean[:, None] + actions.payout_log_std[:, None] * points)
-    target = np.exp(actions.issue_log_mean[:, None] + actions.issue_log_std[:, None] * points)
-    before = np.broadcast_to(cash[:, None], payout.shape)
     probabilities = actions.mode_probabilities
-    value = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * _issue_happens(cash, actions)
-    for mode, after in (
-        (PAY, np.minimum(payout, before)),
-        (ISSUE, np.maximum(np.minimum(target, cash[-1]), before)),
-    ):
+    issued = chance_of_effect(cash, actions)[1]
+    value = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * issued
+    after, weights = cash_after(cash, actions, QUADRATURE)
+    before = np.broadcast_to(cash[:, None], after[0].shape)
+    for mode in (PAY, ISSUE):
         # Quadrature sees what is continuous in the level; the fixed cost, a jump, is above.
-        outcome = _flow(before, after, cost, 0.0) + _interpolate(cash, held, after)
-        value = value + probabilities[:, mode] * (outcome @ weights) / weights.sum()
+        outcome = _flow(before, after[mode - 1], cost, 0.0) + _interpolate(cash, held, after[mode - 1])
+        value = value + probabilities[:, mode] * (outcome @ weights)
     return value
 
 
-def _issue_happens(cash: Array, actions: Actions) -> Array:
-    """Probability that the drawn target is above ``cash`` (N,), so that something is issued; at c̄, the last, nothing is."""
+def cash_after(cash: Array, actions: Actions, points: int) -> tuple[Array, Array]:
+    """Cash after paying and after issuing at Q Gauss-Hermite points of the level, (2, N, Q), and their weights, (Q,).
+
+    Issues go no further than c̄, the last of ``cash``.
+    """
+    z, weights = np.polynomial.hermite_e.hermegauss(points)
+    payout = level_from_log(actions.payout_log_mean[:, None] + actions.payout_log_std[:, None] * z, actions.level_shift)
+    target = level_from_log(actions.issue_log_mean[:, None] + actions.issue_log_std[:, None] * z, actions.level_shift)
+    before = cash[:, None]
+    after = np.stack([np.minimum(payout, before), np.maximum(np.minimum(target, cash[-1]), before)])
+    return after, weights / weights.sum()
+
+
+def chance_of_effect(cash: Array, actions: Actions) -> Array:
+    """Probability that a drawn payout level is below ``cash`` (N,), and a drawn issue target above it, (2, N).
+
+    At c̄, the last of ``cash``, nothing is issued.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):  # no cash has the logarithm −∞; a spread of 0 decides
-        distance = (actions.issue_log_mean - np.log(cash)) / actions.issue_log_std
-    above: Array = ndtr(np.where(np.isnan(distance), -np.inf, distance))
-    return np.where(cash < cash[-1], above, 0.0)
+        logarithm = np.log(cash + actions.level_shift)
+        paid = (logarithm - actions.payout_log_mean) / actions.payout_log_std
+        issued = (actions.issue_log_mean - logarithm) / actions.issue_log_std
+        distance = np.stack([paid, issued])
+    chance: Array = ndtr(np.where(np.isnan(distance), -np.inf, distance))
+    chance[1, cash >= cash[-1]] = 0.0
+    return chance
 
 
 def _flow(before: Array, after: Array, cost: float, fixed_cost: float) -> Array:

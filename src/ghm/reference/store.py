@@ -20,7 +20,7 @@ from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.dynamic_program import dynamic_program
 from ghm.reference.free_boundary import free_boundary
 
-FORMAT = 2
+FORMAT = 3
 """Number of the file's layout and of the method; a file with another is solved again."""
 
 ARRAYS = ("cash", "time_to_horizon", "values", "payout_levels", "issue_thresholds", "issue_targets")
@@ -34,6 +34,8 @@ class Reference:
     """J*."""
     wind_up_return: float
     """J₀: pay everything out at once and be liquidated; c̄/2 + ℓ."""
+    least_gain: float
+    """Gain over winding up below which it is none of running the firm, see :meth:`captured_value`."""
     payout_level: float | None
     """Optimal payout level at τ = T; None if the optimum never pays."""
     issue_below: float | None
@@ -56,10 +58,13 @@ class Reference:
     """Cash that it raises to at those times, likewise, (S,)."""
 
     def captured_value(self, expected_return: float) -> float | None:
-        """(J − J₀)/(J* − J₀): 0 no better than closing the firm, 1 optimal; None where closing it is optimal."""
+        """(J − J₀)/(J* − J₀): 0 no better than closing the firm, 1 optimal; None where closing it is optimal.
+
+        Even where it is, a firm that pays everything out and waits for its first bad shock earns what a step or two bring
+        until then. Gains no longer than a step are of that kind, and a ratio to them would say nothing.
+        """
         gain = self.optimal_return - self.wind_up_return
-        # Where nothing beats winding up, the ratio would be rounding errors.
-        return (expected_return - self.wind_up_return) / gain if gain > 1e-6 else None
+        return (expected_return - self.wind_up_return) / gain if gain > self.least_gain else None
 
 
 def solve(model: GHMModel, dt: float, T: float, terminal: Terminal) -> Reference:
@@ -80,6 +85,7 @@ def solve(model: GHMModel, dt: float, T: float, terminal: Terminal) -> Reference
     return Reference(
         optimal_return=optimum.optimal_return,
         wind_up_return=model.c_max / 2 + model.liquidation_value,
+        least_gain=model.step_from_zero(dt),
         payout_level=last(optimum.payout_level),
         issue_below=last(optimum.issue_below),
         issue_target=last(optimum.issue_target),

@@ -8,6 +8,7 @@ import numpy as np
 from ghm.actions import HOLD, ISSUE, PAY, Actions
 from ghm.model import Array
 from ghm.reference.dynamic_program import Optimum
+from ghm.reference.reading import certain_actions
 from ghm.reference.store import Reference
 
 
@@ -65,18 +66,6 @@ class ThresholdPolicy:
             abandons = cash < self.abandon_below[step]
             mode, level = np.where(abandons, PAY, mode), np.where(abandons, 0.0, level)
         return certain_actions(mode, level, np.full(cash.shape, target))
-
-
-def certain_actions(mode: Array, payout: Array, target: Array) -> Actions:
-    """Actions without chance: ``mode``, payout level and issue target at N values of cash, each (N,)."""
-    none = np.zeros(mode.shape)
-    return Actions(np.eye(3)[mode], _log(payout), none, _log(target), none)
-
-
-def _log(level: Array) -> Array:
-    """The logarithm: −∞ of a level of 0, where everything is paid out; of a missing level 0, which no mode then uses."""
-    with np.errstate(divide="ignore"):
-        return np.where(np.isnan(level), 0.0, np.log(level))
 
 
 def _interpolate(times: Array, kept: Array, level: Array) -> Array:

@@ -13,9 +13,10 @@ from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.levels import PolicyLevels, policy_levels
 from ghm.reference.outcomes import Outcomes, outcomes
-from ghm.reference.policy_value import most_likely, policy_value
+from ghm.reference.policy_value import policy_value
+from ghm.reference.reading import Reading, most_likely, read
 from ghm.reference.store import Reference
-from ghm.reference.threshold_policy import ThresholdPolicy, certain_actions
+from ghm.reference.threshold_policy import ThresholdPolicy
 
 NEAR_OPTIMAL = 0.97
 """Captured value from which a policy is near-optimal; with the defaults, paying optimally but never issuing has 0.950."""
@@ -31,6 +32,16 @@ CONSTANTLY = 0.1
 
 LIQUIDATES = 0.5
 """Probability of early liquidation, beyond the optimum's, from which a firm that pays too early is being closed."""
+
+NOTABLE_RATIO = 1.5
+"""Issues a firm, over the optimum's or under them, from which a near-optimal policy is said to do something else: a fixed
+cost makes frequent small issues cost little, and they are what a reader of the policy would wonder at."""
+
+NOTABLE_ISSUES = 0.1
+"""The same, as a difference: below it both hardly ever issue."""
+
+NOTABLE_LIQUIDATION = 0.05
+"""Difference in the probability of early liquidation that is said."""
 
 SENTENCES = {
     "near_optimal": "Near-optimal",
@@ -67,11 +78,22 @@ class Repaired:
 
     def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
         """Actions at ``cash`` (N,): the optimum's where it takes the decision, and never the policy's own."""
-        mode, payout, target = most_likely(cash, self.policy(cash, time_to_horizon))
-        best_mode, best_payout, best_target = most_likely(cash, self.optimum(cash, time_to_horizon))
+        own = self.policy(cash, time_to_horizon)
+        best_mode, payout, target = most_likely(cash, self.optimum(cash, time_to_horizon))
+        probabilities = np.array(own.mode_probabilities, dtype=float)
+        probabilities[:, HOLD] += probabilities[:, self.decision]
+        probabilities[:, self.decision] = 0.0
         best = best_mode == self.decision
-        mode = np.where(best, self.decision, np.where(mode == self.decision, HOLD, mode))
-        return certain_actions(mode, np.where(best, best_payout, payout), np.where(best, best_target, target))
+        probabilities[best] = np.eye(3)[self.decision]
+        none = np.zeros(cash.shape)
+        with np.errstate(divide="ignore"):  # a level of 0 has the logarithm −∞ where levels are not shifted
+            if self.decision == PAY:
+                level = np.log(np.where(best, payout, own.median_payout_level) + own.level_shift)
+                own = own._replace(payout_log_mean=level, payout_log_std=none)
+            else:
+                level = np.log(np.where(best, target, own.median_issue_target) + own.level_shift)
+                own = own._replace(issue_log_mean=level, issue_log_std=none)
+        return own._replace(mode_probabilities=probabilities)
 
 
 @dataclass(frozen=True)
@@ -88,25 +110,37 @@ class Findings:
     """What becomes of it under the optimum."""
 
 
-def judge(policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal, reference: Reference) -> Verdict:
-    """Judge the deterministic policy.
+def judge(
+    policy: Policy,
+    model: GHMModel,
+    dt: float,
+    T: float,
+    terminal: Terminal,
+    reference: Reference,
+    reading: Reading = "most_likely",
+    achieved: float | None = None,
+) -> Verdict:
+    """Judge a policy under one of its readings; ``achieved`` is its exact return, where that is known already.
 
     Raises:
         UserError: as :func:`ghm.reference.policy_value`.
     """
     optimum = ThresholdPolicy.from_reference(reference, dt, T)
+    acting, stochastic = read(policy, reading), reading == "stochastic"
+
+    def worth(policy: Policy) -> float:
+        return policy_value(policy, model, dt, T, terminal, stochastic)
+
     findings = Findings(
         reference,
-        policy_value(policy, model, dt, T, terminal),
+        worth(acting) if achieved is None else achieved,
         policy_levels(policy, model, T),
-        outcomes(policy, model, dt, T),
+        outcomes(acting, model, dt, T, stochastic),
         outcomes(optimum, model, dt, T),
     )
     if _is_near_optimal(findings):
         return Verdict("near_optimal", _sentence("near_optimal", findings, ""))
-    repaired = {
-        decision: policy_value(Repaired(policy, optimum, decision), model, dt, T, terminal) for decision in (PAY, ISSUE)
-    }
+    repaired = {decision: worth(Repaired(acting, optimum, decision)) for decision in (PAY, ISSUE)}
     if repaired[PAY] >= repaired[ISSUE]:
         name, remedy = _payout_fault(findings), "payouts"
     else:
@@ -156,7 +190,7 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     """One sentence: the fault and what it costs, then each figure with the optimum's behind it."""
     reference, levels = findings.reference, findings.levels
     learned, optimal = findings.learned, findings.optimal
-    start = SENTENCES[name]
+    start = SENTENCES[name] + (_reservation(findings) if name == "near_optimal" else "")
     if findings.achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
         start = f"Worse than closing the firm at once, for it {start[0].lower()}{start[1:]}"
     # Where closing the firm is optimal, captured value is undefined.
@@ -169,6 +203,20 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
         f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
         f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
     )
+
+
+def _reservation(findings: Findings) -> str:
+    """What a policy that is near-optimal in value does otherwise than the optimum; nothing if it does the same."""
+    learned, optimal = findings.learned, findings.optimal
+    said = []
+    more, fewer = learned.issues - optimal.issues, optimal.issues - learned.issues
+    if more >= NOTABLE_ISSUES and learned.issues >= NOTABLE_RATIO * optimal.issues:
+        said.append("issues equity more often")
+    if fewer >= NOTABLE_ISSUES and optimal.issues >= NOTABLE_RATIO * learned.issues:
+        said.append("issues equity less often")
+    if abs(learned.early_liquidation - optimal.early_liquidation) >= NOTABLE_LIQUIDATION:
+        said.append("lets another share of firms be liquidated early")
+    return f" in value, but {' and '.join(said)} than the optimum" if said else ""
 
 
 def _worth(achieved: float, reference: Reference) -> str:

@@ -21,7 +21,8 @@ from ghm.actions import Policy
 from ghm.errors import UserError
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.levels import policy_levels
-from ghm.reference.policy_value import deterministic_cash, most_likely, policy_values
+from ghm.reference.policy_value import deterministic_cash, policy_values
+from ghm.reference.reading import most_likely
 from ghm.reference.store import Reference, load
 from ghm.report.records import RecordedSearch
 

@@ -64,8 +64,8 @@ class BestPolicy:
             chosen = flat_time == time
             actions = self._policy(flat_cash[chosen], float(time))
             columns[:3, chosen] = actions.mode_probabilities.T[[HOLD, PAY, ISSUE]]
-            columns[3, chosen] = np.exp(actions.payout_log_mean)
-            columns[4, chosen] = np.exp(actions.issue_log_mean)
+            columns[3, chosen] = actions.median_payout_level
+            columns[4, chosen] = actions.median_issue_target
         return PolicyAction(*columns.reshape(5, *states[0].shape))
 
 

@@ -8,7 +8,8 @@ A policy is two tables (:class:`ghm.policy.distribution.PolicyTables`), interpol
 and of issuing at the nodes of (τ, c), and the mean and standard deviation of the log-levels at the nodes of τ.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -17,22 +18,28 @@ from numpy.typing import NDArray
 from ghm.model import Array, GHMModel
 from ghm.policy.distribution import PolicyTables
 from ghm.policy.grid import StateGrid
-from ghm.simulation.random import FAST, STARTS, TRAINING, Floats, draw_step, fast_exp, key_words, starting_cash
+from ghm.simulation.random import FAST, STARTS, TRAINING, Floats, draw_pair, fast_exp, key_words, starting_cash
 
 BATCH_STEPS = 1 << 20
-"""Path-steps simulated at a time: the records of a batch (26 bytes a path-step) stay near the processor."""
+"""Path-steps recorded at a time: 26 bytes each."""
+
+BATCH_PATHS = 512
+"""Paths simulated at a time where only the last step is kept: what a step works on then stays in the first-level cache."""
 
 _f32, _i8, _u32, _i32 = np.float32, np.int8, np.uint32, np.int32
 
 
 @dataclass(frozen=True)
 class Paths:
-    """What scoring needs of N simulated paths of n steps; time is the first axis."""
+    """What scoring needs of N simulated paths of n steps; time is the first axis.
+
+    Where nothing is recorded, there is room for two steps' cash and for one step of the rest, used again and again.
+    """
 
     cash: Floats
-    """Cash at the start of each step, −1 once liquidated, (n + 1, N)."""
+    """Cash at the start of each step, −1 once liquidated, (n + 1, N); (2, N) unrecorded."""
     cell: NDArray[np.uint32]
-    """Index j of the cash node at or below, (n, N)."""
+    """Index j of the cash node at or below, (n, N), like all that follow; (1, N) unrecorded."""
     weight: Floats
     """Weight of cash node j + 1, (n, N)."""
     mode: NDArray[np.int8]
@@ -47,11 +54,11 @@ class Paths:
     """Discounted sum of the flows and the terminal payoff, (N,)."""
 
     @classmethod
-    def allocate(cls, n_steps: int, n_paths: int) -> "Paths":
-        """Room for ``n_paths`` paths."""
-        shape = (n_steps, n_paths)
+    def allocate(cls, n_steps: int, n_paths: int, recorded: bool = True) -> "Paths":
+        """Room for ``n_paths`` paths; unless ``recorded``, for what the current step needs alone."""
+        shape = (n_steps if recorded else 1, n_paths)
         return cls(
-            cash=np.empty((n_steps + 1, n_paths), np.float32),
+            cash=np.empty((shape[0] + 1, n_paths), np.float32),
             cell=np.empty(shape, np.uint32),
             weight=np.empty(shape, np.float32),
             mode=np.empty(shape, np.int8),
@@ -63,9 +70,12 @@ class Paths:
 
     def first(self, n_paths: int) -> "Paths":
         """The same room, for the first ``n_paths`` only."""
-        if n_paths == self.returns.size:
-            return self
-        return Paths.allocate(self.flow.shape[0], n_paths)
+
+        def part(array: NDArray[Any]) -> NDArray[Any]:
+            rows = array.size // self.returns.size
+            return array.reshape(-1)[: rows * n_paths].reshape(*array.shape[:-1], n_paths)
+
+        return Paths(*(part(getattr(self, one.name)) for one in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -90,9 +100,10 @@ class Simulator:
         object.__setattr__(self, "_constants", constants(self.model, self.grid.dt))
         object.__setattr__(self, "_nodes", self.grid.cash.astype(np.float32))
 
-    def batch_size(self, n_paths: int) -> int:
-        """Paths simulated at a time."""
-        return min(n_paths, max(BATCH_STEPS // self.grid.n_steps, 16))
+    def room(self, n_paths: int, recorded: bool) -> Paths:
+        """Room for a batch of paths out of ``n_paths``."""
+        batch = max(BATCH_STEPS // self.grid.n_steps, 16) if recorded else BATCH_PATHS
+        return Paths.allocate(self.grid.n_steps, min(n_paths, batch), recorded)
 
     def run(
         self,
@@ -100,15 +111,17 @@ class Simulator:
         iteration: int,
         first_path: int,
         paths: Paths,
+        visits: Array,
         streams: tuple[int, int] = (TRAINING, STARTS),
     ) -> None:
-        """Simulate paths ``first_path`` onwards of an iteration into ``paths``.
+        """Simulate paths ``first_path`` onwards of an iteration into ``paths``, and count where they go.
 
         Args:
             tables: the policy.
             iteration: the iteration that the draws belong to.
             first_path: number of the first path.
             paths: filled; its arrays decide how many paths are simulated.
+            visits: added to: each path-step, discounted to the start, shared out to the four nodes around it, (K, M).
             streams: streams of the draws of steps and of starts.
         """
         n_paths = paths.returns.size
@@ -121,6 +134,7 @@ class Simulator:
             self.grid.time_weight,
             self._nodes,
             self.grid.cell_of_bin,
+            np.float32(self.grid.level_shift),
             self.terminal_values,
             self._constants,
             -self.model.discount_rate * self.grid.dt,
@@ -136,6 +150,7 @@ class Simulator:
             paths.after,
             paths.flow,
             paths.returns,
+            visits,
         )
 
 
@@ -172,7 +187,7 @@ def locate(cash: Floats, nodes: Floats, cell_of_bin, bins_per_cash, cell, weight
 
 @njit(**FAST)
 def _act(
-    row: Floats, levels: Floats, cell, weight: Floats, uniform: Floats, noise: Floats, mode, level: Floats
+    row: Floats, levels: Floats, shift, cell, weight: Floats, uniform: Floats, noise: Floats, mode, level: Floats
 ) -> None:
     """Mode and target level of each path under this step's policy, ``row`` (2, M) and ``levels`` (4,)."""
     for i in range(cell.size):
@@ -184,7 +199,7 @@ def _act(
         issues = uniform[i] >= _f32(1) - (v * row[1, j] + w * row[1, k])
         mean = levels[2] if issues else levels[0]
         std = levels[3] if issues else levels[1]
-        level[i] = fast_exp(mean + std * noise[i])
+        level[i] = max(fast_exp(mean + std * noise[i]) - shift, _f32(0))
         mode[i] = _i8(1) if pays else (_i8(2) if issues else _i8(0))
 
 
@@ -212,6 +227,24 @@ def _move(cash: Floats, mode, level: Floats, shock: Floats, constants: Floats, a
         following[i] = c_next if alive else _f32(-1)
 
 
+@njit(**FAST)
+def _add_scaled(array, factor: float, out: Array) -> None:
+    """Add ``factor`` times ``array`` to ``out``."""
+    for i in range(out.size):
+        out[i] += factor * array[i]
+
+
+@njit(error_model="numpy", cache=True)
+def _count(cash: Floats, cell, weight: Floats, row: Array) -> None:
+    """Living paths at each cash node, each shared out to the two around it; fills ``row`` (M,)."""
+    row[:] = 0.0
+    for i in range(cash.size):
+        if cash[i] >= 0:
+            j, w = cell[i], weight[i]
+            row[j] += 1 - w
+            row[j + _u32(1)] += w
+
+
 @njit(error_model="numpy", cache=True)
 def _simulate(
     modes: Floats,
@@ -220,6 +253,7 @@ def _simulate(
     time_weight: Array,
     nodes: Floats,
     cell_of_bin,
+    shift,
     terminal_values: Array,
     constants: Floats,
     log_discount: float,
@@ -236,9 +270,13 @@ def _simulate(
     after: Floats,
     flow: Floats,
     returns: Array,
+    visits: Array,
 ) -> None:
-    n_steps, n_paths = flow.shape
-    uniform, shock, level = (np.empty(n_paths, _f32), np.empty(n_paths, _f32), np.empty(n_paths, _f32))
+    n_steps, n_paths = time_cell.size, returns.size
+    recorded = flow.shape[0] == n_steps
+    counted = np.empty(nodes.size)
+    uniform, shock = np.empty((2, n_paths), _f32), np.empty((2, n_paths), _f32)
+    level, spare = np.empty(n_paths, _f32), np.empty((2, n_paths), _f32)
     row = np.empty((2, nodes.size), _f32)
     bins_per_cash = _f32((cell_of_bin.size - 1) / nodes[-1])
     returns[:] = 0.0
@@ -249,14 +287,21 @@ def _simulate(
             for j in range(nodes.size):
                 row[m, j] = v * modes[m, k, j] + w * modes[m, k + 1, j]
         level_row = v * levels[:, k] + w * levels[:, k + 1]
-        draw_step(key_0, key_1, stream, iteration, t, first_path, uniform, shock, noise[t])
-        locate(cash[t], nodes, cell_of_bin, bins_per_cash, cell[t], weight[t])
-        _act(row, level_row, cell[t], weight[t], uniform, noise[t], mode[t], level)
-        _move(cash[t], mode[t], level, shock, constants, after[t], flow[t], cash[t + 1])
+        s = t if recorded else 0
+        here, there = (t, t + 1) if recorded else (t % 2, (t + 1) % 2)
+        if t % 2 == 0:
+            draw_pair(key_0, key_1, stream, iteration, t // 2, first_path, uniform, shock, spare[0], spare[1])
+        noise[s] = spare[t % 2]
+        locate(cash[here], nodes, cell_of_bin, bins_per_cash, cell[s], weight[s])
+        _act(row, level_row, shift, cell[s], weight[s], uniform[t % 2], noise[s], mode[s], level)
+        _move(cash[here], mode[s], level, shock[t % 2], constants, after[s], flow[s], cash[there])
         discount = np.exp(log_discount * t)
-        for i in range(n_paths):
-            returns[i] += discount * flow[t, i]
+        _add_scaled(flow[s], discount, returns)
+        _count(cash[here], cell[s], weight[s], counted)
+        _add_scaled(counted, discount * (1 - time_weight[t]), visits[k])
+        _add_scaled(counted, discount * time_weight[t], visits[k + 1])
     discount = np.exp(log_discount * n_steps)
+    last = cash[n_steps] if recorded else cash[n_steps % 2]
     for i in range(n_paths):
-        if cash[n_steps, i] >= 0:
-            returns[i] += discount * np.interp(np.float64(cash[n_steps, i]), nodes, terminal_values)
+        if last[i] >= 0:
+            returns[i] += discount * np.interp(np.float64(last[i]), nodes, terminal_values)

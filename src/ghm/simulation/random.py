@@ -1,12 +1,13 @@
 """Random draws by counter: every draw is a pure function of (seed, iteration, path, step), with no state to carry.
 
 Generator: Philox 4x32 with 10 rounds (Salmon, Moraes, Dror and Shaw 2011, "Parallel Random Numbers: As Easy as
-1, 2, 3"). The key is the seed, the counter is (path, step, iteration, stream), so paths can be drawn in any order, in any
-number of pieces, by any number of workers, and come out the same.
+1, 2, 3"). The key is the seed, the counter is (path, pair of steps, iteration, stream), so paths can be drawn in any order,
+in any number of pieces, by any number of workers, and come out the same.
 
 Normal draws invert the distribution function with Giles' single-precision approximation of the inverse error function
 (Giles 2010, "Approximating the erfinv function", table 1); it has no branches but one select, so that the compiler
-draws 16 paths at a time. 24 random bits enter a normal draw: it is never beyond ±5.5 standard deviations.
+draws many paths at a time. 24 random bits enter a cash shock, which is never beyond ±5.5 standard deviations, 20 the noise of
+a level, ±5.
 """
 
 from typing import Any
@@ -109,14 +110,34 @@ def normal_from_bits(bits: Any) -> Any:
     return (centre if w < _f32(5) else tail) * x * _f32(1.4142135623730951)
 
 
+@njit(inline="always", fastmath=True)
+def _of_step(first: Any, second: Any) -> Any:
+    """Mode uniform, cash shock and level noise from the 64 random bits of a step: 20, 24 and 20 of them."""
+    # Half a unit keeps both coarse draws centred on what their bits stand for.
+    uniform = (_f32(second >> _u32(12)) + _f32(0.5)) * _f32(2.0**-20)
+    noise = (second << _u32(20)) | ((first & _u32(0xFF)) << _u32(12)) | _u32(0x800)
+    return uniform, normal_from_bits(first), normal_from_bits(noise)
+
+
 @njit(**FAST)
-def draw_step(key_0, key_1, stream, iteration, step, first_path, uniform: Floats, shock: Floats, level: Floats) -> None:
-    """Draws of one time step for paths ``first_path`` onwards: mode uniforms, cash shocks, level noise, each (N,)."""
-    for i in range(uniform.size):
-        a, b, c, _ = philox(_u32(first_path + i), _u32(step), _u32(iteration), _u32(stream), key_0, key_1)
-        uniform[i] = uniform_from_bits(a)
-        shock[i] = normal_from_bits(b)
-        level[i] = normal_from_bits(c)
+def draw_pair(
+    key_0, key_1, stream, iteration, pair, first_path, uniform: Floats, shock: Floats, noise: Floats, next_noise: Floats
+) -> None:
+    """Draws of steps 2 · ``pair`` and the next, for paths ``first_path`` onwards: one block of the generator serves both.
+
+    Fills mode uniforms and cash shocks, (2, N) each, and the level noise of the two steps, (N,) each.
+    """
+    for i in range(noise.size):
+        a, b, c, d = philox(_u32(first_path + i), _u32(pair), _u32(iteration), _u32(stream), key_0, key_1)
+        uniform[0, i], shock[0, i], noise[i] = _of_step(a, b)
+        uniform[1, i], shock[1, i], next_noise[i] = _of_step(c, d)
+
+
+@njit(**FAST)
+def _draw_starts(key_0, key_1, stream, iteration, first_path, c_max, cash: Floats) -> None:
+    for i in range(cash.size):
+        bits, _, _, _ = philox(_u32(first_path + i), _u32(0), _u32(iteration), _u32(stream), key_0, key_1)
+        cash[i] = uniform_from_bits(bits) * c_max
 
 
 def key_words(seed: int) -> tuple[np.uint32, np.uint32]:
@@ -128,16 +149,18 @@ def draws(
     seed: int, iteration: int, n_paths: int, n_steps: int, stream: int = TRAINING, first_path: int = 0
 ) -> tuple[Floats, Floats, Floats]:
     """All draws of an iteration: mode uniforms, cash shocks and level noise, each (n_steps, n_paths)."""
-    uniform, shock, level = (np.empty((n_steps, n_paths), np.float32) for _ in range(3))
-    for step in range(n_steps):
-        draw_step(*key_words(seed), stream, iteration, step, first_path, uniform[step], shock[step], level[step])
-    return uniform, shock, level
+    even = n_steps + n_steps % 2
+    uniform, shock, noise = (np.empty((even, n_paths), np.float32) for _ in range(3))
+    for t in range(0, even, 2):
+        rows = (uniform[t : t + 2], shock[t : t + 2], noise[t], noise[t + 1])
+        draw_pair(*key_words(seed), stream, iteration, t // 2, first_path, *rows)
+    return uniform[:n_steps], shock[:n_steps], noise[:n_steps]
 
 
 def starting_cash(
     seed: int, iteration: int, n_paths: int, c_max: float, stream: int = STARTS, first_path: int = 0
 ) -> Floats:
     """Cash at the start of each path, uniform on [0, c_max], (n_paths,)."""
-    uniform, shock, level = (np.empty(n_paths, np.float32) for _ in range(3))
-    draw_step(*key_words(seed), stream, iteration, 0, first_path, uniform, shock, level)
-    return uniform * np.float32(c_max)
+    cash = np.empty(n_paths, np.float32)
+    _draw_starts(*key_words(seed), stream, iteration, first_path, np.float32(c_max), cash)
+    return cash

@@ -79,7 +79,7 @@ def _draw_action(
     mode = PAY if uniform < pays else ISSUE if uniform >= 1 - issues else HOLD
     first = 2 if mode == ISSUE else 0
     mean, std = in_time(tables.levels[first]), in_time(tables.levels[first + 1])
-    return mode, float(np.exp(mean + std * noise))
+    return mode, max(float(np.exp(mean + std * noise)) - grid.level_shift, 0.0)
 
 
 def _transact(model: GHMModel, cash: float, mode: int, level: float) -> tuple[float, float]:

@@ -12,17 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 
+from ghm.actions import Policy
 from ghm.errors import UserError
 from ghm.files import write_atomically
+from ghm.model import Array
 from ghm.policy.distribution import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
+from ghm.reference.reading import Reading, read
 from ghm.training.config import TrainConfig
+from ghm.training.estimator import sweep_tables
 from ghm.training.learner import Learner
 from ghm.training.problem import DecisionProblem
 
-FORMAT = 1
+FORMAT = 2
 """Number of the checkpoint's layout; another number is refused."""
 
 MAX_BYTES = 1 << 30
@@ -37,6 +42,7 @@ class Standing:
     seconds: float = 0.0
     best_return: float | None = None
     best_iteration: int | None = None
+    best_reading: Reading | None = None
     last_return: float | None = None
 
 
@@ -122,18 +128,29 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """A checkpoint made usable: the problem it was trained on, its policy and its value network's table."""
+    """A checkpoint made usable: the problem it was trained on, its policy, and its value function."""
 
     config: TrainConfig
     standing: Standing
     problem: DecisionProblem
     tables: PolicyTables
-    value_table: Any
+    value_table: Array
+    """V at the nodes, (K, M): the value network's, or with the sweep as baseline the policy's own."""
 
     @property
-    def policy(self) -> TabulatedPolicy:
-        """The policy as a function of the state."""
+    def drawn_policy(self) -> TabulatedPolicy:
+        """The policy that was trained, which draws its actions."""
         return TabulatedPolicy(self.problem.grid, self.tables)
+
+    @property
+    def reading(self) -> Reading:
+        """The reading that the run's best return is of."""
+        return self.standing.best_reading or "most_likely"
+
+    @property
+    def policy(self) -> Policy:
+        """The policy as a function of the state, under the better of its two readings."""
+        return read(self.drawn_policy, self.reading)
 
 
 def load_trained(path: Path) -> TrainedPolicy:
@@ -147,11 +164,20 @@ def load_trained(path: Path) -> TrainedPolicy:
     problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
     learner = Learner(problem, config)
     checkpoint.restore(learner, path)
-    return TrainedPolicy(config, checkpoint.standing, problem, learner.tabulate(), learner.values())
+    tables = learner.tabulate().tables
+    return TrainedPolicy(config, checkpoint.standing, problem, tables, value_table(problem, config, learner, tables))
 
 
-def load_policy(path: Path) -> TabulatedPolicy:
-    """The policy that a checkpoint holds, as a function of the state.
+def value_table(problem: DecisionProblem, config: TrainConfig, learner: Learner, tables: PolicyTables) -> Array:
+    """The value function that a training learned from, at the nodes, (K, M)."""
+    if config.baseline == "network":
+        return learner.values()
+    values = sweep_tables(problem, tables, None).values
+    return values[np.maximum(problem.grid.n_steps - problem.grid.steps_to_go, 0)]
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy that a checkpoint holds, as a function of the state, under the better of its two readings.
 
     Raises:
         UserError: as :meth:`Checkpoint.load`.

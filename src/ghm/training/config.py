@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 from ghm.errors import UserError
 from ghm.model import GHMModel, Terminal
 
-Estimator = Literal["conditional", "martingale", "monte_carlo"]
+Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo"]
 Baseline = Literal["sweep", "network"]
 Device = Literal["cpu", "cuda"]
 Progress = Literal["auto", "live", "plain", "none"]
@@ -72,9 +72,9 @@ class TrainConfig(Hyperparameters):
     """Horizon of an episode (years), a whole multiple of dt."""
     terminal: Terminal = "liquidation"
     """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
-    estimator: Estimator = "conditional"
+    estimator: Estimator = "bootstrap"
     """Policy-gradient estimator; monte_carlo is the textbook one."""
-    baseline: Baseline = "sweep"
+    baseline: Baseline = "network"
     """Where the estimator's value function V comes from: the value network's table, or that table corrected by one exact
     sweep backward in time, which makes it the policy's value."""
     seed: int = 123

@@ -10,14 +10,19 @@ monte_carlo      reward-to-go − V_t(c_t)                                Willia
 martingale       Σ_{j ≥ t} δ_j                                          Henderson and Glynn 2002; Dai and Gluzman 2022
 conditional      exact gradient Σ_a ∇π(a) δ_t(c, a) at the nodes,       the same, actions integrated out
                  weighted by visits; score × Σ_{j > t} δ̄_j(c_j)
+bootstrap        the exact gradient of ``conditional`` alone            n-step returns, Sutton and Barto 2018, chapter 7
 ===============  =====================================================  ================================================
 
-Each is unbiased for any V (``conditional`` up to the interpolation of advantages between nodes). V is the value network's
-table, or that table corrected by one exact sweep backward (``baseline = "sweep"``); corrected, δ̄ vanishes, and with it
-the sampled part of ``conditional``: what remains random is only where the paths go.
+The first three are unbiased for any V (``conditional`` up to the interpolation of advantages between nodes). ``bootstrap``
+leaves out the tail: it has next to no variance, and a bias where V is not the policy's value.
+
+V comes from the sweep backward (:mod:`ghm.training.sweep`). With ``baseline = "sweep"`` it is the policy's own value, δ̄
+vanishes, and ``conditional`` and ``bootstrap`` are one. With ``baseline = "network"`` the sweep starts anew from the value
+network's function at the bootstrap steps, and δ̄ vanishes at all other steps.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,13 +30,9 @@ from ghm.model import Array
 from ghm.policy.distribution import PolicyTables
 from ghm.simulation.kernel import Paths, Simulator
 from ghm.training import scores
-from ghm.training.config import Baseline, Estimator
+from ghm.training.config import Estimator
 from ghm.training.problem import DecisionProblem
-from ghm.training.sweep import sweep
-
-VALUE_STRIDE = 4
-"""Where V is known everywhere, the value network is fitted at every fourth cash node: they are as dense as the step
-needs them, four times denser than a smooth network does."""
+from ghm.training.sweep import ADVANTAGE_ROWS, BY_MEAN, BY_STD, GAIN, sweep
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,11 @@ class GradientEstimate:
     modes: Array
     """With respect to the probabilities of hold, pay and issue, (3, K, M)."""
     levels: Array
-    """With respect to mean and standard deviation of ln b and of ln i, (4, K)."""
+    """With respect to mean and standard deviation of B and of I, (4, K)."""
     visits: Array
     """Expected discounted visits of each node a path, (K, M)."""
     value_target: Array
-    """What the value network should be at the nodes, (K, M)."""
-    value_weight: Array
-    """Weight of each node in that fit, sum 1, (K, M)."""
+    """What the value network should be at the bootstrap nodes, (R, M)."""
     simulated_return: float
     """Mean return of the paths."""
 
@@ -57,18 +56,19 @@ class GradientEstimate:
         return bool(np.isfinite(self.simulated_return)) and all(bool(np.isfinite(array).all()) for array in arrays)
 
 
-@dataclass(frozen=True)
-class TabulatedValues:
-    """A value function V at all steps, W = e^{−k dt} E[V], one step of the Bellman operator on V, and the advantages."""
+class SweptValues(NamedTuple):
+    """A value function V at all steps, W = e^{−k dt} E[V], and what follows from them; arrays that the next sweep reuses."""
 
     values: Array
-    """V, (n + 1, M)."""
+    """V, (n + 1, M); at the bootstrap steps the given function."""
     continuations: Array
     """W, (n, M)."""
-    residuals: Array | None
-    """δ̄, (n, M); None where it vanishes."""
+    swept: Array
+    """What the sweep found at the bootstrap steps: multi-step returns to the next one or the horizon, (R, M)."""
+    residuals: Array
+    """δ̄ at the bootstrap steps, (R, M); it vanishes at all others."""
     advantages: Array
-    """Δ, ∂Δ/∂μ, ∂Δ/∂σ of paying and of issuing over holding at the time nodes, (K, 6, M)."""
+    """Of paying and of issuing over holding at the time nodes, (2, 3, K, M): see :mod:`ghm.training.sweep`."""
 
 
 @dataclass(frozen=True)
@@ -79,85 +79,68 @@ class GradientEstimator:
         problem: the problem.
         simulator: simulates its paths.
         estimator: name of the estimator.
-        baseline: where V comes from.
         n_paths: paths an iteration.
     """
 
     problem: DecisionProblem
     simulator: Simulator
     estimator: Estimator
-    baseline: Baseline
     n_paths: int
     _paths: Paths = field(init=False)
+    _room: tuple[Array, Array] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "_paths", Paths.allocate(self.problem.grid.n_steps, self.simulator.batch_size(self.n_paths))
-        )
+        grid = self.problem.grid
+        # Only sampled scores look at the paths again.
+        room = self.simulator.room(self.n_paths, recorded=self.estimator != "bootstrap")
+        object.__setattr__(self, "_paths", room)
+        # Made once: fresh pages would cost more than what is written into them.
+        shape = (grid.n_steps, grid.cash.size)
+        object.__setattr__(self, "_room", (np.empty((shape[0] + 1, shape[1])), np.empty(shape)))
 
-    def __call__(self, tables: PolicyTables, network_values: Array | None, iteration: int) -> GradientEstimate:
+    def __call__(self, tables: PolicyTables, bootstrap_values: Array | None, iteration: int) -> GradientEstimate:
         """The gradient at a policy.
 
         Args:
             tables: the policy.
-            network_values: the value network's table (K, M); None will do where ``baseline`` is ``sweep``.
+            bootstrap_values: the value network's function at the bootstrap nodes, (R, M); None: V is the policy's own.
             iteration: number of the iteration, which decides the draws.
         """
         grid = self.problem.grid
-        values = self.tabulate(tables, network_values)
+        values = self.sweep(tables, bootstrap_values)
         shape = (grid.steps_to_go.size, grid.cash.size)
-        modes, levels = np.zeros((3, *shape)), np.zeros((4, shape[0]))
-        visits, residual_sum = np.zeros(shape), np.zeros(shape)
+        modes, levels, visits = np.zeros((3, *shape)), np.zeros((4, shape[0])), np.zeros(shape)
         total = 0.0
         for first in range(0, self.n_paths, self._paths.returns.size):
             paths = self._paths.first(min(self._paths.returns.size, self.n_paths - first))
-            self.simulator.run(tables, iteration, first, paths)
+            self.simulator.run(tables, iteration, first, paths, visits)
             total += float(paths.returns.sum())
-            scores.count_visits(
-                paths.cash, paths.cell, paths.weight, grid.time_cell, grid.time_weight, self.problem.discount, visits
-            )
             advantages = self._sampled_advantages(paths, values)
             if advantages is not None:
                 scores.add_scores(
                     paths.cash, paths.cell, paths.weight, paths.mode, paths.noise, advantages, *tables,
-                    grid.time_cell, grid.time_weight, self.problem.discount, modes, levels, residual_sum,
+                    grid.time_cell, grid.time_weight, self.problem.discount, modes, levels,
                 )  # fmt: skip
-        for array in (modes, levels, visits, residual_sum):
+        for array in (modes, levels, visits):
             array /= self.n_paths
-        if self.estimator == "conditional":
+        if self.estimator in ("conditional", "bootstrap"):
             _add_exact_part(tables, values.advantages, visits, modes, levels)
-        target, weight = self._value_fit(values, visits, residual_sum)
-        return GradientEstimate(modes, levels, visits, target, weight, total / self.n_paths)
+        return GradientEstimate(modes, levels, visits, values.swept, total / self.n_paths)
 
-    def tabulate(self, tables: PolicyTables, network_values: Array | None) -> TabulatedValues:
-        """V at all steps and what follows from it."""
-        problem, grid = self.problem, self.problem.grid
-        n_steps, n_nodes = grid.n_steps, grid.cash.size
-        stepped, continuations = np.empty((n_steps + 1, n_nodes)), np.empty((n_steps, n_nodes))
-        advantages = np.empty((grid.steps_to_go.size, 6, n_nodes))
-        following = stepped
-        if self.baseline == "network":
-            assert network_values is not None
-            k, w = grid.time_cell, grid.time_weight[:, None]
-            interpolated = (1 - w) * network_values[k] + w * network_values[k + 1]
-            following = np.concatenate([interpolated, problem.terminal_values[None]])
-        sweep(
-            *tables, grid.time_cell, grid.time_weight, grid.steps_to_go, problem.gap, problem.log_points,
-            *problem.transition, problem.terminal_values, problem.model.proportional_cost,
-            problem.model.fixed_cost, following, continuations, stepped, advantages,
-        )  # fmt: skip
-        residuals = None if following is stepped else stepped[:-1] - following[:-1]
-        return TabulatedValues(following, continuations, residuals, advantages)
+    def sweep(self, tables: PolicyTables, bootstrap_values: Array | None) -> SweptValues:
+        """V at all steps and what follows from it: the policy's own value, or bootstrapped from ``bootstrap_values``."""
+        return sweep_tables(self.problem, tables, bootstrap_values, self._room)
 
-    def _sampled_advantages(self, paths: Paths, values: TabulatedValues) -> Array | None:
+    def _sampled_advantages(self, paths: Paths, values: SweptValues) -> Array | None:
         """What each sampled action's score is multiplied by, (n, N); None if nothing is."""
         model, grid, discount = self.problem.model, self.problem.grid, self.problem.discount
+        if self.estimator == "bootstrap" or (self.estimator == "conditional" and len(values.residuals) == 0):
+            return None
         nothing = np.zeros(paths.returns.size)
-        out = np.empty(paths.cell.shape)
+        out = np.zeros(paths.cell.shape)
         if self.estimator == "conditional":
-            if values.residuals is None:
-                return None
-            scores.expected_residuals(paths.cell, paths.weight, values.residuals, out)
+            for step, residual in zip(self.problem.bootstrap_steps, values.residuals, strict=True):
+                scores.expected_residuals(paths.cell[step], paths.weight[step], residual, out[step])
             scores.sum_backward(_alive(paths, out), nothing, discount, True, out)
         elif self.estimator == "martingale":
             scores.one_step_advantages(
@@ -174,17 +157,30 @@ class GradientEstimator:
             np.subtract(to_go, out, out=out)
         return out
 
-    def _value_fit(self, values: TabulatedValues, visits: Array, residual_sum: Array) -> tuple[Array, Array]:
-        """Targets of the value network at the nodes, and their weights: V + A on average over the paths' visits."""
-        at_nodes = values.values[self.problem.grid.n_steps - self.problem.grid.steps_to_go]
-        if self.baseline == "sweep":  # V is the policy's value already, everywhere
-            weight = np.zeros(at_nodes.shape)
-            weight[:, ::VALUE_STRIDE] = 1.0
-            return at_nodes, weight / weight.sum()
-        residual = np.divide(residual_sum, visits, out=np.zeros_like(visits), where=visits > 0)
-        if self.estimator == "conditional" and values.residuals is not None:  # its sums leave out the step itself
-            residual += values.residuals[self.problem.grid.n_steps - self.problem.grid.steps_to_go]
-        return at_nodes + residual, visits / visits.sum()
+
+def sweep_tables(
+    problem: DecisionProblem,
+    tables: PolicyTables,
+    bootstrap_values: Array | None,
+    room: tuple[Array, Array] | None = None,
+) -> SweptValues:
+    """One sweep backward under a policy; ``room`` for V (n + 1, M) and W (n, M) spares making it anew."""
+    grid = problem.grid
+    n_steps, n_nodes = grid.n_steps, grid.cash.size
+    values, continuations = room or (np.empty((n_steps + 1, n_nodes)), np.empty((n_steps, n_nodes)))
+    given = np.empty((0, n_nodes)) if bootstrap_values is None else bootstrap_values
+    bootstrap_of_step = np.full(n_steps, -1)
+    if bootstrap_values is not None:
+        bootstrap_of_step[problem.bootstrap_steps] = np.arange(len(given))
+    swept = np.empty_like(given)
+    # Zeros, since a single step fills one of its two time nodes only.
+    advantages = np.zeros((2, ADVANTAGE_ROWS, grid.steps_to_go.size, n_nodes))
+    sweep(
+        *tables, grid.time_cell, grid.time_weight, grid.steps_to_go, problem.gap, problem.log_points,
+        *problem.transition, problem.terminal_values, problem.model.proportional_cost,
+        problem.model.fixed_cost, bootstrap_of_step, given, continuations, values, swept, advantages,
+    )  # fmt: skip
+    return SweptValues(values, continuations, swept, swept - given, advantages)
 
 
 def _alive(paths: Paths, rewards: Array) -> Array:
@@ -195,8 +191,8 @@ def _alive(paths: Paths, rewards: Array) -> Array:
 
 def _add_exact_part(tables: PolicyTables, advantages: Array, visits: Array, modes: Array, levels: Array) -> None:
     """Add Σ_a ∇π(a) δ(c, a) at each node times the node's visits; holding is the mode that others are measured against."""
-    for mode, row in ((0, 0), (1, 3)):
-        modes[mode + 1] += visits * advantages[:, row]
+    for mode, rows in enumerate(advantages):
+        modes[mode + 1] += visits * rows[GAIN]
         weighted = visits * tables.modes[mode]
-        levels[2 * mode] += (weighted * advantages[:, row + 1]).sum(axis=1)
-        levels[2 * mode + 1] += (weighted * advantages[:, row + 2]).sum(axis=1)
+        levels[2 * mode] += (weighted * rows[BY_MEAN]).sum(axis=1)
+        levels[2 * mode + 1] += (weighted * rows[BY_STD]).sum(axis=1)

@@ -52,10 +52,8 @@ def policy_figure(policy: Policy, reference: Reference) -> "Figure":
 
 def _levels(axes: "Axes", policy: Policy, reference: Reference, times: Array) -> None:
     actions = [policy(np.zeros(1), float(time)) for time in times]
-    axes.plot(times, [np.exp(a.payout_log_mean[0]) for a in actions], color=LEARNED, label="payout level")
-    axes.plot(
-        times, [np.exp(a.issue_log_mean[0]) for a in actions], color=LEARNED, linestyle="--", label="issue target"
-    )
+    axes.plot(times, [a.median_payout_level[0] for a in actions], color=LEARNED, label="payout level")
+    axes.plot(times, [a.median_issue_target[0] for a in actions], color=LEARNED, linestyle="--", label="issue target")
     axes.plot(times, reference.payout_levels[1:], color=OPTIMAL, label="optimal payout level")
     axes.plot(times, reference.issue_targets[1:], color=OPTIMAL, linestyle="--", label="optimal issue target")
     axes.set(title="levels", ylabel="cash", ylim=(0, 1.5 * axes.get_ylim()[1]))  # room for the legend above the lines

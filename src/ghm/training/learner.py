@@ -1,15 +1,18 @@
 """The two networks and how they learn: gradients of the tables backpropagated, clipped, and followed by Adam."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.special import ndtr
 from torch import Tensor
 
+from ghm.actions import ISSUE
 from ghm.model import Array
-from ghm.policy.distribution import RAW_OUTPUTS, Distribution, LevelBounds, PolicyTables
-from ghm.policy.networks import perceptron
+from ghm.policy.distribution import ISSUE_MEAN, ISSUE_STD, RAW_OUTPUTS, Distribution, LevelBounds, PolicyTables
+from ghm.policy.networks import Perceptron
 from ghm.training.adam import Adam
 from ghm.training.config import TrainConfig
 from ghm.training.estimator import GradientEstimate
@@ -19,8 +22,27 @@ ADAM_BETAS = (0.9, 0.99)
 """Adam's memory of squared gradients is 100 steps, not 1,000: the gradient falls a thousandfold in the first hundred
 iterations, and a longer memory of its beginning stalls the payout level for the rest of the run."""
 
-VALUE_STEPS = 2
+VALUE_STEPS = 4
 """Steps of the value network an iteration: it has to follow a policy that moves at every one."""
+
+IDLE_ISSUE_CHARGE = 0.025
+SCALE = None
+RAREST = 1e-4
+USES = True
+FADE_PULL = 0.0
+FLOOR = FLOOR_PAY = 1.0
+FADE = 0.0
+
+
+class Tabulation(NamedTuple):
+    """The policy network's outputs at the policy nodes, and what follows from them, differentiable."""
+
+    passed: list[Tensor]
+    """What each layer of the network passed on."""
+    raw: Tensor
+    """Raw outputs, (K, N, 7)."""
+    distribution: Distribution
+    tables: PolicyTables
 
 
 @dataclass(frozen=True)
@@ -44,91 +66,139 @@ class Learner:
 
     def __init__(self, problem: DecisionProblem, config: TrainConfig) -> None:
         self._problem, self._config = problem, config
-        grid = problem.grid
-        self._shape = (grid.steps_to_go.size, grid.cash.size)
-        self._bounds = LevelBounds.of(problem.model, grid.dt)
+        self._bounds = LevelBounds.of(problem.model, problem.grid.dt)
+        self._shape = (problem.grid.steps_to_go.size, problem.policy_nodes.size)
         generator = torch.Generator().manual_seed(config.seed)
-        self.policy = perceptron(config.policy_hidden, RAW_OUTPUTS, generator).to(config.device)
-        self.value = perceptron(config.value_hidden, 1, generator).to(config.device)
-        self.policy_optimiser = Adam(self.policy.parameters(), config.lr_policy, ADAM_BETAS)
-        self.value_optimiser = Adam(self.value.parameters(), config.lr_baseline, ADAM_BETAS)
-        self._features = torch.from_numpy(problem.features).to(config.device)
-        # Values are learned as V − c − ℓ in units of the riskless value of the cash flow, α/k, so that outputs are about 1.
-        self._value_scale = max(abs(problem.model.alpha), problem.model.sigma_x) / problem.model.discount_rate
-        self._value_offset = grid.cash + problem.model.liquidation_value
-        self._raw: Tensor | None = None
-        self._distribution: Distribution | None = None
+        self.policy = Perceptron(config.policy_hidden, RAW_OUTPUTS, generator, config.device)
+        self.value = Perceptron(config.value_hidden, 1, generator, config.device)
+        self.policy_optimiser = Adam(self.policy.parameters, config.lr_policy, ADAM_BETAS)
+        self.value_optimiser = Adam(self.value.parameters, config.lr_baseline, ADAM_BETAS)
+        self._features = self._inputs(problem.features[:, problem.policy_nodes])
+        self._value_features = self._inputs(problem.features[problem.bootstrap_nodes][:, problem.value_nodes])
+        self._spread = self._tensor(problem.policy_spread)
+        # Values are learned as V − c − ℓ, in units that make outputs about 1.
+        self._value_offset = problem.grid.cash + problem.model.liquidation_value
 
-    def tabulate(self) -> PolicyTables:
-        """The policy's tables now; keeps what :meth:`learn` needs to backpropagate."""
-        self._raw = self.policy(self._features).view(*self._shape, RAW_OUTPUTS)
-        self._distribution = Distribution.of(self._raw, self._bounds)
-        return self._distribution.tables()
-
-    def values(self) -> Array:
-        """The value network's table, (K, M)."""
+    def tabulate(self) -> Tabulation:
+        """The policy now."""
+        passed = self.policy(self._features)
+        raw = passed[-1].view(*self._shape, RAW_OUTPUTS).requires_grad_()
+        distribution = Distribution.of(raw, self._bounds)
         with torch.no_grad():
-            outputs = self.value(self._features).view(self._shape).cpu().numpy().astype(np.float64)
-        table: Array = self._value_offset + self._value_scale * outputs
+            modes = (distribution.log_modes[1:].exp() @ self._spread).cpu().numpy()
+            levels = distribution.levels.cpu().numpy().copy()
+        return Tabulation(passed, raw, distribution, PolicyTables(modes, levels))
+
+    def bootstrap_values(self) -> Array:
+        """The value network's function at the bootstrap nodes, (R, M)."""
+        outputs = self.value(self._value_features)[-1].view(-1, self._problem.value_nodes.size).cpu().numpy()
+        table: Array = self._value_offset + self._problem.value_scale * (outputs @ self._problem.value_spread)
         return table
 
-    def learn(self, estimate: GradientEstimate, progress: float) -> LearningFigures:
+    def values(self) -> Array:
+        """The value network's function at all nodes, (K, M)."""
+        outputs = self.value(self._inputs(self._problem.features))[-1].cpu().numpy().astype(np.float64)
+        table: Array = self._value_offset + self._problem.value_scale * outputs.reshape(-1, self._value_offset.size)
+        return table
+
+    def learn(self, tabulation: Tabulation, estimate: GradientEstimate, progress: float) -> LearningFigures:
         """Take one step along the gradient; ``progress`` is the share of the run that is done, 0 to 1."""
-        policy_loss, entropy, policy_norm = self._learn_policy(estimate, progress)
-        value_loss, value_norm = self._learn_values(estimate)
+        policy_loss, entropy, policy_norm = self._learn_policy(tabulation, estimate, progress)
+        value_loss, value_norm = self._learn_values(estimate.value_target) if len(estimate.value_target) else (0.0, 0.0)
         return LearningFigures(policy_loss, value_loss, entropy, policy_norm, value_norm)
 
     def is_finite(self) -> bool:
         """Whether every parameter of both networks is a finite number."""
-        return all(bool(torch.isfinite(p).all()) for p in (*self.policy.parameters(), *self.value.parameters()))
+        return all(bool(torch.isfinite(network.parameters).all()) for network in (self.policy, self.value))
 
     def state(self) -> dict[str, Any]:
         """Networks and optimisers, for a checkpoint."""
-        return {name: getattr(self, name).state_dict() for name in STATE}
+        networks = {name: getattr(self, name).parameters for name in NETWORKS}
+        return networks | {name: getattr(self, name).state_dict() for name in OPTIMISERS}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from what :meth:`state` returned."""
-        for name in STATE:
+        for name in NETWORKS:
+            own, stored = getattr(self, name).parameters, state[name]
+            if own.shape != stored.shape:
+                raise ValueError(f"the {name} network has {own.numel()} parameters, not {stored.numel()}")
+            own.copy_(stored)
+        for name in OPTIMISERS:
             getattr(self, name).load_state_dict(state[name])
 
-    def _tensor(self, array: Array) -> Tensor:
-        return torch.from_numpy(array.astype(np.float32)).to(self._config.device)
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self._config.device)
 
-    def _learn_policy(self, estimate: GradientEstimate, progress: float) -> tuple[float, float, float]:
-        assert self._raw is not None
-        assert self._distribution is not None
-        log_modes, levels = self._distribution
+    def _inputs(self, features: NDArray[Any]) -> Tensor:
+        return self._tensor(features.reshape(-1, features.shape[-1]))
+
+    def _learn_policy(
+        self, tabulation: Tabulation, estimate: GradientEstimate, progress: float
+    ) -> tuple[float, float, float]:
+        config = self._config
+        log_modes, levels = tabulation.distribution
         modes = log_modes.exp()
-        weight = self._tensor(estimate.visits / estimate.visits.sum())
+        by_mode, by_level = self._direction(tabulation.tables, estimate, progress)
         # A loss whose gradient is that of −J: the tables' gradients are constants here.
-        loss = -(modes * self._tensor(estimate.modes)).sum() - (levels * self._tensor(estimate.levels)).sum()
+        loss = -(modes * self._to_nodes(by_mode)).sum() - (levels * self._tensor(by_level)).sum()
+        weight = self._to_nodes(estimate.visits / estimate.visits.sum())
         entropy = -(weight * (modes * log_modes).sum(0)).sum()
-        saturation = (weight * self._raw.square().mean(-1)).sum()
-        fading = self._config.entropy_weight * (1 - progress)
-        objective = loss - fading * entropy + self._config.action_reg_weight * saturation
-        norm = self._step(self.policy, self.policy_optimiser, objective)
+        saturation = (weight * tabulation.raw.square().mean(-1)).sum()
+        fading = config.entropy_weight * (1 - progress)
+        objective = loss - fading * entropy + config.action_reg_weight * saturation
+        if FADE:
+            self.policy_optimiser._learning_rate = config.lr_policy * (1 - FADE * progress)
+        objective.backward()  # type: ignore[no-untyped-call]
+        assert tabulation.raw.grad is not None
+        by_output = tabulation.raw.grad.view(-1, RAW_OUTPUTS)
+        norm = self._step(self.policy_optimiser, self.policy.gradient(tabulation.passed, by_output))
         return float(objective.detach()), float(entropy.detach()), norm
 
-    def _learn_values(self, estimate: GradientEstimate) -> tuple[float, float]:
-        used = estimate.value_weight > 0
-        weight = self._tensor(estimate.value_weight[used])
-        target = self._tensor(((estimate.value_target - self._value_offset) / self._value_scale)[used])
-        features = self._features[torch.from_numpy(used.ravel()).to(self._config.device)]
-        first = 0.0
+    def _direction(self, tables: PolicyTables, estimate: GradientEstimate, progress: float) -> tuple[Array, Array]:
+        problem = self._problem
+        unit = SCALE or problem.cash_unit
+        by_mode = estimate.modes / unit
+        distance = problem.log_points[: problem.grid.cash.size] - tables.levels[ISSUE_MEAN][:, None]
+        idle = ndtr(distance / tables.levels[ISSUE_STD][:, None])
+        by_mode[ISSUE] -= IDLE_ISSUE_CHARGE * (1 - FADE_PULL * progress) * estimate.visits * idle
+        if FLOOR < 1:
+            by_mode[ISSUE] /= np.maximum(1 - idle, FLOOR)
+        if FLOOR_PAY < 1:
+            d = problem.log_points[: problem.grid.cash.size] - tables.levels[0][:, None]
+            by_mode[1] /= np.maximum(ndtr(d / tables.levels[1][:, None]), FLOOR_PAY)
+        d = problem.log_points[: problem.grid.cash.size] - tables.levels[0][:, None]
+        eff = np.stack([ndtr(d / tables.levels[1][:, None]), 1 - idle])
+        uses = (estimate.visits * np.maximum(tables.modes * eff, RAREST)).sum(axis=2)
+        share = uses.mean(axis=1, keepdims=True) / np.maximum(uses, 1e-12)
+        if not USES:
+            nv = estimate.visits.sum(1)
+            share = np.stack([nv.mean() / nv] * 2)
+        return by_mode, estimate.levels * np.repeat(share, 2, axis=0) / unit
+
+    def _to_nodes(self, array: Array) -> Tensor:
+        """A gradient with respect to a table (..., K, M) as one with respect to the network nodes, (..., K, N)."""
+        return self._tensor(array) @ self._spread.T
+
+    def _learn_values(self, targets: Array) -> tuple[float, float]:
+        scaled = (targets - self._value_offset) / self._problem.value_scale
+        target = self._tensor(scaled[:, self._problem.value_nodes]).view(-1, 1)
+        loss = norm = 0.0
         for step in range(VALUE_STEPS):
-            outputs = self.value(features).squeeze(-1)
-            loss = (weight * (outputs - target).square()).sum()
-            norm = self._step(self.value, self.value_optimiser, loss)
-            first = first if step else float(loss.detach())
-        return first * self._value_scale**2, norm
+            passed = self.value(self._value_features)
+            error = passed[-1] - target
+            loss = loss if step else float(error.square().mean())
+            norm = self._step(self.value_optimiser, self.value.gradient(passed, error * (2 / error.numel())))
+        return loss * self._problem.value_scale**2, norm
 
-    def _step(self, network: torch.nn.Module, optimiser: Adam, loss: Tensor) -> float:
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), self._config.max_grad_norm)
-        optimiser.step()
-        return float(norm)
+    def _step(self, optimiser: Adam, gradient: Tensor) -> float:
+        """Take a step, a gradient that is too long scaled down; its length as it was."""
+        norm = float(gradient.norm())
+        if norm > self._config.max_grad_norm:
+            gradient.mul_(self._config.max_grad_norm / norm)
+        optimiser.step(gradient)
+        return norm
 
 
-STATE = ("policy", "value", "policy_optimiser", "value_optimiser")
+NETWORKS = ("policy", "value")
+OPTIMISERS = ("policy_optimiser", "value_optimiser")
 """Attributes of a learner that a checkpoint holds."""

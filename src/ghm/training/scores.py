@@ -16,24 +16,6 @@ from ghm.training.sweep import EXACT, node_slopes
 _f32, _u32 = np.float32, np.uint32
 
 
-@njit(**EXACT)
-def count_visits(cash, cell, weight, time_cell, time_weight, discount, visits) -> None:
-    """Add each path-step, discounted to the start, to the four nodes around it; adds to ``visits`` (K, M)."""
-    n_steps, n_paths = cell.shape
-    row = np.empty(visits.shape[1])
-    for t in range(n_steps):
-        row[:] = 0.0
-        for i in range(n_paths):
-            if cash[t, i] >= 0:
-                j, w = cell[t, i], weight[t, i]
-                row[j] += 1 - w
-                row[j + 1] += w
-        k, w, d = time_cell[t], time_weight[t], discount**t
-        for j in range(row.size):
-            visits[k, j] += d * (1 - w) * row[j]
-            visits[k + 1, j] += d * w * row[j]
-
-
 @njit(**FAST)
 def interpolate(cell, weight, nodes: Array, values: Array, slopes: Array, out: Array) -> None:
     """The C¹ cubic with ``values`` at the nodes and ``slopes`` there, at each path's place."""
@@ -76,12 +58,10 @@ def one_step_advantages(cash, cell, weight, after, nodes, cell_of_bin, values, c
 
 @njit(**EXACT)
 def expected_residuals(cell, weight, residuals: Array, out: Array) -> None:
-    """δ̄_t(c), given at the nodes (n, M), at each path's place; fills ``out`` (n, N)."""
-    n_steps, n_paths = cell.shape
-    for t in range(n_steps):
-        for i in range(n_paths):
-            j, w = cell[t, i], weight[t, i]
-            out[t, i] = (1 - w) * residuals[t, j] + w * residuals[t, j + 1]
+    """δ̄ of one step, given at the nodes (M,), at each path's place; fills ``out`` (N,)."""
+    for i in range(cell.size):
+        j, w = cell[i], weight[i]
+        out[i] = (1 - w) * residuals[j] + w * residuals[j + 1]
 
 
 @njit(**EXACT)
@@ -111,7 +91,7 @@ def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Ar
 @njit(**EXACT)
 def add_scores(
     cash, cell, weight, mode, noise, advantages, modes, levels, time_cell, time_weight, discount,
-    mode_gradient, level_gradient, advantage_sum,
+    mode_gradient, level_gradient,
 ):  # fmt: skip
     """Add the scores of all actions, times advantages discounted to the start.
 
@@ -123,17 +103,16 @@ def add_scores(
         discount: of one step.
         mode_gradient: added to, with respect to the probabilities of hold, pay and issue, (3, K, M).
         level_gradient: added to, (4, K).
-        advantage_sum: added to, advantages at the nodes around, (K, M): the value network's residual.
     """
     n_steps, n_paths = cell.shape
     probabilities = np.empty((3, modes.shape[2]))
-    row, sums, level_row = np.empty((3, modes.shape[2])), np.empty(modes.shape[2]), np.empty(4)
+    row, level_row = np.empty((3, modes.shape[2])), np.empty(4)
     for t in range(n_steps):
         k, w, d = time_cell[t], time_weight[t], discount**t
         probabilities[1:] = (1 - w) * modes[:, k] + w * modes[:, k + 1]
         probabilities[0] = 1 - probabilities[1] - probabilities[2]
         std = (1 - w) * levels[:, k] + w * levels[:, k + 1]
-        row[:], sums[:], level_row[:] = 0.0, 0.0, 0.0
+        row[:], level_row[:] = 0.0, 0.0
         for i in range(n_paths):
             if cash[t, i] < 0:
                 continue
@@ -141,8 +120,6 @@ def add_scores(
             score = a / ((1 - u) * probabilities[m, j] + u * probabilities[m, j + 1])
             row[m, j] += (1 - u) * score
             row[m, j + 1] += u * score
-            sums[j] += (1 - u) * a
-            sums[j + 1] += u * a
             if m > 0:
                 z, sigma = noise[t, i], std[2 * m - 1]
                 level_row[2 * m - 2] += a * z / sigma
@@ -150,4 +127,3 @@ def add_scores(
         for node, share in ((k, d * (1 - w)), (k + 1, d * w)):
             mode_gradient[:, node] += share * row
             level_gradient[:, node] += share * level_row
-            advantage_sum[node] += share * sums

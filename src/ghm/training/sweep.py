@@ -25,6 +25,10 @@ from ghm.model import Array
 from ghm.reference.transition import apply_banded
 from ghm.simulation.random import FAST, fast_exp
 
+ADVANTAGE_ROWS = 3
+GAIN, BY_MEAN, BY_STD = range(ADVANTAGE_ROWS)
+"""Rows of a mode's advantages: Δ, ∂Δ/∂μ and ∂Δ/∂σ."""
+
 EXACT: dict[str, Any] = {"error_model": "numpy", "cache": True}
 _f32 = np.float32
 _DENSITY_0 = np.float32(0.3989422804)  # φ(0)
@@ -125,9 +129,12 @@ def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: A
 @njit(**EXACT)
 def sweep(
     modes, levels, time_cell, time_weight, steps_to_go, gap, log_points, start, coefficients, constant,
-    terminal_values, cost, fixed_cost, following, continuations, values, advantages,
+    terminal_values, cost, fixed_cost, bootstrap_of_step, bootstrap_values, continuations, values, swept, advantages,
 ):  # fmt: skip
-    """Evaluate a policy by backward induction, or take one step of it from any other value function.
+    """Evaluate a policy by backward induction, starting anew from a given function at R bootstrap steps.
+
+    Without bootstrap steps that is the policy's value. With them it is multi-step expected returns bootstrapped from the
+    given function: what came before a bootstrap step continues with the function, not with what the sweep found there.
 
     Args:
         modes: probabilities of paying and issuing, (2, K, M).
@@ -138,10 +145,12 @@ def sweep(
         start, coefficients, constant: the transition operator, discounted.
         terminal_values: payoff at the horizon, (M,).
         cost, fixed_cost: p and φ.
-        following: V that each step continues with, (n + 1, M): pass ``values`` itself to evaluate the policy.
+        bootstrap_of_step: row of ``bootstrap_values`` that is V at each step, −1 where the sweep goes on, (n,).
+        bootstrap_values: the given function at the bootstrap steps, (R, M).
         continuations: filled with W, (n, M).
-        values: filled with V, (n + 1, M).
-        advantages: filled at the time nodes with Δ, ∂Δ/∂μ, ∂Δ/∂σ of paying and of issuing, (K, 6, M).
+        values: filled with V, (n + 1, M): the given function at bootstrap steps, elsewhere what the sweep finds.
+        swept: filled with what the sweep finds at the bootstrap steps, (R, M).
+        advantages: filled at the time nodes for paying and for issuing, (2, 3, K, M); rows `GAIN`, `BY_MEAN`, `BY_STD`.
     """
     n_steps, n_nodes = time_cell.size, gap.size + 1
     pay, issue, cells = np.empty(n_nodes), np.empty(n_nodes), np.empty(n_nodes - 1)
@@ -155,7 +164,7 @@ def sweep(
     for t in range(n_steps - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
         held = continuations[t]
-        apply_banded(following[t + 1], start, coefficients, constant, held)
+        apply_banded(values[t + 1], start, coefficients, constant, held)
         node_slopes(inverse_gap, held, secants, slopes)
         level = ((1 - w) * levels[:, k] + w * levels[:, k + 1]).astype(_f32)
         level_cdf(log_points, level[0], level[1], weight)
@@ -164,20 +173,24 @@ def sweep(
         weight[:] = _f32(1) - weight
         integrate_issue(gap, secants, slopes, weight, cost, fixed_cost, cells, issue)
         _combine(1 - w, w, modes[:, k], modes[:, k + 1], held, pay, issue, values[t])
+        row = bootstrap_of_step[t]
+        if row >= 0:
+            swept[row] = values[t]
+            values[t] = bootstrap_values[row]
         for node in (k, k + 1):
             if steps_to_go[node] == n_steps - t:
-                at = advantages[node]
-                at[0], at[3] = pay, issue
+                paying, issuing = advantages[0, :, node], advantages[1, :, node]
+                paying[GAIN], issuing[GAIN] = pay, issue
                 level_cdf_derivatives(log_points, level[0], level[1], by_mean, by_std)
-                integrate_payout(gap, secants, slopes, by_mean, cells, at[1])
-                integrate_payout(gap, secants, slopes, by_std, cells, at[2])
+                integrate_payout(gap, secants, slopes, by_mean, cells, paying[BY_MEAN])
+                integrate_payout(gap, secants, slopes, by_std, cells, paying[BY_STD])
                 level_cdf_derivatives(log_points, level[2], level[3], by_mean, by_std)
-                integrate_issue(gap, secants, slopes, -by_mean, cost, fixed_cost, cells, at[4])
-                integrate_issue(gap, secants, slopes, -by_std, cost, fixed_cost, cells, at[5])
+                integrate_issue(gap, secants, slopes, -by_mean, cost, fixed_cost, cells, issuing[BY_MEAN])
+                integrate_issue(gap, secants, slopes, -by_std, cost, fixed_cost, cells, issuing[BY_STD])
 
 
-def log_points(cash: Array) -> NDArray[np.float32]:
-    """Logarithms of the cash nodes, then of the midpoints between them, (2M − 1,); of 0: very low."""
+def log_points(cash: Array, shift: float) -> NDArray[np.float32]:
+    """ln(x + a) of the cash nodes, then of the midpoints between them, (2M − 1,), with the shift a > 0 of levels."""
     points = np.concatenate([cash, (cash[1:] + cash[:-1]) / 2])
-    logarithms: NDArray[np.float32] = np.log(np.maximum(points, 1e-30)).astype(np.float32)
+    logarithms: NDArray[np.float32] = np.log(points + shift).astype(np.float32)
     return logarithms

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ghm.files import write_atomically
-from ghm.policy.distribution import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.store import Reference
 from ghm.simulation.kernel import Simulator
-from ghm.training.checkpoint import Checkpoint, Standing
+from ghm.training.checkpoint import Checkpoint, Standing, value_table
 from ghm.training.config import TrainConfig
 from ghm.training.estimator import GradientEstimator
-from ghm.training.evaluation import evaluate, full_metrics
+from ghm.training.evaluation import Evaluator
+from ghm.training.exact import ExactReturns
 from ghm.training.learner import Learner, LearningFigures
 from ghm.training.problem import DecisionProblem
 from ghm.training.progress import TrainingView
@@ -38,6 +38,10 @@ class Interrupted(Exception):
 
 class Orphaned(Exception):
     """The process that the run belongs to is gone."""
+
+
+CURVE_POINTS = 20
+"""Points that a learning curve has at least, however short the run."""
 
 
 class Trainer:
@@ -57,9 +61,9 @@ class Trainer:
         self._problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
         self._learner = Learner(self._problem, config)
         simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
-        self._estimate = GradientEstimator(
-            self._problem, simulator, config.estimator, config.baseline, config.n_trajectories
-        )
+        self._estimate = GradientEstimator(self._problem, simulator, config.estimator, config.n_trajectories)
+        exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self._problem.grid)
+        self._evaluator = Evaluator(self._problem.grid, config, reference, exact)
         self.standing = Standing()
         self._started = time.perf_counter()
 
@@ -93,30 +97,38 @@ class Trainer:
     def _loop(self, events: EventLog, history: Callable[[dict[str, Any]], None]) -> None:
         """Iterate to the end, leaving the records of each iteration that has some."""
         config = self._config
+        between = min(config.log_freq, max(config.n_iterations // CURVE_POINTS, 1))
+        if self.standing.iteration == 0:
+            untrained = self._evaluator(self._learner.tabulate().tables).record()
+            self._record({"iteration": 0, "seconds": round(self._seconds(), 3), **untrained}, events, history)
         while self.standing.iteration < config.n_iterations:
             self._stop_if_asked()
             iteration = self.standing.iteration + 1
             figures = self._iterate(iteration)
             self.standing = dataclasses.replace(self.standing, iteration=iteration, seconds=self._seconds())
             evaluated = iteration % config.eval_freq == 0 or iteration == config.n_iterations
+            logged = evaluated or iteration % config.log_freq == 0
             record = None
-            if evaluated or iteration % config.log_freq == 0:
+            if logged or iteration % between == 0:
                 record = {"iteration": iteration, "seconds": round(self.standing.seconds, 3), **figures}
-                record |= self._evaluate(iteration) if evaluated else {}
-                history(record)
-                events.history(record | self._optimal_levels() if evaluated else record)
-            self._view.update(iteration, record)
+                record |= self._evaluate(iteration, evaluated)
+                self._record(record, events, history)
+            self._view.update(iteration, record if logged else None)
             self._save(iteration, evaluated)
+
+    def _record(self, record: dict[str, Any], events: EventLog, history: Callable[[dict[str, Any]], None]) -> None:
+        history(record)
+        events.history(record | self._optimal_levels())
 
     def _iterate(self, iteration: int) -> dict[str, float]:
         """One iteration of simulation and learning."""
         config = self._config
-        tables = self._learner.tabulate()
-        values = self._learner.values() if config.baseline == "network" else None
-        estimate = self._estimate(tables, values, iteration)
+        tabulation = self._learner.tabulate()
+        values = self._learner.bootstrap_values() if config.baseline == "network" else None
+        estimate = self._estimate(tabulation.tables, values, iteration)
         if not estimate.is_finite():
             raise Diverged(f"the simulated return or its gradient is not finite at iteration {iteration}")
-        figures = self._learner.learn(estimate, progress=(iteration - 1) / config.n_iterations)
+        figures = self._learner.learn(tabulation, estimate, progress=(iteration - 1) / config.n_iterations)
         self._require_finite(figures, iteration)
         return {"simulated_return": estimate.simulated_return, **dataclasses.asdict(figures)}
 
@@ -127,24 +139,21 @@ class Trainer:
         if not self._learner.is_finite():
             raise Diverged(f"a network's parameters are not finite at iteration {iteration}")
 
-    def _evaluate(self, iteration: int) -> dict[str, Any]:
-        """Evaluate the policy exactly; keep it if it is the best so far."""
-        tables = self._learner.tabulate()
-        policy = TabulatedPolicy(self._problem.grid, tables)
-        evaluation = evaluate(policy, self._config, self._reference)
-        value = evaluation.exact_return
-        best = self.standing.best_return is None or value > self.standing.best_return
-        self.standing = dataclasses.replace(self.standing, last_return=value)
-        if best:
-            self.standing = dataclasses.replace(self.standing, best_return=value, best_iteration=iteration)
-            self._checkpoint("best_model.pt")
-        return {
-            "exact_return": value,
-            "captured_value": evaluation.captured_value,
-            "payout_level": evaluation.levels.payout_level,
-            "issue_below": evaluation.levels.issue_below,
-            "issue_target": evaluation.levels.issue_target,
-        }
+    def _evaluate(self, iteration: int, keep: bool) -> dict[str, Any]:
+        """Evaluate the policy exactly; with ``keep``, keep it if it is the best so far."""
+        evaluation = self._evaluator(self._learner.tabulate().tables)
+        value = evaluation.returns.best
+        if keep:
+            self.standing = dataclasses.replace(self.standing, last_return=value)
+            if self.standing.best_return is None or value > self.standing.best_return:
+                self.standing = dataclasses.replace(
+                    self.standing,
+                    best_return=value,
+                    best_iteration=iteration,
+                    best_reading=evaluation.returns.reading,
+                )
+                self._checkpoint("best_model.pt")
+        return evaluation.record()
 
     def _optimal_levels(self) -> dict[str, float | None]:
         names = ("payout_level", "issue_below", "issue_target")
@@ -170,18 +179,20 @@ class Trainer:
         best = Checkpoint.load(self._config.ckpt_dir / "best_model.pt")
         learner = Learner(self._problem, self._config)
         best.restore(learner, self._config.ckpt_dir / "best_model.pt")
-        tables: PolicyTables = learner.tabulate()
+        tables = learner.tabulate().tables
         standing, grid = self.standing, self._problem.grid
         # Drawing takes a second, so it is done once.
         policy = TabulatedPolicy(grid, tables)
         events.figure("policy", policy_figure(policy, self._reference), standing.iteration)
-        values = value_figure(grid.cash, grid.time_to_horizon, learner.values(), self._reference)
+        values = value_figure(
+            grid.cash, grid.time_to_horizon, value_table(self._problem, self._config, learner, tables), self._reference
+        )
         events.figure("value", values, standing.iteration)
         return {
             "best_return": standing.best_return,
             "best_iteration": standing.best_iteration,
             "final_return": standing.last_return,
-            **full_metrics(self._problem, tables, self._config, self._reference),
+            **self._evaluator.full_metrics(tables),
         }
 
     def _stop_if_asked(self) -> None:

@@ -1,0 +1,58 @@
+"""Two readings of a policy that draws its actions: as it acts, and by the most likely action in each state.
+
+The ``stochastic`` reading is the policy itself. The ``most_likely`` one takes the most likely mode and the median levels. Either
+can be the better one: chance costs value where the right action is known, but a mode of probability 0.4 a step is never the most
+likely and yet happens within days.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ghm.actions import ISSUE, PAY, Actions, Policy
+from ghm.model import Array
+
+Reading = Literal["stochastic", "most_likely"]
+
+
+@dataclass(frozen=True)
+class MostLikely:
+    """The most likely reading of a policy, as a policy that leaves nothing to chance."""
+
+    policy: Policy
+
+    def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
+        """Actions at ``cash`` (N,)."""
+        return certain_actions(*most_likely(cash, self.policy(cash, time_to_horizon)))
+
+
+def read(policy: Policy, reading: Reading) -> Policy:
+    """The policy under one of its readings."""
+    return policy if reading == "stochastic" else MostLikely(policy)
+
+
+def most_likely(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
+    """The most likely action at ``cash`` (N,): mode, payout level and issue target, (N,) each.
+
+    The most likely mode, among holding and the modes that would change something at their median level: paying down to more
+    than there is, or issuing up to less, is holding by another name, and its probability says nothing of what to do. Ties
+    go to the lower mode.
+    """
+    payout, target = actions.median_payout_level, actions.median_issue_target
+    likelihood = np.array(actions.mode_probabilities, dtype=float)
+    likelihood[payout >= cash, PAY] = 0.0
+    likelihood[target <= cash, ISSUE] = 0.0
+    return np.argmax(likelihood, axis=-1), payout, target
+
+
+def certain_actions(mode: Array, payout: Array, target: Array) -> Actions:
+    """Actions without chance: ``mode``, payout level and issue target at N values of cash, each (N,)."""
+    none = np.zeros(mode.shape)
+    return Actions(np.eye(3)[mode], _log(payout), none, _log(target), none)
+
+
+def _log(level: Array) -> Array:
+    """The logarithm: −∞ of a level of 0, where everything is paid out; of a missing level 0, which no mode then uses."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.isnan(level), 0.0, np.log(level))
