@@ -29,8 +29,8 @@ from ghm.model import Array, GHMModel
 from ghm.policy.networks import FEATURES, features
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.policy_value import policy_value
-from ghm.reference.store import Reference, solve
 from ghm.reference.reading import certain_actions
+from ghm.reference.store import Reference, solve
 from ghm.training.config import TrainConfig
 
 LEVELS = 48

@@ -60,8 +60,9 @@ class LevelBounds:
         """The useful range of levels.
 
         Two of the narrowest standard deviations below the shift, everything is paid out but for one draw in fifty; further
-        down, the gradient would vanish. At c̄ a payout level means never paying. Issuing up to less than one step's length means liquidation at the next step with about even odds; cash
-        raised beyond half the range would be paid out again by any policy whose payout level lies in it.
+        down, the gradient would vanish. At c̄ a payout level means never paying. Issuing up to less than one step's length
+        means liquidation at the next step with about even odds; cash raised beyond half the range would be paid out again by
+        any policy whose payout level lies in it.
         """
         step = model.step_from_zero(dt)
         shift = LEVEL_SHIFT * step

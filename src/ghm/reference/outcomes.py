@@ -18,7 +18,6 @@ from ghm.reference.policy_value import cash_after, chance_of_effect
 from ghm.reference.reading import certain_actions, most_likely
 from ghm.reference.transition import Transition
 
-
 QUADRATURE = 7
 """Gauss-Hermite points for a random level: counts are read to two digits."""
 

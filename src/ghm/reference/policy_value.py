@@ -100,13 +100,13 @@ def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost
     """V one step earlier under the stochastic policy, from W at the nodes."""
     probabilities = actions.mode_probabilities
     issued = chance_of_effect(cash, actions)[1]
-    value = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * issued
+    value: Array = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * issued
     after, weights = cash_after(cash, actions, QUADRATURE)
     before = np.broadcast_to(cash[:, None], after[0].shape)
     for mode in (PAY, ISSUE):
         # Quadrature sees what is continuous in the level; the fixed cost, a jump, is above.
         outcome = _flow(before, after[mode - 1], cost, 0.0) + _interpolate(cash, held, after[mode - 1])
-        value = value + probabilities[:, mode] * (outcome @ weights)
+        value += probabilities[:, mode] * (outcome @ weights)
     return value
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from ghm.actions import ISSUE, PAY, Actions, Policy
+from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.model import Array
 
 Reading = Literal["stochastic", "most_likely"]
@@ -35,14 +35,14 @@ def read(policy: Policy, reading: Reading) -> Policy:
 def most_likely(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
     """The most likely action at ``cash`` (N,): mode, payout level and issue target, (N,) each.
 
-    The most likely mode, among holding and the modes that would change something at their median level: paying down to more
-    than there is, or issuing up to less, is holding by another name, and its probability says nothing of what to do. Ties
-    go to the lower mode.
+    Paying down to more than there is, or issuing up to less, is holding by another name: where a mode would change nothing
+    at its median level, its probability is holding's. Ties go to the lower mode.
     """
     payout, target = actions.median_payout_level, actions.median_issue_target
     likelihood = np.array(actions.mode_probabilities, dtype=float)
-    likelihood[payout >= cash, PAY] = 0.0
-    likelihood[target <= cash, ISSUE] = 0.0
+    for mode, idle in ((PAY, payout >= cash), (ISSUE, target <= cash)):
+        likelihood[idle, HOLD] += likelihood[idle, mode]
+        likelihood[idle, mode] = 0.0
     return np.argmax(likelihood, axis=-1), payout, target
 
 

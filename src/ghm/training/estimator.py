@@ -49,6 +49,8 @@ class GradientEstimate:
     """What the value network should be at the bootstrap nodes, (R, M)."""
     simulated_return: float
     """Mean return of the paths."""
+    sampled: bool = False
+    """Whether scores of sampled actions are part of it, and with them their noise."""
 
     def is_finite(self) -> bool:
         """Whether every figure is a finite number."""
@@ -110,13 +112,14 @@ class GradientEstimator:
         values = self.sweep(tables, bootstrap_values)
         shape = (grid.steps_to_go.size, grid.cash.size)
         modes, levels, visits = np.zeros((3, *shape)), np.zeros((4, shape[0])), np.zeros(shape)
-        total = 0.0
+        total, sampled = 0.0, False
         for first in range(0, self.n_paths, self._paths.returns.size):
             paths = self._paths.first(min(self._paths.returns.size, self.n_paths - first))
             self.simulator.run(tables, iteration, first, paths, visits)
             total += float(paths.returns.sum())
             advantages = self._sampled_advantages(paths, values)
             if advantages is not None:
+                sampled = True
                 scores.add_scores(
                     paths.cash, paths.cell, paths.weight, paths.mode, paths.noise, advantages, *tables,
                     grid.time_cell, grid.time_weight, self.problem.discount, modes, levels,
@@ -125,7 +128,7 @@ class GradientEstimator:
             array /= self.n_paths
         if self.estimator in ("conditional", "bootstrap"):
             _add_exact_part(tables, values.advantages, visits, modes, levels)
-        return GradientEstimate(modes, levels, visits, values.swept, total / self.n_paths)
+        return GradientEstimate(modes, levels, visits, values.swept, total / self.n_paths, sampled)
 
     def sweep(self, tables: PolicyTables, bootstrap_values: Array | None) -> SweptValues:
         """V at all steps and what follows from it: the policy's own value, or bootstrapped from ``bootstrap_values``."""

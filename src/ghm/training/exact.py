@@ -93,9 +93,11 @@ def _follow(
             pays = (1 - w) * modes[0, k, j] + w * modes[0, k + 1, j]
             issues = (1 - w) * modes[1, k, j] + w * modes[1, k + 1, j]
             holds = 1 - pays - issues
-            # A mode that changes nothing is holding by another name; ties go to the lower mode.
-            pays = pays if payout < cash[j] else 0.0
-            issues = issues if target > cash[j] else 0.0
+            # A mode that changes nothing is holding by another name.
+            if payout >= cash[j]:
+                holds, pays = holds + pays, 0.0
+            if target <= cash[j]:
+                holds, issues = holds + issues, 0.0
             if pays > holds and pays >= issues:
                 value[j] = cash[j] - payout + at_payout
             elif issues > holds and issues > pays and raised > cash[j]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ghm.actions import ISSUE
 from ghm.model import Array
-from ghm.policy.distribution import ISSUE_MEAN, ISSUE_STD, RAW_OUTPUTS, Distribution, LevelBounds, PolicyTables
+from ghm.policy.distribution import RAW_OUTPUTS, Distribution, LevelBounds, PolicyTables
 from ghm.policy.networks import Perceptron
 from ghm.training.adam import Adam
 from ghm.training.config import TrainConfig
@@ -25,13 +25,11 @@ iterations, and a longer memory of its beginning stalls the payout level for the
 VALUE_STEPS = 4
 """Steps of the value network an iteration: it has to follow a policy that moves at every one."""
 
-IDLE_ISSUE_CHARGE = 0.025
-SCALE = None
-RAREST = 1e-4
-USES = True
-FADE_PULL = 0.0
-FLOOR = FLOOR_PAY = 1.0
-FADE = 0.0
+RAREST_EFFECT = 1e-3
+"""Chance of an effect below which an issue's gain is no longer divided by it: single precision has three digits left there."""
+
+RAREST_USE = 1e-4
+"""Chance of being used, a visit, that a level is credited with at least."""
 
 
 class Tabulation(NamedTuple):
@@ -138,7 +136,7 @@ class Learner:
         config = self._config
         log_modes, levels = tabulation.distribution
         modes = log_modes.exp()
-        by_mode, by_level = self._direction(tabulation.tables, estimate, progress)
+        by_mode, by_level = self._direction(tabulation.tables, estimate)
         # A loss whose gradient is that of −J: the tables' gradients are constants here.
         loss = -(modes * self._to_nodes(by_mode)).sum() - (levels * self._tensor(by_level)).sum()
         weight = self._to_nodes(estimate.visits / estimate.visits.sum())
@@ -146,34 +144,33 @@ class Learner:
         saturation = (weight * tabulation.raw.square().mean(-1)).sum()
         fading = config.entropy_weight * (1 - progress)
         objective = loss - fading * entropy + config.action_reg_weight * saturation
-        if FADE:
-            self.policy_optimiser._learning_rate = config.lr_policy * (1 - FADE * progress)
         objective.backward()  # type: ignore[no-untyped-call]
         assert tabulation.raw.grad is not None
         by_output = tabulation.raw.grad.view(-1, RAW_OUTPUTS)
         norm = self._step(self.policy_optimiser, self.policy.gradient(tabulation.passed, by_output))
         return float(objective.detach()), float(entropy.detach()), norm
 
-    def _direction(self, tables: PolicyTables, estimate: GradientEstimate, progress: float) -> tuple[Array, Array]:
+    def _direction(self, tables: PolicyTables, estimate: GradientEstimate) -> tuple[Array, Array]:
+        """What the tables should follow, per unit of cash: the gradient, entries of it lengthened (docs/design/estimators.md).
+
+        An issue is judged by its gain given that something is issued: above its target "issue" is another name for holding,
+        so nothing would keep its probability small there, and raising the target would then raise equity in states that do
+        not need it. A level is judged by its gain a use, lest levels near the horizon and those of rare actions hardly
+        learn. Both multiply entries by positive numbers, so what is optimal stays so; both would magnify sampled scores.
+        """
         problem = self._problem
-        unit = SCALE or problem.cash_unit
-        by_mode = estimate.modes / unit
-        distance = problem.log_points[: problem.grid.cash.size] - tables.levels[ISSUE_MEAN][:, None]
-        idle = ndtr(distance / tables.levels[ISSUE_STD][:, None])
-        by_mode[ISSUE] -= IDLE_ISSUE_CHARGE * (1 - FADE_PULL * progress) * estimate.visits * idle
-        if FLOOR < 1:
-            by_mode[ISSUE] /= np.maximum(1 - idle, FLOOR)
-        if FLOOR_PAY < 1:
-            d = problem.log_points[: problem.grid.cash.size] - tables.levels[0][:, None]
-            by_mode[1] /= np.maximum(ndtr(d / tables.levels[1][:, None]), FLOOR_PAY)
-        d = problem.log_points[: problem.grid.cash.size] - tables.levels[0][:, None]
-        eff = np.stack([ndtr(d / tables.levels[1][:, None]), 1 - idle])
-        uses = (estimate.visits * np.maximum(tables.modes * eff, RAREST)).sum(axis=2)
-        share = uses.mean(axis=1, keepdims=True) / np.maximum(uses, 1e-12)
-        if not USES:
-            nv = estimate.visits.sum(1)
-            share = np.stack([nv.mean() / nv] * 2)
-        return by_mode, estimate.levels * np.repeat(share, 2, axis=0) / unit
+        by_mode, by_level = estimate.modes / problem.cash_unit, estimate.levels / problem.cash_unit
+        if estimate.sampled:
+            used = np.repeat(estimate.visits.sum(axis=1)[None], 2, axis=0)
+        else:
+            points = problem.log_points[: problem.grid.cash.size]
+            mean, std = tables.levels[0::2, :, None], tables.levels[1::2, :, None]
+            effect = ndtr((points - mean) / std)  # that a level is below cash, which is when paying changes something
+            effect[ISSUE - 1] = 1 - effect[ISSUE - 1]
+            by_mode[ISSUE] /= np.maximum(effect[ISSUE - 1], RAREST_EFFECT)
+            used = (estimate.visits * np.maximum(tables.modes * effect, RAREST_USE)).sum(axis=2)
+        share = np.divide(used.mean(axis=1, keepdims=True), used, out=np.zeros_like(used), where=used > 0)
+        return by_mode, by_level * np.repeat(share, 2, axis=0)
 
     def _to_nodes(self, array: Array) -> Tensor:
         """A gradient with respect to a table (..., K, M) as one with respect to the network nodes, (..., K, N)."""

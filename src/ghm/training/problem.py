@@ -15,7 +15,6 @@ from ghm.reference.terminal import terminal_values
 from ghm.reference.transition import BandedOperator, Transition
 from ghm.training.sweep import log_points
 
-
 POLICY_STRIDE, VALUE_STRIDE = 3, 6
 """Networks are called at every third and every sixth cash node: those are as dense as the sweep needs them, and networks are
 far smoother."""
