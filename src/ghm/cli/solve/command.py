@@ -75,7 +75,7 @@ def run(config: SolveConfig) -> int:
     except UserError as error:
         unsolved = str(error)
     if config.plot is not None:
-        from ghm.cli.solution_figure import write_figure
+        from ghm.cli.solve.figure import write_figure
 
         write_figure(config.plot, reference, boundary)
     values = dict(zip(config.points, _values(reference, config.points), strict=True))
