@@ -17,7 +17,7 @@ COMMANDS = {
     "train": ("ghm.training.main", "train one policy"),
     "search": ("ghm.cli.search", "search hyperparameters: many trainings, ranked by exact return"),
     "solve": ("ghm.cli.solve.command", "solve the model: the optimum that trained policies are judged by"),
-    "evaluate": ("ghm.cli.evaluate.command", "judge a checkpoint's policy against the optimum"),
+    "evaluate": ("ghm.cli.evaluate.command", "judge any policy against the optimum"),
     "report": ("ghm.report.main", "write a search's report as one page, or its figures and tables"),
     "replay": ("ghm.search.replay", "run one trial of a search again"),
 }

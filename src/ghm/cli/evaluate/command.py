@@ -1,62 +1,122 @@
-"""``ghm evaluate``: what a checkpoint's policy is worth, beside the optimum."""
+"""``ghm evaluate``: what a policy is worth, beside the optimum, wherever it comes from."""
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from ghm.cli.output import fail, level, print_json, print_table
+from ghm.actions import Policy
+from ghm.cli.evaluate.config import EvaluateConfig
+from ghm.cli.evaluate.sources import load_function
+from ghm.cli.evaluate.table import print_evaluation
+from ghm.cli.output import fail, print_json
+from ghm.cli.working import working
 from ghm.errors import UserError
-from ghm.model import GHMModel
+from ghm.model import GHMModel, Terminal
+from ghm.reference.answers import evaluate, load_table
+from ghm.reference.answers.comparison import Comparison, compare
 
 if TYPE_CHECKING:
     from ghm.training.checkpoint import TrainedPolicy
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
-    """Judge a checkpoint's policy: exact and simulated return, captured value, levels beside the optimum's, a verdict."""
+class Judged:
+    """A policy, the problem that it was judged on, and the figures found."""
 
-    checkpoint: Annotated[Path, tyro.conf.Positional]
-    """Checkpoint of a training run, such as checkpoints/best_model.pt."""
-    json: bool = False
-    """Print JSON instead of a table."""
-    model: GHMModel = dataclasses.field(default_factory=GHMModel)
-    """Parameters that the checkpoint must have been trained with, or it is refused; by default its own are taken."""
+    title: str
+    policy: Policy
+    model: GHMModel
+    dt: float
+    T: float
+    terminal: Terminal
+    figures: dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    config = _parse(words, GHMModel())
+    config = _parse(words, {})
     try:
-        from ghm.training.checkpoint import load_trained
+        with working("judging the policy"):
+            judged = _judge(config, words)
+            comparison = _compare(config, judged) if config.output is not None else None
+            if config.figures is not None:
+                from ghm.cli.evaluate.figures import write_figures
 
-        trained = load_trained(config.checkpoint)
-        # Read again with the checkpoint's own model as the default: what then differs was asked for.
-        _require_model(config.checkpoint, trained.config.model, _parse(words, trained.config.model).model)
-        metrics = evaluate(trained)
+                write_figures(config.figures, judged.policy, judged.model, judged.dt, judged.T, judged.terminal)
     except UserError as error:
         return fail(str(error))
+    figures = judged.figures if comparison is None else {**judged.figures, "errors": comparison.error_figures()}
     if config.json:
-        print_json({"checkpoint": str(config.checkpoint), **metrics})
+        print_json(figures)
     else:
-        _print_table(config.checkpoint, metrics)
-    if not metrics["monte_carlo_agrees"]:
+        print_evaluation(judged.title, figures)
+        for written in (config.output, config.figures):
+            sys.stdout.write(f"Written: {written}\n" if written is not None else "")
+    if not figures["monte_carlo_agrees"]:
         sys.stderr.write("warning: the exact and the simulated return differ by more than four standard errors\n")
     return 0
 
 
-def evaluate(trained: "TrainedPolicy") -> dict[str, Any]:
+def _parse(words: Sequence[str], problem: dict[str, Any]) -> EvaluateConfig:
+    """The settings that ``words`` give; what they leave out of the problem is as ``problem`` says."""
+    return tyro.cli(
+        EvaluateConfig,
+        prog="ghm evaluate",
+        args=list(words),
+        default=EvaluateConfig(**problem),
+        use_underscores=True,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def _judge(config: EvaluateConfig, words: Sequence[str]) -> Judged:
+    """Load the policy that was asked for, and judge it.
+
+    Raises:
+        UserError: when there is none, or it cannot be judged.
+    """
+    if config.policy is not None:
+        return _judge_function(load_function(config.policy), config, config.policy, {"policy": config.policy})
+    if config.source is None:
+        raise UserError("no policy to judge; give a checkpoint (.pt), a table (.npz), or --policy module:function")
+    if config.source.suffix.lower() == ".npz":
+        table = load_table(config.source)
+        config = _parse(words, table.problem)
+        return _judge_function(table.policy, config, str(config.source), {"table": str(config.source)})
+    return _judge_checkpoint(config, words)
+
+
+def _judge_function(policy: Any, config: EvaluateConfig, title: str, source: dict[str, Any]) -> Judged:
+    problem = (config.model, config.dt, config.T, config.terminal)
+    found = evaluate(policy, *problem, name=title)
+    return Judged(title, found.policy, *problem, {**source, **found.to_dict()})
+
+
+def _judge_checkpoint(config: EvaluateConfig, words: Sequence[str]) -> Judged:
+    from ghm.training.checkpoint import load_trained
+
+    assert config.source is not None
+    trained = load_trained(config.source)
+    own = {name: getattr(trained.config, name) for name in ("model", "dt", "T", "terminal")}
+    # Read again with the checkpoint's own problem as the default: what then differs was asked for.
+    _require_own(config, own, _parse(words, own))
+    title = f"{config.source}, iteration {trained.standing.iteration}"
+    figures = {"checkpoint": str(config.source), **evaluate_checkpoint(trained)}
+    return Judged(title, trained.policy, own["model"], own["dt"], own["T"], own["terminal"], figures)
+
+
+def evaluate_checkpoint(trained: "TrainedPolicy") -> dict[str, Any]:
     """Metrics of a trained policy as in docs/design/records.md, with its exact returns and what it was trained on.
 
     Raises:
         UserError: when the decision problem cannot be solved.
     """
+    import dataclasses
+
     from ghm.reference.policy_value import policy_value
     from ghm.reference.store import solve
     from ghm.training.evaluation import full_metrics
@@ -64,10 +124,13 @@ def evaluate(trained: "TrainedPolicy") -> dict[str, Any]:
     config = trained.config
     problem = (config.model, config.dt, config.T, config.terminal)
     reference = solve(*problem)
+    stochastic = policy_value(trained.policy, *problem, stochastic=True)
     return {
         "iteration": trained.standing.iteration,
         "exact_return": policy_value(trained.policy, *problem),
-        "exact_stochastic_return": policy_value(trained.policy, *problem, stochastic=True),
+        "exact_stochastic_return": stochastic,
+        "draws": True,
+        "stochastic_captured_value": reference.captured_value(stochastic),
         **full_metrics(trained.problem, trained.tables, config, reference),
         "dt": config.dt,
         "T": config.T,
@@ -76,45 +139,29 @@ def evaluate(trained: "TrainedPolicy") -> dict[str, Any]:
     }
 
 
-def _parse(words: Sequence[str], model: GHMModel) -> EvaluateConfig:
-    return tyro.cli(
-        EvaluateConfig,
-        prog="ghm evaluate",
-        args=list(words),
-        # A positional argument without a default stays required.
-        default=EvaluateConfig(checkpoint=tyro.MISSING, model=model),
-        use_underscores=True,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+def _compare(config: EvaluateConfig, judged: Judged) -> Comparison:
+    assert config.output is not None
+    problem = (judged.model, judged.dt, judged.T, judged.terminal)
+    comparison = compare(judged.policy, *problem, config.cash_grid, config.time_grid)
+    comparison.save(config.output)
+    return comparison
 
 
-def _require_model(path: Path, trained: GHMModel, asked: GHMModel) -> None:
+def _require_own(config: EvaluateConfig, own: dict[str, Any], asked: EvaluateConfig) -> None:
+    """Refuse to judge a checkpoint on another problem than its own."""
+    model = own["model"]
     different = [
-        f"{name} is {getattr(trained, name):g}, not {getattr(asked, name):g}"
+        f"{name} is {getattr(model, name):g}, not {getattr(asked.model, name):g}"
         for name in GHMModel.names()
-        if getattr(trained, name) != getattr(asked, name)
+        if getattr(model, name) != getattr(asked.model, name)
     ]
     if different:
         raise UserError(
-            f"{path} was trained on another model: {'; '.join(different)}; leave out --model.* to judge it on its own"
+            f"{config.source} was trained on another model: {'; '.join(different)}; leave out --model.* to judge it on its own"
         )
-
-
-def _print_table(path: Path, metrics: dict[str, Any]) -> None:
-    captured = metrics["captured_value"]
-    print_table(
-        f"{path}, iteration {metrics['iteration']}",
-        [
-            ("exact return", f"{metrics['exact_return']:.4f}", f"{metrics['optimal_return']:.4f}"),
-            ("exact return, acting at random", f"{metrics['exact_stochastic_return']:.4f}", ""),
-            ("simulated return", f"{metrics['monte_carlo_return']:.4f}", ""),
-            ("its standard error", f"{metrics['monte_carlo_standard_error']:.4f}", ""),
-            ("return of winding up at once", f"{metrics['wind_up_return']:.4f}", ""),
-            ("captured value", "undefined" if captured is None else f"{captured:.4f}", "1.0000"),
-            ("pays out above", level(metrics["payout_level"]), level(metrics["optimal_payout_level"])),
-            ("issues below", level(metrics["issue_below"]), level(metrics["optimal_issue_below"])),
-            ("issues up to", level(metrics["issue_target"]), level(metrics["optimal_issue_target"])),
-        ],
-        ("", "policy", "optimum"),
-    )
-    sys.stdout.write(f"{metrics['verdict_text']}\n")
+    for name in ("dt", "T", "terminal"):
+        if own[name] != getattr(asked, name):
+            raise UserError(
+                f"{config.source} was trained with {name} = {own[name]}, not {getattr(asked, name)}; "
+                f"leave out --{name} to judge it on its own problem"
+            )
