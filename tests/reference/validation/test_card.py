@@ -1,6 +1,8 @@
 """The validation card: calibrations far apart pass every line, and each planted fault fails the line that it should."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -269,3 +271,15 @@ def test_simulation_repeats_itself_and_its_errors_are_honest():
     distances = np.array([(s.mean - optimum.optimal_return) / s.standard_error for s in samples])
     assert abs(distances.mean()) < 4 / np.sqrt(200)
     assert distances.var() < 1.45
+
+
+def test_the_documented_card_is_the_one_that_is_printed():
+    text = (Path(__file__).resolve().parents[3] / "docs" / "design" / "model.md").read_text()
+    printed = [
+        re.split(r"\s{2,}", line.strip())
+        for line in text.splitlines()
+        if line.startswith("     ") and line.endswith("PASS")
+    ]
+    found = validate(MODEL)
+    assert [claim for claim, *_ in printed] == [line.claim for line in found.lines]
+    assert [tolerance for *_, tolerance, _ in printed] == [f"{line.tolerance:.1e}" for line in found.lines]
