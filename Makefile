@@ -31,6 +31,30 @@ test: lint types contract ## everything that CI runs: format, lint, types, impor
 test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)
 	$(BIN)/python -m pytest -m browser tests/report
 
+.PHONY: build
+build: $(STAMP) ## wheel and sdist into dist/, checked
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+	rm -rf build
+
+.PHONY: test-package
+test-package: $(STAMP) ## build the package, install it into a fresh environment, run every command from elsewhere (two minutes)
+	$(BIN)/python -m pytest -m package tests/installation
+
+# The ranges of pyproject.toml at their lower ends; the tests' own tools are as pinned. PIP_ARGS chooses PyTorch's build.
+LOWEST := .venv-lowest
+LOWEST_TOOLS := hypothesis pillow pyte pytest pytest-timeout
+
+.PHONY: test-lowest
+test-lowest: ## the tests with the lowest versions that pyproject.toml allows, in an environment of their own
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/installation/lowest.py > $(LOWEST)/constraints.txt
+	grep -iE '^($(subst $() ,|,$(LOWEST_TOOLS)))==' constraints.txt > $(LOWEST)/tools.txt
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --progress-bar off -c $(LOWEST)/constraints.txt -r $(LOWEST)/tools.txt -e '.[benchmarks]' $(PIP_ARGS)
+	$(LOWEST)/bin/python -m pytest --ignore tests/report/test_browser.py
+
 .PHONY: soak
 soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both
 	GHM_SOAK=1 $(BIN)/python -m pytest -m soak -s tests/search
@@ -74,4 +98,4 @@ clean-compiled: ## remove what Numba compiled (it does not see changes across mo
 
 .PHONY: clean
 clean: ## remove .venv and caches (results stay)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
+	rm -rf .venv .venv-lowest dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build

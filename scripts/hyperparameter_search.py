@@ -3,6 +3,7 @@
 import sys
 
 import ghm.search
+from ghm.platforms import exit_if_unsupported
 from ghm.report.refresh import ReportRefresher
 from ghm.report.view import LiveView, PlainView
 from ghm.search.main import main
@@ -19,4 +20,5 @@ class SearchSpace(ghm.search.SearchSpace):
 
 
 if __name__ == "__main__":
+    exit_if_unsupported()
     sys.exit(main(space=SearchSpace(), live=LiveView, plain=PlainView, others=[ReportRefresher()]))

@@ -65,7 +65,9 @@ def test_table(checkpoint):
     assert (ran.status, ran.errors) == (0, "")
     for figure in ("exact_return", "optimal_return", "monte_carlo_return", "captured_value"):
         assert f"{found[figure]:.4f}" in ran.output
-    assert found["verdict_text"] in ran.output
+    assert found["verdict_text"] in " ".join(ran.output.split())
+    assert "captured value, acting at random" in ran.output
+    assert max(map(len, ran.output.splitlines()[1:])) <= 80
 
 
 def test_a_return_that_simulation_contradicts_is_warned_of(checkpoint, monkeypatch):
@@ -126,5 +128,5 @@ def test_damaged_checkpoints_are_refused(checkpoint, tmp_path):
 def test_places_without_a_file_are_refused(tmp_path):
     assert_refused(run("evaluate", tmp_path / "none.pt"), "no checkpoint at", "give the path of a .pt file")
     assert_refused(run("evaluate", tmp_path), "no checkpoint at")
-    assert_refused(run("evaluate"), "Missing from ghm evaluate", "PATH")
+    assert_refused(run("evaluate"), "no policy to judge; give a checkpoint (.pt), a table (.npz)")
     assert_refused(run("evaluate", "a.pt", "--bogus", "1"), "Unrecognized options")

@@ -130,9 +130,9 @@ def test_plot_of_models_that_lack_a_level(tmp_path, changes):
 
 
 def test_matplotlib_is_left_alone_without_a_plot(monkeypatch):
-    monkeypatch.delitem(sys.modules, "ghm.cli.solution_figure", raising=False)
+    monkeypatch.delitem(sys.modules, "ghm.cli.solve.figure", raising=False)
     run("solve", *SMALL)
-    assert "ghm.cli.solution_figure" not in sys.modules
+    assert "ghm.cli.solve.figure" not in sys.modules
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ghm import __version__
+from ghm.platforms import exit_if_unsupported
+
 EXIT_USER_ERROR = 2
 EXIT_BROKEN_PIPE = 141
 """What shells report of a program that SIGPIPE ended: 128 + 13."""
@@ -16,17 +19,22 @@ EXIT_BROKEN_PIPE = 141
 COMMANDS = {
     "train": ("ghm.training.main", "train one policy"),
     "search": ("ghm.cli.search", "search hyperparameters: many trainings, ranked by exact return"),
-    "solve": ("ghm.cli.solve", "solve the model: the optimum that trained policies are judged by"),
-    "evaluate": ("ghm.cli.evaluate", "judge a checkpoint's policy against the optimum"),
+    "solve": ("ghm.cli.solve.command", "solve the model: the optimum that trained policies are judged by"),
+    "evaluate": ("ghm.cli.evaluate.command", "judge any policy against the optimum"),
     "report": ("ghm.report.main", "write a search's report as one page, or its figures and tables"),
     "replay": ("ghm.search.replay", "run one trial of a search again"),
+    "completion": ("ghm.cli.completion", "print a script with which a shell completes commands and flags"),
 }
 """Each command's module, whose ``main(arguments)`` returns an exit status, and what it does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
+    exit_if_unsupported()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words == ["--version"]:
+        sys.stdout.write(f"ghm {__version__}\n")
+        return 0
     if not words or words[0] in ("-h", "--help"):
         (sys.stdout if words else sys.stderr).write(usage())
         return 0 if words else EXIT_USER_ERROR
@@ -58,7 +66,7 @@ def usage() -> str:
             "commands:",
             *lines,
             "",
-            "`ghm COMMAND --help` lists a command's options.",
+            "`ghm COMMAND --help` lists a command's options, `ghm --version` says which version this is.",
             "",
         ]
     )

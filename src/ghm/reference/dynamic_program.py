@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
@@ -48,9 +49,14 @@ class Optimum:
 
 
 def dynamic_program(
-    model: GHMModel, dt: float, T: float, terminal: Terminal = "liquidation", refinement: float = 1.0
+    model: GHMModel,
+    dt: float,
+    T: float,
+    terminal: Terminal = "liquidation",
+    refinement: float = 1.0,
+    kept: NDArray[np.int64] | None = None,
 ) -> Optimum:
-    """Solve the decision problem; ``refinement`` divides the grid's spacing.
+    """Solve the decision problem; ``refinement`` divides the grid's spacing; ``kept`` are steps to go at which V is wanted.
 
     Raises:
         UserError: when the grid would be too fine to be had, or the terminal condition has no solution.
@@ -58,7 +64,7 @@ def dynamic_program(
     n_steps = round(T / dt)
     cash = cash_grid(model, dt, n_steps, refinement)
     operator = Transition.build(model, dt, cash).value_operator(model, dt)
-    kept = kept_steps(n_steps, SLICES)
+    kept = kept_steps(n_steps, SLICES, kept)
     values, levels = np.empty((kept.size, cash.size)), np.empty((4, n_steps))
     values[0] = terminal_values(model, terminal, cash)
     _induce(cash, *operator, model.proportional_cost, model.fixed_cost, kept, values, levels)

@@ -61,6 +61,8 @@ def mean_over_starts(nodes: Array, values: Array) -> float:
     return float(np.trapezoid(values, nodes) / nodes[-1])
 
 
-def kept_steps(n_steps: int, slices: int) -> NDArray[np.int64]:
-    """Steps to go at which values are kept, increasing from 0 to n: geometric, so dense near the horizon."""
+def kept_steps(n_steps: int, slices: int, asked: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Steps to go at which values are kept, increasing from 0 to n: geometric, so dense near the horizon; or as asked."""
+    if asked is not None:
+        return np.unique(np.concatenate([[0], asked, [n_steps]])).astype(np.int64)
     return np.unique(np.concatenate([[0], np.round(np.geomspace(1, n_steps, slices))]).astype(np.int64))

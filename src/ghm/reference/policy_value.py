@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy, level_from_log
@@ -62,8 +63,9 @@ def policy_values(
     terminal: Terminal = "liquidation",
     stochastic: bool = False,
     refinement: float = 1.0,
+    kept: NDArray[np.int64] | None = None,
 ) -> PolicyValues:
-    """The value function of a policy; ``refinement`` divides the grid's spacing.
+    """The value function of a policy; ``refinement`` divides the grid's spacing; ``kept`` are steps to go at which it is wanted.
 
     Raises:
         UserError: as :func:`policy_value`.
@@ -71,7 +73,7 @@ def policy_values(
     n_steps = round(T / dt)
     cash = cash_grid(model, dt, n_steps, refinement)
     operator = Transition.build(model, dt, cash).value_operator(model, dt)
-    kept = kept_steps(n_steps, SLICES)
+    kept = kept_steps(n_steps, SLICES, kept)
     values = np.empty((kept.size, cash.size))
     values[0] = value = terminal_values(model, terminal, cash)
     for to_go in range(1, n_steps + 1):

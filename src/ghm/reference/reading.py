@@ -27,6 +27,11 @@ class MostLikely:
         return certain_actions(*most_likely(cash, self.policy(cash, time_to_horizon)))
 
 
+def better_reading(stochastic: float, most_likely: float) -> Reading:
+    """The reading with the higher return; the most likely one, which leaves nothing to chance, where they are equal."""
+    return "stochastic" if stochastic > most_likely else "most_likely"
+
+
 def read(policy: Policy, reading: Reading) -> Policy:
     """The policy under one of its readings."""
     return policy if reading == "stochastic" else MostLikely(policy)

@@ -15,7 +15,7 @@ from ghm.model import Array, GHMModel, Terminal
 from ghm.policy.distribution import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.policy.grid import StateGrid
 from ghm.reference.induction import cash_grid, mean_over_starts
-from ghm.reference.reading import Reading
+from ghm.reference.reading import Reading, better_reading
 from ghm.reference.transition import apply_banded
 from ghm.training.estimator import sweep_tables
 from ghm.training.problem import DecisionProblem
@@ -30,8 +30,8 @@ class Returns(NamedTuple):
 
     @property
     def reading(self) -> Reading:
-        """The better of the two; the most likely one, which leaves nothing to chance, where they are equal."""
-        return "stochastic" if self.stochastic > self.most_likely else "most_likely"
+        """The better of the two."""
+        return better_reading(self.stochastic, self.most_likely)
 
     @property
     def best(self) -> float:

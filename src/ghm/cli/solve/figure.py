@@ -1,17 +1,10 @@
-"""The figure of ``ghm solve``: the value function and the levels of the optimum.
+"""The figure of ``ghm solve``: the value function and the levels of the optimum."""
 
-Matplotlib's figure objects are used directly: no global state, no display.
-"""
-
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ghm.errors import UserError
-from ghm.files import write_atomically
 from ghm.reference.free_boundary import FreeBoundary
 from ghm.reference.store import Reference
 
@@ -26,25 +19,6 @@ LEAST_SPAN = 1e-6
 
 CASH_SHOWN = 2.0
 """Cash is shown up to this multiple of the highest payout level: beyond, the firm pays and the value is a straight line."""
-
-
-def write_figure(path: Path, reference: Reference, boundary: FreeBoundary | None) -> None:
-    """Draw the solution into ``path``, in the format that its ending names.
-
-    Raises:
-        UserError: when the ending names no format, or the file cannot be written.
-    """
-    figure = draw(reference, boundary)
-    formats = figure.canvas.get_supported_filetypes()
-    ending = path.suffix.lstrip(".").lower()
-    if ending not in formats:
-        raise UserError(f"--plot {path}: the ending must be one of {', '.join(sorted(formats))}; try .png or .pdf")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=ending, dpi=150)
-    try:
-        write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise UserError(f"--plot {path} cannot be written: {error.strerror or error}; choose another file") from error
 
 
 def draw(reference: Reference, boundary: FreeBoundary | None) -> Figure:

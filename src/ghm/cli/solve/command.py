@@ -1,54 +1,19 @@
 """``ghm solve``: the optimum of the decision problem, and the infinite-horizon solution."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import tyro
 from scipy.interpolate import PchipInterpolator
 
+import ghm.reference.answers
 from ghm.cli.output import fail, level, print_json, print_table
+from ghm.cli.solve.config import SolveConfig
 from ghm.errors import UserError
-from ghm.model import GHMModel, Terminal
 from ghm.reference.free_boundary import FreeBoundary, free_boundary
 from ghm.reference.store import Reference, solve
-from ghm.training.config import require_horizon
-
-SHARES = (0.0, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-"""Values of cash, as shares of c̄, at which the value function is shown unless others are asked for."""
-
-
-@dataclass(frozen=True)
-class SolveConfig:
-    """Solve the model: the optimum of the decision problem that is trained on, and of the infinite-horizon problem."""
-
-    dt: float = 0.01
-    """Length of a time step (years)."""
-    T: float = 10.0
-    """Horizon of an episode (years), a whole multiple of dt."""
-    terminal: Terminal = "liquidation"
-    """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
-    at: tuple[float, ...] = ()
-    """Values of cash at which to show the value function; by default seven from 0 to c_max."""
-    json: bool = False
-    """Print JSON instead of tables."""
-    plot: Path | None = None
-    """Draw the value function and the levels into this file; its ending says in which format (.png, .pdf, .svg)."""
-    model: GHMModel = dataclasses.field(default_factory=GHMModel)
-    """Parameters of the model."""
-
-    def __post_init__(self) -> None:
-        require_horizon(self.dt, self.T)
-        for cash in self.at:
-            if not 0 <= cash <= self.model.c_max:
-                raise UserError(f"--at must be from 0 to c_max = {self.model.c_max:g}; received {cash!r}")
-
-    @property
-    def points(self) -> tuple[float, ...]:
-        """Values of cash at which the value function is shown."""
-        return self.at or tuple(share * self.model.c_max for share in SHARES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,16 +22,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SolveConfig, prog="ghm solve", args=arguments, use_underscores=True, config=(tyro.conf.FlagCreatePairsOff,)
     )
     try:
+        if config.check:
+            from ghm.cli.solve.check import check
+
+            return check(config)
+        if config.sweep:
+            from ghm.cli.solve.sweep import sweep
+
+            return sweep(config)
         return run(config)
     except UserError as error:
         return fail(str(error))
 
 
 def run(config: SolveConfig) -> int:
-    """Solve, draw and print.
+    """Solve, draw, write and print.
 
     Raises:
-        UserError: when the decision problem cannot be solved at these settings, or the figure cannot be written.
+        UserError: when the decision problem cannot be solved at these settings, or a file cannot be written.
     """
     reference = solve(config.model, config.dt, config.T, config.terminal)
     boundary, unsolved = None, ""
@@ -75,14 +48,22 @@ def run(config: SolveConfig) -> int:
     except UserError as error:
         unsolved = str(error)
     if config.plot is not None:
-        from ghm.cli.solution_figure import write_figure
+        from ghm.cli.figures import write_figure
+        from ghm.cli.solve.figure import draw
 
-        write_figure(config.plot, reference, boundary)
+        write_figure(config.plot, draw(reference, boundary))
+    if config.output is not None:
+        answer = ghm.reference.answers.solve(
+            config.model, config.dt, config.T, config.terminal, config.cash_grid, config.time_grid
+        )
+        answer.save(config.output)
     values = dict(zip(config.points, _values(reference, config.points), strict=True))
     if config.json:
         print_json(_summary(config, reference, boundary, values))
     else:
         _print_tables(config, reference, boundary, values)
+        if config.output is not None:
+            sys.stdout.write(f"Written: {config.output}\n")
     # What has a solution is shown even where the other problem has none; the status says that something is missing.
     return fail(unsolved) if unsolved else 0
 

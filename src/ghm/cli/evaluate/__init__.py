@@ -1,0 +1,1 @@
+"""The command ``ghm evaluate``: a policy beside the optimum."""

@@ -1,0 +1,163 @@
+"""``ghm evaluate``: what a policy is worth, beside the optimum, wherever it comes from."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from ghm.actions import Policy
+from ghm.cli.evaluate.config import EvaluateConfig
+from ghm.cli.evaluate.sources import load_function
+from ghm.cli.evaluate.table import print_evaluation
+from ghm.cli.output import fail, print_json
+from ghm.cli.working import working
+from ghm.errors import UserError
+from ghm.model import GHMModel, Terminal
+from ghm.reference.answers import evaluate, load_table
+from ghm.reference.answers.comparison import Comparison, compare
+
+if TYPE_CHECKING:
+    from ghm.training.checkpoint import TrainedPolicy
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A policy, the problem that it was judged on, and the figures found."""
+
+    title: str
+    policy: Policy
+    model: GHMModel
+    dt: float
+    T: float
+    terminal: Terminal
+    figures: dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    config = _parse(words, {})
+    try:
+        with working("judging the policy"):
+            judged = _judge(config, words)
+            comparison = _compare(config, judged) if config.output is not None else None
+            if config.figures is not None:
+                from ghm.cli.evaluate.figures import write_figures
+
+                write_figures(config.figures, judged.policy, judged.model, judged.dt, judged.T, judged.terminal)
+    except UserError as error:
+        return fail(str(error))
+    figures = judged.figures if comparison is None else {**judged.figures, "errors": comparison.error_figures()}
+    if config.json:
+        print_json(figures)
+    else:
+        print_evaluation(judged.title, figures)
+        for written in (config.output, config.figures):
+            sys.stdout.write(f"Written: {written}\n" if written is not None else "")
+    if not figures["monte_carlo_agrees"]:
+        sys.stderr.write("warning: the exact and the simulated return differ by more than four standard errors\n")
+    return 0
+
+
+def _parse(words: Sequence[str], problem: dict[str, Any]) -> EvaluateConfig:
+    """The settings that ``words`` give; what they leave out of the problem is as ``problem`` says."""
+    return tyro.cli(
+        EvaluateConfig,
+        prog="ghm evaluate",
+        args=list(words),
+        default=EvaluateConfig(**problem),
+        use_underscores=True,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def _judge(config: EvaluateConfig, words: Sequence[str]) -> Judged:
+    """Load the policy that was asked for, and judge it.
+
+    Raises:
+        UserError: when there is none, or it cannot be judged.
+    """
+    if config.policy is not None:
+        return _judge_function(load_function(config.policy), config, config.policy, {"policy": config.policy})
+    if config.source is None:
+        raise UserError("no policy to judge; give a checkpoint (.pt), a table (.npz), or --policy module:function")
+    if config.source.suffix.lower() == ".npz":
+        table = load_table(config.source)
+        config = _parse(words, table.problem)
+        return _judge_function(table.policy, config, str(config.source), {"table": str(config.source)})
+    return _judge_checkpoint(config, words)
+
+
+def _judge_function(policy: Any, config: EvaluateConfig, title: str, source: dict[str, Any]) -> Judged:
+    problem = (config.model, config.dt, config.T, config.terminal)
+    found = evaluate(policy, *problem, name=title)
+    return Judged(title, found.policy, *problem, {**source, **found.to_dict()})
+
+
+def _judge_checkpoint(config: EvaluateConfig, words: Sequence[str]) -> Judged:
+    from ghm.training.checkpoint import load_trained
+
+    assert config.source is not None
+    trained = load_trained(config.source)
+    own = {name: getattr(trained.config, name) for name in ("model", "dt", "T", "terminal")}
+    # Read again with the checkpoint's own problem as the default: what then differs was asked for.
+    _require_own(config, own, _parse(words, own))
+    title = f"{config.source}, iteration {trained.standing.iteration}"
+    figures = {"checkpoint": str(config.source), **evaluate_checkpoint(trained)}
+    return Judged(title, trained.drawn_policy, own["model"], own["dt"], own["T"], own["terminal"], figures)
+
+
+def evaluate_checkpoint(trained: "TrainedPolicy") -> dict[str, Any]:
+    """Metrics of a trained policy as in docs/design/records.md, with its exact returns and what it was trained on.
+
+    Raises:
+        UserError: when the decision problem cannot be solved.
+    """
+    import dataclasses
+
+    from ghm.reference.store import solve
+    from ghm.training.evaluation import Evaluator
+    from ghm.training.exact import ExactReturns
+
+    config, grid = trained.config, trained.problem.grid
+    reference = solve(config.model, config.dt, config.T, config.terminal)
+    exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, grid)
+    return {
+        "iteration": trained.standing.iteration,
+        "draws": True,
+        **Evaluator(grid, config, reference, exact).full_metrics(trained.tables),
+        "dt": config.dt,
+        "T": config.T,
+        "terminal": config.terminal,
+        "model": dataclasses.asdict(config.model),
+    }
+
+
+def _compare(config: EvaluateConfig, judged: Judged) -> Comparison:
+    assert config.output is not None
+    problem = (judged.model, judged.dt, judged.T, judged.terminal)
+    comparison = compare(judged.policy, *problem, config.cash_grid, config.time_grid)
+    comparison.save(config.output)
+    return comparison
+
+
+def _require_own(config: EvaluateConfig, own: dict[str, Any], asked: EvaluateConfig) -> None:
+    """Refuse to judge a checkpoint on another problem than its own."""
+    model = own["model"]
+    different = [
+        f"{name} is {getattr(model, name):g}, not {getattr(asked.model, name):g}"
+        for name in GHMModel.names()
+        if getattr(model, name) != getattr(asked.model, name)
+    ]
+    if different:
+        raise UserError(
+            f"{config.source} was trained on another model: {'; '.join(different)}; leave out --model.* to judge it on its own"
+        )
+    for name in ("dt", "T", "terminal"):
+        if own[name] != getattr(asked, name):
+            raise UserError(
+                f"{config.source} was trained with {name} = {own[name]}, not {getattr(asked, name)}; "
+                f"leave out --{name} to judge it on its own problem"
+            )

@@ -1,0 +1,33 @@
+"""The pictures of ``ghm evaluate --figures``: those that a search's export draws of its best policy."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+from ghm.actions import Policy
+from ghm.cli.figures import write_figure
+from ghm.errors import UserError
+from ghm.model import GHMModel, Terminal
+from ghm.reference.store import solve
+from ghm.report.export import STYLE
+from ghm.report.plots import policy_figures
+from ghm.report.policy import study
+
+
+def write_figures(directory: Path, policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal) -> None:
+    """Draw the policy, its value and simulated firms beside the optimum's into ``directory``.
+
+    Raises:
+        UserError: when the directory cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--figures {directory} cannot be written: {error.strerror or error}; choose another"
+        ) from error
+    found = study(policy, model, dt, T, terminal, solve(model, dt, T, terminal))
+    with mpl.rc_context(STYLE):
+        for name, figure in policy_figures(found).items():
+            for ending in (".pdf", ".png"):
+                write_figure(directory / f"{name}{ending}", figure)

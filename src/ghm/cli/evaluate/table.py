@@ -1,0 +1,66 @@
+"""What ``ghm evaluate`` prints for people, within 80 columns."""
+
+import sys
+import textwrap
+from typing import Any
+
+from ghm.cli.output import level, print_table
+
+WIDTH = 80
+
+QUANTITIES = (
+    ("value", "value V"),
+    ("cash_after", "cash after the transaction"),
+    ("pays_above", "pays out above"),
+    ("issues_below", "issues below"),
+    ("issues_up_to", "issues up to"),
+)
+"""What a policy is laid beside the optimum in, with --output."""
+
+
+def print_evaluation(title: str, figures: dict[str, Any]) -> None:
+    """Print the figures, and the verdict in words."""
+    draws = figures["draws"]
+    rows: list[tuple[str, ...]] = [
+        ("exact return", f"{figures['exact_return']:.4f}", f"{figures['optimal_return']:.4f}")
+    ]
+    if draws:
+        rows += [
+            ("  acting as it draws", f"{figures['stochastic_return']:.4f}", ""),
+            ("  by its most likely actions", f"{figures['most_likely_return']:.4f}", ""),
+        ]
+    rows += [
+        ("simulated return", f"{figures['monte_carlo_return']:.4f}", ""),
+        ("its standard error", f"{figures['monte_carlo_standard_error']:.4f}", ""),
+        ("return of winding up at once", f"{figures['wind_up_return']:.4f}", ""),
+        ("captured value", _share(figures["captured_value"]), "1.0000"),
+    ]
+    for name, text in (
+        ("payout_level", "pays out above"),
+        ("issue_below", "issues below"),
+        ("issue_target", "issues up to"),
+    ):
+        rows.append((text, level(figures[name]), level(figures[f"optimal_{name}"])))
+    print_table(title, rows, ("", "policy", "optimum"))
+    sys.stdout.write(textwrap.fill(figures["verdict_text"], WIDTH) + "\n")
+    if "errors" in figures:
+        _print_errors(figures["errors"])
+
+
+def _print_errors(errors: dict[str, dict[str, float | None]]) -> None:
+    print_table(
+        "Policy less optimum over the grid",
+        [
+            (text, _error(errors[name]["mean_absolute"]), _error(errors[name]["root_mean_square"]))
+            for name, text in QUANTITIES
+        ],
+        ("", "mean absolute", "root mean square"),
+    )
+
+
+def _share(captured: float | None) -> str:
+    return "undefined" if captured is None else f"{captured:.4f}"
+
+
+def _error(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2e}"

@@ -1,0 +1,1 @@
+"""The command ``ghm solve``: the model's solution, printed and drawn."""

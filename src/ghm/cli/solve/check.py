@@ -1,0 +1,48 @@
+"""``ghm solve --check``: the validation card, printed."""
+
+import dataclasses
+import sys
+import textwrap
+
+from ghm.cli.output import print_json, print_table
+from ghm.cli.solve.config import SolveConfig
+from ghm.cli.working import working
+from ghm.reference.validation import Card, validate
+
+EXIT_FAILED = 1
+"""Exit status when a line fails: the solution cannot be trusted, which is no mistake of the user's."""
+
+WIDTH = 80
+
+
+def check(config: SolveConfig) -> int:
+    """Print the card; returns 0 if every line passes, else 1.
+
+    Raises:
+        UserError: when the decision problem cannot be solved at these settings.
+    """
+    with working("solving the problem in every way, and simulating it"):
+        card = validate(config.model, config.dt, config.T, config.terminal)
+    if config.json:
+        problem = {
+            "dt": config.dt,
+            "T": config.T,
+            "terminal": config.terminal,
+            "model": dataclasses.asdict(config.model),
+        }
+        print_json({**card.to_dict(), **problem})
+    else:
+        _print(config, card)
+    return 0 if card.passed else EXIT_FAILED
+
+
+def _print(config: SolveConfig, card: Card) -> None:
+    print_table(
+        f"Validation: dt = {config.dt:g}, T = {config.T:g}, terminal {config.terminal}",
+        [(line.claim, f"{line.figure:.1e}", f"{line.tolerance:.1e}", line.status) for line in card.lines],
+        ("claim", "figure", "tolerance", ""),
+    )
+    for note in card.notes:
+        sys.stdout.write(textwrap.fill(f"Not checked: {note}.", WIDTH) + "\n")
+    verdict = "PASS: every claim holds." if card.passed else f"FAIL: {', '.join(card.failures)}."
+    sys.stdout.write(textwrap.fill(verdict, WIDTH) + "\n")

@@ -1,0 +1,94 @@
+"""The settings of ``ghm solve``."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ghm.cli.grids import numbers
+from ghm.errors import UserError
+from ghm.model import GHMModel, Terminal
+from ghm.reference.answers import Sweep
+from ghm.reference.answers.grids import require_file
+from ghm.training.config import require_choice, require_horizon
+
+SHARES = (0.0, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+"""Values of cash, as shares of c̄, at which the value function is shown unless others are asked for."""
+
+MAX_SWEEPS = 2
+
+
+@dataclass(frozen=True)
+class SolveConfig:
+    """Solve the model: the optimum of the decision problem that is trained on, and of the infinite-horizon problem."""
+
+    dt: float = 0.01
+    """Length of a time step (years)."""
+    T: float = 10.0
+    """Horizon of an episode (years), a whole multiple of dt."""
+    terminal: Terminal = "liquidation"
+    """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
+    at: tuple[float, ...] = ()
+    """Values of cash at which to show the value function; by default seven from 0 to c_max."""
+    json: bool = False
+    """Print JSON instead of tables."""
+    plot: Path | None = None
+    """Draw the value function and the levels into this file, or with --sweep what it finds; its ending says in which
+    format (.png, .pdf, .svg)."""
+    output: Path | None = None
+    """Write V(c, τ), payout level, issue threshold and target over grids into this file (.npz or .csv), or with --sweep
+    its table (.csv)."""
+    cash: tuple[str, ...] = ()
+    """Cash of the grid in --output: numbers or first:last:count, such as 0:0.5:101; by default the solver's own nodes."""
+    times: tuple[str, ...] = ()
+    """Times to horizon of that grid (years), likewise, each taken to the nearest step; by default 65, dense near 0."""
+    check: bool = False
+    """Print the validation card instead: every claim about the solution, checked; exit status 1 if one fails."""
+    sweep: Annotated[
+        tuple[tuple[str, float, float, int], ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="PARAMETER FIRST LAST COUNT"),
+    ] = ()
+    """Solve at COUNT values of a model parameter instead, and show levels, value and issuance against it; twice for a
+    pair of parameters."""
+    model: GHMModel = dataclasses.field(default_factory=GHMModel)
+    """Parameters of the model."""
+
+    def __post_init__(self) -> None:
+        require_horizon(self.dt, self.T)
+        require_choice("terminal", self.terminal, Terminal)
+        for cash in self.at:
+            if not 0 <= cash <= self.model.c_max:
+                raise UserError(f"--at must be from 0 to c_max = {self.model.c_max:g}; received {cash!r}")
+        if self.output is not None:
+            require_file(self.output)
+        if self.output is None and (self.cash or self.times):
+            raise UserError("--cash and --times say where --output is wanted; give --output FILE.npz too")
+        if self.check and (self.sweep or self.output or self.plot):
+            raise UserError("--check prints the validation card alone; leave out --sweep, --output and --plot")
+        if len(self.sweep) > MAX_SWEEPS:
+            raise UserError(f"--sweep may be given twice; received {len(self.sweep)}")
+        if self.sweep and (self.cash or self.times or self.at):
+            raise UserError("--sweep shows levels at the whole horizon; leave out --cash, --times and --at")
+
+    @property
+    def points(self) -> tuple[float, ...]:
+        """Values of cash at which the value function is shown."""
+        return self.at or tuple(share * self.model.c_max for share in SHARES)
+
+    @property
+    def cash_grid(self) -> list[float] | None:
+        """Cash of the grid that is written; None: the solver's own."""
+        return numbers("--cash", self.cash)
+
+    @property
+    def time_grid(self) -> list[float] | None:
+        """Times to horizon of the grid that is written; None: the solver's own."""
+        return numbers("--times", self.times)
+
+    @property
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """The parameters that are varied."""
+        return tuple(Sweep.even(*sweep) for sweep in self.sweep)

@@ -1,0 +1,100 @@
+"""``ghm solve --sweep``: comparative statics as a table, a CSV file and a figure."""
+
+import csv
+import dataclasses
+import io
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from ghm.cli.output import print_json, print_table
+from ghm.cli.solve.config import SolveConfig
+from ghm.cli.working import working
+from ghm.errors import UserError
+from ghm.files import write_atomically
+from ghm.reference.answers import comparative_statics
+from ghm.reference.answers.statics import StaticsPoint
+
+WIDTH = 80
+
+SHOWN = (
+    ("optimal_return", "J*"),
+    ("value_at_zero", "V(0, T)"),
+    ("payout_level", "pays\nabove"),
+    ("issue_below", "issues\nbelow"),
+    ("issue_target", "issues\nup to"),
+    ("issues_a_year", "issues\na year"),
+    ("infinite_payout_level", "c*"),
+)
+"""Columns of the table, which fits 80 columns with two parameters before them; the CSV file has all."""
+
+
+def sweep(config: SolveConfig) -> int:
+    """Solve at every value, and print, write and draw what is found.
+
+    Raises:
+        UserError: when no value has a solution, or a file cannot be written.
+    """
+    if config.output is not None and config.output.suffix.lower() != ".csv":
+        raise UserError(
+            f"--output {config.output}: with --sweep the table is written as .csv; try {config.output.stem}.csv"
+        )
+    with working("solving at every value"):
+        points = comparative_statics(config.sweeps, config.model, config.dt, config.T, config.terminal)
+    if config.plot is not None:
+        from ghm.cli.figures import write_figure
+        from ghm.cli.solve.sweep_figure import draw
+
+        write_figure(config.plot, draw(config.sweeps, points))
+    if config.output is not None:
+        _write(config.output, points)
+    if config.json:
+        problem = {
+            "dt": config.dt,
+            "T": config.T,
+            "terminal": config.terminal,
+            "model": dataclasses.asdict(config.model),
+        }
+        print_json({"points": [dataclasses.asdict(point) for point in points], **problem})
+    else:
+        _print(config, points)
+    return 0
+
+
+def _print(config: SolveConfig, points: tuple[StaticsPoint, ...]) -> None:
+    names = [one.parameter for one in config.sweeps]
+    print_table(
+        f"Optimum with τ = {config.T:g} ahead: dt = {config.dt:g}, terminal {config.terminal}",
+        [
+            (*(f"{value:g}" for value in point.parameters.values()), *(_cell(getattr(point, key)) for key, _ in SHOWN))
+            for point in points
+        ],
+        (*names, *(title for _, title in SHOWN)),
+    )
+    for note in dict.fromkeys(point.note for point in points if point.note):
+        sys.stdout.write(textwrap.fill(f"Note: {note}", WIDTH) + "\n")
+    if config.output is not None:
+        sys.stdout.write(f"Written: {config.output}\n")
+
+
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _write(path: Path, points: tuple[StaticsPoint, ...]) -> None:
+    rows = [_row(point) for point in points]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    try:
+        write_atomically(path, text.getvalue().encode())
+    except OSError as error:
+        raise UserError(f"--output {path} cannot be written: {error.strerror or error}; choose another file") from error
+
+
+def _row(point: StaticsPoint) -> dict[str, Any]:
+    figures = dataclasses.asdict(point)
+    row = {**figures.pop("parameters"), **figures}
+    return {key: f"{value:.12g}" if isinstance(value, float) else value for key, value in row.items()}

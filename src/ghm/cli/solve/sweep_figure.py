@@ -1,0 +1,65 @@
+"""The figure of ``ghm solve --sweep``: levels, value and issuance against a parameter, a curve for each value of a second."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from ghm.model import Array
+from ghm.reference.answers import Sweep
+from ghm.reference.answers.statics import StaticsPoint
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SYMBOLS = {
+    "alpha": "earnings rate α", "mu": "growth μ", "r": "interest rate r", "carry_cost": "cost of holding cash λ",
+    "sigma_a": "permanent volatility σ_A", "sigma_x": "transitory volatility σ_X", "rho": "correlation ρ",
+    "proportional_cost": "proportional issue cost p", "fixed_cost": "fixed issue cost φ",
+    "recovery": "recovery rate ω", "c_max": "cash range c̄",
+}  # fmt: skip
+"""What the axis says of each parameter."""
+
+PANELS = (
+    ("payout level", (("payout_level", "-"),), "cash"),
+    ("issues below (dotted) up to (dashed)", (("issue_below", ":"), ("issue_target", "--")), "cash"),
+    ("value without cash, V(0, T)", (("value_at_zero", "-"),), "value"),
+    ("equity issues a year", (("issues_a_year", "-"),), "issues a year"),
+)
+"""Title, quantities with their line styles, and vertical axis."""
+
+
+def draw(sweeps: Sequence[Sweep], points: Sequence[StaticsPoint]) -> Figure:
+    """Four panels against the first parameter; gaps where there is no solution or the firm never does it."""
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    first = sweeps[0]
+    others = sweeps[1].values if len(sweeps) > 1 else (None,)
+    for axes, (title, quantities, unit) in zip(figure.subplots(2, 2).ravel(), PANELS, strict=True):
+        for curve, other in enumerate(others):
+            chosen = [point for point in points if other is None or point.parameters[sweeps[1].parameter] == other]
+            colour = colormaps["viridis"](0.85 * curve / max(len(others) - 1, 1))
+            for name, style in quantities:
+                label = None if other is None or name != quantities[0][0] else f"{other:g}"
+                values = _values(chosen, name)
+                axes.plot(
+                    first.values, values, style, color=colour, label=label, marker="." if len(values) < 30 else ""
+                )
+        _finish(axes, title, SYMBOLS[first.parameter], unit)
+    if len(sweeps) > 1:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", title=SYMBOLS[sweeps[1].parameter].rpartition(" ")[2])
+    return figure
+
+
+def _values(points: Sequence[StaticsPoint], name: str) -> Array:
+    found = [getattr(point, name) for point in points]
+    return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
+
+
+def _finish(axes: "Axes", title: str, parameter: str, unit: str) -> None:
+    axes.set_title(title, fontsize="medium")
+    axes.set(xlabel=parameter, ylabel=unit)
+    if unit != "value":  # from zero: a level or a frequency that hardly moves then looks it
+        axes.set_ylim(bottom=0)

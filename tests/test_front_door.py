@@ -1,0 +1,77 @@
+"""What ``import ghm`` offers, how light it stays, and where it refuses to run."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from cli.commands import assert_refused, run
+from installation.lowest import lowest
+
+import ghm
+from ghm import platforms
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_everything_offered_is_there_and_listed():
+    assert {"load_results", "solve", "evaluate", "GHMModel", "UserError", "__version__"} <= set(dir(ghm))
+    for name in ghm.__all__:
+        assert getattr(ghm, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'slove'"):
+        ghm.slove  # noqa: B018
+
+
+def test_importing_it_imports_nothing_heavy():
+    code = "import ghm, sys; print(ghm.__version__, [m for m in ('numpy', 'torch', 'numba', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{ghm.__version__} []\n"
+
+
+def test_version_is_one():
+    assert run("--version").output == f"ghm {ghm.__version__}\n"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]  # the package's own is the only place
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "ghm.__version__"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command_and_its_flags(shell):
+    script = run("completion", shell).output
+    for word in (
+        "train",
+        "search",
+        "solve",
+        "evaluate",
+        "report",
+        "replay",
+        "n_trials",
+        "sweep",
+        "model.sigma_x",
+        "export",
+    ):
+        assert word in script
+
+
+def test_completion_of_other_shells_is_refused():
+    assert_refused(run("completion", "cmd"), "one of bash, zsh, fish; received cmd")
+    assert_refused(run("completion"), "received none")
+    assert "ghm completion bash >" in run("completion", "--help").output
+
+
+def test_other_platforms_are_refused_before_anything_else(monkeypatch):
+    assert platforms.unsupported() == ""
+    monkeypatch.setattr(platforms.os, "name", "nt")
+    monkeypatch.setattr(platforms.sys, "platform", "win32")
+    for words in (("--version",), ("search", "--help"), ()):
+        assert_refused(run(*words), "ghm runs on Linux and other POSIX systems; this is win32", "WSL")
+
+
+def test_lower_ends_of_the_ranges():
+    text = (ROOT / "pyproject.toml").read_text()
+    found = dict(line.split("==") for line in lowest(text))
+    assert found["numpy"] in text
+    assert {"torch", "numba", "tyro", "gymnasium"} <= found.keys()
+    with pytest.raises(ValueError, match="'numpy' has no lower end"):
+        lowest('[project]\ndependencies = ["numpy"]\n[project.optional-dependencies]\nbenchmarks = []\n')
