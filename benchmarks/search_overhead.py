@@ -18,10 +18,10 @@ from typing import Any, cast
 
 import psutil
 
-import ghm.search.results
+import ghm.search.records.index
 from ghm.search import HyperparameterSearch, PlainObserver, SearchConfig
-from ghm.search.results import Reference
-from ghm.search.trial import directory_number
+from ghm.search.records.index import ReferenceReturns
+from ghm.search.trials.trial import directory_number
 
 
 class NoTraining:
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--always", action="store_true", help="write the whole results JSON after every trial")
     flags = parser.parse_args()
     if flags.always:
-        ghm.search.results.SNAPSHOT_SHARE = float("inf")
+        ghm.search.records.index.SNAPSHOT_SHARE = float("inf")
     with tempfile.TemporaryDirectory() as directory:
         kind: dict[str, Any] = {"n_trials": flags.n_trials} if flags.n_trials else {"search_type": "grid"}
         config = SearchConfig(results_dir=Path(directory) / "results", **kind)
@@ -66,7 +66,7 @@ def main() -> None:
             config,
             observers=[observer],
             popen=cast(Any, popen),
-            solve=lambda _path, _config: Reference(6.6548, 5.95),
+            solve=lambda _path, _config: ReferenceReturns(6.6548, 5.95),
         )
         memory = psutil.Process().memory_info().rss
         started = time.perf_counter()

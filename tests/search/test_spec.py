@@ -13,7 +13,7 @@ import pytest
 import tyro
 
 from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
-from ghm.search import blueprint as blueprint_module
+from ghm.search.trials import gpus as gpus_module
 from ghm.training.config import TrainConfig
 from tests.search.support import STUB, no_solver, read, results_file, run_search
 
@@ -60,7 +60,7 @@ def test_default_space() -> None:
 
 @pytest.mark.parametrize("flags", [f for f in SEARCHES if "--resume" not in f and "grid" not in f], ids=" ".join)
 def test_random_searches_run(flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blueprint_module, "visible_gpus", lambda: ["0"])
+    monkeypatch.setattr(gpus_module, "visible_gpus", lambda: ["0"])
     assert run_search(*shrunk(flags)) == 0
     results_dir = tmp_path / "results/hyperparam_search"
     assert len(read(results_dir)["results"]) == 3

@@ -7,13 +7,13 @@ from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.report import tables
-from ghm.report.findings import headline, searched
-from ghm.report.frames import columns, trials_frame
-from ghm.report.importance import Importance, importances
-from ghm.report.policy import study_best
-from ghm.report.records import RecordedSearch, read_search
-from ghm.report.tables import Cell, Column, Table
+from ghm.report.analysis.findings import headline, searched
+from ghm.report.analysis.frames import columns, trials_frame
+from ghm.report.analysis.importance import Importance, importances
+from ghm.report.analysis.policy import study_best
+from ghm.report.drawing import tables
+from ghm.report.drawing.tables import Cell, Column, Table
+from ghm.search.records.reader import RecordedSearch, read_search
 
 TOP = 10
 """Rows of the leaderboard in a paper; trials.csv has them all."""
@@ -132,7 +132,7 @@ def _figures(search: RecordedSearch, weights: tuple[Importance, ...]) -> tuple[d
     """Figure files by name, and a note on what is missing."""
     import matplotlib as mpl
 
-    from ghm.report.plots import policy_figures, search_figures
+    from ghm.report.drawing.plots import policy_figures, search_figures
 
     note = ""
     files: dict[str, bytes] = {}

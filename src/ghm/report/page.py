@@ -3,7 +3,7 @@
 What comes from the records reaches the page in three ways, and is made harmless in each: in text and attributes by the
 template's escaping; in the figures' JSON by writing ``<``, ``>`` and ``&`` as escapes, so that no text can end the
 script element; in the figures' own texts, which Plotly reads as a little HTML, by escaping again
-(`ghm.report.charts.text`). The page's content security policy allows its own two scripts by their digests, and no
+(`ghm.report.drawing.charts.text`). The page's content security policy allows its own two scripts by their digests, and no
 request to anywhere.
 """
 
@@ -19,13 +19,13 @@ from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.report import tables
-from ghm.report.charts import Chart, search_charts, trial_texts
-from ghm.report.findings import certainty, headline, percent, searched, verdict, verification
-from ghm.report.importance import importances
-from ghm.report.policy import study_best
-from ghm.report.policy_charts import policy_charts
-from ghm.report.records import RecordedSearch, read_search
+from ghm.report.analysis.findings import certainty, headline, percent, searched, verdict, verification
+from ghm.report.analysis.importance import importances
+from ghm.report.analysis.policy import study_best
+from ghm.report.drawing import tables
+from ghm.report.drawing.charts import Chart, search_charts, trial_texts
+from ghm.report.drawing.policy_charts import policy_charts
+from ghm.search.records.reader import RecordedSearch, read_search
 from ghm.training.progress import duration, number
 
 COURSE = ("order", "iterations", "time")

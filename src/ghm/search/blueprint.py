@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ghm.errors import UserError
-from ghm.search.config import MAX_TRIALS, SearchConfig
-from ghm.search.directory import find_record
-from ghm.search.estimate import duration, estimated_seconds
-from ghm.search.observer import Plan
-from ghm.search.outcome import Outcome
-from ghm.search.processes import visible_gpus
-from ghm.search.proposals import make_proposal
-from ghm.search.record import SearchRecord, new_record, resumed_record
-from ghm.search.space import Choices, SearchSpace, size
-from ghm.search.trial import Trial, make_trial
+from ghm.search.decisions.proposals import make_proposal
+from ghm.search.displays.estimate import duration, estimated_seconds
+from ghm.search.displays.observer import Plan
+from ghm.search.records.directory import find_record
+from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
+from ghm.search.settings.config import MAX_TRIALS, SearchConfig
+from ghm.search.settings.space import Choices, SearchSpace, size
+from ghm.search.trials.gpus import assigned_gpus
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial, make_trial
 
 # A grid larger than this is announced with a warning.
 LARGE_GRID = 100
@@ -146,17 +146,3 @@ def _choices(space: SearchSpace | None, config: SearchConfig, recorded: SearchRe
     if recorded is not None and config.space == recorded.config.space:
         return recorded.choices
     return (SearchSpace() if config.space is None else SearchSpace.from_file(config.space)).choices()
-
-
-def assigned_gpus(config: SearchConfig) -> tuple[str, ...]:
-    """The GPU of each worker, in turn; workers beyond the number of GPUs share.
-
-    Raises:
-        UserError: when a GPU is asked for and there is none.
-    """
-    if config.device != "cuda":
-        return ()
-    gpus = visible_gpus()
-    if not gpus:
-        raise UserError("--device cuda: PyTorch finds no GPU on this machine; use --device cpu")
-    return tuple(gpus[worker % len(gpus)] for worker in range(max(config.n_workers, len(gpus))))

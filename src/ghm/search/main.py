@@ -9,10 +9,11 @@ import tyro
 
 from ghm.errors import UserError
 from ghm.search.blueprint import resumed_config
-from ghm.search.config import SearchConfig
-from ghm.search.observer import Observer, PlainObserver, plan_text
+from ghm.search.displays.lines import PlainObserver, plan_text
+from ghm.search.displays.observer import Observer
 from ghm.search.search import HyperparameterSearch
-from ghm.search.space import SearchSpace
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import SearchSpace
 
 EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
 

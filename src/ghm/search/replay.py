@@ -10,17 +10,17 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.errors import UserError
-from ghm.search.blueprint import assigned_gpus
-from ghm.search.command import training_command
-from ghm.search.directory import find_record, locked
-from ghm.search.environment import code_version, environment
-from ghm.search.outcome import Outcome
-from ghm.search.record import SearchRecord
-from ghm.search.results import read_outcomes
-from ghm.search.runner import TrialRunner
-from ghm.search.sealed import DamagedError, parse_object, read_bytes
+from ghm.sealed import DamagedError, parse_object, read_bytes
+from ghm.search.records.directory import find_record, locked
+from ghm.search.records.environment import code_version, environment
+from ghm.search.records.reader import read_outcomes
+from ghm.search.records.search_record import SearchRecord
+from ghm.search.settings.command import training_command
 from ghm.search.signals import stop_signals
-from ghm.search.trial import Trial, directory_name, relocated
+from ghm.search.trials.gpus import assigned_gpus
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.runner import TrialRunner
+from ghm.search.trials.trial import Trial, directory_name, relocated
 from ghm.training.config import TrainConfig
 
 # Another processor or library rounds differently, and training amplifies that: the policies are then two draws of

@@ -9,20 +9,24 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass
 from pathlib import Path
 
+from ghm.files import remove_unfinished_writes
+from ghm.sealed import write_sealed
 from ghm.search.blueprint import Blueprint, make_blueprint
-from ghm.search.command import training_command
-from ghm.search.config import SearchConfig
-from ghm.search.directory import RECORD_NAME, finish_move, locked, move_earlier, remove_unfinished_writes
-from ghm.search.observer import Observer
-from ghm.search.outcome import Outcome, failure, record_outcome
-from ghm.search.processes import end_orphans
-from ghm.search.results import Reference, Results, restore
-from ghm.search.runner import TrialRunner
-from ghm.search.sealed import write_sealed
+from ghm.search.decisions.agenda import pending
+from ghm.search.displays.observer import Observer
+from ghm.search.displays.summary import summary
+from ghm.search.records.directory import RECORD_NAME, finish_move, locked, move_earlier
+from ghm.search.records.index import ReferenceReturns, ResultsIndex
+from ghm.search.records.restore import restore
+from ghm.search.settings.command import training_command
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import SearchSpace
 from ghm.search.signals import stop_signals
-from ghm.search.space import SearchSpace
-from ghm.search.summary import summary
-from ghm.search.trial import Trial
+from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.process import end_orphans
+from ghm.search.trials.runner import TrialRunner
+from ghm.search.trials.trial import Trial
+from ghm.search.trials.workspace import record_outcome
 
 # How often displays are refreshed, and a snapshot that was put off is thought of again, while trials run.
 TICK_S = 1.0
@@ -34,7 +38,7 @@ EXIT_COMPLETED, EXIT_ALL_FAILED, EXIT_INTERRUPTED = 0, 1, 4
 class SearchOutcome:
     """What a call of :meth:`HyperparameterSearch.run` leaves."""
 
-    results: Results
+    results: ResultsIndex
     """All trials, the best one, and the path of the JSON."""
     n_trials: int
     """Trials of the search in total."""
@@ -42,7 +46,7 @@ class SearchOutcome:
     @property
     def interrupted(self) -> bool:
         """Whether trials are still to be run."""
-        return sum(outcome.final for outcome in self.results.outcomes) < self.n_trials
+        return bool(pending(self.n_trials, self.results.outcomes))
 
     @property
     def summary(self) -> str:
@@ -57,12 +61,12 @@ class SearchOutcome:
         return EXIT_COMPLETED if self.results.best is not None else EXIT_ALL_FAILED
 
 
-def solve_reference(path: Path, config: SearchConfig) -> Reference:
+def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:
     """Solve the model once for all trials, or read the solution that an earlier call kept at ``path``."""
     from ghm.reference.store import load_or_solve  # late: a dry run or a refused command needs no solver
 
     solution = load_or_solve(path, config.model, config.dt, config.T, config.terminal)
-    return Reference(solution.optimal_return, solution.wind_up_return)
+    return ReferenceReturns(solution.optimal_return, solution.wind_up_return)
 
 
 class HyperparameterSearch:
@@ -85,7 +89,7 @@ class HyperparameterSearch:
         *,
         observers: Sequence[Observer] = (),
         command: Sequence[str] | None = None,
-        solve: Callable[[Path, SearchConfig], Reference | None] = solve_reference,
+        solve: Callable[[Path, SearchConfig], ReferenceReturns | None] = solve_reference,
         make_executor: Callable[[int], Executor] = ThreadPoolExecutor,
         popen: "Callable[..., subprocess.Popen[bytes]]" = subprocess.Popen,
     ) -> None:
@@ -121,17 +125,16 @@ class HyperparameterSearch:
             self._run(blueprint, results)
         return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)))
 
-    def _run(self, blueprint: Blueprint, results: Results) -> None:
+    def _run(self, blueprint: Blueprint, results: ResultsIndex) -> None:
         config = blueprint.config
         runner = TrialRunner(self._command, blueprint.gpus, config.trial_timeout, config.max_retries, popen=self._popen)
-        kept = {outcome.trial_num for outcome in results.outcomes if outcome.success or not config.retry_failed}
-        pending = [number for number in range(1, blueprint.n_trials + 1) if number not in kept]
+        to_run = pending(blueprint.n_trials, results.outcomes, config.retry_failed)
         results.write()
-        self._tell(lambda observer: observer.search_started(blueprint.plan(len(pending), results.outcomes), results))
+        self._tell(lambda observer: observer.search_started(blueprint.plan(len(to_run), results.outcomes), results))
         with stop_signals(lambda: self._stop(runner), runner.kill):
             try:
                 results.reference = self._solve(blueprint.results_dir / "reference.npz", config)
-                self._run_trials(map(blueprint.trial, pending), results, runner)
+                self._run_trials(map(blueprint.trial, to_run), results, runner)
             except KeyboardInterrupt:
                 pass  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
             finally:
@@ -140,7 +143,7 @@ class HyperparameterSearch:
                 finally:  # a display leaves the terminal as it was whatever happened; a report reads what was written
                     self._tell(lambda observer: observer.search_finished(results))
 
-    def _run_trials(self, trials: Iterator[Trial], results: Results, runner: TrialRunner) -> None:
+    def _run_trials(self, trials: Iterator[Trial], results: ResultsIndex, runner: TrialRunner) -> None:
         running: dict[Future[Outcome], Trial] = {}
         n_workers = self._config.n_workers
         announced = False
@@ -159,7 +162,7 @@ class HyperparameterSearch:
                 results.write_if_cheap()
                 self._tell(lambda observer: observer.tick())
 
-    def _finish(self, trial: Trial, future: Future[Outcome], results: Results) -> None:
+    def _finish(self, trial: Trial, future: Future[Outcome], results: ResultsIndex) -> None:
         try:
             outcome = future.result()
         except OSError:
@@ -185,7 +188,7 @@ class HyperparameterSearch:
                     sys.stderr.write(f"display dropped: {error!r}\n")
 
 
-def _open(blueprint: Blueprint) -> Results:
+def _open(blueprint: Blueprint) -> ResultsIndex:
     """Take over the directory: finish or make room, and write the search's record."""
     remove_unfinished_writes(blueprint.results_dir)
     finish_move(blueprint.results_dir)
@@ -193,7 +196,7 @@ def _open(blueprint: Blueprint) -> Results:
         move_earlier(blueprint.results_dir)
     record = blueprint.record()
     write_sealed(blueprint.results_dir / RECORD_NAME, record.to_dict())
-    return Results(blueprint.results_dir / record.results_name, record)
+    return ResultsIndex(blueprint.results_dir / record.results_name, record)
 
 
 def _started(trial: Trial, observer: Observer) -> None:
