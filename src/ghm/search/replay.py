@@ -95,7 +95,9 @@ def replay(results: Path, trial_num: int, directory: Path | None = None, runner:
     results_dir, record = find_record(results, flag="")
     recorded = _recorded(results_dir, record, trial_num)
     place = (directory or results_dir / REPLAYS_NAME).resolve()
-    trial = relocated(Trial(trial_num, _settings(recorded, results_dir, record)), place)
+    settings = _settings(recorded, results_dir, record)
+    # Its rungs are not paused at: a training that pauses is the same, bit for bit, as one that does not.
+    trial = relocated(Trial(trial_num, settings, recorded.configuration, recorded.calibration, recorded.stage), place)
     run = runner or TrialRunner(training_command(), assigned_gpus(record.config))
     with locked(place):
         # What an earlier replay left must not be continued: the point is to train all of it.
@@ -151,6 +153,10 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
         own = TrainConfig.from_dict(result["config"])
     except (OSError, DamagedError, UserError, KeyError, TypeError):
         own = record.config.training()
+        models = {one.name: one.model for one in record.calibrations}
+        own = dataclasses.replace(own, model=models.get(recorded.calibration or "", own.model))
+        if recorded.stage == "confirm" and record.config.confirm_iterations:
+            own = dataclasses.replace(own, n_iterations=record.config.confirm_iterations)
     values: dict[str, Any] = vars(recorded.hyperparameters)
     return dataclasses.replace(own, **values, seed=recorded.seed)
 

@@ -1,6 +1,7 @@
 """The search itself: take the directory, run the trials that are still to be run, keep the record."""
 
 import contextlib
+import dataclasses
 import functools
 import subprocess
 import sys
@@ -10,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ghm.files import remove_unfinished_writes
+from ghm.model import GHMModel
 from ghm.sealed import write_sealed
 from ghm.search.blueprint import Blueprint, make_blueprint
-from ghm.search.decisions.agenda import pending
+from ghm.search.course import Course
 from ghm.search.displays.observer import Observer
 from ghm.search.displays.summary import summary
 from ghm.search.records.directory import RECORD_NAME, finish_move, locked, move_earlier
 from ghm.search.records.index import ReferenceReturns, ResultsIndex
-from ghm.search.records.restore import restore
+from ghm.search.records.journal import Journal
+from ghm.search.records.reader import read_outcomes
+from ghm.search.records.restore import check_same
 from ghm.search.settings.command import training_command
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace
@@ -25,7 +29,7 @@ from ghm.search.signals import stop_signals
 from ghm.search.trials.outcome import Outcome, failure
 from ghm.search.trials.process import end_orphans
 from ghm.search.trials.runner import TrialRunner
-from ghm.search.trials.trial import Trial
+from ghm.search.trials.trial import Trial, reference_name
 from ghm.search.trials.workspace import record_outcome
 
 # How often displays are refreshed, and a snapshot that was put off is thought of again, while trials run.
@@ -42,11 +46,8 @@ class SearchOutcome:
     """All trials, the best one, and the path of the JSON."""
     n_trials: int
     """Trials of the search in total."""
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether trials are still to be run."""
-        return bool(pending(self.n_trials, self.results.outcomes))
+    interrupted: bool
+    """Whether there is still something to be done."""
 
     @property
     def summary(self) -> str:
@@ -58,7 +59,7 @@ class SearchOutcome:
         """0: a trial completed; 1: every trial failed; 4: interrupted, as of the training script."""
         if self.interrupted:
             return EXIT_INTERRUPTED
-        return EXIT_COMPLETED if self.results.best is not None else EXIT_ALL_FAILED
+        return EXIT_COMPLETED if self.results.ranked else EXIT_ALL_FAILED
 
 
 def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:
@@ -114,42 +115,62 @@ class HyperparameterSearch:
         """Run the trials that are still to be run.
 
         Raises:
-            UserError: when settings, space, directory or the record to resume are not in order; nothing was run.
+            UserError: when settings, space, directory or the record to resume are not in order, and then nothing was run;
+                or when a decision comes out otherwise than it was recorded.
             OSError: when the search's own records cannot be written any more; what was recorded is kept.
         """
         blueprint = self.blueprint()
         with locked(blueprint.results_dir):
             results = _open(blueprint)
             end_orphans(blueprint.results_dir)
-            restore(results, blueprint.results_dir, blueprint.trial)
-            self._run(blueprint, results)
-        return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)))
+            for outcome in read_outcomes(blueprint.results_dir, results.record).values():
+                results.add(outcome)
+            finished = self._run(blueprint, results)
+        interrupted = not finished or not all(outcome.final for outcome in results.outcomes)
+        return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)), interrupted)
 
-    def _run(self, blueprint: Blueprint, results: ResultsIndex) -> None:
+    def _run(self, blueprint: Blueprint, results: ResultsIndex) -> bool:
+        """Take all steps that are left; return whether there is none left."""
         config = blueprint.config
+        drifted = config.allow_drift or bool(results.record.drift)
+        journal = Journal(blueprint.results_dir, allow_drift=drifted)
+        check = functools.partial(_check, blueprint.results_dir, drifted)
+        agenda = blueprint.agenda(results.by_number, check)
+        course = Course(agenda.steps(), results, journal, room=config.n_workers)
         runner = TrialRunner(self._command, blueprint.gpus, config.trial_timeout, config.max_retries, popen=self._popen)
-        to_run = pending(blueprint.n_trials, results.outcomes, config.retry_failed)
+        course.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         results.write()
-        self._tell(lambda observer: observer.search_started(blueprint.plan(len(to_run), results.outcomes), results))
+        self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number), results))
         with stop_signals(lambda: self._stop(runner), runner.kill):
             try:
-                results.reference = self._solve(blueprint.results_dir / "reference.npz", config)
-                self._run_trials(map(blueprint.trial, to_run), results, runner)
+                self._solve_all(blueprint, results)
+                self._run_trials(course, results, runner)
             except KeyboardInterrupt:
-                pass  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
+                return False  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
             finally:
                 try:
                     results.write()
                 finally:  # a display leaves the terminal as it was whatever happened; a report reads what was written
                     self._tell(lambda observer: observer.search_finished(results))
+        return course.finished
 
-    def _run_trials(self, trials: Iterator[Trial], results: ResultsIndex, runner: TrialRunner) -> None:
+    def _solve_all(self, blueprint: Blueprint, results: ResultsIndex) -> None:
+        """Solve the models that trials are measured against."""
+        models: dict[str | None, GHMModel] = {one.name: one.model for one in blueprint.calibrations}
+        for name, model in (models or {None: blueprint.config.model}).items():
+            settings = dataclasses.replace(blueprint.config, model=model)
+            results.references[name] = self._solve(blueprint.results_dir / reference_name(name), settings)
+
+    def _run_trials(self, course: Course, results: ResultsIndex, runner: TrialRunner) -> None:
+        """Next steps from recorded outcomes, the journal, the trials, the record; until nothing is left to be done."""
         running: dict[Future[Outcome], Trial] = {}
         n_workers = self._config.n_workers
         announced = False
         with self._make_executor(n_workers) as executor, _stopped_on_error(runner):
             while True:
-                while len(running) < n_workers and not self._stopping and (trial := next(trials, None)):
+                if not self._stopping:
+                    course.advance()
+                while len(running) < n_workers and not self._stopping and (trial := course.next_trial()):
                     self._tell(functools.partial(_started, trial))
                     running[executor.submit(runner, trial)] = trial
                 if self._stopping and running and not announced:
@@ -188,12 +209,28 @@ class HyperparameterSearch:
                     sys.stderr.write(f"display dropped: {error!r}\n")
 
 
+def _require_continuation(blueprint: Blueprint, journal: Journal) -> None:
+    """Refuse settings under which what was decided would come out otherwise."""
+    config = blueprint.config
+    if config.retry_failed:
+        journal.require_no_retry()
+    iterations = config.confirm_iterations or config.n_iterations
+    journal.require_same_size(blueprint.layout.n_configurations, config.confirm_seeds, iterations, config.keep)
+
+
+def _check(results_dir: Path, drifted: bool, outcome: Outcome, trial: Trial) -> None:
+    if not drifted:
+        check_same(outcome, trial, results_dir)
+
+
 def _open(blueprint: Blueprint) -> ResultsIndex:
     """Take over the directory: finish or make room, and write the search's record."""
     remove_unfinished_writes(blueprint.results_dir)
     finish_move(blueprint.results_dir)
     if blueprint.recorded is None:
         move_earlier(blueprint.results_dir)
+    else:
+        _require_continuation(blueprint, Journal(blueprint.results_dir))
     record = blueprint.record()
     write_sealed(blueprint.results_dir / RECORD_NAME, record.to_dict())
     return ResultsIndex(blueprint.results_dir / record.results_name, record)

@@ -14,7 +14,9 @@ SECONDS_PER_PATH_STEP = 3e-8
 
 def estimated_seconds(config: SearchConfig, choices: Choices, n_trials: int, finished: Sequence[Outcome] = ()) -> float:
     """Seconds until ``n_trials`` more trials are done, from the finished ones if there are any."""
-    times = [outcome.seconds for outcome in finished if outcome.success]
+    # A trial that was stopped at a rung took its share of a whole one's time.
+    whole = [(one, config.n_iterations / one.iterations if one.iterations else 1.0) for one in finished if one.success]
+    times = [one.seconds * share for one, share in whole]
     if times:
         trial = sum(times) / len(times)
     else:

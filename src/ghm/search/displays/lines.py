@@ -3,6 +3,7 @@
 import sys
 from typing import TextIO
 
+from ghm.search.decisions.ranking import Standing
 from ghm.search.displays.estimate import duration
 from ghm.search.displays.observer import Observer, Plan
 from ghm.search.records.index import ResultsIndex
@@ -35,8 +36,9 @@ class PlainObserver(Observer):
 
     def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
         """Say how a trial ended."""
-        best = self._results.best if self._results else None
-        self._print(f"{trial.label} {outcome_text(outcome, best)}")
+        leader = self._results.leader if self._results else None
+        n_instances = self._results.n_instances if self._results else 1
+        self._print(f"{trial.label} {outcome_text(outcome, leader, n_instances)}")
 
     def stopping(self) -> None:
         """Say that the search waits for its trials."""
@@ -52,16 +54,42 @@ def plan_text(plan: Plan) -> str:
     done = plan.n_trials - plan.n_pending
     kept = f" ({done} done, {plan.n_pending} to run)" if done else ""
     workers = f"{config.n_workers} worker{'s' if config.n_workers > 1 else ''}"
+    kind = {"tpe": "TPE", "gp": "Gaussian process"}.get(config.search_type, config.search_type.capitalize())
     return (
-        f"{config.search_type.capitalize()} search: {plan.n_trials} trials{kept} x {config.n_iterations} iterations, "
+        f"{kind} search: {_trials_text(plan)}{kept} x {config.n_iterations} iterations, "
         f"{workers}, about {duration(plan.seconds)}, into {plan.results_dir}"
     )
 
 
-def outcome_text(outcome: Outcome, best: Outcome | None) -> str:
+def _trials_text(plan: Plan) -> str:
+    """How many trials there are, and what makes them so many."""
+    config, layout = plan.config, plan.layout
+    text = f"{plan.n_trials} trials"
+    if layout is None or (layout.n_instances == 1 and not config.rungs and not config.confirm):
+        return text
+    factors = [f"{layout.n_configurations} configurations", f"{config.n_seeds} seed{'s' if config.n_seeds > 1 else ''}"]
+    factors += [f"{len(layout.calibrations)} calibrations"] if layout.calibrations else []
+    parts = [" x ".join(factors)]
+    parts += [f"{layout.n_confirmed} to confirm"] if config.confirm else []
+    rungs = " and ".join(map(str, config.rungs))
+    parts += [f"the best {100 * config.keep:g}% go on at {rungs}"] if config.rungs else []
+    return f"{text} ({'; '.join(parts)})"
+
+
+def outcome_text(outcome: Outcome, leader: Standing | None, n_instances: int = 1) -> str:
     """How a trial ended, in one line."""
+    captured = "" if outcome.captured_value is None else f", captured {outcome.captured_value:.3f}"
+    if outcome.status == "paused":
+        return f"Waits at iteration {outcome.iterations}: return {outcome.best_return:.4f}{captured}{_best(leader, n_instances)}"
     if not outcome.success:
         return f"{outcome.status} after {duration(outcome.seconds)}: {outcome.error} (log: {outcome.log})"
-    captured = "" if outcome.captured_value is None else f", captured {outcome.captured_value:.3f}"
-    leader = "" if best is None else f" (best so far: {best.best_return:.4f}, trial {best.trial_num})"
-    return f"Completed in {duration(outcome.seconds)}: return {outcome.best_return:.4f}{captured}{leader}"
+    done = f"Completed in {duration(outcome.seconds)}: return {outcome.best_return:.4f}{captured}"
+    return done + _best(leader, n_instances)
+
+
+def _best(leader: Standing | None, n_instances: int) -> str:
+    if leader is None or leader.value is None:
+        return ""
+    if n_instances == 1:
+        return f" (best so far: {leader.value:.4f}, trial {leader.trials[0].trial_num})"
+    return f" (best so far: {leader.value:.4f}, configuration {leader.configuration})"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ghm.search.records.index import ResultsIndex
 from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.instances import Layout
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 
@@ -25,6 +26,10 @@ class Plan:
     """Estimated time (seconds)."""
     notes: tuple[str, ...] = ()
     """What the user should know before it starts."""
+    layout: Layout | None = None
+    """Instances and numbers of its trials."""
+    iterations: int | None = None
+    """Training iterations still to run, as far as can be told; None: those of ``n_pending`` whole trials."""
 
 
 class Observer:

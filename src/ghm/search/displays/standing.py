@@ -19,7 +19,7 @@ class Running:
         self.trial = trial
         self._tail = HistoryTail(trial.history_path)
         self.read()
-        self._first = self.iteration
+        self.first = self.iteration
 
     def read(self) -> None:
         """Look at what the trial has recorded since the last look."""
@@ -33,7 +33,12 @@ class Running:
     @property
     def share_done(self) -> float:
         """Share done of the iterations that were left when it was started, from 0 to 1."""
-        return max(self.iteration - self._first, 0) / max(self.trial.config.n_iterations - self._first, 1)
+        return max(self.iteration - self.first, 0) / max(self.trial.until - self.first, 1)
+
+    @property
+    def done_here(self) -> int:
+        """Iterations done since it was started."""
+        return max(self.iteration - self.first, 0)
 
     @property
     def current_return(self) -> float | None:
@@ -50,7 +55,7 @@ class Running:
     def seconds_left(self) -> float | None:
         """Time left at the pace so far; None before the first record."""
         seconds = self._figure("seconds")
-        left = self.trial.config.n_iterations - self.iteration
+        left = self.trial.until - self.iteration
         return seconds / self.iteration * left if seconds is not None and self.iteration else None
 
     def _figure(self, name: str) -> float | None:
@@ -64,6 +69,7 @@ class SearchProgress:
         self._plan, self._results = plan, results
         self._started = time.monotonic()
         self._ended = 0
+        self._total = plan.n_pending * plan.config.n_iterations if plan.iterations is None else plan.iterations
         self.running: dict[int, Running] = {}
 
     def start(self, trial: Trial) -> None:
@@ -72,8 +78,9 @@ class SearchProgress:
 
     def finish(self, trial: Trial) -> None:
         """A trial ended."""
-        self.running.pop(trial.number, None)
-        self._ended += 1
+        one = self.running.pop(trial.number, None)
+        # What a failed trial has left undone will not be done.
+        self._ended += trial.until - (0 if one is None else one.first)
 
     def read(self) -> None:
         """Look at what the running trials have recorded since the last look."""
@@ -88,7 +95,7 @@ class SearchProgress:
     @property
     def failed(self) -> int:
         """Trials that failed for good."""
-        return sum(outcome.final and not outcome.success for outcome in self._results.outcomes)
+        return sum(outcome.failed for outcome in self._results.outcomes)
 
     @property
     def n_trials(self) -> int:
@@ -98,8 +105,8 @@ class SearchProgress:
     @property
     def share_done(self) -> float:
         """Share of this call's training that is done, from 0 to 1."""
-        share = sum(one.share_done for one in self.running.values())
-        return min((self._ended + share) / max(self._plan.n_pending, 1), 1.0)
+        done = self._ended + sum(one.done_here for one in self.running.values())
+        return min(done / max(self._total, 1), 1.0)
 
     @property
     def elapsed(self) -> float:
@@ -114,17 +121,27 @@ class SearchProgress:
         return self.elapsed / share * (1 - share) if share > 0.01 else max(self._plan.seconds - self.elapsed, 0.0)
 
     def counts(self) -> str:
-        """Finished, failed and running trials."""
+        """Finished, failed and running trials, and how many stand at each rung."""
         parts = [f"{self.completed} of {self.n_trials} trials completed", f"{self.failed} failed"]
+        for rung in self._plan.config.rungs:
+            waiting = [
+                o for o in self._results.outcomes if o.iterations == rung and o.status in ("paused", "stopped_at_rung")
+            ]
+            stopped = sum(outcome.status == "stopped_at_rung" for outcome in waiting)
+            parts += [f"{len(waiting) - stopped} waiting and {stopped} stopped at {rung}"] if waiting else []
         return ", ".join([*parts, f"{len(self.running)} running"])
 
     def best(self) -> str:
-        """The best trial so far."""
-        best = self._results.best
-        if best is None:
+        """The best configuration so far, and what its trials spread over."""
+        leader, best = self._results.leader, self._results.best
+        if leader is None or best is None:
             return "best so far: none yet"
-        captured = "" if best.captured_value is None else f", captured value {best.captured_value:.3f}"
-        return f"best so far: trial {best.trial_num}, return {best.best_return:.4f}{captured}"
+        if self._results.n_instances == 1:
+            captured = "" if best.captured_value is None else f", captured value {best.captured_value:.3f}"
+            return f"best so far: trial {best.trial_num}, return {best.best_return:.4f}{captured}"
+        values = [one.captured_value for one in leader.trials if one.captured_value is not None]
+        spread = f", captured value {min(values):.3f} to {max(values):.3f} over {len(values)} trials" if values else ""
+        return f"best so far: configuration {leader.configuration}{spread}"
 
 
 def configuration(hyperparameters: Hyperparameters) -> str:

@@ -5,6 +5,7 @@
     results_dir/
         search_results_TIMESTAMP.json    the index, made again from what follows whenever needed
         search.json                      the search's settings
+        journal.jsonl                    every decision, written down before it was acted on
         report.html                      what `ghm report` makes of it
         reference.npz                    the model's solution, one for all trials
         trial_001/ ...                   the trials, each with its own record
@@ -30,6 +31,7 @@ from ghm.search.trials.trial import directory_number
 RECORD_NAME = "search.json"
 EARLIER_NAME = "earlier"
 REPORT_NAME = "report.html"
+JOURNAL_NAME = "journal.jsonl"
 _LOCK_NAME = ".search.lock"
 _OWNER_NAME = ".search.owner.json"
 _MOVING_NAME = ".moving"
@@ -155,7 +157,8 @@ def _read(path: Path) -> SearchRecord | str:
 
 def _parts(results_dir: Path) -> list[Path]:
     """What belongs to the search in the directory, its record first."""
-    files = [results_dir / RECORD_NAME, *sorted(results_dir.glob("search_results_*.json")), results_dir / REPORT_NAME]
+    indexes = sorted(results_dir.glob("search_results_*.json"))
+    files = [results_dir / RECORD_NAME, *indexes, results_dir / JOURNAL_NAME, results_dir / REPORT_NAME]
     return [*(file for file in files if file.exists()), *trial_directories(results_dir).values()]
 
 

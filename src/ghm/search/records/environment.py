@@ -23,7 +23,7 @@ _DECISIVE_SOURCES = (
     "policy",
     "simulation",
     "training",
-    "search/decisions/proposals.py",
+    "search/decisions",
     "search/settings/space.py",
 )
 _LIBRARIES = ("torch", "numpy", "numba", "scipy")

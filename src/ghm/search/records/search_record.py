@@ -13,6 +13,7 @@ from typing import Any, Self
 from ghm.errors import UserError
 from ghm.sealed import DamagedError
 from ghm.search.records.environment import code_version, environment
+from ghm.search.settings.calibrations import Calibration, parse_calibrations
 from ghm.search.settings.config import DECISIVE, SearchConfig
 from ghm.search.settings.space import Choices, SearchSpace
 
@@ -35,6 +36,8 @@ class SearchRecord:
     """Versions that results depend on, see :func:`ghm.search.records.environment.code_version`."""
     environment: dict[str, Any]
     """What it was started on."""
+    calibrations: tuple[Calibration, ...] = ()
+    """Models that every configuration is trained on; empty: the settings' own one."""
     drift: tuple[dict[str, Any], ...] = ()
     """What differed, and when, each time it was resumed with --allow_drift."""
 
@@ -53,6 +56,7 @@ class SearchRecord:
                 name: [list(value) if isinstance(value, tuple) else value for value in values]
                 for name, values in self.choices.items()
             },
+            "calibrations": [calibration.to_dict() for calibration in self.calibrations],
             "code": self.code,
             "environment": self.environment,
             "drift": list(self.drift),
@@ -81,12 +85,16 @@ class SearchRecord:
         try:
             config = SearchConfig.from_dict(values["search_config"])
             choices = SearchSpace.from_dict(values["search_space"]).choices()
+            models = values.get("calibrations") or None
+            calibrations = () if models is None else parse_calibrations(models, config.model)
         except (UserError, TypeError) as error:
             raise DamagedError(str(error)) from error
-        return cls(name, config, choices, code, around, tuple(drift))
+        return cls(name, config, choices, code, around, calibrations, tuple(drift))
 
 
-def new_record(config: SearchConfig, choices: Choices, results_dir: Path) -> SearchRecord:
+def new_record(
+    config: SearchConfig, choices: Choices, results_dir: Path, calibrations: tuple[Calibration, ...] = ()
+) -> SearchRecord:
     """The record of a search that starts now, with a name that no file in ``results_dir`` has."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     taken = {path.name for path in results_dir.glob("search_results_*.json")}
@@ -96,16 +104,18 @@ def new_record(config: SearchConfig, choices: Choices, results_dir: Path) -> Sea
     while f"search_results_{name}.json" in taken:
         copy += 1
         name = f"{stamp}-{copy}"
-    return SearchRecord(name, config, choices, code_version(), environment())
+    return SearchRecord(name, config, choices, code_version(), environment(), calibrations)
 
 
-def resumed_record(recorded: SearchRecord, config: SearchConfig, choices: Choices) -> SearchRecord:
+def resumed_record(
+    recorded: SearchRecord, config: SearchConfig, choices: Choices, calibrations: tuple[Calibration, ...] = ()
+) -> SearchRecord:
     """The record of a search that goes on with these settings.
 
     Raises:
         UserError: when results would depend on the difference, unless ``config.allow_drift``.
     """
-    now = dataclasses.replace(recorded, config=config, choices=choices, code=code_version())
+    now = dataclasses.replace(recorded, config=config, choices=choices, calibrations=calibrations, code=code_version())
     differences = find_drift(recorded, now)
     if not differences:
         return now
@@ -126,13 +136,16 @@ def find_drift(recorded: SearchRecord, now: SearchRecord) -> list[str]:
         lines += _differences(name, getattr(recorded.config, name), getattr(now.config, name))
     for name, values in recorded.choices.items():
         lines += _differences(f"search space: {name}", list(values), list(now.choices[name]))
+    models = [{one.name: one.model for one in record.calibrations} for record in (recorded, now)]
+    for name in sorted({*models[0], *models[1]}):
+        lines += _differences(f"calibration {name}", models[0].get(name), models[1].get(name))
     for name in sorted({*recorded.code, *now.code}):
         lines += _differences(f"version of {name}", recorded.code.get(name), now.code.get(name))
     return lines
 
 
 def _differences(name: str, recorded: Any, now: Any) -> list[str]:
-    if dataclasses.is_dataclass(recorded):
+    if dataclasses.is_dataclass(recorded) and type(now) is type(recorded):
         fields = [field.name for field in dataclasses.fields(recorded)]
         return [
             line

@@ -18,12 +18,19 @@ from ghm.training.config import (
     require_number,
 )
 
-SearchType = Literal["random", "grid"]
+SearchType = Literal["random", "grid", "tpe", "gp"]
+RankBy = Literal["mean", "iqm", "worst"]
+
+LEARNING = ("tpe", "gp")
+"""Search types whose proposals depend on what was recorded before."""
 
 # More processes than this on one machine is a typing error.
 MAX_WORKERS = 1024
 MAX_TRIALS = 1_000_000
 MAX_RETRIES = 100
+MAX_SEEDS = 10_000
+# A proposal sees nothing of the configurations less than this far before it; more than this learns nothing.
+MAX_LAG = 10_000
 
 DECISIVE = (
     "search_type",
@@ -37,6 +44,10 @@ DECISIVE = (
     "device",
     "n_threads",
     "eval_freq",
+    "n_seeds",
+    "rank_by",
+    "proposal_lag",
+    "rungs",
     "model",
 )
 """Settings that the trials' results depend on: a resumed search must have the same."""
@@ -54,9 +65,29 @@ class SearchConfig:
     """
 
     search_type: SearchType = "random"
-    """Random draws from the search space, or every configuration of it."""
+    """Random draws from the search space; every configuration of it; or proposals that learn from what was recorded: a
+    tree-structured Parzen estimator (needs `ghm[optuna]`), a Gaussian process."""
     n_trials: int = 20
-    """Trials of a random search in total, also with --resume; a grid's number follows from its space."""
+    """Configurations of the search in total, also with --resume; a grid's number follows from its space. With one seed
+    and one calibration, the default, each is one trial."""
+    n_seeds: int = 1
+    """Seeds that each configuration is trained on: the same ones for all, seed_base + 1 and so on."""
+    calibrations: Path | None = None
+    """Models that each configuration is trained on, as a JSON file: a list of objects with a name and parameters."""
+    rank_by: RankBy = "mean"
+    """What of a configuration's trials ranks it: mean, interquartile mean, or worst."""
+    proposal_lag: int = 4
+    """A learning proposal sees the outcomes of all configurations but the last ones, this many; so many can run at once."""
+    rungs: tuple[int, ...] = ()
+    """Iterations at which all configurations pause and only the best go on, from their checkpoints."""
+    keep: float = 0.34
+    """Share of the configurations that go on at each rung; with --resume a larger one lets more of them go on."""
+    confirm: int = 0
+    """Best configurations to train again on fresh seeds once the search is over; also of a finished search."""
+    confirm_seeds: int = 5
+    """Fresh seeds of the confirmation, disjoint from all that the search tunes on."""
+    confirm_iterations: int | None = None
+    """Training iterations of the confirmation; default: n_iterations."""
     n_iterations: int = 5000
     """Training iterations of each trial."""
     n_workers: int = 1
@@ -66,7 +97,7 @@ class SearchConfig:
     T: float = 10.0
     """Horizon of an episode (years), a whole multiple of dt."""
     seed_base: int = 123
-    """Trial k trains with seed seed_base + k."""
+    """Trial k trains with seed seed_base + k; with several seeds, each configuration with seed_base + 1 and so on."""
     device: Device = "cpu"
     """Where the networks run; with several GPUs the workers get different ones."""
     results_dir: Path = Path("results/hyperparam_search")
@@ -82,7 +113,7 @@ class SearchConfig:
     resume: Path | None = None
     """Results JSON, or results directory, of a search to continue; its settings hold unless given again."""
     retry_failed: bool = False
-    """With --resume: run failed trials again."""
+    """With --resume: run failed trials again; refused once a decision was made from their outcomes."""
     allow_drift: bool = False
     """With --resume: continue although code or settings differ from the record; the difference is recorded."""
     trial_timeout: float | None = None
@@ -112,6 +143,13 @@ class SearchConfig:
         require_integer("n_trials", self.n_trials, lower=1, upper=MAX_TRIALS)
         require_integer("n_workers", self.n_workers, lower=1, upper=MAX_WORKERS)
         require_integer("max_retries", self.max_retries, lower=0, upper=MAX_RETRIES)
+        require_integer("n_seeds", self.n_seeds, lower=1, upper=MAX_SEEDS)
+        require_choice("rank_by", self.rank_by, RankBy)
+        require_integer("proposal_lag", self.proposal_lag, lower=1, upper=MAX_LAG)
+        require_integer("confirm", self.confirm, lower=0, upper=MAX_TRIALS)
+        require_integer("confirm_seeds", self.confirm_seeds, lower=1, upper=MAX_SEEDS)
+        if self.confirm_iterations is not None:
+            require_integer("confirm_iterations", self.confirm_iterations, lower=1)
         # The last trial's seed, seed_base + k, must still be a seed.
         require_integer("seed_base", self.seed_base, lower=0, upper=2**62)
         if self.trial_timeout is not None:
@@ -123,6 +161,27 @@ class SearchConfig:
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
         self.training()
+        self._require_rungs()
+
+    def _require_rungs(self) -> None:
+        if not isinstance(self.rungs, tuple):
+            raise UserError(f"--rungs must be a list of iterations; received {self.rungs!r}")
+        for rung in self.rungs:
+            require_integer("rungs", rung, lower=1)
+        if list(self.rungs) != sorted({*self.rungs}) or (self.rungs and self.rungs[-1] >= self.n_iterations):
+            raise UserError(
+                f"--rungs must increase and stay below --n_iterations {self.n_iterations}; received {self.rungs}"
+            )
+        off = [rung for rung in self.rungs if rung % self.eval_freq]
+        if off:
+            # An evaluation that an uninterrupted training would not make could find another best policy.
+            raise UserError(
+                f"--rungs {off[0]} is no multiple of --eval_freq {self.eval_freq}: a configuration is judged at a rung by "
+                "an evaluation that its training makes anyway; change one of them"
+            )
+        require_number("keep", self.keep, lower=0.0, strict=True)
+        if self.keep > 1:
+            raise UserError(f"--keep must be a share, above 0 and at most 1; received {self.keep!r}")
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition."""
@@ -154,7 +213,9 @@ class SearchConfig:
         if unknown:
             raise UserError(f"unknown search settings {unknown}")
         arguments = dict(values)
-        for key in ("results_dir", "resume", "space"):
+        if isinstance(arguments.get("rungs"), list):
+            arguments["rungs"] = tuple(arguments["rungs"])
+        for key in ("results_dir", "resume", "space", "calibrations"):
             if arguments.get(key) is not None:
                 arguments[key] = _path(key, arguments[key])
         if "model" in arguments:

@@ -6,14 +6,30 @@ from typing import Any, Literal
 
 from ghm.sealed import DamagedError, parse_object, read_bytes
 from ghm.search.settings.space import NAMES
-from ghm.search.trials.outcome import Outcome, Status, checked_metrics, failure, finite, one_line, real, whole
+from ghm.search.trials.outcome import (
+    Outcome,
+    Status,
+    checked_metrics,
+    failure,
+    finite,
+    one_line,
+    outcome_of,
+    real,
+    whole,
+)
 from ghm.search.trials.trial import Trial
 
 EXIT_USER_ERROR = 2
 """The training script's "the user's mistake": with --resume, a checkpoint that cannot be read."""
 
 # The training script's exit statuses (docs/design/records.md).
-_STATUS_OF_EXIT: dict[int, Status] = {3: "diverged", 4: "interrupted", 5: "out_of_memory", 6: "infrastructure"}
+_STATUS_OF_EXIT: dict[int, Status] = {
+    3: "diverged",
+    4: "interrupted",
+    5: "out_of_memory",
+    6: "infrastructure",
+    7: "paused",
+}
 
 _TAIL_BYTES = 8192
 
@@ -44,9 +60,11 @@ def outcome_of_result(trial: Trial, exit_status: int | None = None) -> Outcome |
     if result is None or result["status"] not in ("completed", *_STATUS_OF_EXIT.values()):
         return None
     metrics = result["metrics"]
-    if result["status"] == "completed" and not _has_returns(metrics):
+    if result["status"] in ("completed", "paused") and not _has_returns(metrics):
         return None
-    return Outcome(trial.number, trial.hyperparameters, trial.config.seed, exit_status=exit_status, **result)
+    if result["status"] == "paused" and result["iterations"] < trial.until:
+        return None  # of the rung before
+    return outcome_of(trial, exit_status=exit_status, **result)
 
 
 def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> Outcome:
@@ -55,7 +73,7 @@ def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> Outcom
     A whole result file outweighs the exit status: a process killed between writing it and leaving has finished.
     """
     told = outcome_of_result(trial, exit_status)
-    if told is not None and (told.success or exit_status >= 0):
+    if told is not None and (told.success or told.status == "paused" or exit_status >= 0):
         return told
     status: Status = _STATUS_OF_EXIT.get(exit_status, "crashed")
     error = _exit_text(exit_status) + (f": {last}" if (last := _last_line(trial)) else "")

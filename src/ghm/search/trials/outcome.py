@@ -9,10 +9,20 @@ from ghm.errors import UserError
 from ghm.sealed import DamagedError
 from ghm.search.settings.config import MAX_TRIALS
 from ghm.search.settings.space import parse_hyperparameters, plain_hyperparameters
-from ghm.search.trials.trial import Trial, directory_name
+from ghm.search.trials.trial import Reading, Stage, Trial, directory_name
 from ghm.training.config import Hyperparameters
 
-Status = Literal["completed", "diverged", "out_of_memory", "timeout", "crashed", "interrupted", "infrastructure"]
+Status = Literal[
+    "completed",
+    "diverged",
+    "out_of_memory",
+    "timeout",
+    "crashed",
+    "interrupted",
+    "infrastructure",
+    "paused",
+    "stopped_at_rung",
+]
 
 NO_RETURN = -1e9
 """``best_return`` and ``final_return`` where there is none, since no policy was ever evaluated.
@@ -53,16 +63,33 @@ class Outcome:
     """Times its process was started in the call that ended it."""
     exit_status: int | None = None
     """Of its process, negative for a signal; None where the process was not seen to end."""
+    configuration: int = 0
+    """Number of its configuration; by default the trial's own, as in a search of one seed and one model."""
+    calibration: str | None = None
+    """Name of the model that it was trained on; None: the search's own."""
+    stage: Stage = "explore"
+    """What it was run for."""
+    rungs: tuple[Reading, ...] = ()
+    """What it had reached at the rungs that it passed, in order."""
+
+    def __post_init__(self) -> None:
+        if not self.configuration:
+            object.__setattr__(self, "configuration", self.trial_num)
 
     @property
     def success(self) -> bool:
-        """Whether the training ran to its end."""
-        return self.status == "completed"
+        """Whether the training went as far as it was asked to: to its end, or to the rung where it was stopped."""
+        return self.status in ("completed", "stopped_at_rung")
 
     @property
     def final(self) -> bool:
-        """Whether the trial is over; an interrupted one goes on when the search is resumed."""
-        return self.status != "interrupted"
+        """Whether the trial is over; an interrupted or paused one can go on."""
+        return self.status not in ("interrupted", "paused")
+
+    @property
+    def failed(self) -> bool:
+        """Whether the trial is over without having gone as far as it was asked to."""
+        return self.final and not self.success
 
     @property
     def of_the_machine(self) -> bool:
@@ -105,6 +132,10 @@ class Outcome:
             "directory": directory_name(self.trial_num),
             "attempts": self.attempts,
             "exit_status": self.exit_status,
+            "configuration": self.configuration,
+            "calibration": self.calibration,
+            "stage": self.stage,
+            "rungs": [vars(reading) for reading in self.rungs],
         }
 
     @classmethod
@@ -129,6 +160,11 @@ class Outcome:
                 "seconds": real(metrics.pop("seconds")),
                 "attempts": whole(entry["attempts"]),
                 "exit_status": entry["exit_status"] if entry["exit_status"] is None else whole(entry["exit_status"]),
+                # Searches recorded before there were seeds, calibrations and rungs lack these.
+                "configuration": whole(entry.get("configuration", entry["trial_num"]), lower=1, upper=MAX_TRIALS),
+                "calibration": one_line(entry.get("calibration")),
+                "stage": _stage(entry.get("stage", "explore")),
+                "rungs": tuple(map(_reading, entry.get("rungs", []))),
             }
         except (KeyError, TypeError, AttributeError, UserError) as error:
             raise DamagedError(f"no trial's outcome ({type(error).__name__}: {error})") from error
@@ -140,10 +176,29 @@ class Outcome:
         return cls(**fields, metrics=metrics)
 
 
+def outcome_of(trial: Trial, status: Status, **known: Any) -> Outcome:
+    """The outcome of ``trial`` with what the trial itself tells, the rungs that it has passed among it."""
+    outcome = Outcome(
+        trial.number,
+        trial.hyperparameters,
+        trial.config.seed,
+        status,
+        configuration=trial.configuration,
+        calibration=trial.calibration,
+        stage=trial.stage,
+        rungs=trial.passed,
+        **known,
+    )
+    if status != "paused":
+        return outcome
+    reading = Reading(outcome.iterations, outcome.best_return, outcome.captured_value)
+    return dataclasses.replace(outcome, rungs=(*trial.passed, reading))
+
+
 def failure(trial: Trial, status: Status, error: str, seconds: float, **known: Any) -> Outcome:
     """The outcome of a trial that failed."""
     fields = {"error": one_line(error), "seconds": seconds} | known
-    return Outcome(trial.number, trial.hyperparameters, trial.config.seed, status, **fields)
+    return outcome_of(trial, status, **fields)
 
 
 def checked_metrics(values: Any) -> dict[str, Any]:
@@ -196,6 +251,19 @@ def real(value: Any) -> float:
     if number is None:
         raise TypeError(f"not a finite number: {str(value)[:80]!r}")
     return number
+
+
+def _stage(value: Any) -> Stage:
+    if value not in get_args(Stage):
+        raise TypeError(f"unknown stage {str(value)[:80]!r}")
+    return "confirm" if value == "confirm" else "explore"
+
+
+def _reading(value: Any) -> Reading:
+    captured = value["captured_value"]
+    return Reading(
+        whole(value["iteration"], lower=1), real(value["best_return"]), None if captured is None else real(captured)
+    )
 
 
 def _return(metrics: dict[str, Any], key: str) -> float:

@@ -84,7 +84,7 @@ class TrialRunner:
             trial.checkpoint.replace(trial.checkpoint.with_name("damaged.pt"))
             return self._attempt(trial, gpu)
         outcome = outcome_of_process(trial, exit_status, seconds)
-        if cause == "exit" or outcome.success:
+        if cause == "exit" or outcome.success or outcome.status == "paused":
             return outcome
         if cause == "stop":
             return outcome_of_stop(trial, outcome, "interrupted", "the search was stopped")

@@ -4,14 +4,30 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.instances import Instance
 from ghm.search.settings.space import NAMES, hyperparameters_dict
 from ghm.training.config import Hyperparameters, TrainConfig
 
 OUTCOME_NAME = "outcome.json"
 
+Stage = Literal["explore", "confirm"]
+
 _DIRECTORY = re.compile(r"trial_(\d{3,7})\Z")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a trial had reached at a rung."""
+
+    iteration: int
+    """The rung."""
+    best_return: float
+    """Exact return of the best policy so far."""
+    captured_value: float | None
+    """Share of the attainable value that it captures; None where that is undefined."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +37,19 @@ class Trial:
     number: int
     """k, numbered from 1."""
     config: TrainConfig
-    """Settings of its training run; ``seed`` is seed_base + k."""
+    """Settings of its training run."""
+    configuration: int = 0
+    """Number of its configuration; by default the trial's own, as in a search of one seed and one model."""
+    calibration: str | None = None
+    """Name of the model that it is trained on; None: the search's own."""
+    stage: Stage = "explore"
+    """What it is run for."""
+    passed: tuple[Reading, ...] = ()
+    """What it had reached at the rungs that it has passed, in order."""
+
+    def __post_init__(self) -> None:
+        if not self.configuration:
+            object.__setattr__(self, "configuration", self.number)
 
     @property
     def label(self) -> str:
@@ -32,6 +60,12 @@ class Trial:
     def directory(self) -> Path:
         """The trial's own directory."""
         return self.config.ckpt_dir.parent
+
+    @property
+    def until(self) -> int:
+        """Iteration at which it ends or pauses."""
+        total = self.config.n_iterations
+        return total if self.config.pause_at is None else min(self.config.pause_at, total)
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -69,10 +103,27 @@ class Trial:
         return self.config.history_path
 
 
-def make_trial(config: SearchConfig, results_dir: Path, number: int, hyperparameters: Hyperparameters) -> Trial:
-    """Trial ``number`` of the search, with its directories under ``results_dir``."""
-    training = config.training(**hyperparameters_dict(hyperparameters), seed=config.seed_base + number)
-    return relocated(Trial(number, training), results_dir)
+def make_trial(
+    config: SearchConfig,
+    results_dir: Path,
+    number: int,
+    hyperparameters: Hyperparameters,
+    instance: Instance,
+    configuration: int,
+    stage: Stage = "explore",
+) -> Trial:
+    """Trial ``number`` of the search: a configuration on an instance, with its directories under ``results_dir``."""
+    settings = hyperparameters_dict(hyperparameters) | {"seed": instance.seed}
+    name = None
+    if instance.calibration is not None:
+        name = instance.calibration.name
+        settings["model"] = instance.calibration.model
+    if stage == "confirm" and config.confirm_iterations is not None:
+        settings["n_iterations"] = config.confirm_iterations
+    if config.n_seeds > 1 or stage == "confirm":
+        settings["group"] = f"configuration {configuration}" + (f", {name}" if name else "") + _of(stage)
+    training = dataclasses.replace(config.training(), **settings)
+    return relocated(Trial(number, training, configuration, name, stage), results_dir)
 
 
 def relocated(trial: Trial, results_dir: Path) -> Trial:
@@ -83,12 +134,22 @@ def relocated(trial: Trial, results_dir: Path) -> Trial:
         log_dir=directory / "logs",
         ckpt_dir=directory / "checkpoints",
         result_file=directory / "result.json",
-        reference_file=results_dir / "reference.npz",
+        reference_file=results_dir / reference_name(trial.calibration),
         resume=None,
         parent_pid=None,
+        pause_at=None,
         progress="plain",
     )
-    return Trial(trial.number, config)
+    return dataclasses.replace(trial, config=config)
+
+
+def reference_name(calibration: str | None) -> str:
+    """File of a model's solution in the results directory."""
+    return "reference.npz" if calibration is None else f"reference_{calibration}.npz"
+
+
+def _of(stage: Stage) -> str:
+    return ", confirmed" if stage == "confirm" else ""
 
 
 def directory_name(number: int) -> str:

@@ -23,7 +23,10 @@ def prepare_directory(trial: Trial) -> bool:
     remove_unfinished_writes(trial.directory, trial.config.ckpt_dir)
     resumed = trial.checkpoint.is_file()
     # A result of an attempt before must not pass for this one's.
-    leftovers = [trial.outcome_path, trial.config.result_path]
+    leftovers = [trial.config.result_path]
+    # How it stood at a rung stays on record until there is more to tell: the cut there was made from it.
+    if not trial.passed:
+        leftovers.append(trial.outcome_path)
     if not resumed:
         leftovers += [trial.stdout_path, trial.stderr_path, trial.history_path]
         for directory in (trial.config.log_dir, trial.config.ckpt_dir):
