@@ -1,12 +1,11 @@
 """A search is a function of its settings and recorded outcomes: any number of workers, killed anywhere, the same decisions."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from ghm.search.decisions.selection import Decision
 from ghm.search.records.journal import read_journal
 from tests.search.support import comparable, read, run_search
 
-ROOT = Path(__file__).parents[2]
 QUIET = ("--progress", "none")
 CALIBRATIONS = json.dumps([{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}])
 COMMON = ("--n_iterations", 6, "--eval_freq", 2, "--max_retries", 100, *QUIET)
@@ -65,36 +63,28 @@ def test_one_worker_and_two_decide_the_same(name: str, tmp_path: Path, monkeypat
     assert everything(tmp_path / "three") == alone
 
 
-def kill_until_done(command: list[str], results_dir: Path, rng: random.Random, cwd: Path) -> int:
-    """Run a search to its end, ended by SIGKILL with all its trials again and again; return the number of kills."""
+def child(arguments: list[object]) -> None:
+    """A search in a process of its own, a copy of this one, so that kills fall on the search and not on Python's start."""
+    os.environ |= {"STUB_STEP_S": "0.02", "STUB_UNEVEN": "1"}
+    os._exit(run_search(*arguments))
+
+
+def kill_until_done(arguments: list[object], results_dir: Path, rng: random.Random) -> int:
+    """Run a search to its end, ended by SIGKILL again and again; return the number of kills."""
     kills = 0
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "STUB_STEP_S": "0.02", "STUB_UNEVEN": "1"}
     while True:
         resumed = (results_dir / "search.json").exists()
-        arguments = ["--resume", str(results_dir), *map(str, QUIET)] if resumed else command
-        search = subprocess.Popen(
-            [sys.executable, "-m", "tests.search.support", *arguments],
-            env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        # Most of the time before this is Python's start; kills fall on decisions and trials.
-        begun = time.monotonic()
-        while (
-            not (results_dir / ".search.owner.json").exists()
-            and search.poll() is None
-            and time.monotonic() - begun < 20
-        ):
-            time.sleep(0.002)
-        try:
-            output, _ = search.communicate(timeout=rng.uniform(0.0, 0.35))
-        except subprocess.TimeoutExpired:
+        words = ["--resume", results_dir, *QUIET] if resumed else arguments
+        search = multiprocessing.get_context("fork").Process(target=child, args=(words,))
+        search.start()
+        search.join(rng.uniform(0.02, 0.5))
+        if search.is_alive():
             search.kill()
-            output, _ = search.communicate()
             kills += 1
-            (results_dir / ".search.owner.json").unlink(missing_ok=True)
-            continue
-        if search.returncode == 0:
+        search.join(60)
+        if search.exitcode == 0:
             return kills
-        assert search.returncode == -signal.SIGKILL, output
+        assert search.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -104,8 +94,7 @@ def test_killed_twenty_times_it_decides_the_same(name: str, tmp_path: Path) -> N
     while kills < 20:
         rounds += 1
         results_dir = tmp_path / f"r{rounds}"
-        command = [str(word) for word in [*flags(name, results_dir), "--n_workers", 2]]
-        kills += kill_until_done(command, results_dir, rng, tmp_path)
+        kills += kill_until_done([*flags(name, results_dir), "--n_workers", 2], results_dir, rng)
         assert everything(results_dir) == expected
 
 

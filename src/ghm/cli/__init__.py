@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": ("ghm.cli.evaluate", "judge a checkpoint's policy against the optimum"),
     "report": ("ghm.report.main", "write a search's report as one page, or its figures and tables"),
     "replay": ("ghm.search.replay", "run one trial of a search again"),
+    "why": ("ghm.search.why", "say why a trial of a search was run, stopped or chosen"),
 }
 """Each command's module, whose ``main(arguments)`` returns an exit status, and what it does."""
 
