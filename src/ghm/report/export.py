@@ -8,10 +8,11 @@ from typing import Any
 from ghm.errors import UserError
 from ghm.files import write_atomically
 from ghm.report.analysis.findings import headline, searched
-from ghm.report.analysis.frames import columns, trials_frame
+from ghm.report.analysis.frames import columns, configurations_frame, trials_frame
 from ghm.report.analysis.importance import Importance, importances
 from ghm.report.analysis.policy import study_best
 from ghm.report.drawing import tables
+from ghm.report.drawing.instances import configurations_table, confirmation_table
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.search.records.reader import RecordedSearch, read_search
 
@@ -56,6 +57,8 @@ def export(results: Path, directory: Path) -> list[Path]:
     weights = importances(search)
     directory.mkdir(parents=True, exist_ok=True)
     files = {"trials.csv": trials_frame(search).to_csv(index=False).encode()}
+    if search.configurations:
+        files["configurations.csv"] = configurations_frame(search).to_csv(index=False).encode()
     for name, table in _tables(search, weights).items():
         files[f"{name}.csv"] = as_csv(table).encode()
         files[f"{name}.tex"] = as_latex(table, f"tab:{name.replace('_', '-')}").encode()
@@ -111,6 +114,8 @@ def _tables(search: RecordedSearch, weights: tuple[Importance, ...]) -> dict[str
         "best_policy": tables.best_levels(search),
         "importance": _importance(weights),
         "failures": tables.failures(search),
+        "configurations_summary": configurations_table(search),
+        "confirmation": confirmation_table(search),
     }
     return {name: table for name, table in found.items() if table is not None}
 

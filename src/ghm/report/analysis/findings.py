@@ -21,6 +21,14 @@ STANDARD_ERRORS = 4.0
 """A simulated return further than this from the exact one is a warning, as it is in training."""
 
 
+_KINDS = {
+    "random": "A random search",
+    "grid": "A grid search",
+    "tpe": "A search by the tree-structured Parzen estimator",
+    "gp": "A search by a Gaussian process",
+}
+
+
 def headline(search: RecordedSearch) -> str:
     """What was found, in one sentence."""
     best = search.best
@@ -35,7 +43,7 @@ def headline(search: RecordedSearch) -> str:
 
 def searched(search: RecordedSearch) -> str:
     """What was searched, in one sentence."""
-    kind = {"random": "A random search", "grid": "A grid search"}.get(str(search.config.get("search_type")), "A search")
+    kind = _KINDS.get(str(search.config.get("search_type")), "A search")
     sizes = [len(values) for values in search.space.values() if isinstance(values, list)]
     varied = sum(size > 1 for size in sizes)
     space = f" over {math.prod(sizes):,} configurations of {_count(varied, 'hyperparameter')}" if varied else ""
@@ -132,6 +140,8 @@ def _noise(best: RecordedTrial) -> str:
 
 
 def _rivals(search: RecordedSearch) -> list[str]:
+    if search.several_instances or search.confirmation is not None:
+        return []  # how sure the ranking is, is then said of configurations
     once = "Each configuration was trained with one seed, and another seed would rank close trials differently"
     if len(search.ranked) == 1:
         return ["Only one trial completed, so there is nothing to compare it with."]

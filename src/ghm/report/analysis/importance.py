@@ -32,6 +32,7 @@ from scipy.stats import rankdata
 
 from ghm.model import Array
 from ghm.search.records.reader import RecordedSearch
+from ghm.search.settings.inert import inert_hyperparameters
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
 
@@ -67,13 +68,24 @@ class Importance:
 
 def importances(search: RecordedSearch, seed: int = 0) -> tuple[Importance, ...]:
     """Importance of each varied hyperparameter, greatest first; empty with fewer than `FEWEST_TRIALS` trials."""
-    trials = [trial for trial in search.trials if trial.failed or trial.captured_value is not None]
+    # A trial that was stopped at a rung is not comparable with one that went on; the confirmation's were chosen.
+    trials = [
+        trial
+        for trial in search.explored
+        if trial.status != "stopped_at_rung" and (trial.failed or trial.captured_value is not None)
+    ]
     if len(trials) < FEWEST_TRIALS or not any(trial.success for trial in trials):
         return ()
     scores = np.array(
         [trial.captured_value if trial.success and trial.captured_value is not None else -np.inf for trial in trials]
     )
-    groups = {name: group_of([trial.hyperparameters.get(name) for trial in trials]) for name in search.varied}
+    # What has no effect can only seem to have one.
+    inert = inert_hyperparameters(search.config)
+    groups = {
+        name: group_of([trial.hyperparameters.get(name) for trial in trials])
+        for name in search.varied
+        if name not in inert
+    }
     return rank_importances(scores, groups, seed)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ghm.actions import HOLD, ISSUE, PAY, Policy
 from ghm.errors import UserError
 from ghm.model import Array
-from ghm.report.analysis.frames import trials_frame
+from ghm.report.analysis.frames import configuration_columns, configurations_frame, trials_frame
 from ghm.search.records.reader import RecordedSearch, read_search
 
 if TYPE_CHECKING:
@@ -86,6 +86,16 @@ class Results:
     def trials(self) -> "pd.DataFrame":
         """All trials, a row each; `column_descriptions` says what the columns are."""
         return trials_frame(self.search)
+
+    @cached_property
+    def configurations(self) -> "pd.DataFrame":
+        """All configurations, a row each; `configuration_descriptions` says what the columns are."""
+        return configurations_frame(self.search)
+
+    @property
+    def configuration_descriptions(self) -> dict[str, str]:
+        """What each column of `configurations` means."""
+        return configuration_columns(self.search)
 
     @property
     def column_descriptions(self) -> dict[str, str]:

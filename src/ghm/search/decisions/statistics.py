@@ -17,10 +17,10 @@ rank correlation        Spearman's ρ; its interval by Fisher's z with the varia
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, spearmanr, trim_mean
 
 from ghm.search.settings.config import RankBy
 
@@ -48,9 +48,7 @@ def aggregate(values: Sequence[float], rank_by: RankBy) -> float:
 
 def interquartile_mean(values: Sequence[float]) -> float:
     """Mean of the middle half of ``values`` (n ≥ 1); of fewer than four, of all."""
-    if len(values) == 1:
-        return float(values[0])
-    return float(trim_mean(np.asarray(values, dtype=np.float64), _QUARTER))
+    return float(_middle_means(np.array([values], dtype=np.float64))[0])
 
 
 def bootstrap_interval(strata: Strata, seed: int = 0) -> tuple[float, float] | None:
@@ -59,7 +57,7 @@ def bootstrap_interval(strata: Strata, seed: int = 0) -> tuple[float, float] | N
         return None
     generator = np.random.default_rng(seed)
     drawn = [_resampled(np.asarray(values, dtype=np.float64), generator) for values in strata if values]
-    means = trim_mean(np.concatenate(drawn, axis=1), _QUARTER, axis=1)
+    means = _middle_means(np.concatenate(drawn, axis=1))
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
@@ -80,12 +78,21 @@ def rank_correlation(before: Sequence[float], after: Sequence[float]) -> tuple[f
     n = len(before)
     if n < 4 or len(set(before)) == 1 or len(set(after)) == 1:
         return None
+    from scipy.stats import spearmanr  # late: most searches have no rungs, and SciPy takes a second to import
+
     rho = float(spearmanr(before, after).statistic)
     # Fisher's z is infinite at ±1, where the interval's other end is still of interest.
     z = math.atanh(max(min(rho, 1 - 1e-12), -1 + 1e-12))
-    reach = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(_FIELLER / (n - 3))
+    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(_FIELLER / (n - 3))
     return rho, math.tanh(z - reach), math.tanh(z + reach)
 
 
 def _resampled(values: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
     return values[generator.integers(len(values), size=(RESAMPLES, len(values)))]
+
+
+def _middle_means(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of each row (b, n) without its lowest and highest quarter, rounded down, (b,)."""
+    cut = int(_QUARTER * rows.shape[1])
+    ordered = np.sort(rows, axis=1)
+    return np.asarray(ordered[:, cut : rows.shape[1] - cut].mean(axis=1))

@@ -9,6 +9,7 @@ finite number counts as missing, and nothing in a file is ever executed.
 
 import contextlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,18 +36,25 @@ class RecordedTrial:
     hyperparameters: Mapping[str, Any]
     metrics: Mapping[str, Any]
     status: str
-    """``completed``, how it failed (``diverged``, ``crashed``, …), or ``UNFINISHED``."""
+    """``completed``, ``stopped_at_rung``, how it failed (``diverged``, ``crashed``, …), or ``UNFINISHED``."""
     directory: Path
+    configuration: int = 0
+    """Number of its configuration."""
+    seed: int | None = None
+    calibration: str | None = None
+    """Name of the model that it was trained on; None: the search's own."""
+    stage: str = "explore"
+    """``explore`` or ``confirm``."""
 
     @property
     def unfinished(self) -> bool:
         """Whether the trial is running, or was interrupted and can go on."""
-        return self.status in (UNFINISHED, "interrupted")
+        return self.status in (UNFINISHED, "interrupted", "paused")
 
     @property
     def success(self) -> bool:
-        """Whether the trial ended well and left a figure to compare."""
-        return self.status == "completed" and self.best_return is not None
+        """Whether the trial went as far as it was asked to and left a figure to compare."""
+        return self.status in ("completed", "stopped_at_rung") and self.best_return is not None
 
     @property
     def failed(self) -> bool:
@@ -112,16 +120,54 @@ class RecordedSearch:
     optimal_return: float | None
     wind_up_return: float | None
     trials: tuple[RecordedTrial, ...]
+    configurations: tuple[Mapping[str, Any], ...] = ()
+    """Entries of ``configurations``, by number; empty in records of searches from before there were any."""
+    confirmation: Mapping[str, Any] | None = None
+    """The entry ``confirmation``."""
+
+    @cached_property
+    def explored(self) -> tuple[RecordedTrial, ...]:
+        """Trials of the exploration, by number."""
+        return tuple(trial for trial in self.trials if trial.stage == "explore")
 
     @cached_property
     def ranked(self) -> tuple[RecordedTrial, ...]:
-        """Successful trials, best return first; ties in order of number."""
-        return tuple(sorted((t for t in self.trials if t.success), key=lambda t: (-(t.best_return or 0.0), t.number)))
+        """Successful trials of the exploration: those that went further first, then by return, then by number."""
+        return tuple(sorted((trial for trial in self.explored if trial.success), key=_rank))
 
     @property
     def best(self) -> RecordedTrial | None:
-        """The successful trial of the highest return."""
+        """The best trial of the best configuration: the confirmed one, or the one that leads as tuned."""
+        chosen = _mapping(next(iter(_listed(_mapping(self.confirmation).get("configurations"))), None))
+        if _mapping(self.confirmation).get("complete") is True:
+            confirmed = [trial for trial in self.trials if trial.stage == "confirm" and trial.success]
+            ours = [trial for trial in confirmed if trial.configuration == chosen.get("configuration")]
+            if ours:
+                return min(ours, key=_rank)
+        if self.several_instances:
+            leader = next(iter(self.ranking), {}).get("number")
+            ours = [trial for trial in self.ranked if trial.configuration == leader]
+            if ours:
+                return ours[0]
         return self.ranked[0] if self.ranked else None
+
+    @property
+    def several_instances(self) -> bool:
+        """Whether configurations were trained on more than one seed or calibration."""
+        return any(len(_listed(entry.get("instances"))) > 1 for entry in self.configurations)
+
+    @cached_property
+    def ranking(self) -> tuple[Mapping[str, Any], ...]:
+        """Entries of ``configurations``, the best first: those without a failure, that went further, of higher value."""
+        by = {"iqm": "iqm", "worst": "worst"}.get(str(self.config.get("rank_by")), "mean")
+
+        def key(entry: Mapping[str, Any]) -> tuple[float, float, float, float]:
+            value = finite(entry.get(by))
+            failures = finite(entry.get("failures")) or 0.0
+            reached = finite(entry.get("iterations")) or 0.0
+            return failures, -reached, math.inf if value is None else -value, finite(entry.get("number")) or 0.0
+
+        return tuple(sorted(self.configurations, key=key))
 
     @property
     def failed(self) -> tuple[RecordedTrial, ...]:
@@ -176,6 +222,8 @@ def read_search(path: Path) -> RecordedSearch:
         optimal_return=finite(content.get("optimal_return")),
         wind_up_return=finite(content.get("wind_up_return")),
         trials=tuple(trials[number] for number in sorted(trials)),
+        configurations=tuple(entry for entry in _listed(content.get("configurations")) if isinstance(entry, dict)),
+        confirmation=_mapping(content.get("confirmation")) or None,
     )
 
 
@@ -227,6 +275,17 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _rank(trial: RecordedTrial) -> tuple[float, float, int]:
+    # All that completed went equally far, whatever their records say of it.
+    stopped = trial.status == "stopped_at_rung"
+    reached = finite(trial.metrics.get("iterations")) or 0.0 if stopped else math.inf
+    return -reached, -(trial.best_return or 0.0), trial.number
+
+
 def _trial(entry: Any, directory: Path) -> RecordedTrial | None:
     """A trial from its entry in the results; None where it has no number."""
     entry = _mapping(entry)
@@ -237,8 +296,18 @@ def _trial(entry: Any, directory: Path) -> RecordedTrial | None:
     success = bool(metrics.get("success", entry.get("success", False)))
     recorded = metrics.get("status", entry.get("status"))
     status = "completed" if success else recorded if isinstance(recorded, str) and recorded != "completed" else "failed"
+    status = "stopped_at_rung" if recorded == "stopped_at_rung" else status
+    configuration, seed, calibration = (entry.get(key) for key in ("configuration", "seed", "calibration"))
     return RecordedTrial(
-        number, _mapping(entry.get("hyperparameters")), metrics, status, directory / directory_name(number)
+        number,
+        _mapping(entry.get("hyperparameters")),
+        metrics,
+        status,
+        directory / directory_name(number),
+        configuration if isinstance(configuration, int) and not isinstance(configuration, bool) else number,
+        seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
+        calibration if isinstance(calibration, str) else None,
+        "confirm" if entry.get("stage") == "confirm" else "explore",
     )
 
 
@@ -253,5 +322,5 @@ def _unfinished(directory: Path, recorded: set[int]) -> list[RecordedTrial]:
             hyperparameters = _read_object(file)
         except UserError:
             hyperparameters = {}
-        found.append(RecordedTrial(number, hyperparameters, {}, UNFINISHED, file.parent))
+        found.append(RecordedTrial(number, hyperparameters, {}, UNFINISHED, file.parent, number))
     return found

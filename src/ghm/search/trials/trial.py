@@ -108,11 +108,16 @@ def make_trial(
     results_dir: Path,
     number: int,
     hyperparameters: Hyperparameters,
-    instance: Instance,
-    configuration: int,
+    instance: Instance | None = None,
+    configuration: int = 0,
     stage: Stage = "explore",
 ) -> Trial:
-    """Trial ``number`` of the search: a configuration on an instance, with its directories under ``results_dir``."""
+    """Trial ``number`` of the search: a configuration on an instance, with its directories under ``results_dir``.
+
+    By default they are those of a search of one seed and one model: configuration ``number`` on seed_base + ``number``.
+    """
+    instance = instance or Instance(config.seed_base + number, None)
+    configuration = configuration or number
     settings = hyperparameters_dict(hyperparameters) | {"seed": instance.seed}
     name = None
     if instance.calibration is not None:
