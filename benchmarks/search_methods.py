@@ -179,8 +179,8 @@ def _propose_all(table: Table, method: Method, seed: int, most: int, reading: ND
         history = [
             Known(
                 _effective(table, table.configurations[row]),
-                _value(reading[row]) if position < number - LAG else None,
-                pending=position >= number - LAG,
+                _value(reading[row]) if position <= number - LAG else None,
+                pending=position > number - LAG,
             )
             for position, row in enumerate(order, 1)
         ]
