@@ -138,7 +138,8 @@ def test_a_finished_search_is_confirmed_later(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_search("--n_trials", 8, "--rungs", 2, 4, "--keep", 0.5, *FLAGS, "--results_dir", tmp_path / "r")
+    plain = ("--progress", "plain")
+    run_search("--n_trials", 8, "--rungs", 2, 4, "--keep", 0.5, *FLAGS, *plain, "--results_dir", tmp_path / "r")
     results = read(tmp_path / "r")
     iterations = sorted(entry["metrics"]["iterations"] for entry in results["results"])
     assert iterations == [2] * 4 + [4] * 2 + [6] * 2
@@ -150,6 +151,8 @@ def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytes
     printed = capsys.readouterr().out
     assert "6 of them stopped at a rung" in printed
     assert "rung 2: 4 went on" in printed
+    assert "[Rung 2] 4 of 8 configurations go on: " in printed
+    assert "[Rung 4] 2 of 4 configurations go on: " in printed
     ledger = {2: 4, 4: 2, 6: 2}
     history = [
         len((tmp_path / "r" / e["directory"] / "history.jsonl").read_text().splitlines()) for e in results["results"]
@@ -253,3 +256,35 @@ def test_plan_and_summary_say_what_has_no_effect(tmp_path: Path, capsys: pytest.
     assert "does not depend" not in printed
     run_search("--n_trials", 2, "--baseline", "sweep", *FLAGS, "--results_dir", tmp_path / "s")
     assert "does not depend on lr_baseline and" in capsys.readouterr().out
+
+
+def test_a_search_from_before_all_this_is_read_and_goes_on(tmp_path: Path) -> None:
+    """Its records lack the journal and every key that came with seeds, calibrations and rungs."""
+    from ghm.sealed import read_sealed, write_sealed
+
+    run_search("--n_trials", 3, *FLAGS, "--results_dir", tmp_path / "whole")
+    run_search("--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")
+    (tmp_path / "r/journal.jsonl").unlink()
+    new = {"n_seeds", "calibrations", "rank_by", "proposal_lag", "rungs", "keep", "confirm", "confirm_seeds"}
+    for path in (tmp_path / "r/search.json", results_file(tmp_path / "r")):
+        record = read_sealed(path)
+        for key in ("calibrations", "configurations", "confirmation"):
+            record.pop(key, None)
+        for name in (*new, "confirm_iterations"):
+            del record["search_config"][name]
+        for entry in record.get("results", []):
+            for key in ("configuration", "calibration", "stage", "rungs"):
+                del entry[key]
+        write_sealed(path, record)
+    for path in (tmp_path / "r").glob("trial_*/outcome.json"):
+        entry = read_sealed(path)
+        for key in ("configuration", "calibration", "stage", "rungs"):
+            del entry[key]
+        write_sealed(path, entry)
+    assert "Leaderboard" in render(read_search(results_file(tmp_path / "r")))
+    assert list(ghm.load_results(tmp_path / "r").trials["configuration"]) == [1, 2]
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 3, "--progress", "none") == 0
+    ours, expected = read(tmp_path / "r"), read(tmp_path / "whole")
+    assert ours["best_config"] == expected["best_config"]
+    assert ours["configurations"] == expected["configurations"]
+    assert (tmp_path / "r/journal.jsonl").read_bytes() == (tmp_path / "whole/journal.jsonl").read_bytes()

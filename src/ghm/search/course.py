@@ -27,6 +27,7 @@ class Course:
         self._steps, self._results, self._journal, self._room = steps, results, journal, room
         self._ready: deque[Trial] = deque()
         self._exhausted = False
+        self._news: list[Decision] = []
 
     @property
     def finished(self) -> bool:
@@ -53,13 +54,19 @@ class Course:
             self._take(step)
         self._journal.write()
 
+    def news(self) -> list[Decision]:
+        """Decisions made and written down since this was last asked for."""
+        news, self._news = self._news, []
+        return news
+
     def next_trial(self) -> Trial | None:
         """A trial that is ready to run."""
         return self._ready.popleft() if self._ready else None
 
     def _take(self, step: Decision | Outcome | Trial) -> None:
         if isinstance(step, Decision):
-            self._journal.take(step)
+            if self._journal.take(step):
+                self._news.append(step)
             if step.kind == "confirmation":
                 self._results.choose(step)
         elif isinstance(step, Outcome):

@@ -15,6 +15,7 @@ from ghm.model import GHMModel
 from ghm.sealed import write_sealed
 from ghm.search.blueprint import Blueprint, make_blueprint
 from ghm.search.course import Course
+from ghm.search.decisions.selection import Decision
 from ghm.search.displays.observer import Observer
 from ghm.search.displays.summary import summary
 from ghm.search.records.directory import RECORD_NAME, finish_move, locked, move_earlier
@@ -170,6 +171,8 @@ class HyperparameterSearch:
             while True:
                 if not self._stopping:
                     course.advance()
+                for decision in course.news():
+                    self._tell(functools.partial(_decided, decision))
                 while len(running) < n_workers and not self._stopping and (trial := course.next_trial()):
                     self._tell(functools.partial(_started, trial))
                     running[executor.submit(runner, trial)] = trial
@@ -234,6 +237,10 @@ def _open(blueprint: Blueprint) -> ResultsIndex:
     record = blueprint.record()
     write_sealed(blueprint.results_dir / RECORD_NAME, record.to_dict())
     return ResultsIndex(blueprint.results_dir / record.results_name, record)
+
+
+def _decided(decision: Decision, observer: Observer) -> None:
+    observer.decided(decision)
 
 
 def _started(trial: Trial, observer: Observer) -> None:

@@ -4,11 +4,15 @@ import sys
 from typing import TextIO
 
 from ghm.search.decisions.ranking import Standing
+from ghm.search.decisions.selection import Decision
 from ghm.search.displays.estimate import duration
 from ghm.search.displays.observer import Observer, Plan
 from ghm.search.records.index import ResultsIndex
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
+
+MANY = 20
+"""Configurations that a message names."""
 
 
 class PlainObserver(Observer):
@@ -28,6 +32,11 @@ class PlainObserver(Observer):
         for note in plan.notes:
             self._print(note)
         self._print(plan_text(plan))
+
+    def decided(self, decision: Decision) -> None:
+        """Say who goes on at a rung, and who is confirmed; proposals are seen from their trials."""
+        if text := decision_text(decision):
+            self._print(text)
 
     def trial_started(self, trial: Trial) -> None:
         """Say that a trial starts."""
@@ -74,6 +83,19 @@ def _trials_text(plan: Plan) -> str:
     rungs = " and ".join(map(str, config.rungs))
     parts += [f"the best {100 * config.keep:g}% go on at {rungs}"] if config.rungs else []
     return f"{text} ({'; '.join(parts)})"
+
+
+def decision_text(decision: Decision) -> str:
+    """A cut or a choice in one line; nothing for a proposal."""
+    if decision.kind == "cut":
+        going = decision.content["go_on"]
+        shown = ", ".join(map(str, going[:MANY])) + (" …" if len(going) > MANY else "")
+        rung, total = decision.subject["rung"], decision.content["of"]
+        return f"[Rung {rung}] {len(going)} of {total} configurations go on: {shown or 'none'}"
+    if decision.kind == "confirmation":
+        chosen = [str(number) for number, _ in decision.content["chosen"]]
+        return f"[Confirmation] on {len(decision.content['seeds'])} fresh seeds: configurations {', '.join(chosen) or 'none'}"
+    return ""
 
 
 def outcome_text(outcome: Outcome, leader: Standing | None, n_instances: int = 1) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ghm.search.decisions.selection import Decision
 from ghm.search.records.index import ResultsIndex
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.instances import Layout
@@ -37,6 +38,9 @@ class Observer:
 
     def search_started(self, plan: Plan, results: ResultsIndex) -> None:
         """The search starts; ``results`` already has the trials that an earlier call finished."""
+
+    def decided(self, decision: Decision) -> None:
+        """A decision was made and written down: a proposal, a cut, or which configurations are confirmed."""
 
     def trial_started(self, trial: Trial) -> None:
         """A trial starts; its progress can be read from ``trial.history_path``."""

@@ -37,15 +37,18 @@ class Journal:
         self.decisions = {decision.key: decision for decision in read_journal(results_dir)}
         self._new: list[bytes] = []
 
-    def take(self, decision: Decision) -> None:
+    def take(self, decision: Decision) -> bool:
         """Take note of a decision; :meth:`write` writes down the new ones.
+
+        Returns:
+            Whether it is new.
 
         Raises:
             UserError: when it was made before and came out otherwise.
         """
         before = self.decisions.get(decision.key)
         if before == decision:
-            return
+            return False
         if before is not None and not self._allow_drift:
             raise UserError(
                 f"{self._path}: the {decision.kind} on {_shown(decision.subject)} comes out otherwise than it was recorded: "
@@ -54,6 +57,7 @@ class Journal:
             )
         self.decisions[decision.key] = decision
         self._new.append(_line(decision))
+        return True
 
     def write(self) -> None:
         """Write down what was taken note of, forced to disk.
