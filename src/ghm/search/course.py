@@ -12,6 +12,9 @@ from ghm.search.records.restore import unrecorded_outcome
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 
+LOOKAHEAD = 64
+"""Trials made ready at once: their proposals are then forced to disk together, which costs as much as for one."""
+
 
 class Course:
     """The steps of a search as they are taken: decisions are written down, trials made ready to run.
@@ -20,7 +23,7 @@ class Course:
         steps: what is to be done, see :data:`ghm.search.decisions.agenda.Step`.
         results: what is recorded; steps depend on it.
         journal: where decisions are written down.
-        room: trials to have ready.
+        room: trials to have ready at least.
     """
 
     def __init__(self, steps: Iterator[Step], results: ResultsIndex, journal: Journal, room: int) -> None:
@@ -41,7 +44,9 @@ class Course:
             UserError: when a decision comes out otherwise than it was recorded, or a record is of another trial.
             OSError: when something cannot be written.
         """
-        while len(self._ready) < self._room and not self._exhausted:
+        if len(self._ready) >= self._room:
+            return
+        while len(self._ready) < max(self._room, LOOKAHEAD) and not self._exhausted:
             try:
                 step = next(self._steps)
             except StopIteration:

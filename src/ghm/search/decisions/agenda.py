@@ -100,11 +100,13 @@ class Agenda:
 
     def _proposal(self, configuration: int) -> Decision:
         known = len(self._values)
-        history = [
-            Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
-            for number, hyperparameters in self._configurations.items()
-        ]
-        chosen = self._propose(configuration, history if self._learns else ())
+        history: list[Known] = []
+        if self._learns:
+            history = [
+                Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
+                for number, hyperparameters in self._configurations.items()
+            ]
+        chosen = self._propose(configuration, history)
         self._configurations[configuration] = chosen
         content: dict[str, Any] = {"hyperparameters": plain_hyperparameters(chosen)}
         made_from: list[Any] = [self._settings, configuration]
