@@ -18,24 +18,30 @@ from typing import Any, cast
 
 import psutil
 
-import ghm.search.results
+import ghm.search.records.index
 from ghm.search import HyperparameterSearch, PlainObserver, SearchConfig
-from ghm.search.results import Reference
-from ghm.search.trial import directory_number
+from ghm.search.records.index import ReferenceReturns
+from ghm.search.trials.trial import Trial, directory_number
 
 
 class NoTraining:
     """Makes stand-ins for `subprocess.Popen`, each of which leaves the result file of a finished training."""
 
     def __init__(self, config: SearchConfig) -> None:
-        self._blueprint = HyperparameterSearch(None, config).blueprint()
+        steps = HyperparameterSearch(None, config).blueprint().agenda({}).steps()
+        self._trials = (step for step in steps if isinstance(step, Trial))
+        self._known: dict[int, Trial] = {}
         self.seconds = 0.0
 
     def __call__(self, command: list[str], **_options: Any) -> "NoTraining":
         """Train: write the result file."""
         started = time.perf_counter()
         path = Path(command[command.index("--result_file") + 1])
-        trial = self._blueprint.trial(cast(int, directory_number(path.parent.name)))
+        number = cast(int, directory_number(path.parent.name))
+        while number not in self._known:  # a random search's trials do not wait for each other's outcomes
+            trial = next(self._trials)
+            self._known[trial.number] = trial
+        trial = self._known.pop(number)
         best = 6.0 + 1e-6 * trial.number
         metrics = {f"metric_{number}": best for number in range(14)} | {"best_return": best, "final_return": best}
         ending = {"format": 1, "status": "completed", "iterations": 1, "n_iterations": 1, "seconds": 1.0, "error": None}
@@ -55,7 +61,7 @@ def main() -> None:
     parser.add_argument("--always", action="store_true", help="write the whole results JSON after every trial")
     flags = parser.parse_args()
     if flags.always:
-        ghm.search.results.SNAPSHOT_SHARE = float("inf")
+        ghm.search.records.index.SNAPSHOT_SHARE = float("inf")
     with tempfile.TemporaryDirectory() as directory:
         kind: dict[str, Any] = {"n_trials": flags.n_trials} if flags.n_trials else {"search_type": "grid"}
         config = SearchConfig(results_dir=Path(directory) / "results", **kind)
@@ -66,7 +72,7 @@ def main() -> None:
             config,
             observers=[observer],
             popen=cast(Any, popen),
-            solve=lambda _path, _config: Reference(6.6548, 5.95),
+            solve=lambda _path, _config: ReferenceReturns(6.6548, 5.95),
         )
         memory = psutil.Process().memory_info().rss
         started = time.perf_counter()

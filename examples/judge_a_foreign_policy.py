@@ -17,7 +17,7 @@ import ghm
 from ghm.actions import Actions
 from ghm.envs import ActionDecoder, GHMEnv
 from ghm.model import Array
-from ghm.reference.threshold_policy import certain_actions
+from ghm.reference.reading import certain_actions
 
 DT, T = 0.01, 10.0
 STEPS = 2_048

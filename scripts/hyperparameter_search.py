@@ -5,7 +5,7 @@ import sys
 import ghm.search
 from ghm.platforms import exit_if_unsupported
 from ghm.report.refresh import ReportRefresher
-from ghm.report.view import LiveView, PlainView
+from ghm.search.displays.view import LiveView, PlainView
 from ghm.search.main import main
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 
+from ghm.report.analysis.policy import study_best
+from ghm.report.drawing.plots import policy_figures
 from ghm.report.export import STYLE
-from ghm.report.plots import policy_figures
-from ghm.report.policy import study_best
-from ghm.report.records import read_search
+from ghm.search.records.reader import read_search
 
 DPI = 160
 """Sharp on a high-resolution screen at the width of a README, in under 200 kB."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ghm.model import GHMModel
     from ghm.reference.answers.evaluation import evaluate
     from ghm.reference.answers.solution import solve
-    from ghm.report.results import load_results
+    from ghm.report.analysis.results import load_results
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ _MODULES = {
     "GHMModel": "ghm.model",
     "UserError": "ghm.errors",
     "evaluate": "ghm.reference.answers.evaluation",
-    "load_results": "ghm.report.results",
+    "load_results": "ghm.report.analysis.results",
     "solve": "ghm.reference.answers.solution",
 }
 

@@ -41,3 +41,10 @@ def write_json(path: Path, content: Any) -> None:
         ValueError: when ``content`` holds a NaN or an infinity, which JSON has no word for.
     """
     write_atomically(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def remove_unfinished_writes(*directories: Path) -> None:
+    """Remove the temporary files of writes that were cut short (see :func:`write_atomically`)."""
+    for directory in directories:
+        for path in directory.glob(".*.tmp"):
+            path.unlink(missing_ok=True)

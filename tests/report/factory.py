@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ghm.model import GHMModel
-from ghm.search.config import SearchConfig
-from ghm.search.space import SearchSpace
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import SearchSpace
 from ghm.training.config import TrainConfig
 
 OPTIMAL_RETURN = 6.6548
@@ -100,7 +100,7 @@ def make_search(
 def add_policy(made: Made) -> None:
     """Give the best trial of a made search an (untrained) best_model.pt, and the search its reference.npz."""
     from ghm.reference.store import load_or_solve
-    from ghm.search.outcome import parse_hyperparameters
+    from ghm.search.settings.space import parse_hyperparameters
     from ghm.training.checkpoint import Checkpoint, Standing
     from ghm.training.learner import Learner
     from ghm.training.problem import DecisionProblem

@@ -5,22 +5,22 @@ import sys
 import time
 from pathlib import Path
 
-from ghm.search.config import SearchConfig
-from ghm.search.observer import Observer, Plan
-from ghm.search.outcome import Outcome, failure
-from ghm.search.record import new_record
-from ghm.search.results import Results
-from ghm.search.space import SearchSpace
-from ghm.search.trial import Trial, make_trial
+from ghm.search.displays.observer import Observer, Plan
+from ghm.search.records.index import ResultsIndex
+from ghm.search.records.search_record import new_record
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import SearchSpace
+from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.trial import Trial, make_trial
 from ghm.training.config import Hyperparameters
 
 ITERATIONS = 1000
 
 
-def watched_search(view: Observer, directory: Path, pause: float = 0.0, n_trials: int = 4) -> Results:
+def watched_search(view: Observer, directory: Path, pause: float = 0.0, n_trials: int = 4) -> ResultsIndex:
     """Two trials at a time: the first of each pair completes, the second fails."""
     config = SearchConfig(n_trials=n_trials, n_iterations=ITERATIONS, n_workers=2, results_dir=directory)
-    results = Results(
+    results = ResultsIndex(
         directory / "search_results_20260101-120000.json", new_record(config, SearchSpace().choices(), directory)
     )
     view.search_started(Plan(config, directory, n_trials, n_trials, 60.0), results)
@@ -57,7 +57,7 @@ def _completed(trial: Trial) -> Outcome:
 
 
 if __name__ == "__main__":
-    from ghm.report.view import LiveView
+    from ghm.search.displays.view import LiveView
     from ghm.training import progress
 
     # Every tick is drawn, however slow the machine; what drawing may cost is tested where it is decided.

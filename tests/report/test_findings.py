@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from factory import make_search
 
-from ghm.report.findings import certainty, expected_best, headline, searched, verdict, verification
-from ghm.report.importance import importances
-from ghm.report.records import RecordedSearch, read_search
+from ghm.report.analysis.findings import certainty, expected_best, headline, searched, verdict, verification
+from ghm.report.analysis.importance import importances
 from ghm.search import SearchSpace
+from ghm.search.records.reader import RecordedSearch, read_search
 
 
 def changed(path: Path, number: int, **metrics: Any) -> RecordedSearch:

@@ -9,8 +9,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ghm.model import Array
-from ghm.report.importance import ALPHA, FEWEST_TRIALS, explained_share, group_of, importances, rank_importances
-from ghm.report.records import read_search
+from ghm.report.analysis.importance import (
+    ALPHA,
+    FEWEST_TRIALS,
+    explained_share,
+    group_of,
+    importances,
+    rank_importances,
+)
+from ghm.search.records.reader import read_search
 
 
 def sample(n: int, effect: float, generator: np.random.Generator) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:

@@ -12,8 +12,8 @@ from factory import Made, make_search
 
 from ghm.errors import UserError
 from ghm.report.page import plotly_script, render, write_report
-from ghm.report.records import read_search
 from ghm.search import SearchSpace
+from ghm.search.records.reader import read_search
 
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&{{7*7}}@accent"""
 

@@ -11,9 +11,9 @@ from ghm.errors import UserError
 from ghm.model import Array, GHMModel
 from ghm.reference.policy_value import policy_value
 from ghm.reference.store import solve
-from ghm.report.policy import effective_modes, simulate_firms, study, study_best
-from ghm.report.policy_charts import policy_charts
-from ghm.report.records import read_search
+from ghm.report.analysis.policy import effective_modes, simulate_firms, study, study_best
+from ghm.report.drawing.policy_charts import policy_charts
+from ghm.search.records.reader import read_search
 
 MODEL = GHMModel()
 

@@ -8,7 +8,9 @@ import pytest
 from factory import make_search
 
 from ghm.errors import UserError
-from ghm.report.records import UNFINISHED, finite, label, read_search
+from ghm.search.records.reader import UNFINISHED, read_search
+from ghm.search.settings.space import label
+from ghm.search.trials.outcome import finite
 
 
 def test_trials_are_sorted_into_ranked_failed_and_unfinished(tmp_path: Path) -> None:

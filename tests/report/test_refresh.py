@@ -9,7 +9,7 @@ import pytest
 from stub_search import watched_search
 
 from ghm.report.refresh import FIRST_S, SHARE, ReportRefresher
-from ghm.search.observer import Plan
+from ghm.search.displays.observer import Plan
 
 WRITER = "import sys, time; open(sys.argv[1] + '.count', 'a').write('x'); time.sleep({seconds}); sys.exit({status})"
 

@@ -18,9 +18,9 @@ from PIL import Image
 import ghm
 from ghm.actions import HOLD, ISSUE, PAY
 from ghm.errors import UserError
+from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.report.export import as_latex, escape, export
 from ghm.report.main import main
-from ghm.report.tables import Cell, Column, Table
 from ghm.training.checkpoint import load_policy
 
 ROOT = Path(__file__).parents[2]

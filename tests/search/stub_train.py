@@ -4,6 +4,7 @@ Each iteration turns one number into the next, so a resumed run can be compared 
 The environment tells it what to do:
 
 STUB_STEP_S   seconds an iteration sleeps, default 0.005
+STUB_UNEVEN   if set, runs take up to five times as long, each by its configuration and the number of its process
 STUB_MODES    JSON, seed -> how that run ends (see `fail`), default: it completes
 STUB_LEDGER   file that gets a line `start SEED ITERATION` and `done SEED` for the tests to count
 """
@@ -18,15 +19,15 @@ from typing import Any
 
 MODEL = ("alpha", "mu", "r", "carry_cost", "sigma_a", "sigma_x", "rho", "proportional_cost", "fixed_cost", "recovery")
 INTEGERS = ("n_trajectories", "n_iterations", "seed", "n_threads", "log_freq", "eval_freq", "ckpt_freq")
-INTEGERS += ("keep_checkpoints", "parent_pid")
+INTEGERS += ("keep_checkpoints", "parent_pid", "pause_at")
 TEXTS = ("terminal", "estimator", "baseline", "device", "progress", "log_dir", "ckpt_dir", "result_file")
-TEXTS += ("reference_file", "resume")
+TEXTS += ("reference_file", "resume", "group")
 LAYERS = ("policy_hidden", "value_hidden")
 BITS = 2**64
 
 
 def parse(arguments: list[str]) -> dict[str, Any]:
-    settings: dict[str, Any] = {"model": {}, "resume": None, "parent_pid": None}
+    settings: dict[str, Any] = {"model": {}, "resume": None, "parent_pid": None, "pause_at": None}
     values: list[str] = []
     for argument in arguments:
         if argument.startswith("--"):
@@ -57,6 +58,7 @@ class Run:
         self.mode = json.loads(os.environ.get("STUB_MODES", "{}")).get(str(self.seed), "complete")
         self.state: dict[str, Any] = {"iteration": 0, "x": self.seed, "best": None, "best_iteration": 0}
         self.stop = False
+        self.slowness = 1 + os.getpid() * 7 % 5 if "STUB_UNEVEN" in os.environ else 1
 
     def check_parent(self) -> None:
         parent = self.settings["parent_pid"]
@@ -99,7 +101,7 @@ class Run:
         return 5.95 + 0.7 * self.state["x"] / BITS
 
     def step(self) -> None:
-        time.sleep(float(os.environ.get("STUB_STEP_S", "0.005")))
+        time.sleep(float(os.environ.get("STUB_STEP_S", "0.005")) * self.slowness)
         self.check_parent()
         state = self.state
         state["iteration"] += 1
@@ -125,6 +127,9 @@ class Run:
         Path(self.settings["log_dir"]).mkdir(parents=True, exist_ok=True)
         sys.stdout.write(f"training with seed {self.seed}\n")
         while self.state["iteration"] < self.settings["n_iterations"]:
+            if self.state["iteration"] == self.settings["pause_at"]:
+                self.result("paused")
+                return 7
             self.step()
             if self.stop:
                 self.result("interrupted", "SIGTERM")

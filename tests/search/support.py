@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ghm.search import record as record_module
 from ghm.search import replay as replay_module
-from ghm.search.config import SearchConfig
 from ghm.search.main import main
-from ghm.search.results import Reference
+from ghm.search.records import search_record as record_module
+from ghm.search.records.index import ReferenceReturns
+from ghm.search.settings.config import SearchConfig
 
 # A search started by one process is resumed by another, and must not be refused because someone edited the trainer
 # in between; the version's own test is in test_environment.py.
@@ -18,8 +18,8 @@ record_module.code_version = replay_module.code_version = lambda: {"ghm": "1"}  
 STUB = [sys.executable, "-S", "-E", str(Path(__file__).with_name("stub_train.py"))]
 
 
-def no_solver(_path: Path, _config: SearchConfig) -> Reference:
-    return Reference(optimal_return=6.6548, wind_up_return=5.95)
+def no_solver(_path: Path, _config: SearchConfig) -> ReferenceReturns:
+    return ReferenceReturns(optimal_return=6.6548, wind_up_return=5.95)
 
 
 def run_search(*arguments: object, **options: Any) -> int:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from ghm.search import environment
+from ghm.search.records import environment
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("model.py", "training/trainer.py", "search/summary.py", "search/space.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("model.py", "training/trainer.py", "search/displays/summary.py", "search/settings/space.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
-    for name in ("actions.py", "search/proposals.py"):
+    for name in ("actions.py", "search/decisions/proposals.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     for name in ("reference", "policy", "simulation"):
         (tmp_path / name).mkdir()
@@ -26,7 +27,7 @@ def version() -> str:
     return environment.code_version.__wrapped__()["ghm"]
 
 
-@pytest.mark.parametrize("name", ["model.py", "training/trainer.py", "search/space.py"])
+@pytest.mark.parametrize("name", ["model.py", "training/trainer.py", "search/settings/space.py"])
 def test_code_that_decides_results_has_a_version_of_its_own(package: Path, name: str) -> None:
     before = version()
     assert version() == before
@@ -43,7 +44,7 @@ def test_a_moved_line_between_files_is_another_version(package: Path) -> None:
 
 def test_code_around_them_has_not(package: Path) -> None:
     before = version()
-    (package / "search/summary.py").write_text("x = 2\n")
+    (package / "search/displays/summary.py").write_text("x = 2\n")
     assert version() == before
 
 

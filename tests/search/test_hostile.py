@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ghm.search.sealed import write_sealed
+from ghm.sealed import write_sealed
 from tests.search.instant import INSTANT
 from tests.search.support import read, results_file, run_search
 
@@ -174,7 +174,7 @@ def test_the_table_is_long_enough() -> None:
 def test_bad_command_lines(
     flags: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ghm.search.blueprint.visible_gpus", list)
+    monkeypatch.setattr("ghm.search.trials.gpus.visible_gpus", list)
     monkeypatch.setenv("COLUMNS", "400")
     Path("loop").symlink_to("loop")
     refused(flags.split(" "), message, capsys)

@@ -8,7 +8,7 @@ import pytest
 
 from ghm.errors import UserError
 from ghm.search.replay import main, replay
-from ghm.search.runner import TrialRunner
+from ghm.search.trials.runner import TrialRunner
 from tests.search.support import STUB, comparable, read, results_file, run_search
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ghm.search import SearchConfig, SearchSpace
-from ghm.search import results as results_module
-from ghm.search.outcome import Outcome
-from ghm.search.record import new_record
-from ghm.search.results import Results
+from ghm.search.records import index as results_module
+from ghm.search.records.index import ResultsIndex
+from ghm.search.records.search_record import new_record
+from ghm.search.trials.outcome import Outcome
 from ghm.training.config import Hyperparameters
 
 
@@ -20,12 +20,12 @@ def outcome(number: int, value: float | None = 6.0) -> Outcome:
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Results:
+def results(tmp_path: Path) -> ResultsIndex:
     record = new_record(SearchConfig(), SearchSpace().choices(), tmp_path)
-    return Results(tmp_path / record.results_name, record)
+    return ResultsIndex(tmp_path / record.results_name, record)
 
 
-def test_ranking_ignores_failures_and_the_order_of_ends(results: Results) -> None:
+def test_ranking_ignores_failures_and_the_order_of_ends(results: ResultsIndex) -> None:
     for number, value in ((5, 6.2), (3, 6.4), (4, None), (1, 6.4), (2, 5.0)):
         results.add(outcome(number, value))
         assert results.best == results.ranked[0]
@@ -33,7 +33,7 @@ def test_ranking_ignores_failures_and_the_order_of_ends(results: Results) -> Non
     assert [o.trial_num for o in results.outcomes] == [1, 2, 3, 4, 5]
 
 
-def test_a_trial_that_runs_again_replaces_itself(results: Results) -> None:
+def test_a_trial_that_runs_again_replaces_itself(results: ResultsIndex) -> None:
     results.add(outcome(1, 6.4))
     results.add(outcome(2, 6.2))
     results.add(outcome(1, 6.0))
@@ -42,7 +42,7 @@ def test_a_trial_that_runs_again_replaces_itself(results: Results) -> None:
     assert results.best.trial_num == 2
 
 
-def test_a_failed_trial_with_a_high_return_is_not_the_best(results: Results) -> None:
+def test_a_failed_trial_with_a_high_return_is_not_the_best(results: ResultsIndex) -> None:
     results.add(Outcome(1, Hyperparameters(), 124, "diverged", "nan", metrics={"best_return": 9.0}))
     assert results.best is None
     results.write()
@@ -65,7 +65,9 @@ class Disk:
         self.n_writes += 1
 
 
-def write_through_a_search(n_trials: int, results: Results, monkeypatch: pytest.MonkeyPatch, done: int = 0) -> Disk:
+def write_through_a_search(
+    n_trials: int, results: ResultsIndex, monkeypatch: pytest.MonkeyPatch, done: int = 0
+) -> Disk:
     """One-second trials after ``done`` others, and the file written whenever it is cheap."""
     disk = Disk()
     monkeypatch.setattr(results_module, "write_atomically", disk.write)
@@ -79,7 +81,7 @@ def write_through_a_search(n_trials: int, results: Results, monkeypatch: pytest.
     return disk
 
 
-def test_writing_a_grid_of_11664_costs_a_bounded_share(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_a_grid_of_11664_costs_a_bounded_share(results: ResultsIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     # The last 1,664 trials are the dearest: the file has 12 MB.
     disk = write_through_a_search(1_664, results, monkeypatch, done=10_000)
     assert disk.writing < 0.003 * 1_664
@@ -87,11 +89,13 @@ def test_writing_a_grid_of_11664_costs_a_bounded_share(results: Results, monkeyp
     assert disk.n_writes > 1_664 / 120
 
 
-def test_writing_after_every_trial_would_not(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_after_every_trial_would_not(results: ResultsIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results_module, "SNAPSHOT_SHARE", float("inf"))
     disk = write_through_a_search(20, results, monkeypatch, done=10_000)
     assert disk.writing > 0.01 * 20
 
 
-def test_a_search_of_tens_of_trials_is_written_after_each(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_of_tens_of_trials_is_written_after_each(
+    results: ResultsIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert write_through_a_search(20, results, monkeypatch).n_writes == 20

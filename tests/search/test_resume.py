@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from ghm.search import SearchSpace
-from ghm.search.directory import locked
+from ghm.search.records.directory import locked
 from tests.search.instant import INSTANT
 from tests.search.support import comparable, read, results_file, run_search
 
@@ -237,7 +237,7 @@ def test_drift_of_the_space_and_the_code(
     space.lr_policy = [0.5]
     assert run_search("--resume", tmp_path / "r", space=space, **INSTANT) == 2
     assert "search space: lr_policy" in capsys.readouterr().err
-    monkeypatch.setattr("ghm.search.record.code_version", lambda: {"ghm": "9.9"})
+    monkeypatch.setattr("ghm.search.records.search_record.code_version", lambda: {"ghm": "9.9"})
     assert run_search("--resume", tmp_path / "r", **INSTANT) == 2
     assert "version of ghm: recorded 1, now 9.9" in capsys.readouterr().err
 
@@ -285,7 +285,7 @@ def test_a_full_disk_ends_the_search_clearly_and_nothing_is_corrupt(
     run_search(*SMALL, "--results_dir", tmp_path / "undisturbed", **INSTANT)
     with monkeypatch.context() as patch:
         # A snapshot after every trial, however slow the disk is: which write fails must not depend on the clock.
-        patch.setattr("ghm.search.results.SNAPSHOT_SHARE", 1e12)
+        patch.setattr("ghm.search.records.index.SNAPSHOT_SHARE", 1e12)
         patch.setattr(os, "fsync", FullDisk(writes))
         status = run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
     assert status == 6
@@ -338,7 +338,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
         def now(cls, tz: Any = None) -> Any:  # noqa: ARG003
             return datetime.datetime(2001, 1, 1)
 
-    monkeypatch.setattr("ghm.search.record.datetime", Earlier)
+    monkeypatch.setattr("ghm.search.records.search_record.datetime", Earlier)
     run_search(*SMALL, "--n_trials", 2, "--results_dir", results_dir)
     # Someone put the file of the search before back: by its name it is the newer one.
     shutil.copy(results_dir / "earlier" / later.stem.removeprefix("search_results_") / later.name, later)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ghm.search import HyperparameterSearch, Observer, SearchConfig, SearchSpace
-from ghm.search import blueprint as blueprint_module
-from ghm.search.results import Results
-from ghm.search.trial import Trial
+from ghm.search.records.index import ResultsIndex
+from ghm.search.trials import gpus as gpus_module
+from ghm.search.trials.trial import Trial
 from tests.search.support import STUB, comparable, no_solver, read, results_file, run_search
 
 SMALL = ("--n_trials", 4, "--n_iterations", 4)
@@ -97,7 +97,7 @@ def test_retries_can_be_turned_off(tmp_path: Path, failing: Any) -> None:
 def test_a_trial_that_hangs_is_stopped(
     mode: str, tmp_path: Path, failing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ghm.search.runner.STOP_GRACE_S", 0.3)
+    monkeypatch.setattr("ghm.search.trials.process.STOP_GRACE_S", 0.3)
     failing(t1=mode)
     started = time.monotonic()
     assert run_search(*SMALL, "--trial_timeout", 1, "--results_dir", tmp_path / "r") == 0
@@ -153,7 +153,7 @@ def test_a_new_search_moves_the_earlier_one_and_both_can_be_resumed(tmp_path: Pa
 
 
 def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blueprint_module, "visible_gpus", lambda: ["GPU-a", "GPU-b"])
+    monkeypatch.setattr(gpus_module, "visible_gpus", lambda: ["GPU-a", "GPU-b"])
     seen: list[str] = []
     original = __import__("subprocess").Popen
 
@@ -204,7 +204,7 @@ class Recorder(Observer):
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def search_started(self, plan: Any, results: Results) -> None:
+    def search_started(self, plan: Any, results: ResultsIndex) -> None:
         self.events.append(f"search {plan.n_pending}")
 
     def trial_started(self, trial: Trial) -> None:
@@ -214,7 +214,7 @@ class Recorder(Observer):
         assert trial.history_path.exists()
         self.events.append(f"end {trial.number}")
 
-    def search_finished(self, results: Results) -> None:
+    def search_finished(self, results: ResultsIndex) -> None:
         self.events.append("finished")
 
 

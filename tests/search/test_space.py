@@ -10,7 +10,7 @@ import pytest
 
 from ghm.errors import UserError
 from ghm.search import SearchSpace
-from ghm.search.space import NAMES, size
+from ghm.search.settings.space import NAMES, size
 
 
 def test_assignment_after_construction() -> None:

@@ -13,7 +13,7 @@ import pytest
 import tyro
 
 from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
-from ghm.search import blueprint as blueprint_module
+from ghm.search.trials import gpus as gpus_module
 from ghm.training.config import TrainConfig
 from tests.search.support import STUB, no_solver, read, results_file, run_search
 
@@ -60,7 +60,7 @@ def test_default_space() -> None:
 
 @pytest.mark.parametrize("flags", [f for f in SEARCHES if "--resume" not in f and "grid" not in f], ids=" ".join)
 def test_random_searches_run(flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blueprint_module, "visible_gpus", lambda: ["0"])
+    monkeypatch.setattr(gpus_module, "visible_gpus", lambda: ["0"])
     assert run_search(*shrunk(flags)) == 0
     results_dir = tmp_path / "results/hyperparam_search"
     assert len(read(results_dir)["results"]) == 3
@@ -81,7 +81,8 @@ def check_structure(results_dir: Path, trials: int = 3) -> None:
 
 def test_the_documented_grid_is_counted_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (flags,) = [flags for flags in SEARCHES if "grid" in flags]
-    assert run_search(*flags, "--dry_run") == 0
+    # The documented counts are those of a value network that matters; without effect, it would not be varied.
+    assert run_search(*flags, "--baseline", "network", "--dry_run") == 0
     printed = capsys.readouterr().out
     assert "11,664" in printed
     assert "Warning" in printed
@@ -92,7 +93,7 @@ def test_the_reduced_grid_of_the_spec_runs_four_trials(tmp_path: Path) -> None:
     (block,) = [block for block in blocks("python") if "search_space = SearchSpace()" in block]
     names: dict[str, Any] = {"SearchSpace": SearchSpace}
     exec(block, names)
-    config = SearchConfig(search_type="grid", n_iterations=3, results_dir=tmp_path / "grid")
+    config = SearchConfig(search_type="grid", n_iterations=3, baseline="network", results_dir=tmp_path / "grid")
     search = HyperparameterSearch(names["search_space"], config, command=STUB, solve=no_solver)
     assert search.run().exit_status == 0
     entries = read(tmp_path / "grid")["results"]

@@ -24,6 +24,7 @@ COMMANDS = {
     "report": ("ghm.report.main", "write a search's report as one page, or its figures and tables"),
     "replay": ("ghm.search.replay", "run one trial of a search again"),
     "completion": ("ghm.cli.completion", "print a script with which a shell completes commands and flags"),
+    "why": ("ghm.search.why", "say why a trial of a search was run, stopped or chosen"),
 }
 """Each command's module, whose ``main(arguments)`` returns an exit status, and what it does."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ghm.report.refresh import ReportRefresher
-from ghm.report.view import LiveView, PlainView
+from ghm.search.displays.view import LiveView, PlainView
 from ghm.search.main import main as search
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.report import tables
-from ghm.report.findings import headline, searched
-from ghm.report.frames import columns, trials_frame
-from ghm.report.importance import Importance, importances
-from ghm.report.policy import study_best
-from ghm.report.records import RecordedSearch, read_search
-from ghm.report.tables import Cell, Column, Table
+from ghm.report.analysis.findings import headline, searched
+from ghm.report.analysis.frames import columns, configurations_frame, trials_frame
+from ghm.report.analysis.importance import Importance, importances
+from ghm.report.analysis.policy import study_best
+from ghm.report.drawing import tables
+from ghm.report.drawing.instances import configurations_table, confirmation_table
+from ghm.report.drawing.tables import Cell, Column, Table
+from ghm.search.records.reader import RecordedSearch, read_search
 
 TOP = 10
 """Rows of the leaderboard in a paper; trials.csv has them all."""
@@ -56,6 +57,8 @@ def export(results: Path, directory: Path) -> list[Path]:
     weights = importances(search)
     directory.mkdir(parents=True, exist_ok=True)
     files = {"trials.csv": trials_frame(search).to_csv(index=False).encode()}
+    if search.configurations:
+        files["configurations.csv"] = configurations_frame(search).to_csv(index=False).encode()
     for name, table in _tables(search, weights).items():
         files[f"{name}.csv"] = as_csv(table).encode()
         files[f"{name}.tex"] = as_latex(table, f"tab:{name.replace('_', '-')}").encode()
@@ -111,6 +114,8 @@ def _tables(search: RecordedSearch, weights: tuple[Importance, ...]) -> dict[str
         "best_policy": tables.best_levels(search),
         "importance": _importance(weights),
         "failures": tables.failures(search),
+        "configurations_summary": configurations_table(search),
+        "confirmation": confirmation_table(search),
     }
     return {name: table for name, table in found.items() if table is not None}
 
@@ -132,7 +137,7 @@ def _figures(search: RecordedSearch, weights: tuple[Importance, ...]) -> tuple[d
     """Figure files by name, and a note on what is missing."""
     import matplotlib as mpl
 
-    from ghm.report.plots import policy_figures, search_figures
+    from ghm.report.drawing.plots import policy_figures, search_figures
 
     note = ""
     files: dict[str, bytes] = {}

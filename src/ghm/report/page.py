@@ -3,7 +3,7 @@
 What comes from the records reaches the page in three ways, and is made harmless in each: in text and attributes by the
 template's escaping; in the figures' JSON by writing ``<``, ``>`` and ``&`` as escapes, so that no text can end the
 script element; in the figures' own texts, which Plotly reads as a little HTML, by escaping again
-(`ghm.report.charts.text`). The page's content security policy allows its own two scripts by their digests, and no
+(`ghm.report.drawing.charts.text`). The page's content security policy allows its own two scripts by their digests, and no
 request to anywhere.
 """
 
@@ -19,13 +19,20 @@ from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.report import tables
-from ghm.report.charts import Chart, search_charts, trial_texts
-from ghm.report.findings import certainty, headline, percent, searched, verdict, verification
-from ghm.report.importance import importances
-from ghm.report.policy import study_best
-from ghm.report.policy_charts import policy_charts
-from ghm.report.records import RecordedSearch, read_search
+from ghm.report.analysis.findings import certainty, headline, percent, searched, verdict, verification
+from ghm.report.analysis.importance import importances
+from ghm.report.analysis.instances import confirmation_sentences, inert_sentence, rung_predictions
+from ghm.report.analysis.policy import study_best
+from ghm.report.drawing import tables
+from ghm.report.drawing.charts import Chart, search_charts, trial_texts
+from ghm.report.drawing.instances import (
+    calibrations_table,
+    configurations_table,
+    confirmation_table,
+    instance_charts,
+)
+from ghm.report.drawing.policy_charts import policy_charts
+from ghm.search.records.reader import RecordedSearch, read_search
 from ghm.training.progress import duration, number
 
 COURSE = ("order", "iterations", "time")
@@ -59,12 +66,14 @@ def render(search: RecordedSearch) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     weights = importances(search)
     policy, policy_note = _policy(search)
-    charts = [*search_charts(search, weights), *policy]
+    charts = [*search_charts(search, weights), *instance_charts(search), *policy]
     figures = [_figure(chart) for chart in charts]
     plotly = plotly_script() if figures else ""
     content = {
         **_words(search),
-        "certainty": certainty(search, weights),
+        "certainty": [*certainty(search, weights), *_about_instances(search)],
+        "configurations": [table for table in _instance_tables(search) if table is not None],
+        "instances": [chart for chart in charts if chart.name in ("bands", "rungs")],
         "best": tables.best_configuration(search),
         "levels": tables.best_levels(search),
         "verdict": verdict(search),
@@ -97,6 +106,16 @@ def _policy(search: RecordedSearch) -> tuple[list[Chart], str | None]:
         return [], f"The best policy cannot be shown: {error}"
 
 
+def _instance_tables(search: RecordedSearch) -> list[tables.Table | None]:
+    return [confirmation_table(search), configurations_table(search), calibrations_table(search)]
+
+
+def _about_instances(search: RecordedSearch) -> list[str]:
+    note = inert_sentence(search)
+    rungs = [prediction.sentence for prediction in rung_predictions(search)]
+    return [*confirmation_sentences(search), *rungs, *([note] if note else [])]
+
+
 def _words(search: RecordedSearch) -> dict[str, Any]:
     best = search.best
     total = sum(trial.seconds or 0.0 for trial in search.trials)
@@ -125,6 +144,7 @@ def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
     present = (
         ("certainty", "sure", "How sure"),
         ("best", "best", "Best configuration"),
+        ("configurations", "configurations", "Configurations"),
         ("leaderboard", "leaderboard", "Leaderboard"),
         ("progress", "progress", "Course"),
         ("effects", "effects", "Hyperparameters"),

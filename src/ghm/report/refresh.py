@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from ghm.search.observer import Observer, Plan
-from ghm.search.outcome import Outcome
-from ghm.search.results import Results
-from ghm.search.trial import Trial
+from ghm.search.displays.observer import Observer, Plan
+from ghm.search.records.index import ResultsIndex
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial
 
 SHARE = 0.01
 """Largest share of the search's time that goes into refreshing its report."""
@@ -59,7 +59,7 @@ class ReportRefresher(Observer):
         self._stale = False
         self._stopping = False
 
-    def search_started(self, plan: Plan, results: Results) -> None:  # noqa: ARG002  (the interface's)
+    def search_started(self, plan: Plan, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
         """Note where the results are."""
         self._path = results.path
         self._next = self._clock() + FIRST_S
@@ -82,7 +82,7 @@ class ReportRefresher(Observer):
         """An interrupted search ends as soon as its trials allow; ``ghm report`` writes its page."""
         self._stopping = True
 
-    def search_finished(self, results: Results) -> None:
+    def search_finished(self, results: ResultsIndex) -> None:
         """Write the page of the finished search, and say where it is."""
         self._end()
         if self._stopping or self._path is None:

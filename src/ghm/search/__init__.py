@@ -7,10 +7,11 @@
 """
 
 from ghm.search.blueprint import resumed_config
-from ghm.search.config import SearchConfig
-from ghm.search.observer import Observer, PlainObserver
+from ghm.search.displays.lines import PlainObserver
+from ghm.search.displays.observer import Observer
 from ghm.search.search import HyperparameterSearch, SearchOutcome
-from ghm.search.space import SearchSpace
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import SearchSpace
 
 __all__ = [
     "HyperparameterSearch",

@@ -1,27 +1,30 @@
 """What a search is to run, settled before anything is written: settings, space, trials, and the search it continues."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ghm.errors import UserError
-from ghm.search.config import MAX_TRIALS, SearchConfig
-from ghm.search.directory import find_record
-from ghm.search.estimate import duration, estimated_seconds
-from ghm.search.observer import Plan
-from ghm.search.outcome import Outcome
-from ghm.search.processes import visible_gpus
-from ghm.search.proposals import make_proposal
-from ghm.search.record import SearchRecord, new_record, resumed_record
-from ghm.search.space import Choices, SearchSpace, size
-from ghm.search.trial import Trial, make_trial
+from ghm.search.decisions.agenda import Agenda, iterations_to_run, pending
+from ghm.search.decisions.proposals import make_proposal
+from ghm.search.displays.estimate import duration, estimated_seconds
+from ghm.search.displays.observer import Plan
+from ghm.search.records.directory import find_record
+from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
+from ghm.search.settings.calibrations import Calibration, read_calibrations
+from ghm.search.settings.config import LEARNING, MAX_TRIALS, SearchConfig
+from ghm.search.settings.inert import effective_choices, inert_hyperparameters, inert_note
+from ghm.search.settings.instances import Layout
+from ghm.search.settings.space import Choices, SearchSpace, size
+from ghm.search.trials.gpus import assigned_gpus
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial, make_trial
 
 # A grid larger than this is announced with a warning.
 LARGE_GRID = 100
-
-# Hyperparameters that only shape the value network, which the exact sweep does without: docs/design/estimators.md.
-_OF_THE_VALUE_NETWORK = ("lr_baseline", "value_hidden")
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,28 @@ class Blueprint:
     gpus: tuple[str, ...]
     """GPUs to share out among the workers; empty on the CPU."""
 
+    calibrations: tuple[Calibration, ...] = ()
+    """Models to train on; empty: the settings' own one."""
+
+    @property
+    def layout(self) -> Layout:
+        """Instances and numbers of its trials."""
+        config = self.config
+        inert = inert_hyperparameters(vars(config))
+        counted = make_proposal(config.search_type, self.choices, config.seed_base, inert).n_trials
+        return Layout(config, self.calibrations, counted or config.n_trials)
+
     @property
     def n_trials(self) -> int:
         """Trials in total."""
-        return make_proposal(self.config.search_type, self.choices, self.config.seed_base).n_trials or (
-            self.config.n_trials
-        )
+        return self.layout.n_explored + self.layout.n_confirmed
 
-    def trial(self, number: int) -> Trial:
-        """Trial ``number``, from 1.
-
-        Raises:
-            IndexError: when the search method has no such trial.
-        """
-        propose = make_proposal(self.config.search_type, self.choices, self.config.seed_base)
-        return make_trial(self.config, self.results_dir, number, propose(number))
+    def agenda(
+        self, outcomes: Mapping[int, Outcome], check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None
+    ) -> Agenda:
+        """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
+        make = functools.partial(make_trial, self.config, self.results_dir)
+        return Agenda(self.layout, self.choices, make, outcomes, check, self.config.retry_failed)
 
     def record(self) -> SearchRecord:
         """The record of this search as it is now.
@@ -62,18 +72,24 @@ class Blueprint:
             UserError: when it continues one whose results would not be comparable.
         """
         if self.recorded is None:
-            return new_record(self.config, self.choices, self.results_dir)
-        return resumed_record(self.recorded, self.config, self.choices)
+            return new_record(self.config, self.choices, self.results_dir, self.calibrations)
+        return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
 
-    def plan(self, n_pending: int | None = None, finished: Sequence[Outcome] = ()) -> Plan:
-        """What the user is told before it starts; ``n_pending`` None: all trials are still to be run."""
-        pending = self.n_trials if n_pending is None else n_pending
-        seconds = estimated_seconds(self.config, self.choices, pending, finished)
-        return Plan(self.config, self.results_dir, self.n_trials, pending, seconds, tuple(self._notes(seconds)))
+    def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({})) -> Plan:
+        """What the user is told before it starts, given what is recorded."""
+        layout, retry = self.layout, self.config.retry_failed
+        iterations = iterations_to_run(layout, outcomes, retry)
+        finished = [outcomes[number] for number in sorted(outcomes)]
+        trainings = -(-iterations // self.config.n_iterations)
+        seconds = estimated_seconds(self.config, self.choices, trainings, finished)
+        n_pending = pending(layout, outcomes, retry)
+        notes = tuple(self._notes(seconds))
+        return Plan(self.config, self.results_dir, self.n_trials, n_pending, seconds, notes, layout, iterations)
 
     def _notes(self, seconds: float) -> list[str]:
         notes = []
-        count = size(self.choices)
+        inert = inert_hyperparameters(vars(self.config))
+        count = size(effective_choices(self.choices, inert) if self.config.search_type != "random" else self.choices)
         if self.config.search_type == "grid":
             notes.append(f"The grid has {count:,} configurations.")
             if count > LARGE_GRID:
@@ -83,11 +99,15 @@ class Blueprint:
                 )
         elif count < self.config.n_trials:
             notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
-        idle = [name for name in _OF_THE_VALUE_NETWORK if len(self.choices[name]) > 1]
-        if self.config.baseline == "sweep" and idle:
+        if note := inert_note(self.choices, vars(self.config)):
+            notes.append(note)
+        if (
+            self.config.search_type in LEARNING
+            and self.config.n_workers > self.config.proposal_lag * self.layout.n_instances
+        ):
             notes.append(
-                f"Under --baseline sweep the policy does not depend on {' and '.join(idle)}: trials that differ in nothing "
-                "else differ by their seeds. --baseline network makes them matter."
+                f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
+                "all workers busy, with proposals that know less."
             )
         if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
@@ -111,12 +131,17 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig) -> Blueprint
                 "leave --results_dir out"
             )
     blueprint = Blueprint(
-        config, _choices(space, config, recorded), _absolute(results_dir), recorded, assigned_gpus(config)
+        config,
+        _choices(space, config, recorded),
+        _absolute(results_dir),
+        recorded,
+        assigned_gpus(config),
+        _calibrations(config, recorded),
     )
     if blueprint.n_trials > MAX_TRIALS:
         raise UserError(
-            f"--search_type grid: the space has {blueprint.n_trials:,} configurations, more than {MAX_TRIALS:,}; "
-            "shorten its lists (--space FILE) or use --search_type random"
+            f"--search_type {config.search_type}: that makes {blueprint.n_trials:,} trials, more than {MAX_TRIALS:,}; "
+            "shorten the lists (--space FILE), use --search_type random, or fewer seeds and calibrations"
         )
     if recorded is not None:
         blueprint.record()  # refuses drift
@@ -133,6 +158,13 @@ def resumed_config(resume: Path) -> SearchConfig:
     return dataclasses.replace(record.config, resume=resume, results_dir=directory)
 
 
+def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[Calibration, ...]:
+    """The models to train on: the recorded ones unless the user names a file again."""
+    if recorded is not None and config.calibrations == recorded.config.calibrations:
+        return recorded.calibrations
+    return () if config.calibrations is None else read_calibrations(config.calibrations, config.model)
+
+
 def _absolute(results_dir: Path) -> Path:
     try:
         return results_dir.resolve()
@@ -146,17 +178,3 @@ def _choices(space: SearchSpace | None, config: SearchConfig, recorded: SearchRe
     if recorded is not None and config.space == recorded.config.space:
         return recorded.choices
     return (SearchSpace() if config.space is None else SearchSpace.from_file(config.space)).choices()
-
-
-def assigned_gpus(config: SearchConfig) -> tuple[str, ...]:
-    """The GPU of each worker, in turn; workers beyond the number of GPUs share.
-
-    Raises:
-        UserError: when a GPU is asked for and there is none.
-    """
-    if config.device != "cuda":
-        return ()
-    gpus = visible_gpus()
-    if not gpus:
-        raise UserError("--device cuda: PyTorch finds no GPU on this machine; use --device cpu")
-    return tuple(gpus[worker % len(gpus)] for worker in range(max(config.n_workers, len(gpus))))

@@ -2,17 +2,25 @@
 
 import dataclasses
 import io
+import itertools
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import tyro
 
 from ghm.errors import UserError
 from ghm.search.blueprint import resumed_config
-from ghm.search.config import SearchConfig
-from ghm.search.observer import Observer, PlainObserver, plan_text
+from ghm.search.decisions.agenda import Step
+from ghm.search.displays.lines import PlainObserver, plan_text
+from ghm.search.displays.observer import Observer
 from ghm.search.search import HyperparameterSearch
-from ghm.search.space import SearchSpace
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import SearchSpace
+from ghm.search.trials.trial import Trial
+
+SHOWN = 5
+"""Trials that a dry run shows."""
 
 EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
 
@@ -26,10 +34,20 @@ def parse(arguments: Sequence[str]) -> SearchConfig:
         UserError: when the search to resume cannot be found.
         SystemExit: with status 2 and a message when the flags are wrong; with 0 after ``--help``.
     """
-    config = _parse(arguments, SearchConfig())
-    if config.resume is None:
-        return config
-    return _parse(arguments, dataclasses.replace(resumed_config(config.resume), resume=None))
+    resume = _resume_path(arguments)
+    if resume is None:
+        return _parse(arguments, SearchConfig())
+    return _parse(arguments, dataclasses.replace(resumed_config(resume), resume=None))
+
+
+def _resume_path(arguments: Sequence[str]) -> Path | None:
+    """What ``--resume`` names; settings that are given with it may be in order only together with the recorded ones."""
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, attached = flag.partition("=")
+        if name == "--resume":
+            text = attached if equals else value
+            return None if text in ("", "None") or (not equals and text.startswith("--")) else Path(text)
+    return None
 
 
 def main(
@@ -96,12 +114,23 @@ def _observers(config: SearchConfig, live: Callable[[], Observer], plain: Callab
 def _dry_run(search: HyperparameterSearch) -> None:
     blueprint = search.blueprint()
     plan = blueprint.plan()
-    shown = min(5, plan.n_trials)
-    trials = [blueprint.trial(number) for number in range(1, shown + 1)]
+    steps = blueprint.agenda({}).steps()
+    # What depends on outcomes cannot be shown before there are any.
+    trials = list(
+        itertools.islice((step for step in itertools.takewhile(_known, steps) if isinstance(step, Trial)), SHOWN)
+    )
     lines = [*plan.notes, plan_text(plan)]
-    lines += [f"{trial.label} seed {trial.config.seed}, {trial.hyperparameters}" for trial in trials]
-    lines += [f"and {plan.n_trials - shown:,} more"] if plan.n_trials > shown else []
+    lines += [f"{trial.label} seed {trial.config.seed}{_on(trial)}, {trial.hyperparameters}" for trial in trials]
+    lines += [f"and {plan.n_trials - len(trials):,} more"] if plan.n_trials > len(trials) else []
     _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))
+
+
+def _known(step: Step) -> bool:
+    return step is not None
+
+
+def _on(trial: Trial) -> str:
+    return "" if trial.calibration is None else f" on {trial.calibration}"
 
 
 def _fail(message: str, exit_status: int) -> int:

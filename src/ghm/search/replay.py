@@ -10,17 +10,17 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.errors import UserError
-from ghm.search.blueprint import assigned_gpus
-from ghm.search.command import training_command
-from ghm.search.directory import find_record, locked
-from ghm.search.environment import code_version, environment
-from ghm.search.outcome import Outcome
-from ghm.search.record import SearchRecord
-from ghm.search.results import read_outcomes
-from ghm.search.runner import TrialRunner
-from ghm.search.sealed import DamagedError, parse_object, read_bytes
+from ghm.sealed import DamagedError, parse_object, read_bytes
+from ghm.search.records.directory import find_record, locked
+from ghm.search.records.environment import code_version, environment
+from ghm.search.records.reader import read_outcomes
+from ghm.search.records.search_record import SearchRecord
+from ghm.search.settings.command import training_command
 from ghm.search.signals import stop_signals
-from ghm.search.trial import Trial, directory_name, relocated
+from ghm.search.trials.gpus import assigned_gpus
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.runner import TrialRunner
+from ghm.search.trials.trial import Trial, directory_name, relocated
 from ghm.training.config import TrainConfig
 
 # Another processor or library rounds differently, and training amplifies that: the policies are then two draws of
@@ -95,7 +95,9 @@ def replay(results: Path, trial_num: int, directory: Path | None = None, runner:
     results_dir, record = find_record(results, flag="")
     recorded = _recorded(results_dir, record, trial_num)
     place = (directory or results_dir / REPLAYS_NAME).resolve()
-    trial = relocated(Trial(trial_num, _settings(recorded, results_dir, record)), place)
+    settings = _settings(recorded, results_dir, record)
+    # Its rungs are not paused at: a training that pauses is the same, bit for bit, as one that does not.
+    trial = relocated(Trial(trial_num, settings, recorded.configuration, recorded.calibration, recorded.stage), place)
     run = runner or TrialRunner(training_command(), assigned_gpus(record.config))
     with locked(place):
         # What an earlier replay left must not be continued: the point is to train all of it.
@@ -151,6 +153,10 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
         own = TrainConfig.from_dict(result["config"])
     except (OSError, DamagedError, UserError, KeyError, TypeError):
         own = record.config.training()
+        models = {one.name: one.model for one in record.calibrations}
+        own = dataclasses.replace(own, model=models.get(recorded.calibration or "", own.model))
+        if recorded.stage == "confirm" and record.config.confirm_iterations:
+            own = dataclasses.replace(own, n_iterations=record.config.confirm_iterations)
     values: dict[str, Any] = vars(recorded.hyperparameters)
     return dataclasses.replace(own, **values, seed=recorded.seed)
 

@@ -1,6 +1,7 @@
 """The search itself: take the directory, run the trials that are still to be run, keep the record."""
 
 import contextlib
+import dataclasses
 import functools
 import subprocess
 import sys
@@ -9,20 +10,28 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass
 from pathlib import Path
 
+from ghm.files import remove_unfinished_writes
+from ghm.model import GHMModel
+from ghm.sealed import write_sealed
 from ghm.search.blueprint import Blueprint, make_blueprint
-from ghm.search.command import training_command
-from ghm.search.config import SearchConfig
-from ghm.search.directory import RECORD_NAME, finish_move, locked, move_earlier, remove_unfinished_writes
-from ghm.search.observer import Observer
-from ghm.search.outcome import Outcome, failure, record_outcome
-from ghm.search.processes import end_orphans
-from ghm.search.results import Reference, Results, restore
-from ghm.search.runner import TrialRunner
-from ghm.search.sealed import write_sealed
+from ghm.search.course import Course
+from ghm.search.decisions.selection import Decision
+from ghm.search.displays.observer import Observer
+from ghm.search.displays.summary import summary
+from ghm.search.records.directory import RECORD_NAME, finish_move, locked, move_earlier
+from ghm.search.records.index import ReferenceReturns, ResultsIndex
+from ghm.search.records.journal import Journal
+from ghm.search.records.reader import read_outcomes
+from ghm.search.records.restore import check_same
+from ghm.search.settings.command import training_command
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import SearchSpace
 from ghm.search.signals import stop_signals
-from ghm.search.space import SearchSpace
-from ghm.search.summary import summary
-from ghm.search.trial import Trial
+from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.process import end_orphans
+from ghm.search.trials.runner import TrialRunner
+from ghm.search.trials.trial import Trial, reference_name
+from ghm.search.trials.workspace import record_outcome
 
 # How often displays are refreshed, and a snapshot that was put off is thought of again, while trials run.
 TICK_S = 1.0
@@ -34,15 +43,12 @@ EXIT_COMPLETED, EXIT_ALL_FAILED, EXIT_INTERRUPTED = 0, 1, 4
 class SearchOutcome:
     """What a call of :meth:`HyperparameterSearch.run` leaves."""
 
-    results: Results
+    results: ResultsIndex
     """All trials, the best one, and the path of the JSON."""
     n_trials: int
     """Trials of the search in total."""
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether trials are still to be run."""
-        return sum(outcome.final for outcome in self.results.outcomes) < self.n_trials
+    interrupted: bool
+    """Whether there is still something to be done."""
 
     @property
     def summary(self) -> str:
@@ -54,15 +60,15 @@ class SearchOutcome:
         """0: a trial completed; 1: every trial failed; 4: interrupted, as of the training script."""
         if self.interrupted:
             return EXIT_INTERRUPTED
-        return EXIT_COMPLETED if self.results.best is not None else EXIT_ALL_FAILED
+        return EXIT_COMPLETED if self.results.ranked else EXIT_ALL_FAILED
 
 
-def solve_reference(path: Path, config: SearchConfig) -> Reference:
+def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:
     """Solve the model once for all trials, or read the solution that an earlier call kept at ``path``."""
     from ghm.reference.store import load_or_solve  # late: a dry run or a refused command needs no solver
 
     solution = load_or_solve(path, config.model, config.dt, config.T, config.terminal)
-    return Reference(solution.optimal_return, solution.wind_up_return)
+    return ReferenceReturns(solution.optimal_return, solution.wind_up_return)
 
 
 class HyperparameterSearch:
@@ -85,7 +91,7 @@ class HyperparameterSearch:
         *,
         observers: Sequence[Observer] = (),
         command: Sequence[str] | None = None,
-        solve: Callable[[Path, SearchConfig], Reference | None] = solve_reference,
+        solve: Callable[[Path, SearchConfig], ReferenceReturns | None] = solve_reference,
         make_executor: Callable[[int], Executor] = ThreadPoolExecutor,
         popen: "Callable[..., subprocess.Popen[bytes]]" = subprocess.Popen,
     ) -> None:
@@ -110,43 +116,64 @@ class HyperparameterSearch:
         """Run the trials that are still to be run.
 
         Raises:
-            UserError: when settings, space, directory or the record to resume are not in order; nothing was run.
+            UserError: when settings, space, directory or the record to resume are not in order, and then nothing was run;
+                or when a decision comes out otherwise than it was recorded.
             OSError: when the search's own records cannot be written any more; what was recorded is kept.
         """
         blueprint = self.blueprint()
         with locked(blueprint.results_dir):
             results = _open(blueprint)
             end_orphans(blueprint.results_dir)
-            restore(results, blueprint.results_dir, blueprint.trial)
-            self._run(blueprint, results)
-        return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)))
+            for outcome in read_outcomes(blueprint.results_dir, results.record).values():
+                results.add(outcome)
+            finished = self._run(blueprint, results)
+        interrupted = not finished or not all(outcome.final for outcome in results.outcomes)
+        return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)), interrupted)
 
-    def _run(self, blueprint: Blueprint, results: Results) -> None:
+    def _run(self, blueprint: Blueprint, results: ResultsIndex) -> bool:
+        """Take all steps that are left; return whether there is none left."""
         config = blueprint.config
+        drifted = config.allow_drift or bool(results.record.drift)
+        journal = Journal(blueprint.results_dir, allow_drift=drifted)
+        check = functools.partial(_check, blueprint.results_dir, drifted)
+        agenda = blueprint.agenda(results.by_number, check)
+        course = Course(agenda.steps(), results, journal, room=config.n_workers)
         runner = TrialRunner(self._command, blueprint.gpus, config.trial_timeout, config.max_retries, popen=self._popen)
-        kept = {outcome.trial_num for outcome in results.outcomes if outcome.success or not config.retry_failed}
-        pending = [number for number in range(1, blueprint.n_trials + 1) if number not in kept]
+        course.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         results.write()
-        self._tell(lambda observer: observer.search_started(blueprint.plan(len(pending), results.outcomes), results))
+        self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number), results))
         with stop_signals(lambda: self._stop(runner), runner.kill):
             try:
-                results.reference = self._solve(blueprint.results_dir / "reference.npz", config)
-                self._run_trials(map(blueprint.trial, pending), results, runner)
+                self._solve_all(blueprint, results)
+                self._run_trials(course, results, runner)
             except KeyboardInterrupt:
-                pass  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
+                return False  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
             finally:
                 try:
                     results.write()
                 finally:  # a display leaves the terminal as it was whatever happened; a report reads what was written
                     self._tell(lambda observer: observer.search_finished(results))
+        return course.finished
 
-    def _run_trials(self, trials: Iterator[Trial], results: Results, runner: TrialRunner) -> None:
+    def _solve_all(self, blueprint: Blueprint, results: ResultsIndex) -> None:
+        """Solve the models that trials are measured against."""
+        models: dict[str | None, GHMModel] = {one.name: one.model for one in blueprint.calibrations}
+        for name, model in (models or {None: blueprint.config.model}).items():
+            settings = dataclasses.replace(blueprint.config, model=model)
+            results.references[name] = self._solve(blueprint.results_dir / reference_name(name), settings)
+
+    def _run_trials(self, course: Course, results: ResultsIndex, runner: TrialRunner) -> None:
+        """Next steps from recorded outcomes, the journal, the trials, the record; until nothing is left to be done."""
         running: dict[Future[Outcome], Trial] = {}
         n_workers = self._config.n_workers
         announced = False
         with self._make_executor(n_workers) as executor, _stopped_on_error(runner):
             while True:
-                while len(running) < n_workers and not self._stopping and (trial := next(trials, None)):
+                if not self._stopping:
+                    course.advance()
+                for decision in course.news():
+                    self._tell(functools.partial(_decided, decision))
+                while len(running) < n_workers and not self._stopping and (trial := course.next_trial()):
                     self._tell(functools.partial(_started, trial))
                     running[executor.submit(runner, trial)] = trial
                 if self._stopping and running and not announced:
@@ -159,7 +186,7 @@ class HyperparameterSearch:
                 results.write_if_cheap()
                 self._tell(lambda observer: observer.tick())
 
-    def _finish(self, trial: Trial, future: Future[Outcome], results: Results) -> None:
+    def _finish(self, trial: Trial, future: Future[Outcome], results: ResultsIndex) -> None:
         try:
             outcome = future.result()
         except OSError:
@@ -185,15 +212,35 @@ class HyperparameterSearch:
                     sys.stderr.write(f"display dropped: {error!r}\n")
 
 
-def _open(blueprint: Blueprint) -> Results:
+def _require_continuation(blueprint: Blueprint, journal: Journal) -> None:
+    """Refuse settings under which what was decided would come out otherwise."""
+    config = blueprint.config
+    if config.retry_failed:
+        journal.require_no_retry()
+    iterations = config.confirm_iterations or config.n_iterations
+    journal.require_same_size(blueprint.layout.n_configurations, config.confirm_seeds, iterations, config.keep)
+
+
+def _check(results_dir: Path, drifted: bool, outcome: Outcome, trial: Trial) -> None:
+    if not drifted:
+        check_same(outcome, trial, results_dir)
+
+
+def _open(blueprint: Blueprint) -> ResultsIndex:
     """Take over the directory: finish or make room, and write the search's record."""
     remove_unfinished_writes(blueprint.results_dir)
     finish_move(blueprint.results_dir)
     if blueprint.recorded is None:
         move_earlier(blueprint.results_dir)
+    else:
+        _require_continuation(blueprint, Journal(blueprint.results_dir))
     record = blueprint.record()
     write_sealed(blueprint.results_dir / RECORD_NAME, record.to_dict())
-    return Results(blueprint.results_dir / record.results_name, record)
+    return ResultsIndex(blueprint.results_dir / record.results_name, record)
+
+
+def _decided(decision: Decision, observer: Observer) -> None:
+    observer.decided(decision)
 
 
 def _started(trial: Trial, observer: Observer) -> None:

@@ -103,6 +103,11 @@ class TrainConfig(Hyperparameters):
     """Checkpoint to continue from."""
     progress: Progress = "auto"
     """Progress display: live table, plain lines, none; auto picks live on a terminal."""
+    pause_at: int | None = None
+    """Iteration, a multiple of eval_freq, to pause at: the run can go on from latest.pt, bit for bit as if it had not
+    paused, since schedules follow n_iterations."""
+    group: str | None = None
+    """Name under which TensorBoard shows this run together with others, such as a configuration's seeds."""
     parent_pid: int | None = None
     """Process whose death ends this run; a search gives its own."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
@@ -120,6 +125,15 @@ class TrainConfig(Hyperparameters):
             require_choice(name, getattr(self, name), choices)
         for name in ("n_iterations", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints"):
             require_integer(name, getattr(self, name), lower=1)
+        if self.pause_at is not None:
+            require_integer("pause_at", self.pause_at, lower=1)
+            if self.pause_at % self.eval_freq:
+                raise UserError(
+                    f"--pause_at must be a multiple of --eval_freq {self.eval_freq}, where the policy is evaluated anyway; "
+                    f"received {self.pause_at}"
+                )
+        if self.group is not None and not isinstance(self.group, str):
+            raise UserError(f"--group must be text; received {self.group!r}")
         # Seeds are one 64-bit word of the generator's key.
         require_integer("seed", self.seed, lower=0, upper=2**63 - 1)
         require_horizon(self.dt, self.T)

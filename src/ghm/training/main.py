@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 RESULT_FORMAT = 1
 
 RESUMABLE_CHANGES = {
-    "n_iterations", "device", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints",
-    "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "parent_pid",
+    "device", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints",
+    "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "parent_pid", "pause_at", "group",
 }  # fmt: skip
 """Settings that may differ between a checkpoint and the run that continues from it; no other may."""
 
@@ -35,6 +35,7 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 4
     OUT_OF_MEMORY = 5
     INFRASTRUCTURE = 6
+    PAUSED = 7
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +69,7 @@ def train(config: TrainConfig) -> int:
 
     from ghm.reference.store import load_or_solve
     from ghm.training.progress import TrainingView
-    from ghm.training.trainer import Diverged, Interrupted, Orphaned, Trainer
+    from ghm.training.trainer import Diverged, Interrupted, Orphaned, Paused, Trainer
 
     torch.set_num_threads(config.n_threads)
     trainer = None
@@ -95,6 +96,8 @@ def train(config: TrainConfig) -> int:
         status, error = ExitStatus.COMPLETED, None
     except Orphaned:
         return ExitStatus.INTERRUPTED
+    except Paused as pause:
+        status, error, metrics = ExitStatus.PAUSED, None, pause.metrics
     except Interrupted as interruption:
         status, error = ExitStatus.INTERRUPTED, str(interruption)
     except Diverged as divergence:
@@ -151,6 +154,11 @@ def _require_same(stored: TrainConfig, asked: TrainConfig) -> None:
         if key not in RESUMABLE_CHANGES and before[key] != now[key]
     ]
     if different:
+        if different == [f"n_iterations was {stored.n_iterations!r}, is {asked.n_iterations!r}"]:
+            raise UserError(
+                f"--resume {asked.resume}: {different[0]}; schedules such as the entropy weight's follow --n_iterations and "
+                "would jump; give the same number, or train anew without --resume"
+            )
         raise UserError(
             f"--resume {asked.resume}: the checkpoint belongs to other settings ({'; '.join(different)}); "
             "give the same ones, or train anew without --resume"
@@ -201,6 +209,11 @@ def _report(
         print(f"{status.name.lower()}: {error}", file=sys.stderr)
         if status == ExitStatus.INTERRUPTED:
             print(f"Continue with the same command and --resume {config.ckpt_dir / 'latest.pt'}", file=sys.stderr)
+        return
+    if status == ExitStatus.PAUSED:
+        print(
+            f"Paused at iteration {iterations}; continue without --pause_at and with --resume {config.ckpt_dir / 'latest.pt'}"
+        )
         return
     print(summary(config, metrics, seconds))
 

@@ -126,7 +126,7 @@ class EventLog:
             self._write(self._last_iteration + 1, session_log=SessionLog(status=SessionLog.START))
         values = hyperparameter_values(config)
         self._hparams(metadata.EXPERIMENT_TAG, experiment=_experiment(values))
-        start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
+        start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time(), group_name=config.group or "")
         for name, value in values.items():
             kind = "number_value" if isinstance(value, float) else "string_value"
             setattr(start.hparams[name], kind, value)

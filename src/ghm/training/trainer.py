@@ -36,6 +36,18 @@ class Interrupted(Exception):
     """The run was asked to stop; ``latest.pt`` is where it goes on."""
 
 
+class Paused(Exception):
+    """The run has reached ``pause_at``; ``latest.pt`` is where it goes on.
+
+    Args:
+        metrics: what it has reached.
+    """
+
+    def __init__(self, metrics: dict[str, Any]) -> None:
+        super().__init__("paused")
+        self.metrics = metrics
+
+
 class Orphaned(Exception):
     """The process that the run belongs to is gone."""
 
@@ -79,6 +91,7 @@ class Trainer:
 
         Raises:
             Diverged: when something became non-finite; the iteration is in the message.
+            Paused: at ``pause_at``; everything is saved.
             Interrupted: when asked to stop; everything is saved.
             Orphaned: when the parent process is gone; nothing more has been written.
         """
@@ -102,6 +115,8 @@ class Trainer:
             untrained = self._evaluator(self._learner.tabulate().tables).record()
             self._record({"iteration": 0, "seconds": round(self._seconds(), 3), **untrained}, events, history)
         while self.standing.iteration < config.n_iterations:
+            if config.pause_at is not None and self.standing.iteration >= config.pause_at:
+                raise Paused(self._reached())
             self._stop_if_asked()
             iteration = self.standing.iteration + 1
             figures = self._iterate(iteration)
@@ -193,6 +208,18 @@ class Trainer:
             "best_iteration": standing.best_iteration,
             "final_return": standing.last_return,
             **self._evaluator.full_metrics(tables),
+        }
+
+    def _reached(self) -> dict[str, Any]:
+        """What the run has reached so far; the rest of the metrics is for its end."""
+        best = self.standing.best_return
+        return {
+            "best_return": best,
+            "best_iteration": self.standing.best_iteration,
+            "final_return": self.standing.last_return,
+            "captured_value": None if best is None else self._reference.captured_value(best),
+            "optimal_return": self._reference.optimal_return,
+            "wind_up_return": self._reference.wind_up_return,
         }
 
     def _stop_if_asked(self) -> None:

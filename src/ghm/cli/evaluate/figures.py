@@ -9,9 +9,9 @@ from ghm.cli.figures import write_figure
 from ghm.errors import UserError
 from ghm.model import GHMModel, Terminal
 from ghm.reference.store import solve
+from ghm.report.analysis.policy import study
+from ghm.report.drawing.plots import policy_figures
 from ghm.report.export import STYLE
-from ghm.report.plots import policy_figures
-from ghm.report.policy import study
 
 
 def write_figures(directory: Path, policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal) -> None:

@@ -15,7 +15,8 @@ from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.answers.grids import write_states
 from ghm.reference.answers.solution import Solution, solve
 from ghm.reference.levels import policy_levels
-from ghm.reference.policy_value import deterministic_cash, most_likely, policy_values
+from ghm.reference.policy_value import deterministic_cash, policy_values
+from ghm.reference.reading import most_likely
 from ghm.reference.threshold_policy import ThresholdPolicy
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.errors import UserError
 from ghm.model import Array
-from ghm.reference.threshold_policy import certain_actions
+from ghm.reference.reading import certain_actions
 
 ROUNDING = 1e-9
 """Share of the cash by which a payout may exceed it, and a probability 1: networks compute in single precision."""
@@ -125,10 +125,12 @@ class ForeignPolicy:
             self._require(
                 fine, f"{name} must be {'>= 0' if name.endswith('std') else 'a number'}", field, cash, time_to_horizon
             )
-        return actions._replace(
-            mode_probabilities=np.clip(modes, 0.0, 1.0) / np.clip(modes, 0.0, 1.0).sum(axis=1, keepdims=True),
-            **dict(zip(actions._fields[1:5], fields, strict=True)),
-        )
+        shares = np.clip(modes, 0.0, 1.0)
+        payout_mean, payout_std, issue_mean, issue_std = fields
+        return Actions(
+            shares / shares.sum(axis=1, keepdims=True),
+            payout_mean, payout_std, issue_mean, issue_std, actions.level_shift,
+        )  # fmt: skip
 
     def _require(self, holds: Any, bound: str, values: Array, cash: Array, time_to_horizon: float) -> None:
         if not np.all(holds):

@@ -40,7 +40,7 @@ from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.errors import UserError
 from ghm.model import Array, GHMModel
 from ghm.reference.answers.grids import require_problem
-from ghm.reference.threshold_policy import certain_actions
+from ghm.reference.reading import certain_actions
 
 MAX_BYTES = 1 << 30
 """A larger file is no policy of two state variables."""

@@ -49,7 +49,11 @@ def simulate(
     total, factor, n_steps = -start, 1.0, round(T / dt)
     for step in range(n_steps):
         actions = policy(cash, T - step * dt)
-        after = _draw(cash, actions, model, generator) if stochastic else deterministic_cash(cash, actions, model.c_max)
+        after = (
+            draw_cash_after(cash, actions, model.c_max, generator)
+            if stochastic
+            else deterministic_cash(cash, actions, model.c_max)
+        )
         paid = cash - after
         total[firm] += factor * np.where(paid >= 0, paid, model.proportional_cost * (paid - model.fixed_cost))
         factor *= discount
@@ -69,12 +73,12 @@ def simulate(
     return SimulatedReturn(float(total.mean()), float(np.hypot(total.std(ddof=1) / np.sqrt(paths), rare)))
 
 
-def _draw(cash: Array, actions: Actions, model: GHMModel, generator: np.random.Generator) -> Array:
-    """Cash after a drawn action, (N,)."""
+def draw_cash_after(cash: Array, actions: Actions, c_max: float, generator: np.random.Generator) -> Array:
+    """Cash after an action drawn at each of ``cash`` (N,), (N,); issues go no further than ``c_max``."""
     uniform, z = generator.uniform(size=cash.size), generator.standard_normal(cash.size)
     probabilities = actions.mode_probabilities
     payout = level_from_log(actions.payout_log_mean + actions.payout_log_std * z, actions.level_shift)
     target = level_from_log(actions.issue_log_mean + actions.issue_log_std * z, actions.level_shift)
     after = np.where(uniform < probabilities[:, PAY], np.minimum(payout, cash), cash)
     issues = uniform >= 1 - probabilities[:, ISSUE]
-    return np.where(issues, np.maximum(np.minimum(target, model.c_max), cash), after)
+    return np.where(issues, np.maximum(np.minimum(target, c_max), cash), after)

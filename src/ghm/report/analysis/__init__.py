@@ -1,0 +1,1 @@
+"""What a recorded search says: frames, findings, importance, the best policy."""

@@ -1,0 +1,192 @@
+"""The best trial's policy, worked out: what it does over (c, τ), what that is worth, and where it leads a firm.
+
+======  ======================  =========  ==============================================================
+symbol  name                    shape      meaning
+======  ======================  =========  ==============================================================
+c       ``cash``                (N,)       cash shown, from 0 to some way above the payout levels
+τ       ``time_to_horizon``     (S,)       times to horizon, increasing, the last one T (years)
+        ``modes``               (S, N)     what the policy does: hold, pay or issue (`ghm.actions`)
+V*      ``optimal_value``       (S, N)     value of the optimum
+V^π     ``value``               (S, N)     exact value of the policy
+======  ======================  =========  ==============================================================
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghm.actions import Policy
+from ghm.errors import UserError
+from ghm.model import Array, GHMModel, Terminal
+from ghm.reference.levels import policy_levels
+from ghm.reference.policy_value import deterministic_cash, policy_values
+from ghm.reference.reading import most_likely
+from ghm.reference.store import Reference, load
+from ghm.reference.validation.simulation import draw_cash_after
+from ghm.search.records.reader import RecordedSearch
+
+CASH_NODES = 120
+"""Values of cash shown: finer than a screen's pixels in a figure of half a page."""
+
+CASH_SHOWN = 2.0
+"""Cash is shown up to this multiple of the highest payout level: beyond, every sensible policy pays."""
+
+FIRMS = 2000
+"""Simulated firms behind the percentages: a standard error of one percentage point."""
+
+SHOWN_FIRMS = 24
+"""Paths drawn: enough to see the spread, few enough to follow one."""
+
+SHOWN_TIMES = 250
+"""Points of a drawn path."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Levels of cash at each time to horizon, (S,); NaN where the policy never does the thing."""
+
+    payout_level: Array
+    issue_below: Array
+    issue_target: Array
+
+
+@dataclass(frozen=True)
+class Firms:
+    """Simulated firms under a policy, from starts with cash uniform on [0, c̄] and the whole horizon ahead."""
+
+    time: Array
+    """Years since the start, (n,)."""
+    cash: Array
+    """Cash after the transaction at each time, (firms, n); NaN from liquidation on."""
+    dividends: Array
+    """Dividends paid after the first action, undiscounted, (firms,)."""
+    issues: NDArray[np.int64]
+    """Equity issues after the first action, (firms,)."""
+    liquidated: float
+    """Share of the firms that are liquidated by the horizon."""
+
+
+@dataclass(frozen=True)
+class PolicyStudy:
+    """A policy beside the optimum; see the module's table."""
+
+    cash: Array
+    time_to_horizon: Array
+    modes: NDArray[np.int64]
+    levels: Levels
+    optimal_levels: Levels
+    value: Array
+    optimal_value: Array
+    wind_up_value: Array
+    """Value of closing the firm at once, c + ℓ, (N,)."""
+    firms: Firms
+
+
+def study_best(search: RecordedSearch) -> PolicyStudy:
+    """Study the policy of the search's best trial.
+
+    Raises:
+        UserError: when there is no such trial, checkpoint or stored solution, or they are not readable.
+    """
+    if search.best is None:
+        raise UserError("no trial has completed, so there is no best policy")
+    # PyTorch takes seconds to import, and a page without a best trial does not need it.
+    from ghm.training.checkpoint import load_trained
+
+    trained = load_trained(search.best.best_checkpoint)
+    config = trained.config
+    problem = (config.model, config.dt, config.T, config.terminal)
+    return study(trained.policy, *problem, load(search.reference_path), trained.reading == "stochastic")
+
+
+def study(
+    policy: Policy,
+    model: GHMModel,
+    dt: float,
+    T: float,
+    terminal: Terminal,
+    reference: Reference,
+    stochastic: bool = False,
+) -> PolicyStudy:
+    """Work out what a policy does and is worth, beside the optimum: its most likely reading, or with ``stochastic`` as it acts.
+
+    Modes and levels are those of the most likely reading in any case.
+    """
+    times = reference.time_to_horizon[1:]
+    levels = [policy_levels(policy, model, float(time)) for time in times]
+    learned = Levels(
+        _array([level.payout_level for level in levels]),
+        _array([level.issue_below for level in levels]),
+        _array([level.issue_target for level in levels]),
+    )
+    optimal = Levels(reference.payout_levels[1:], reference.issue_thresholds[1:], reference.issue_targets[1:])
+    cash = np.linspace(0.0, _cash_shown(model, learned, optimal), CASH_NODES)
+    exact = policy_values(policy, model, dt, T, terminal, stochastic)
+    return PolicyStudy(
+        cash=cash,
+        time_to_horizon=times,
+        modes=np.stack([effective_modes(policy, cash, float(time)) for time in times]),
+        levels=learned,
+        optimal_levels=optimal,
+        value=_surface(exact.cash, exact.time_to_horizon, exact.values, cash, times),
+        optimal_value=_surface(reference.cash, reference.time_to_horizon, reference.values, cash, times),
+        wind_up_value=cash + model.liquidation_value,
+        firms=simulate_firms(policy, model, dt, T, stochastic=stochastic),
+    )
+
+
+def effective_modes(policy: Policy, cash: Array, time_to_horizon: float) -> NDArray[np.int64]:
+    """What the policy does at ``cash`` (N,); paying or issuing without effect is holding."""
+    return most_likely(cash, policy(cash, time_to_horizon))[0].astype(np.int64)
+
+
+def simulate_firms(
+    policy: Policy,
+    model: GHMModel,
+    dt: float,
+    T: float,
+    count: int = FIRMS,
+    seed: int = 0,
+    stochastic: bool = False,
+) -> Firms:
+    """Simulate firms under a policy, in plain NumPy: act, shock, liquidate at zero, pay out above c̄."""
+    generator = np.random.default_rng(seed)
+    steps = round(T / dt)
+    # One start from each of `count` equal parts of [0, c̄], in random order: the shown firms are any of them.
+    cash = generator.permutation((np.arange(count) + generator.uniform(size=count)) / count * model.c_max)
+    paths = np.full((count, steps), np.nan)
+    dividends, issues = np.zeros(count), np.zeros(count, dtype=np.int64)
+    alive = np.ones(count, dtype=bool)
+    for step in range(steps):
+        actions = policy(np.where(alive, cash, 0.0), T - step * dt)
+        drawn = draw_cash_after(cash, actions, model.c_max, generator) if stochastic else None
+        after = deterministic_cash(cash, actions, model.c_max) if drawn is None else drawn
+        after = np.where(alive, after, cash)
+        if step:  # the first brings a random start to where the policy wants it: no dividend of a going firm's
+            dividends += np.maximum(cash - after, 0.0)
+            issues += after > cash
+        paths[alive, step] = after[alive]
+        shock = generator.standard_normal(count)
+        cash = after + model.drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
+        alive &= cash > 0
+        dividends += np.where(alive, np.maximum(cash - model.c_max, 0.0), 0.0)
+        cash = np.minimum(cash, model.c_max)
+    return Firms(dt * np.arange(steps, dtype=np.float64), paths, dividends, issues, float(1 - alive.mean()))
+
+
+def _cash_shown(model: GHMModel, *levels: Levels) -> float:
+    found = np.concatenate([level.payout_level for level in levels])
+    highest = float(np.nanmax(found)) if np.isfinite(found).any() else model.c_max
+    return min(CASH_SHOWN * highest, model.c_max)
+
+
+def _surface(nodes: Array, node_times: Array, values: Array, cash: Array, times: Array) -> Array:
+    """Values (S', M) at ``nodes`` and ``node_times``, at ``cash`` and ``times``: linear in cash, nearest in time."""
+    rows = [int(np.argmin(np.abs(node_times - time))) for time in times]
+    return np.stack([np.interp(cash, nodes, values[row]) for row in rows])
+
+
+def _array(values: list[float | None]) -> Array:
+    return np.array([np.nan if value is None else value for value in values])

@@ -1,0 +1,130 @@
+"""A search's results in Python: trials as a DataFrame, the best policy as a function."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ghm.actions import HOLD, ISSUE, PAY, Policy
+from ghm.errors import UserError
+from ghm.model import Array
+from ghm.report.analysis.frames import configuration_columns, configurations_frame, trials_frame
+from ghm.search.records.reader import RecordedSearch, read_search
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class PolicyAction:
+    """What a policy does in some states; each field has the states' shape."""
+
+    hold: Array
+    """Probability of doing nothing."""
+    pay: Array
+    """Probability of paying out down to `payout_level`."""
+    issue: Array
+    """Probability of issuing equity up to `issue_target`."""
+    payout_level: Array
+    """Median level of cash that a payout leaves; one at or above the cash there is has no effect."""
+    issue_target: Array
+    """Median level of cash that an issue raises to; one at or below the cash there is has no effect."""
+
+
+class BestPolicy:
+    """A trained policy as a function of cash and time to horizon.
+
+    Args:
+        policy: The policy, one time to horizon a call.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def __call__(self, cash: ArrayLike, time_to_horizon: ArrayLike) -> PolicyAction:
+        """What the policy does.
+
+        Args:
+            cash: Cash c, 0 to c̄; any shape.
+            time_to_horizon: Time to horizon τ in years, 0 to T; broadcast against ``cash``.
+
+        Raises:
+            UserError: when a value is negative or not finite.
+        """
+        states = np.broadcast_arrays(np.asarray(cash, float), np.asarray(time_to_horizon, float))
+        for name, values in zip(("cash", "time_to_horizon"), states, strict=True):
+            if not np.all(np.isfinite(values) & (values >= 0)):
+                raise UserError(f"{name} must be finite and >= 0; received {values[~(values >= 0)][:3]}")
+        flat_cash, flat_time = (values.ravel() for values in states)
+        columns = np.empty((5, flat_cash.size))
+        for time in np.unique(flat_time):
+            chosen = flat_time == time
+            actions = self._policy(flat_cash[chosen], float(time))
+            columns[:3, chosen] = actions.mode_probabilities.T[[HOLD, PAY, ISSUE]]
+            columns[3, chosen] = actions.median_payout_level
+            columns[4, chosen] = actions.median_issue_target
+        return PolicyAction(*columns.reshape(5, *states[0].shape))
+
+
+@dataclass(frozen=True)
+class Results:
+    """A search, read from its files.
+
+    Example:
+        >>> results = ghm.load_results("results/hyperparam_search")  # doctest: +SKIP
+        >>> results.trials.groupby("lr_policy")["captured_value"].median()  # doctest: +SKIP
+        >>> results.best_policy(cash=0.05, time_to_horizon=10.0).hold  # doctest: +SKIP
+    """
+
+    search: RecordedSearch
+    """The record itself: settings, space, environment, and each trial's files."""
+
+    @cached_property
+    def trials(self) -> "pd.DataFrame":
+        """All trials, a row each; `column_descriptions` says what the columns are."""
+        return trials_frame(self.search)
+
+    @cached_property
+    def configurations(self) -> "pd.DataFrame":
+        """All configurations, a row each; `configuration_descriptions` says what the columns are."""
+        return configurations_frame(self.search)
+
+    @property
+    def configuration_descriptions(self) -> dict[str, str]:
+        """What each column of `configurations` means."""
+        return configuration_columns(self.search)
+
+    @property
+    def column_descriptions(self) -> dict[str, str]:
+        """What each column of `trials` means."""
+        from ghm.report.analysis.frames import columns
+
+        return columns(self.search)
+
+    @cached_property
+    def best_policy(self) -> BestPolicy:
+        """The best trial's best policy.
+
+        Raises:
+            UserError: when no trial has completed, or its checkpoint cannot be read.
+        """
+        if self.search.best is None:
+            raise UserError(f"{self.search.path}: no trial has completed, so there is no best policy")
+        from ghm.training.checkpoint import load_policy
+
+        return BestPolicy(load_policy(self.search.best.best_checkpoint))
+
+
+def load_results(path: str | Path) -> Results:
+    """Read a search's results.
+
+    Args:
+        path: Its results JSON, or its directory (then the newest search in it).
+
+    Raises:
+        UserError: when there is none, or the file is no search's.
+    """
+    return Results(read_search(Path(path)))

@@ -1,0 +1,1 @@
+"""How a report shows it: charts, plots, tables."""

@@ -1,0 +1,326 @@
+"""The page's charts of a search, as Plotly figures in plain JSON types.
+
+Colours are names of the page's palette, written ``@name``; the page's script puts in the colours of the light or the
+dark scheme. Whatever comes from a record is escaped, since Plotly reads a subset of HTML in its texts.
+"""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ghm.report.analysis.findings import percent
+from ghm.report.analysis.importance import MAX_GROUPS, Importance, group_of
+from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.search.settings.space import label
+from ghm.search.trials.outcome import finite
+
+FLOOR = -0.25
+"""Captured values below this are drawn at it: a ruined trial can lie arbitrarily low, and would flatten the rest."""
+
+HIGHLIGHTED = 5
+"""Curves of the best trials that stand out from the others'."""
+
+MAX_LABEL = 24
+"""Characters of a value shown on an axis."""
+
+SHORT_LABEL = 6
+"""Characters of a value up to which four fit beside each other under a small panel."""
+
+COLOURS = ("@accent", "@second", "@third", "@fourth", "@fifth")
+"""Okabe and Ito's colours, which people with any common colour blindness can tell apart."""
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
+"""Marks that tell the same curves apart without colour."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure of the page."""
+
+    name: str
+    """Identifier in the page."""
+    title: str
+    alternative: str
+    """What the figure shows, in words, for people who do not see it."""
+    caption: str = ""
+    data: list[dict[str, Any]] = field(default_factory=list)
+    layout: dict[str, Any] = field(default_factory=dict)
+    parallel: dict[str, Any] | None = None
+    """Content of the parallel coordinates, which the page's script draws by itself."""
+    height: int = 380
+    """Pixels."""
+
+
+def text(value: Any) -> str:
+    """``value`` as a text that Plotly shows literally."""
+    shown = label(value)
+    shown = shown if len(shown) <= MAX_LABEL else shown[: MAX_LABEL - 1] + "…"
+    return html.escape(shown)
+
+
+def trial_texts(search: RecordedSearch) -> dict[int, str]:
+    """Each trial in a few lines, for the label under the pointer: once a page, by number."""
+    return {trial.number: _describe(trial, search.varied) for trial in search.trials}
+
+
+def _describe(trial: RecordedTrial, names: Sequence[str]) -> str:
+    head = f"Trial {trial.number}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
+    return "<br>".join([head, *(f"{text(name)} {text(trial.hyperparameters.get(name))}" for name in names)])
+
+
+def compared(search: RecordedSearch) -> tuple[RecordedTrial, ...]:
+    """Successful trials with a captured value, best first."""
+    return tuple(trial for trial in search.ranked if trial.captured_value is not None)
+
+
+def search_charts(search: RecordedSearch, importances: tuple[Importance, ...]) -> list[Chart]:
+    """Every chart of the search that has something to show."""
+    if not compared(search):
+        return []
+    charts = [order_chart(search), *curve_charts(search)]
+    if search.varied:
+        charts += [parallel_chart(search), *(panel_chart(search, name) for name in search.varied)]
+    if importances:
+        charts.append(importance_chart(importances))
+    return charts
+
+
+def captured_axis(title: str = "captured value") -> dict[str, Any]:
+    """An axis of captured value, 0 (closing the firm) to 1 (the optimum)."""
+    # As many decimals as ticks need, up to two: with none, close ticks would read the same.
+    return {"title": {"text": title}, "tickformat": ".2~%"}
+
+
+def order_chart(search: RecordedSearch) -> Chart:
+    """Captured value of each trial in order, and the best so far."""
+    trials = sorted(compared(search), key=lambda trial: trial.number)
+    numbers = [trial.number for trial in trials]
+    values = [_floored(trial) for trial in trials]
+    failed = [trial.number for trial in search.failed]
+    points = _points("trial", numbers, values, numbers)
+    best = {
+        "type": "scatter", "mode": "lines", "name": "best so far", "x": numbers,
+        "y": np.maximum.accumulate(values).tolist(), "line": {"shape": "hv", "color": "@second", "width": 2},
+        "hoverinfo": "skip",
+    }  # fmt: skip
+    marks = _points("failed", failed, [min(values)] * len(failed), failed)
+    marks["marker"] = {"symbol": "x", "size": 9, "color": "@bad"}
+    return Chart(
+        "order",
+        "Trials in order",
+        f"Captured value of {len(trials)} trials in order of their number, from {percent(min(values))} to "
+        f"{percent(max(values))}; the best is trial {compared(search)[0].number}. {len(failed)} failed.",
+        "Each point is a trial; the line is the best so far." + _floor_note(search) + _failed_note(failed),
+        [best, points, *([marks] if failed else [])],
+        {"xaxis": {"title": {"text": "trial"}} | _whole_ticks(numbers), "yaxis": captured_axis()},
+    )
+
+
+def _whole_ticks(numbers: Sequence[int]) -> dict[str, Any]:
+    """Ticks at whole numbers, which Plotly chooses by itself only where there are many."""
+    return {"tick0": 1, "dtick": 1} if max(numbers) - min(numbers) < 10 else {}
+
+
+def curve_charts(search: RecordedSearch) -> list[Chart]:
+    """Captured value against iterations, and against training time."""
+    axes = (("iterations", "iteration", "training iterations"), ("time", "seconds", "training time (seconds)"))
+    return [chart for name, key, title in axes if (chart := _curves(search, name, key, title)) is not None]
+
+
+def _curves(search: RecordedSearch, name: str, key: str, title: str) -> Chart | None:
+    curves = [(trial, curve) for trial in compared(search) if (curve := evaluations(trial, key))[0]]
+    if not curves:
+        return None
+    others_x: list[float | None] = []
+    others_y: list[float | None] = []
+    for _, (x, y) in curves[HIGHLIGHTED:]:
+        # One trace for all, broken by gaps: hundreds of traces would make the page slow.
+        others_x += [*x, None]
+        others_y += [*y, None]
+    others = {
+        "type": "scatter", "mode": "lines", "name": f"{len(curves) - HIGHLIGHTED} others", "x": others_x,
+        "y": others_y, "line": {"color": "@faint", "width": 1}, "hoverinfo": "skip",
+    }  # fmt: skip
+    data: list[dict[str, Any]] = [others] if others_x else []
+    for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False):
+        data.append(
+            {
+                "type": "scatter", "mode": "lines+markers", "name": f"trial {trial.number}", "x": x, "y": y,
+                "line": {"color": colour, "width": 2}, "marker": {"color": colour, "symbol": symbol, "size": 6},
+            }
+        )  # fmt: skip
+    best, (x, y) = curves[0]
+    return Chart(
+        name,
+        f"Captured value against {title.partition(' (')[0]}",
+        f"Learning curves of {len(curves)} trials. The best, trial {best.number}, went from {percent(y[0])} at "
+        f"{x[0]:,.0f} to {percent(y[-1])} at {x[-1]:,.0f} ({title}).",
+        "Exact captured value at each evaluation"
+        + (f"; the {HIGHLIGHTED} best trials stand out." if len(curves) > HIGHLIGHTED else "."),
+        data,
+        {"xaxis": {"title": {"text": title}, "rangemode": "tozero"}, "yaxis": captured_axis()},
+    )
+
+
+def evaluations(trial: RecordedTrial, key: str) -> tuple[list[float], list[float]]:
+    """A trial's evaluations: figure ``key`` of the history, and captured value, floored for drawing."""
+    pairs = [(finite(record.get(key)), finite(record.get("captured_value"))) for record in trial.history]
+    whole = [(x, max(y, FLOOR)) for x, y in pairs if x is not None and y is not None]
+    return [x for x, _ in whole], [y for _, y in whole]
+
+
+def parallel_chart(search: RecordedSearch) -> Chart:
+    """Every trial as a line through its hyperparameters' values to its captured value."""
+    trials = compared(search)
+    axes, columns = [], []
+    for name in search.varied:
+        ticks, positions = scale([trial.hyperparameters.get(name) for trial in trials])
+        axes.append({"title": text(name), "ticks": [{"at": at, "text": text(value)} for at, value in ticks]})
+        columns.append(positions)
+    values = [_floored(trial) for trial in trials]
+    low, high = min(values), max(max(values), min(values) + 1e-6)
+    return Chart(
+        "parallel",
+        "Configurations and what they reached",
+        f"Parallel coordinates: {len(trials)} trials as lines through the values of {len(axes)} hyperparameters to "
+        "their captured value. The same figures are in the leaderboard.",
+        "Each line is a trial; the stronger its colour, the better it ranks. The slider fades trials below a captured value.",
+        parallel={
+            "axes": axes,
+            "rows": [list(row) for row in zip(*columns, strict=True)],
+            "values": values,
+            # Colours go by rank: values of good trials are too close together to be told apart.
+            "standings": [1 - rank / len(trials) for rank in range(len(trials))],
+            "range": [low, high],
+            "trials": [t.number for t in trials],
+        },
+        height=460,
+    )
+
+
+def panel_chart(search: RecordedSearch, name: str) -> Chart:
+    """Captured value by the values of one hyperparameter."""
+    trials = compared(search)
+    tried = [trial.hyperparameters.get(name) for trial in trials]
+    ticks, positions = scale(tried)
+    groups = group_of(tried)
+    values = np.array([_floored(trial) for trial in trials])
+    members = [groups == group for group in np.unique(groups)]
+    medians = sorted((float(positions[m].mean()), float(np.median(values[m]))) for m in members)
+    # A fixed sideways scatter, so that trials of one value do not hide each other and a page looks the same twice.
+    spread = 0.25 / max(len(ticks) - 1, 2) * np.random.default_rng(0).uniform(-1, 1, len(trials))
+    points = _points("trial", (positions + spread).tolist(), values.tolist(), [t.number for t in trials])
+    line = {
+        "type": "scatter", "mode": "lines+markers", "name": "median", "x": [at for at, _ in medians],
+        "y": [median for _, median in medians], "hoverinfo": "skip", "line": {"color": "@second", "width": 2},
+        "marker": {"symbol": "line-ew", "size": 22, "line": {"color": "@second", "width": 3}},
+    }  # fmt: skip
+    # Long labels lean to the left, where there is room, and none is left out.
+    angle = -35 if any(len(text(value)) > SHORT_LABEL for _, value in ticks) else 0
+    shown = ", ".join(percent(median) for _, median in medians)
+    listed = ", ".join(label(value) for _, value in ticks)
+    return Chart(
+        f"panel-{list(search.varied).index(name)}",
+        label(name),
+        f"Captured value by {label(name)}, at {listed}. Medians from left to right: {shown}.",
+        data=[points, line],
+        layout={
+            "xaxis": {"tickvals": [at for at, _ in ticks], "ticktext": [text(value) for _, value in ticks],
+                      "range": [-0.25, 1.25], "showgrid": False,
+                      "tickangle": angle, "ticklabeloverflow": "allow"},
+            "yaxis": captured_axis(""),
+            "showlegend": False,
+        },
+        height=260,
+    )  # fmt: skip
+
+
+def importance_chart(importances: tuple[Importance, ...]) -> Chart:
+    """Bars of importance with their intervals, the greatest at the top."""
+    shown = importances[::-1]
+    listed = "; ".join(
+        f"{i.name} {100 * i.share:.0f}%, from {100 * i.low:.0f} to {100 * i.high:.0f}%"
+        + (", beyond chance" if i.stands_out else ", not beyond chance")
+        for i in importances
+    )
+    bars = {
+        "type": "bar", "orientation": "h", "x": [i.share for i in shown], "y": [text(i.name) for i in shown],
+        "marker": {"color": ["@accent" if i.stands_out else "@faint" for i in shown]},
+        "error_x": {
+            "type": "data", "symmetric": False, "array": [max(i.high - i.share, 0.0) for i in shown],
+            "arrayminus": [max(i.share - i.low, 0.0) for i in shown], "color": "@text", "thickness": 1.5,
+        },
+        "hoverinfo": "x+y",
+    }  # fmt: skip
+    return Chart(
+        "importance",
+        "What the ranking depends on",
+        f"Share of the ranking's variance that each hyperparameter explains: {listed}.",
+        "Share of the variance of the trials' ranking that each hyperparameter explains by itself, less what chance "
+        "explains; failed trials rank last. Lines are 90% bootstrap intervals; grey bars cannot be told from chance.",
+        [bars],
+        {"xaxis": {"title": {"text": "importance"}, "tickformat": ".0%", "range": [0, 1]}, "showlegend": False},
+        height=90 + 36 * len(importances),
+    )
+
+
+def scale(values: Sequence[Any]) -> tuple[list[tuple[float, Any]], np.ndarray]:
+    """Places of ``values`` on an axis from 0 to 1, and the places to label.
+
+    Few distinct values are spaced evenly, in order; many distinct numbers keep their distances, on a logarithmic axis
+    where all are positive and span more than a factor of ten.
+    """
+    numbers = [finite(value) for value in values]
+    distinct = {label(value): value for value in values}
+    if None not in numbers and len(distinct) > MAX_GROUPS:
+        return _continuous(np.array(numbers, dtype=float))
+    numeric = all(finite(value) is not None for value in distinct.values())
+    ordered = sorted(distinct.values(), key=(lambda value: (float(value), "")) if numeric else _size_order)
+    place = {label(value): at for value, at in zip(ordered, np.linspace(0, 1, len(ordered)), strict=True)}
+    if len(ordered) == 1:
+        place = dict.fromkeys(place, 0.5)
+    return [(float(place[label(v)]), v) for v in ordered], np.array([place[label(value)] for value in values])
+
+
+def _size_order(value: Any) -> tuple[float, str]:
+    """Layers by the number of their connections, other values by their text."""
+    widths = [finite(width) for width in value] if isinstance(value, list | tuple) else []
+    if widths and None not in widths:
+        return float(np.sum(np.array(widths[:-1]) * np.array(widths[1:])) + widths[0]), label(value)
+    return 0.0, label(value)
+
+
+def _continuous(numbers: np.ndarray) -> tuple[list[tuple[float, Any]], np.ndarray]:
+    low, high = float(numbers.min()), float(numbers.max())
+    if low > 0 and high > 10 * low:
+        ticks = np.geomspace(low, high, 4)
+        positions = np.log(numbers / low) / np.log(high / low)
+    else:
+        ticks = np.linspace(low, high, 4)
+        positions = (numbers - low) / (high - low)
+    return [
+        (at, float(f"{tick:.2g}")) for at, tick in zip(np.linspace(0, 1, 4).tolist(), ticks, strict=True)
+    ], positions
+
+
+def _points(name: str, x: list[Any], y: list[float], trials: list[int]) -> dict[str, Any]:
+    return {
+        "type": "scatter", "mode": "markers", "name": name, "x": x, "y": y, "trials": trials, "hoverinfo": "text",
+        "marker": {"color": "@accent", "size": 7, "opacity": 0.75},
+    }  # fmt: skip
+
+
+def _floored(trial: RecordedTrial) -> float:
+    return max(trial.captured_value or 0.0, FLOOR)
+
+
+def _floor_note(search: RecordedSearch) -> str:
+    low = sum(1 for trial in compared(search) if (trial.captured_value or 0.0) < FLOOR)
+    return f" {low} below {percent(FLOOR)} are drawn there." if low else ""
+
+
+def _failed_note(failed: Sequence[int]) -> str:
+    return " Crosses are failed trials." if failed else ""

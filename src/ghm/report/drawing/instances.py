@@ -1,0 +1,198 @@
+"""Tables and charts of configurations: their spread over seeds and calibrations, rungs, and the confirmation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ghm.report.analysis.findings import percent
+from ghm.report.analysis.instances import confirmed_entries, reached_by
+from ghm.report.drawing.charts import FLOOR, Chart, captured_axis
+from ghm.report.drawing.tables import Cell, Column, Table
+from ghm.search.records.reader import RecordedSearch
+from ghm.search.settings.space import label
+from ghm.search.trials.outcome import finite
+
+MOST = 40
+"""Configurations in a chart: more would be too narrow to read. The table has them all."""
+
+
+def configurations_table(search: RecordedSearch) -> Table | None:
+    """Configurations with the spread over their trials, best first; None where each has one trial only."""
+    if not search.several_instances:
+        return None
+    heads = [
+        Column("Rank", True),
+        Column("Configuration", True),
+        Column("Mean", True),
+        Column("Interquartile mean", True),
+    ]
+    heads += [Column("95% interval", True), Column("Worst", True), Column("Failures", True), Column("Iterations", True)]
+    heads += [Column(name) for name in search.varied]
+    rows = []
+    for rank, entry in enumerate(search.ranking, 1):
+        chosen = entry.get("hyperparameters")
+        values = chosen if isinstance(chosen, dict) else {}
+        rows.append(
+            (
+                Cell(str(rank), rank),
+                Cell(_whole(entry.get("number")), finite(entry.get("number"))),
+                *(_share(entry.get(name)) for name in ("mean", "iqm")),
+                Cell(_interval(entry)),
+                _share(entry.get("worst")),
+                Cell(_whole(entry.get("failures")), finite(entry.get("failures"))),
+                Cell(_whole(entry.get("iterations")), finite(entry.get("iterations"))),
+                *(Cell(_shown(values.get(name)), finite(values.get(name))) for name in search.varied),
+            )
+        )
+    caption = "Captured value of each configuration over its seeds and calibrations, best first"
+    return Table(caption, tuple(heads), tuple(rows), sortable=True)
+
+
+def calibrations_table(search: RecordedSearch) -> Table | None:
+    """What the best configuration reaches on each calibration; None where there is one only."""
+    best = search.best
+    names = dict.fromkeys(trial.calibration for trial in search.explored if trial.calibration is not None)
+    if best is None or len(names) < 2:
+        return None
+    rows = []
+    for name in names:
+        values = [t.captured_value for t in search.ranked if t.calibration == name and t.captured_value is not None]
+        ours = [
+            t.captured_value
+            for t in search.ranked
+            if t.calibration == name and t.configuration == best.configuration and t.captured_value is not None
+        ]
+        mean = sum(ours) / len(ours) if ours else None
+        top = max(values, default=None)
+        cost = None if mean is None or top is None else top - mean
+        rows.append((Cell(str(name)), _share(mean), _share(top), _share(cost)))
+    columns = (Column("Calibration"), Column("This configuration", True), Column("Best training there", True))
+    return Table(
+        f"What configuration {best.configuration} costs on each calibration, in captured value",
+        (*columns, Column("Cost of not tuning", True)),
+        tuple(rows),
+    )
+
+
+def confirmation_table(search: RecordedSearch) -> Table | None:
+    """Values when tuned and confirmed beside each other; None where nothing was confirmed."""
+    entries = confirmed_entries(search)
+    if not entries:
+        return None
+    rows = tuple(
+        (
+            Cell(_whole(entry.get("configuration")), finite(entry.get("configuration"))),
+            _share(entry.get("tuned")),
+            _share(entry.get("confirmed")),
+            Cell(_interval(entry)),
+            _share(entry.get("difference")),
+            Cell(_whole(entry.get("failures")), finite(entry.get("failures"))),
+        )
+        for entry in entries
+    )
+    heads = ("Configuration", "When tuned", "Confirmed", "95% interval", "Difference", "Failures")
+    return Table(
+        "Interquartile means of captured value; the difference shows how much of the tuned value was luck",
+        tuple(Column(title, True) for title in heads),
+        rows,
+    )
+
+
+def instance_charts(search: RecordedSearch) -> list[Chart]:
+    """Charts of configurations that have something to show."""
+    return [chart for chart in (_bands(search), _rungs(search)) if chart is not None]
+
+
+def _bands(search: RecordedSearch) -> Chart | None:
+    """The spread of each configuration's trials as a band, in order of rank."""
+    if not search.several_instances:
+        return None
+    values = {
+        entry.get("number"): [
+            max(t.captured_value, FLOOR)
+            for t in search.ranked
+            if t.configuration == entry.get("number") and t.captured_value is not None
+        ]
+        for entry in search.ranking[:MOST]
+    }
+    shown = [(str(number), ours) for number, ours in values.items() if ours]
+    if not shown:
+        return None
+    names = [name for name, _ in shown]
+    bands = {
+        "type": "bar", "name": "least to greatest", "x": names, "base": [min(ours) for _, ours in shown],
+        "y": [max(ours) - min(ours) for _, ours in shown], "marker": {"color": "@accent", "opacity": 0.3},
+        "hoverinfo": "x+name",
+    }  # fmt: skip
+    means = {
+        "type": "scatter", "mode": "markers", "name": "mean", "x": names,
+        "y": [sum(ours) / len(ours) for _, ours in shown], "marker": {"color": "@second", "size": 8},
+        "hoverinfo": "x+y",
+    }  # fmt: skip
+    first, ours = shown[0]
+    return Chart(
+        "bands",
+        "Configurations and their spread",
+        f"Least, mean and greatest captured value of {len(shown)} configurations in order of rank; the best, {first}, spreads "
+        f"from {percent(min(ours))} to {percent(max(ours))}.",
+        "Each band spans the trials of a configuration, from the least to the greatest; the point is their mean.",
+        [bands, means],
+        {"xaxis": {"title": {"text": "configuration, best first"}, "type": "category"}, "yaxis": captured_axis()},
+    )
+
+
+def _rungs(search: RecordedSearch) -> Chart | None:
+    """Trials at each rung: those that went on and those that were stopped there."""
+    rungs = [int(rung) for rung in search.config.get("rungs") or () if finite(rung) is not None]
+    if not rungs:
+        return None
+    ends = [*rungs, int(finite(search.config.get("n_iterations")) or 0)]
+    stopped_x: list[int | None] = []
+    stopped_y: list[float | None] = []
+    going_x: list[int | None] = []
+    going_y: list[float | None] = []
+    fallen = 0
+    for trial in search.ranked:
+        reached = finite(trial.metrics.get("iterations")) or 0.0
+        points = [(end, value) for end in ends if end <= reached and (value := reached_by(trial, end)) is not None]
+        stopped = trial.status == "stopped_at_rung"
+        fallen += stopped
+        x, y = (stopped_x, stopped_y) if stopped else (going_x, going_y)
+        x += [*(end for end, _ in points), None]
+        y += [*(max(value, FLOOR) for _, value in points), None]
+    if not (stopped_x or going_x):
+        return None
+    style = {"type": "scatter", "mode": "lines+markers", "hoverinfo": "x+y"}
+    data: list[dict[str, Any]] = [
+        {**style, "name": "stopped", "x": stopped_x, "y": stopped_y, "line": {"color": "@faint", "width": 1}},
+        {**style, "name": "went to the end", "x": going_x, "y": going_y, "line": {"color": "@accent", "width": 2}},
+    ]
+    return Chart(
+        "rungs",
+        "Rungs",
+        f"Best captured value of each trial at the rungs {', '.join(map(str, rungs))}: {fallen} of {len(search.ranked)} were "
+        "stopped at one.",
+        "Grey trials were stopped at their last rung; --resume with --keep 1.0 lets them go on.",
+        data,
+        {"xaxis": {"title": {"text": "training iterations"}, "tickvals": ends}, "yaxis": captured_axis()},
+    )
+
+
+def _share(value: Any) -> Cell:
+    number = finite(value)
+    return Cell(percent(number), "" if number is None else number)
+
+
+def _interval(entry: Mapping[str, Any]) -> str:
+    interval = entry.get("interval")
+    if not isinstance(interval, list) or len(interval) != 2:
+        return "–"
+    return f"{percent(finite(interval[0]))} to {percent(finite(interval[1]))}"
+
+
+def _whole(value: Any) -> str:
+    number = finite(value)
+    return "–" if number is None else f"{number:.0f}"
+
+
+def _shown(value: Any) -> str:
+    return "–" if value is None else label(value)[:80]

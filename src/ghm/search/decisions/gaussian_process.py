@@ -1,0 +1,178 @@
+"""A Gaussian process over the enumerated configurations, and the one with the greatest expected improvement.
+
+======  ==================  ======  ==================================================================================
+symbol  name                shape   meaning
+======  ==================  ======  ==================================================================================
+x       ``known``           (n, d)  indices of configurations with an outcome
+y       ``objective``       (n,)    their objective, standardised; less is better
+δ_j     ``distances``       (n, n)  squared distance along axis j: of positions from 0 to 1 where values have an order,
+                                    0 or 1 where they have none
+ℓ_j                         (d,)    length scale of axis j
+s², σ²                              variance of the process, and of the noise (another seed, another result)
+k                           (n, n)  s² (1 + √5 r + 5 r²/3) exp(−√5 r), r² = Σ_j δ_j/ℓ_j²: Matérn 5/2
+======  ==================  ======  ==================================================================================
+
+Parameters maximise the marginal likelihood times weak priors (Rasmussen and Williams 2006, *Gaussian Processes for Machine
+Learning*, equations 2.30 and 5.9). A pending configuration is given its predicted mean as an outcome, so that nobody is sent
+to the same place twice. Expected improvement is that of Jones, Schonlau and Welch 1998, *J. Global Optimization* 13, against
+the least predicted mean of the known configurations, since outcomes are noisy.
+
+Linear algebra runs on one thread: on several its rounding, and then the proposal, would depend on the machine's load.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.optimize import minimize
+from scipy.stats import norm
+from threadpoolctl import threadpool_limits
+
+Indices = NDArray[np.int64]
+Array = NDArray[np.float64]
+
+MAX_CANDIDATES = 20_000
+"""A larger grid is represented by so many of its configurations, drawn anew for each proposal."""
+
+# Priors on the logarithms of length scale, process and noise variance: mean and standard deviation. An axis has length 1,
+# the outcomes variance 1; the noise is smaller as a rule, but another seed can move a trial by as much as a setting does.
+_LENGTH, _VARIANCE, _NOISE = (0.0, 1.0), (0.0, 0.5), (math.log(0.05), 1.5)
+
+# Added to the diagonal, relative to the process' variance, so that rounding does not make the matrix indefinite.
+_JITTER = 1e-8
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A hyperparameter's values, and whether they have an order."""
+
+    values: tuple[Any, ...]
+    ordered: bool
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Self:
+        """Numbers in increasing order; layers, which have none, as they come."""
+        numbers = all(isinstance(value, int | float) for value in values)
+        return cls(tuple(sorted(values)) if numbers else tuple(values), numbers)
+
+    def distances(self, first: Indices, second: Indices) -> Array:
+        """Squared distances between indices (n,) and (m,), (n, m)."""
+        if not self.ordered:
+            different: Array = (first[:, None] != second[None, :]).astype(np.float64)
+            return different
+        steps: Array = (first[:, None] - second[None, :]) / (len(self.values) - 1)
+        squared: Array = np.square(steps)
+        return squared
+
+
+def propose(
+    axes: Sequence[Axis], known: Indices, objective: Array, pending: Indices, seed: np.random.SeedSequence
+) -> list[int]:
+    """The configuration of greatest expected improvement that is neither known nor pending.
+
+    Args:
+        axes: the hyperparameters' values, d of them.
+        known: indices of configurations whose outcome counts, (n, d).
+        objective: what they reached, to be minimised, (n,).
+        pending: indices of configurations without an outcome yet, (m, d).
+        seed: of this one proposal; it decides among candidates only where the grid is too large to be enumerated.
+
+    Returns:
+        An index for each axis.
+    """
+    with threadpool_limits(1):
+        spread = float(objective.std()) or 1.0
+        process = _Process.fit(axes, known, (objective - objective.mean()) / spread)
+        if len(pending):
+            process = process.believing(pending)
+        candidates = _candidates(axes, known, pending, seed)
+        mean, deviation = process.predict(candidates)
+        best = float(process.predict(known)[0].min())
+        z = (best - mean) / deviation
+        improvement = deviation * (z * norm.cdf(z) + norm.pdf(z))
+        return [int(index) for index in candidates[int(np.argmax(improvement))]]
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A Gaussian process with its parameters and what it has seen."""
+
+    axes: Sequence[Axis]
+    logs: Array
+    """Logarithms of length scales (d), variance and noise variance, (d + 2,)."""
+    seen: Indices
+    outcomes: Array
+
+    @classmethod
+    def fit(cls, axes: Sequence[Axis], seen: Indices, outcomes: Array) -> Self:
+        distances = [axis.distances(column, column) for axis, column in zip(axes, seen.T, strict=True)]
+        priors = np.array([*[_LENGTH] * len(axes), _VARIANCE, _NOISE])
+        start = priors[:, 0].copy()
+        bounds = [(mean - 4 * deviation, mean + 4 * deviation) for mean, deviation in priors]
+        found = minimize(_loss, start, (distances, outcomes, priors), "L-BFGS-B", jac=True, bounds=bounds)
+        return cls(axes, found.x, seen, outcomes)
+
+    def believing(self, pending: Indices) -> Self:
+        """This process once ``pending`` had come out as predicted."""
+        outcomes = np.concatenate([self.outcomes, self.predict(pending)[0]])
+        return type(self)(self.axes, self.logs, np.concatenate([self.seen, pending]), outcomes)
+
+    def predict(self, places: Indices) -> tuple[Array, Array]:
+        """Mean and standard deviation at ``places`` (m, d), (m,) each."""
+        variance, noise = np.exp(self.logs[-2:])
+        matrix = self._covariance(self.seen) + (noise + _JITTER * variance) * np.eye(len(self.seen))
+        factor = cho_factor(matrix, lower=True)
+        across = self._covariance(places)
+        mean = across @ cho_solve(factor, self.outcomes)
+        explained = solve_triangular(factor[0], across.T, lower=True)
+        left = np.maximum(variance - np.sum(explained**2, axis=0), _JITTER * variance)
+        return mean, np.sqrt(left)
+
+    def _covariance(self, places: Indices) -> Array:
+        columns = zip(self.axes, places.T, self.seen.T, strict=True)
+        distances = [axis.distances(first, second) for axis, first, second in columns]
+        scaled = sum(d * math.exp(-2 * log) for d, log in zip(distances, self.logs[:-2], strict=True))
+        return _matern(np.asarray(scaled), math.exp(self.logs[-2]))[0]
+
+
+def _loss(logs: Array, distances: list[Array], outcomes: Array, priors: Array) -> tuple[float, Array]:
+    """Minus the log posterior of the parameters' logarithms, without constants, and its gradient (d + 2,)."""
+    variance, noise = np.exp(logs[-2:])
+    scales = np.exp(-2 * logs[:-2])
+    scaled = np.asarray(sum(d * scale for d, scale in zip(distances, scales, strict=True)))
+    covariance, slope = _matern(scaled, variance)
+    matrix = covariance + (noise + _JITTER * variance) * np.eye(len(outcomes))
+    factor = cho_factor(matrix, lower=True)
+    weights = cho_solve(factor, outcomes)
+    inner = cho_solve(factor, np.eye(len(outcomes))) - np.outer(weights, weights)
+    partial = [slope * d * scale for d, scale in zip(distances, scales, strict=True)]
+    partial += [covariance + _JITTER * variance * np.eye(len(outcomes)), noise * np.eye(len(outcomes))]
+    pull = (logs - priors[:, 0]) / priors[:, 1]
+    loss = 0.5 * float(outcomes @ weights) + float(np.log(np.diag(factor[0])).sum()) + 0.5 * float(pull @ pull)
+    return loss, np.array([0.5 * np.sum(inner * one) for one in partial]) + pull / priors[:, 1]
+
+
+def _matern(squared: Array, variance: float) -> tuple[Array, Array]:
+    """Matérn 5/2 covariance of squared scaled distances, and the factor of δ_j/ℓ_j² in its derivative by ln ℓ_j."""
+    r = np.sqrt(5 * squared)
+    decay = variance * np.exp(-r)
+    return decay * (1 + r + r**2 / 3), decay * (1 + r) * 5 / 3
+
+
+def _candidates(axes: Sequence[Axis], known: Indices, pending: Indices, seed: np.random.SeedSequence) -> Indices:
+    """Configurations to choose from, (m, d): all but the known and pending ones, or all where nothing else is left."""
+    lengths = [len(axis.values) for axis in axes]
+    if math.prod(lengths) <= MAX_CANDIDATES:
+        grid = np.array(list(itertools.product(*map(range, lengths))), dtype=np.int64)
+    else:
+        grid = np.random.default_rng(seed).integers(lengths, size=(MAX_CANDIDATES, len(lengths)))
+    seen = (
+        set(map(tuple, np.concatenate([known, pending]).tolist())) if len(pending) else set(map(tuple, known.tolist()))
+    )
+    fresh = np.array([row not in seen for row in map(tuple, grid.tolist())])
+    return grid[fresh] if fresh.any() else grid

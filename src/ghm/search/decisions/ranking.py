@@ -1,0 +1,108 @@
+"""How a configuration did over its instances, and which configuration is the better one."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ghm.search.decisions.statistics import Strata, aggregate
+from ghm.search.settings.config import RankBy
+from ghm.search.trials.outcome import NO_RETURN, Outcome
+from ghm.search.trials.trial import Reading
+from ghm.training.config import Hyperparameters
+
+Measure = Callable[[Reading], float | None]
+"""What of a trial counts."""
+
+
+def captured_or_return(reading: Reading) -> float | None:
+    """Captured value, which is comparable between calibrations; the return where that is undefined."""
+    if reading.captured_value is not None:
+        return reading.captured_value
+    return None if reading.best_return == NO_RETURN else reading.best_return
+
+
+def best_return(reading: Reading) -> float | None:
+    """The exact return, which ranks trials of one model as captured value does."""
+    return None if reading.best_return == NO_RETURN else reading.best_return
+
+
+def reading_of(outcome: Outcome) -> Reading:
+    """What the trial has reached by now."""
+    return Reading(outcome.iterations, outcome.best_return, outcome.captured_value)
+
+
+def reading_at(outcome: Outcome, rung: int | None) -> Reading | None:
+    """What the trial had reached at a rung, or at its end (None); None where it failed before."""
+    if rung is None:
+        return reading_of(outcome) if outcome.success or outcome.status == "paused" else None
+    return next((reading for reading in outcome.rungs if reading.iteration == rung), None)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one configuration stands."""
+
+    configuration: int
+    """Its number."""
+    hyperparameters: Hyperparameters
+    """What it is."""
+    trials: tuple[Outcome, ...]
+    """Its trials, by number."""
+    readings: tuple[Reading | None, ...]
+    """What each of them reached; None where it failed."""
+    values: tuple[float, ...]
+    """What counts of those that did not fail."""
+    value: float | None
+    """What ranks it; None where all of them failed."""
+
+    @property
+    def failures(self) -> int:
+        """Trials that failed."""
+        return sum(reading is None for reading in self.readings)
+
+    @property
+    def reached(self) -> int:
+        """The iteration that its trials reached."""
+        return max((reading.iteration for reading in self.readings if reading is not None), default=0)
+
+    @property
+    def key(self) -> tuple[bool, int, int, float, int]:
+        """Sorts the better configuration first.
+
+        One with a failure comes after all without, however good the rest: it cannot be relied on. Those that went on
+        from a rung come before those that were stopped there; ties go to the lower number.
+        """
+        value = NO_RETURN if self.value is None else self.value
+        return self.failures > 0, self.failures, -self.reached, -value, self.configuration
+
+
+def standing(trials: Sequence[Outcome], rank_by: RankBy, measure: Measure, rung: int | None = None) -> Standing:
+    """How the configuration of ``trials`` (n ≥ 1, by number) stands at a rung, or at the end (None)."""
+    readings = tuple(reading_at(outcome, rung) for outcome in trials)
+    values = tuple(value for reading in readings if reading is not None and (value := measure(reading)) is not None)
+    value = aggregate(values, rank_by) if values else None
+    first = trials[0]
+    return Standing(first.configuration, first.hyperparameters, tuple(trials), readings, values, value)
+
+
+def ranked(standings: Sequence[Standing]) -> list[Standing]:
+    """The standings, the best first."""
+    return sorted(standings, key=lambda one: one.key)
+
+
+def by_calibration(trials: Sequence[Outcome], measure: Measure) -> Strata:
+    """What counts of the trials that did not fail, by calibration in the order of their numbers."""
+    names = dict.fromkeys(outcome.calibration for outcome in trials)
+    return [
+        [
+            value
+            for outcome in trials
+            if outcome.calibration == name and outcome.success and (value := measure(reading_of(outcome))) is not None
+        ]
+        for name in names
+    ]
+
+
+def stopped_at_rung(outcome: Outcome) -> Outcome:
+    """The outcome of a trial that waits at a rung and was not chosen to go on."""
+    return dataclasses.replace(outcome, status="stopped_at_rung")

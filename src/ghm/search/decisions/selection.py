@@ -1,0 +1,196 @@
+"""Who goes on at a rung, and who is confirmed: functions of what was recorded."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ghm.search.decisions.ranking import Standing, by_calibration, captured_or_return, ranked
+from ghm.search.decisions.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
+from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.trials.outcome import NO_RETURN, Outcome
+from ghm.training.config import Hyperparameters
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision: what it is about, what was decided, and a digest of what it was made from.
+
+    ``subject`` names it: made again, a decision on the same subject must come out the same.
+    """
+
+    kind: str
+    """``proposal``, ``cut`` or ``confirmation``."""
+    subject: Mapping[str, Any]
+    """What it is about, as JSON types."""
+    content: Mapping[str, Any]
+    """What was decided, as JSON types."""
+    basis: str
+    """Digest of all that it was made from."""
+
+    @property
+    def key(self) -> str:
+        """The subject as text."""
+        return json.dumps([self.kind, self.subject], sort_keys=True)
+
+
+def digest(*parts: Any) -> str:
+    """SHA-256 of JSON values; numbers count with all their bits."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def facts(standings: Sequence[Standing]) -> list[Any]:
+    """What a decision sees of configurations, in the order of their numbers and free of anything about time."""
+    return [
+        [
+            one.configuration,
+            [None if r is None else [r.iteration, r.best_return, r.captured_value] for r in one.readings],
+        ]
+        for one in sorted(standings, key=lambda one: one.configuration)
+    ]
+
+
+def cut(rung: int, keep: float, standings: Sequence[Standing], settings: str) -> Decision:
+    """The best share ``keep`` of the configurations, rounded up, goes on from ``rung``; those that failed do not.
+
+    Args:
+        rung: the iteration at which they pause.
+        keep: share that goes on.
+        standings: how they stand there.
+        settings: digest of the search's settings.
+    """
+    order = ranked(standings)
+    places = math.ceil(keep * len(order) - 1e-9)  # 0.34 of 50 is 17, not 17.000000000000004 rounded up
+    chosen = [one.configuration for one in order[:places] if one.value is not None]
+    content = {
+        "of": len(order),
+        "ranking": [[one.configuration, one.value] for one in order],
+        "go_on": sorted(chosen),
+    }
+    return Decision("cut", {"rung": rung, "keep": keep}, content, digest(settings, rung, keep, facts(standings)))
+
+
+def choose(count: int, standings: Sequence[Standing], seeds: Sequence[int], iterations: int, settings: str) -> Decision:
+    """The ``count`` best configurations, in order, are trained again on ``seeds`` for ``iterations``."""
+    order = [one for one in ranked(standings) if one.value is not None]
+    content = {
+        "of": len(standings),
+        "chosen": [[one.configuration, one.value] for one in order[:count]],
+        "seeds": list(seeds),
+        "iterations": iterations,
+    }
+    basis = digest(settings, count, list(seeds), iterations, facts(standings))
+    return Decision("confirmation", {"count": count}, content, basis)
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A configuration on seeds that it was not tuned on, in captured value."""
+
+    configuration: int
+    """Its number."""
+    hyperparameters: Hyperparameters
+    """What it is."""
+    trials: tuple[Outcome, ...]
+    """Its trials of the confirmation so far."""
+    tuned: float | None
+    """Interquartile mean of the trials that it was chosen by."""
+    confirmed: float | None
+    """Interquartile mean of the confirmation's trials; None while there is none."""
+    interval: tuple[float, float] | None
+    """Its interval."""
+
+    @property
+    def difference(self) -> float | None:
+        """Confirmed less tuned: negative where it had won by luck (the winner's curse)."""
+        return None if self.confirmed is None or self.tuned is None else self.confirmed - self.tuned
+
+    @property
+    def failures(self) -> int:
+        """Trials of the confirmation that failed."""
+        return sum(outcome.failed for outcome in self.trials)
+
+    @property
+    def best_return(self) -> float:
+        """Mean exact return of the confirmation's trials."""
+        returns = [one.best_return for one in self.trials if one.success and one.best_return != NO_RETURN]
+        return math.fsum(returns) / len(returns) if returns else NO_RETURN
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON types."""
+        return {
+            "configuration": self.configuration,
+            "hyperparameters": plain_hyperparameters(self.hyperparameters),
+            "trials": [outcome.trial_num for outcome in self.trials],
+            "tuned": self.tuned,
+            "confirmed": self.confirmed,
+            "interval": None if self.interval is None else list(self.interval),
+            "difference": self.difference,
+            "failures": self.failures,
+        }
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """How the chosen configurations did on fresh seeds."""
+
+    configurations: tuple[Confirmed, ...]
+    """The best confirmed one first."""
+    seeds: tuple[int, ...]
+    """The fresh seeds."""
+    iterations: int
+    """Training iterations of each trial."""
+    complete: bool
+    """Whether all its trials are over."""
+    first_beats_second: float | None
+    """Probability that a training of the first configuration ends above one of the second."""
+
+    @property
+    def winner(self) -> Confirmed | None:
+        """The best confirmed configuration; None where all trials failed."""
+        return next((one for one in self.configurations if one.confirmed is not None), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON types."""
+        return {
+            "seeds": list(self.seeds),
+            "iterations": self.iterations,
+            "complete": self.complete,
+            "first_beats_second": self.first_beats_second,
+            "configurations": [one.to_dict() for one in self.configurations],
+        }
+
+
+def confirmed(
+    choice: Decision, tuned: Mapping[int, Standing], trials: Sequence[Outcome], n_calibrations: int
+) -> Confirmation:
+    """How the chosen configurations did, by the confirmation's trials so far (by number)."""
+    seeds = tuple(choice.content["seeds"])
+    found = []
+    for number, _ in choice.content["chosen"]:
+        ours = tuple(one for one in trials if one.configuration == number)
+        found.append(_confirmed(tuned[number], ours))
+    order = sorted(found, key=lambda one: (one.failures, -(one.confirmed if one.confirmed is not None else NO_RETURN)))
+    over = [one for one in trials if one.final]
+    complete = len(over) >= len(found) * len(seeds) * n_calibrations
+    beats = None
+    if len(order) > 1:
+        first, second = (by_calibration(one.trials, captured_or_return) for one in order[:2])
+        beats = probability_of_improvement(first, second) if len(first) == len(second) else None
+    return Confirmation(tuple(order), seeds, int(choice.content["iterations"]), complete, beats)
+
+
+def _confirmed(tuned: Standing, trials: tuple[Outcome, ...]) -> Confirmed:
+    before = [value for stratum in by_calibration(tuned.trials, captured_or_return) for value in stratum]
+    strata = by_calibration(trials, captured_or_return)
+    values = [value for stratum in strata for value in stratum]
+    return Confirmed(
+        tuned.configuration,
+        tuned.hyperparameters,
+        trials,
+        interquartile_mean(before) if before else None,
+        interquartile_mean(values) if values else None,
+        bootstrap_interval(strata) if values else None,
+    )

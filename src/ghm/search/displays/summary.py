@@ -1,0 +1,180 @@
+"""What a search says at its end."""
+
+import textwrap
+
+from ghm.search.decisions.ranking import by_calibration, captured_or_return, reading_at
+from ghm.search.decisions.statistics import aggregate, rank_correlation
+from ghm.search.records.index import ResultsIndex
+from ghm.search.settings.command import resume_command, verification_command
+from ghm.search.settings.inert import inert_note
+from ghm.search.settings.space import NAMES
+from ghm.search.trials.outcome import Outcome
+
+TOP = 5
+# Text is wrapped for a terminal as narrow as they come.
+WIDTH = 80
+# More failures than this are listed in the results JSON only.
+MAX_FAILURES = 10
+
+_NOT_FORETOLD = "\n    WARNING: it did not foretell the order beyond chance; use later rungs or a larger --keep"
+
+
+def summary(results: ResultsIndex, n_trials: int, interrupted: bool) -> str:
+    """Best configuration, top 5, failures with their reasons, path of the results, and the command to go on with."""
+    blocks = [_heading(results, n_trials)]
+    best = results.best
+    if best is not None:
+        blocks += [_best(results, best), _top(results)]
+        if results.n_instances > 1:
+            blocks.append(_configurations(results))
+        blocks += [*_confirmation(results), *_rungs(results), *_inert(results)]
+    elif results.outcomes and all(outcome.final for outcome in results.outcomes) and not interrupted:
+        blocks.append("Every trial failed: there is no best configuration.")
+    blocks += _failures(results)
+    blocks.append(f"Results: {results.path}")
+    if interrupted:
+        blocks.append(f"Interrupted. Continue with:\n  {resume_command(results.path)}")
+    elif best is not None:
+        confirmation = results.confirmation
+        winner = confirmation.winner if confirmation is not None and confirmation.complete else None
+        hyperparameters = best.hyperparameters if winner is None else winner.hyperparameters
+        command = verification_command(results.record.config, hyperparameters)
+        blocks.append(f"Train the best configuration longer:\n  {command}")
+    return "\n\n".join(blocks)
+
+
+def _heading(results: ResultsIndex, n_trials: int) -> str:
+    completed = sum(outcome.success for outcome in results.outcomes)
+    failed = sum(outcome.failed for outcome in results.outcomes)
+    missing = n_trials - completed - failed
+    parts = [f"{completed} of {n_trials} trials completed"]
+    stopped = sum(outcome.status == "stopped_at_rung" for outcome in results.outcomes)
+    parts += [f"{stopped} of them stopped at a rung"] if stopped else []
+    parts += [f"{failed} failed"] if failed else []
+    parts += [f"{missing} not finished"] if missing > 0 else []
+    return f"Search summary: {', '.join(parts)}"
+
+
+def _best(results: ResultsIndex, best: Outcome) -> str:
+    lines = [f"Best configuration: trial {best.trial_num}, return {best.best_return:.4f}{_captured(best)}"]
+    if results.reference is not None:
+        reference = results.reference
+        lines.append(
+            f"  (winding up at once: {reference.wind_up_return:.4f}; the optimum: {reference.optimal_return:.4f})"
+        )
+    if verdict := best.metrics.get("verdict_text"):
+        lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    width = max(map(len, NAMES))
+    lines += [f"  {name:<{width}}  {_shown(getattr(best.hyperparameters, name))}" for name in NAMES]
+    return "\n".join(lines)
+
+
+def _top(results: ResultsIndex) -> str:
+    """A column a trial: side by side the names alone would be wider than a terminal."""
+    columns = [("rank", "trial", "return", "captured", *NAMES)]
+    for rank, outcome in enumerate(results.ranked[:TOP], 1):
+        captured = "" if outcome.captured_value is None else f"{outcome.captured_value:.3f}"
+        values = (_shown(getattr(outcome.hyperparameters, name)) for name in NAMES)
+        columns.append((str(rank), str(outcome.trial_num), f"{outcome.best_return:.4f}", captured, *values))
+    widths = [max(map(len, column)) for column in columns]
+    lines = [
+        "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
+        for name, *cells in zip(*columns, strict=True)
+    ]
+    return f"Top {TOP} configurations\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _configurations(results: ResultsIndex) -> str:
+    """The best configurations with what their trials spread over."""
+    rank_by = results.record.config.rank_by
+    rows: list[tuple[str, ...]] = [("rank", "configuration", "trials", "mean", "worst", "best", "failed")]
+    for rank, one in enumerate(results.configurations[:TOP], 1):
+        values = [value for stratum in by_calibration(one.trials, captured_or_return) for value in stratum]
+        figures = [aggregate(values, "mean"), min(values), max(values)] if values else []
+        shown = [f"{value:.4f}" for value in figures] or ["-"] * 3
+        rows.append((str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures)))
+    return f"Configurations, ranked by {rank_by}, in captured value\n" + _columns(rows)
+
+
+def _confirmation(results: ResultsIndex) -> list[str]:
+    confirmation = results.confirmation
+    if confirmation is None or not any(one.trials for one in confirmation.configurations):
+        return []
+    rows: list[tuple[str, ...]] = [("configuration", "tuned", "confirmed", "95% interval", "difference", "failed")]
+    for one in confirmation.configurations:
+        interval = "-" if one.interval is None else f"{one.interval[0]:.4f} to {one.interval[1]:.4f}"
+        figures = ["-" if value is None else f"{value:.4f}" for value in (one.tuned, one.confirmed)]
+        difference = "-" if one.difference is None else f"{one.difference:+.4f}"
+        rows.append((str(one.configuration), *figures, interval, difference, str(one.failures)))
+    seeds = confirmation.seeds
+    state = "" if confirmation.complete else " (not finished)"
+    lines = [
+        f"Confirmed on seeds {seeds[0]} to {seeds[-1]}, {confirmation.iterations} iterations{state}",
+        _columns(rows),
+    ]
+    if confirmation.first_beats_second is not None:
+        lines.append(f"  The first beats the second with a probability of {confirmation.first_beats_second:.2f}.")
+    return ["\n".join(lines)]
+
+
+def _rungs(results: ResultsIndex) -> list[str]:
+    """How well each rung foretold the next one; a warning where it did not."""
+    config = results.record.config
+    ends: list[int | None] = [*config.rungs[1:], None]
+    lines = []
+    for rung, following in zip(config.rungs, ends, strict=False):
+        explored = [one for one in results.outcomes if one.stage == "explore" and one.status != "paused"]
+        pairs = [(reading_at(one, rung), reading_at(one, following)) for one in explored]
+        if following is None:
+            pairs = [(reading_at(one, rung), reading_at(one, None)) for one in explored if one.status == "completed"]
+        values = [
+            (before, after)
+            for first, second in pairs
+            if first is not None
+            and second is not None
+            and (before := captured_or_return(first)) is not None
+            and (after := captured_or_return(second)) is not None
+        ]
+        found = rank_correlation([one for one, _ in values], [one for _, one in values])
+        what = f"rung {rung}: {len(values)} went on"
+        if found is None:
+            lines.append(f"  {what}, too few to tell how well it foretold {following or config.n_iterations}")
+            continue
+        rho, low, high = found
+        verdict = "" if low > 0 else _NOT_FORETOLD
+        lines.append(f"  {what}, rank correlation {rho:.2f} ({low:.2f} to {high:.2f}){verdict}")
+    return ["Rungs\n" + "\n".join(lines)] if lines else []
+
+
+def _inert(results: ResultsIndex) -> list[str]:
+    note = inert_note(results.record.choices, vars(results.record.config))
+    return [textwrap.fill(note, WIDTH)] if note else []
+
+
+def _columns(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
+
+
+def _failures(results: ResultsIndex) -> list[str]:
+    failed = [outcome for outcome in results.outcomes if not outcome.success and outcome.status != "paused"]
+    if not failed:
+        return []
+    lines = [
+        f"  trial {o.trial_num}: {o.status}: {o.error}\n    log: {results.path.parent / o.log}"
+        for o in failed[:MAX_FAILURES]
+    ]
+    if len(failed) > MAX_FAILURES:
+        lines.append(f"  and {len(failed) - MAX_FAILURES} more, in the results")
+    return ["Not completed\n" + "\n".join(lines)]
+
+
+def _captured(outcome: Outcome) -> str:
+    value = outcome.captured_value
+    return "" if value is None else f", captured value {value:.3f} (0: closing the firm at once, 1: optimal)"
+
+
+def _shown(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"

@@ -1,0 +1,1 @@
+"""What is kept of a search, and how it is read again."""

@@ -1,0 +1,173 @@
+"""The journal: every decision of a search, written down before it is acted on.
+
+One line a decision, in the order in which they were made, which is the same however the search was run. A resumed search makes
+each decision again and compares. A line ends with the digest of what comes before it in the line, so that a flipped bit is
+noticed; a last line that was cut short was not acted on, and is dropped.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ghm.errors import UserError
+from ghm.search.decisions.selection import Decision
+from ghm.search.records.directory import JOURNAL_NAME
+
+_SEAL = ', "sha256": "'
+
+
+class Journal:
+    """The decisions of the search in a results directory.
+
+    Args:
+        results_dir: the directory.
+        allow_drift: a decision that comes out otherwise than it is recorded is written down anew instead of refused.
+
+    Raises:
+        UserError: when the journal is damaged.
+        OSError: when it cannot be read or written.
+    """
+
+    def __init__(self, results_dir: Path, allow_drift: bool = False) -> None:
+        self._path = results_dir / JOURNAL_NAME
+        self._allow_drift = allow_drift
+        self._drop_torn_line()
+        self.decisions = {decision.key: decision for decision in read_journal(results_dir)}
+        self._new: list[bytes] = []
+
+    def take(self, decision: Decision) -> bool:
+        """Take note of a decision; :meth:`write` writes down the new ones.
+
+        Returns:
+            Whether it is new.
+
+        Raises:
+            UserError: when it was made before and came out otherwise.
+        """
+        before = self.decisions.get(decision.key)
+        if before == decision:
+            return False
+        if before is not None and not self._allow_drift:
+            raise UserError(
+                f"{self._path}: the {decision.kind} on {_shown(decision.subject)} comes out otherwise than it was recorded: "
+                f"recorded {_shown(before.content)}, now {_shown(decision.content)}. The records it was made from have "
+                "changed; restore them, or start a new search"
+            )
+        self.decisions[decision.key] = decision
+        self._new.append(_line(decision))
+        return True
+
+    def write(self) -> None:
+        """Write down what was taken note of, forced to disk.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        if not self._new:
+            return
+        try:
+            with self._path.open("ab") as file:
+                file.write(b"".join(self._new))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            error.filename = error.filename or str(self._path)  # a full disk does not say which file
+            raise
+        self._new.clear()
+
+    def require_same_size(
+        self, n_configurations: int, confirm_seeds: int, confirm_iterations: int, keep: float
+    ) -> None:
+        """Refuse a continuation that would undo what was decided among all configurations.
+
+        Raises:
+            UserError: when there is such a decision and it was among another number, on other seeds, or kept more.
+        """
+        for decision in self.decisions.values():
+            if decision.kind == "cut" and decision.subject["keep"] > keep:
+                raise UserError(
+                    f"--keep {keep:g}: at --rungs {decision.subject['rung']} a share of {decision.subject['keep']:g} has gone on "
+                    "already; give at least as much"
+                )
+            first = decision.kind == "cut" and decision.subject["rung"] == min(
+                one.subject["rung"] for one in self.decisions.values() if one.kind == "cut"
+            )
+            if (first or decision.kind == "confirmation") and decision.content["of"] != n_configurations:
+                raise UserError(
+                    f"--n_trials: a {decision.kind} has been made among {decision.content['of']} configurations, which would "
+                    f"come out otherwise among {n_configurations}; give the recorded number, or start a new search"
+                )
+            if decision.kind == "confirmation":
+                recorded = (len(decision.content["seeds"]), decision.content["iterations"])
+                if recorded != (confirm_seeds, confirm_iterations):
+                    raise UserError(
+                        f"--confirm: the confirmation runs {recorded[0]} seeds of {recorded[1]} iterations, not "
+                        f"{confirm_seeds} of {confirm_iterations}; give the recorded --confirm_seeds and --confirm_iterations"
+                    )
+
+    def require_no_retry(self) -> None:
+        """Refuse to run failed trials again where their failure has had consequences.
+
+        Raises:
+            UserError: when a decision was made from outcomes.
+        """
+        for decision in self.decisions.values():
+            if decision.kind != "proposal" or decision.content.get("seen"):
+                raise UserError(
+                    f"--retry_failed: a {decision.kind} has been made from the outcomes recorded so far, and would come out "
+                    "otherwise; start a new search"
+                )
+
+    def _drop_torn_line(self) -> None:
+        if self._path.exists():
+            data = self._path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                with self._path.open("r+b") as file:
+                    file.truncate(whole)
+
+
+def read_journal(results_dir: Path) -> list[Decision]:
+    """The decisions written down in a results directory, in order; none where there is no journal.
+
+    Raises:
+        UserError: when a line is damaged.
+        OSError: when the file cannot be read.
+    """
+    path = results_dir / JOURNAL_NAME
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _line(decision: Decision) -> bytes:
+    content = {
+        "decision": decision.kind,
+        "on": decision.subject,
+        "decided": decision.content,
+        "made_from": decision.basis,
+    }
+    body = json.dumps(content, allow_nan=False).removesuffix("}")
+    return f'{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}"}}\n'.encode()
+
+
+def _parse(line: bytes, place: str) -> Decision:
+    try:
+        text = line.decode()
+        body, _, rest = text.rpartition(_SEAL)
+        if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
+            raise ValueError("it does not match its digest")
+        content: dict[str, Any] = json.loads(text)
+        return Decision(content["decision"], content["on"], content["decided"], content["made_from"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{place} is damaged ({error}); remove the file: the decisions are then made again from the recorded outcomes"
+        ) from error
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,155 @@
+"""What a search is: its settings, space, code and environment; and what differs when it is resumed.
+
+The record is kept twice, in ``search.json`` and at the head of the results JSON, so that either can be made again.
+"""
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from ghm.errors import UserError
+from ghm.sealed import DamagedError
+from ghm.search.records.environment import code_version, environment
+from ghm.search.settings.calibrations import Calibration, parse_calibrations
+from ghm.search.settings.config import DECISIVE, SearchConfig
+from ghm.search.settings.space import Choices, SearchSpace
+
+FORMAT = 1
+
+_NAME = re.compile(r"\d{8}-\d{6}(-\d+)?\Z")
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """Everything but the trials."""
+
+    name: str
+    """When the search was started, as in ``search_results_20231215-143022.json``."""
+    config: SearchConfig
+    """Its settings."""
+    choices: Choices
+    """Its search space."""
+    code: dict[str, str]
+    """Versions that results depend on, see :func:`ghm.search.records.environment.code_version`."""
+    environment: dict[str, Any]
+    """What it was started on."""
+    calibrations: tuple[Calibration, ...] = ()
+    """Models that every configuration is trained on; empty: the settings' own one."""
+    drift: tuple[dict[str, Any], ...] = ()
+    """What differed, and when, each time it was resumed with --allow_drift."""
+
+    @property
+    def results_name(self) -> str:
+        """File name of the results JSON."""
+        return f"search_results_{self.name}.json"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON types."""
+        return {
+            "format": FORMAT,
+            "search": self.name,
+            "search_config": self.config.lasting().to_dict(),
+            "search_space": {
+                name: [list(value) if isinstance(value, tuple) else value for value in values]
+                for name, values in self.choices.items()
+            },
+            "calibrations": [calibration.to_dict() for calibration in self.calibrations],
+            "code": self.code,
+            "environment": self.environment,
+            "drift": list(self.drift),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The record that :meth:`to_dict` wrote, found in ``search.json`` or in a results JSON.
+
+        Raises:
+            DamagedError: when a part is missing or of the wrong type: no search of ours wrote it.
+        """
+        missing = [key for key in ("format", "search", "search_config", "search_space", "code") if key not in values]
+        if missing:
+            raise DamagedError(f"not a search's results: it lacks {', '.join(missing)}")
+        if values["format"] != FORMAT:
+            raise DamagedError(f"format {str(values['format'])[:20]!r}; this version reads format {FORMAT}")
+        name, code, around = values["search"], values["code"], values.get("environment", {})
+        drift = values.get("drift", [])
+        if not isinstance(name, str) or not _NAME.match(name):
+            raise DamagedError(f"the search's name is {str(name)[:80]!r}, not a time such as 20231215-143022")
+        if not isinstance(code, dict) or not all(isinstance(version, str) for version in code.values()):
+            raise DamagedError("code must map names to versions")
+        if not isinstance(around, dict) or not isinstance(drift, list) or not all(isinstance(d, dict) for d in drift):
+            raise DamagedError("environment or drift has the wrong type")
+        try:
+            config = SearchConfig.from_dict(values["search_config"])
+            choices = SearchSpace.from_dict(values["search_space"]).choices()
+            models = values.get("calibrations") or None
+            calibrations = () if models is None else parse_calibrations(models, config.model)
+        except (UserError, TypeError) as error:
+            raise DamagedError(str(error)) from error
+        return cls(name, config, choices, code, around, calibrations, tuple(drift))
+
+
+def new_record(
+    config: SearchConfig, choices: Choices, results_dir: Path, calibrations: tuple[Calibration, ...] = ()
+) -> SearchRecord:
+    """The record of a search that starts now, with a name that no file in ``results_dir`` has."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    taken = {path.name for path in results_dir.glob("search_results_*.json")}
+    taken |= {f"search_results_{path.name}.json" for path in (results_dir / "earlier").glob("*")}
+    name, copy = stamp, 1
+    # Two searches within a second, or a clock that was set back.
+    while f"search_results_{name}.json" in taken:
+        copy += 1
+        name = f"{stamp}-{copy}"
+    return SearchRecord(name, config, choices, code_version(), environment(), calibrations)
+
+
+def resumed_record(
+    recorded: SearchRecord, config: SearchConfig, choices: Choices, calibrations: tuple[Calibration, ...] = ()
+) -> SearchRecord:
+    """The record of a search that goes on with these settings.
+
+    Raises:
+        UserError: when results would depend on the difference, unless ``config.allow_drift``.
+    """
+    now = dataclasses.replace(recorded, config=config, choices=choices, calibrations=calibrations, code=code_version())
+    differences = find_drift(recorded, now)
+    if not differences:
+        return now
+    if not config.allow_drift:
+        raise UserError(
+            "--resume: the search was started with something else, and its trials would not be comparable:\n  "
+            + "\n  ".join(differences)
+            + "\nGive the recorded settings (or none: they hold by themselves), or accept it with --allow_drift"
+        )
+    entry = {"time": datetime.now().isoformat(timespec="seconds"), "differences": differences}
+    return dataclasses.replace(now, drift=(*recorded.drift, entry))
+
+
+def find_drift(recorded: SearchRecord, now: SearchRecord) -> list[str]:
+    """What results depend on and differs, one line each."""
+    lines = []
+    for name in DECISIVE:
+        lines += _differences(name, getattr(recorded.config, name), getattr(now.config, name))
+    for name, values in recorded.choices.items():
+        lines += _differences(f"search space: {name}", list(values), list(now.choices[name]))
+    models = [{one.name: one.model for one in record.calibrations} for record in (recorded, now)]
+    for name in sorted({*models[0], *models[1]}):
+        lines += _differences(f"calibration {name}", models[0].get(name), models[1].get(name))
+    for name in sorted({*recorded.code, *now.code}):
+        lines += _differences(f"version of {name}", recorded.code.get(name), now.code.get(name))
+    return lines
+
+
+def _differences(name: str, recorded: Any, now: Any) -> list[str]:
+    if dataclasses.is_dataclass(recorded) and type(now) is type(recorded):
+        fields = [field.name for field in dataclasses.fields(recorded)]
+        return [
+            line
+            for field in fields
+            for line in _differences(f"{name}.{field}", getattr(recorded, field), getattr(now, field))
+        ]
+    return [] if recorded == now else [f"{name}: recorded {recorded}, now {now}"]

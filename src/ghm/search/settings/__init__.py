@@ -1,0 +1,1 @@
+"""What a search is asked to do: settings, search space, and the commands that say the same."""

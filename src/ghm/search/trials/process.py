@@ -1,0 +1,123 @@
+"""The processes of trials: how they are started, watched and ended, and those that a dead search left behind."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from ghm.search.trials.trial import Trial, directory_number
+
+Cause = Literal["exit", "stop", "timeout"]
+"""Who ended a process: it itself, the search's user, or the search's limit of time."""
+
+# How soon a stop, a timeout or an end is noticed. Waiting costs a few microseconds of CPU a look.
+POLL_S = 0.1
+
+# A trial that is asked to stop finishes its iteration and writes a checkpoint; one that takes longer hangs.
+STOP_GRACE_S = 20.0
+
+# Every library that starts threads of its own reads one of these.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+# An orphan that is asked to end by SIGKILL is gone at once, unless it sits in a system call on a dead file system.
+_ORPHAN_WAIT_S = 30.0
+
+
+def trial_environment(n_threads: int, gpu: str | None) -> dict[str, str]:
+    """The environment of a trial's process: this one's, with thread counts and, if ``gpu`` is given, that GPU only."""
+    environment = dict(os.environ)
+    environment |= dict.fromkeys(_THREAD_VARIABLES, str(n_threads))
+    # Lines reach stdout.log as they are printed, also if the process is killed.
+    environment["PYTHONUNBUFFERED"] = "1"
+    if gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = gpu
+    return environment
+
+
+def start(
+    trial: Trial, command: Sequence[str], gpu: str | None, popen: Callable[..., "subprocess.Popen[bytes]"]
+) -> "subprocess.Popen[bytes]":
+    """Start ``command`` as the trial's process, its output appended to the trial's logs.
+
+    Raises:
+        OSError: when the logs cannot be written or the process cannot be started.
+    """
+    with trial.stdout_path.open("ab") as stdout, trial.stderr_path.open("ab") as stderr:
+        return popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=trial_environment(trial.config.n_threads, gpu),
+            # A Ctrl-C at the terminal must reach the search only, which then stops its trials in order.
+            start_new_session=True,
+        )
+
+
+def watch(
+    process: "subprocess.Popen[bytes]", timeout: float | None, stop: threading.Event, kill: threading.Event
+) -> tuple[int, Cause]:
+    """Wait for the process to end; return its exit status, and who ended it.
+
+    It is asked to end after ``timeout`` seconds (None: never) or once ``stop`` is set, and killed once ``kill`` is set
+    or :data:`STOP_GRACE_S` seconds after it was asked.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    cause: Cause = "exit"
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(POLL_S), cause
+        late = deadline is not None and time.monotonic() >= deadline
+        if kill.is_set() or (late and cause != "exit"):
+            cause = "stop" if kill.is_set() else cause
+            _send(process, signal.SIGKILL)
+        elif cause == "exit" and (late or stop.is_set()):
+            cause = "timeout" if late else "stop"
+            _send(process, signal.SIGTERM)
+            deadline = time.monotonic() + STOP_GRACE_S
+
+
+def _send(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """Send a signal to the process and whatever it started; each trial leads a process group of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def end_orphans(results_dir: Path) -> list[int]:
+    """End the trial processes of a dead search in ``results_dir``; return the numbers of their trials.
+
+    Such a process ends by itself once it notices that its parent is gone; until then it could write into a
+    directory that the resumed search uses again. The caller holds the directory's lock, so no living search owns it.
+    """
+    orphans = {process: number for process in psutil.process_iter() if (number := _trial_number(process, results_dir))}
+    for process in orphans:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(list(orphans), timeout=_ORPHAN_WAIT_S)
+    return sorted(orphans.values())
+
+
+def _trial_number(process: psutil.Process, results_dir: Path) -> int | None:
+    """The number of the trial of ``results_dir`` that ``process`` runs for a search; None if it does not."""
+    try:
+        arguments = process.cmdline()
+    except (psutil.Error, OSError):
+        return None
+    if "--parent_pid" not in arguments or "--ckpt_dir" not in arguments[:-1]:
+        return None
+    directory = Path(arguments[arguments.index("--ckpt_dir") + 1]).parent
+    return directory_number(directory.name) if directory.parent == results_dir else None

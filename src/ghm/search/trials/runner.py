@@ -1,0 +1,101 @@
+"""Runs a trial: one process of the training script, started again if the machine failed it."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from ghm.search.settings.command import training_arguments
+from ghm.search.trials.exits import EXIT_USER_ERROR, outcome_of_process, outcome_of_stop
+from ghm.search.trials.gpus import GpuPool
+from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.process import Cause, start, watch
+from ghm.search.trials.trial import Trial
+from ghm.search.trials.workspace import prepare_directory, record_outcome
+
+
+class TrialRunner:
+    """Runs trials, one a call, from any number of threads.
+
+    Args:
+        command: what starts the training script; its flags are appended.
+        gpus: GPUs to share out, one a running trial; empty: the environment is left alone.
+        trial_timeout: seconds after which an attempt is stopped; None: never.
+        max_retries: how often a trial is started again after a failure of the machine.
+        popen: starts a process; a test's double stands in for it.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        gpus: Sequence[str] = (),
+        trial_timeout: float | None = None,
+        max_retries: int = 1,
+        popen: Callable[..., "subprocess.Popen[bytes]"] = subprocess.Popen,
+    ) -> None:
+        self._command = list(command)
+        self._trial_timeout = trial_timeout
+        self._max_retries = max_retries
+        self._popen = popen
+        self._stop = threading.Event()
+        self._kill = threading.Event()
+        self._gpus = GpuPool(gpus)
+
+    def stop(self) -> None:
+        """Ask running trials to write a checkpoint and end, and start no other."""
+        self._stop.set()
+
+    def kill(self) -> None:
+        """End running trials at once; they go on from the checkpoint before."""
+        self._stop.set()
+        self._kill.set()
+
+    def __call__(self, trial: Trial) -> Outcome:
+        """Run ``trial`` to its end, record its outcome in its directory, and return it.
+
+        Raises:
+            OSError: when the outcome cannot be recorded: disk full, permission, lost directory.
+        """
+        with self._gpus.lend() as gpu:
+            outcome = self._run(trial, gpu)
+        record_outcome(trial, outcome)
+        return outcome
+
+    def _run(self, trial: Trial, gpu: str | None) -> Outcome:
+        for attempt in range(1, self._max_retries + 2):
+            outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=attempt)
+            if self._stop.is_set() or not outcome.of_the_machine:
+                break
+        return outcome
+
+    def _attempt(self, trial: Trial, gpu: str | None) -> Outcome:
+        started = time.monotonic()
+        try:
+            resumed = prepare_directory(trial)
+            exit_status, cause = self._supervise(trial, gpu, resumed)
+        except OSError as error:
+            return failure(trial, "infrastructure", str(error), time.monotonic() - started)
+        seconds = time.monotonic() - started
+        if resumed and exit_status == EXIT_USER_ERROR and cause == "exit":
+            # Nothing else changed since the checkpoint was written, so it is the checkpoint: start over.
+            trial.checkpoint.replace(trial.checkpoint.with_name("damaged.pt"))
+            return self._attempt(trial, gpu)
+        outcome = outcome_of_process(trial, exit_status, seconds)
+        if cause == "exit" or outcome.success or outcome.status == "paused":
+            return outcome
+        if cause == "stop":
+            return outcome_of_stop(trial, outcome, "interrupted", "the search was stopped")
+        return outcome_of_stop(trial, outcome, "timeout", f"stopped after --trial_timeout {self._trial_timeout:g} s")
+
+    def _supervise(self, trial: Trial, gpu: str | None, resumed: bool) -> tuple[int, Cause]:
+        """Run the process; return its exit status, and who ended it."""
+        if self._stop.is_set():
+            return -signal.SIGTERM, "stop"
+        arguments = training_arguments(
+            dataclasses.replace(trial.config, parent_pid=os.getpid(), resume=trial.checkpoint if resumed else None)
+        )
+        process = start(trial, [*self._command, *arguments], gpu, self._popen)
+        return watch(process, self._trial_timeout, self._stop, self._kill)

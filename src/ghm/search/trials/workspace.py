@@ -1,0 +1,50 @@
+"""A trial's directory: made ready for its process, and given the durable record of how the trial ended."""
+
+import json
+import shutil
+
+from ghm.files import remove_unfinished_writes
+from ghm.sealed import write_sealed
+from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial
+
+
+def prepare_directory(trial: Trial) -> bool:
+    """Make the trial's directory ready for its process; return whether a checkpoint is there to continue from.
+
+    Without one, whatever an attempt left is removed, so that logs and history hold one run only.
+
+    Raises:
+        OSError: when the directory cannot be written.
+    """
+    # Not its parents: a results directory that has vanished must be noticed, not made again.
+    trial.directory.mkdir(exist_ok=True)
+    remove_unfinished_writes(trial.directory, trial.config.ckpt_dir)
+    resumed = trial.checkpoint.is_file()
+    # A result of an attempt before must not pass for this one's.
+    leftovers = [trial.config.result_path]
+    # How it stood at a rung stays on record until there is more to tell: the cut there was made from it.
+    if not trial.passed:
+        leftovers.append(trial.outcome_path)
+    if not resumed:
+        leftovers += [trial.stdout_path, trial.stderr_path, trial.history_path]
+        for directory in (trial.config.log_dir, trial.config.ckpt_dir):
+            if directory.exists():
+                shutil.rmtree(directory)
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    # Not forced to disk: it can be computed again at any time, and the outcome repeats it.
+    trial.hyperparameters_path.write_text(json.dumps(plain_hyperparameters(trial.hyperparameters), indent=2) + "\n")
+    return resumed
+
+
+def record_outcome(trial: Trial, outcome: Outcome) -> None:
+    """Write the trial's durable record: one small file, forced to disk.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    # Not its parents: a results directory that has vanished must be noticed, not made again.
+    trial.directory.mkdir(exist_ok=True)
+    write_sealed(trial.outcome_path, outcome.to_entry())

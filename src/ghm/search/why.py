@@ -1,0 +1,159 @@
+"""``ghm why``: why a trial was run, stopped or chosen, in plain words, from the journal and the records alone."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ghm.errors import UserError
+from ghm.search.decisions.selection import Decision
+from ghm.search.records.directory import find_record
+from ghm.search.records.journal import read_journal
+from ghm.search.records.reader import read_outcomes
+from ghm.search.records.search_record import SearchRecord
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import label
+from ghm.search.trials.outcome import Outcome
+
+_METHODS = {
+    "random": "drawn at random from the search space, by a generator that depends on seed_base and its number alone",
+    "grid": "the grid's next configuration",
+    "tpe": "proposed by the tree-structured Parzen estimator",
+    "gp": "proposed by the Gaussian process",
+}
+
+
+@dataclass(frozen=True)
+class WhyConfig:
+    """Say in plain words why a trial of a search was run, stopped or chosen."""
+
+    results: Annotated[Path, tyro.conf.Positional]
+    """Results JSON, or results directory, of the search."""
+    trial: int
+    """Number of the trial."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``ghm why``; return its exit status: 0, or 2 for the user's mistake."""
+    config = tyro.cli(WhyConfig, prog="ghm why", args=arguments, use_underscores=True)
+    try:
+        text = why(config.results, config.trial)
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"error: {config.results} cannot be read: {error}\n")
+        return 2
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def why(results: Path, trial_num: int) -> str:
+    """Why trial ``trial_num`` of the search at ``results`` was run, stopped or chosen.
+
+    Raises:
+        UserError: when there is no such search or trial, or its journal is damaged.
+        OSError: when a file cannot be read.
+    """
+    results_dir, record = find_record(results, flag="")
+    outcomes = read_outcomes(results_dir, record)
+    outcome = outcomes.get(trial_num)
+    if outcome is None:
+        known = f"it has {min(outcomes)} to {max(outcomes)}" if outcomes else "it has none yet"
+        raise UserError(f"--trial {trial_num}: no record of such a trial in {results_dir}; {known}")
+    decisions = read_journal(results_dir)
+    lines = [_what(outcome, record), *_proposed(outcome, decisions, record.config)]
+    if outcome.stage == "explore":
+        lines += _cuts(outcome, decisions)
+    lines += _chosen(outcome, decisions)
+    return "\n".join([*lines, _ended(outcome)])
+
+
+def _what(outcome: Outcome, record: SearchRecord) -> str:
+    where = f"calibration {outcome.calibration}" if outcome.calibration else "the search's model"
+    aim = "trained again on a seed that nothing was tuned on" if outcome.stage == "confirm" else "trained"
+    values = ", ".join(f"{name} {label(value)}" for name, value in vars(outcome.hyperparameters).items())
+    return (
+        f"Trial {outcome.trial_num} of search {record.name}: configuration {outcome.configuration}, {aim} with seed "
+        f"{outcome.seed} on {where}.\n  {values}"
+    )
+
+
+def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig) -> list[str]:
+    made = [d for d in decisions if d.kind == "proposal" and d.subject.get("configuration") == outcome.configuration]
+    if not made:
+        return ["Why it was proposed is not recorded: the search was run before there was a journal."]
+    seen = made[-1].content.get("seen")
+    how = _METHODS[config.search_type]
+    if seen is None:
+        return [f"Proposed: {how}."]
+    from ghm.search.decisions.learned import N_STARTUP  # late: a random search needs none of it
+
+    if seen < N_STARTUP:
+        return [
+            f"Proposed: drawn at random, since the outcomes of only {seen} configurations counted; from {N_STARTUP} on, "
+            "proposals learn."
+        ]
+    later = outcome.configuration - 1 - seen
+    return [
+        f"Proposed: {how}, from the outcomes of configurations 1 to {seen}; the {later} after those counted as pending "
+        f"(--proposal_lag {config.proposal_lag}), however many of them were done."
+    ]
+
+
+def _cuts(outcome: Outcome, decisions: list[Decision]) -> list[str]:
+    lines = []
+    for decision in decisions:
+        if decision.kind != "cut":
+            continue
+        ranking: list[list[Any]] = decision.content["ranking"]
+        places = [number for number, _ in ranking]
+        if outcome.configuration not in places:
+            continue
+        rank = places.index(outcome.configuration)
+        value = ranking[rank][1]
+        going = decision.content["go_on"]
+        went = outcome.configuration in going
+        reached = "all its trials had failed" if value is None else f"it had reached {value:.4f}"
+        verdict = "went on" if went else "was stopped"
+        lines.append(
+            f"At iteration {decision.subject['rung']} it {verdict}: {reached}, rank {rank + 1} of {len(ranking)}; the best "
+            f"{len(going)} (--keep {decision.subject['keep']:g}) went on{_threshold(ranking, going)}."
+        )
+    return lines
+
+
+def _threshold(ranking: list[list[Any]], going: list[int]) -> str:
+    values = [value for number, value in ranking if number in going and value is not None]
+    return f", the last of them with {min(values):.4f}" if values else ""
+
+
+def _chosen(outcome: Outcome, decisions: list[Decision]) -> list[str]:
+    lines = []
+    for decision in decisions:
+        if decision.kind != "confirmation":
+            continue
+        chosen = [number for number, _ in decision.content["chosen"]]
+        seeds = decision.content["seeds"]
+        where = f"on seeds {seeds[0]} to {seeds[-1]} for {decision.content['iterations']} iterations"
+        if outcome.configuration in chosen:
+            rank = chosen.index(outcome.configuration)
+            value = decision.content["chosen"][rank][1]
+            lines.append(
+                f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} as tuned ({value:.4f}), and the "
+                f"best {len(chosen)} are trained again {where}."
+            )
+        else:
+            lines.append(f"Not confirmed: its configuration was not among the best {len(chosen)}.")
+    return lines
+
+
+def _ended(outcome: Outcome) -> str:
+    if outcome.status in ("paused", "stopped_at_rung"):
+        return f"It stands at iteration {outcome.iterations}; its checkpoint is kept, and --resume with --keep 1.0 lets it go on."
+    if outcome.success:
+        return f"It completed {outcome.iterations} iterations with a return of {outcome.best_return:.4f}."
+    return f"It ended as {outcome.status} after {outcome.iterations} iterations: {outcome.error}"

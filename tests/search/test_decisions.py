@@ -1,0 +1,235 @@
+"""A search is a function of its settings and recorded outcomes: any number of workers, killed anywhere, the same decisions."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghm.search import course as course_module
+from ghm.search.decisions import agenda as agenda_module
+from ghm.search.decisions.agenda import Agenda, Step
+from ghm.search.decisions.selection import Decision
+from ghm.search.records.journal import read_journal
+from tests.search.support import comparable, read, run_search
+
+QUIET = ("--progress", "none")
+CALIBRATIONS = json.dumps([{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}])
+COMMON = ("--n_iterations", 6, "--eval_freq", 2, "--max_retries", 100, *QUIET)
+
+SEARCHES: dict[str, tuple[object, ...]] = {
+    "tpe": ("--search_type", "tpe", "--n_trials", 16, "--proposal_lag", 2),
+    "gp": ("--search_type", "gp", "--n_trials", 16, "--proposal_lag", 2),
+    "rungs": ("--n_trials", 6, "--rungs", 2, 4, "--keep", 0.5, "--n_seeds", 2, "--calibrations", "calibrations.json"),
+    "confirm": ("--n_trials", 4, "--confirm", 2, "--confirm_seeds", 3),
+}
+
+
+@pytest.fixture(autouse=True)
+def calibrations(tmp_path: Path) -> None:
+    (tmp_path / "calibrations.json").write_text(CALIBRATIONS)
+
+
+def flags(name: str, results_dir: Path) -> list[object]:
+    return [*SEARCHES[name], *COMMON, "--results_dir", results_dir]
+
+
+def everything(results_dir: Path) -> tuple[dict[str, Any], bytes]:
+    """What must not differ: results, configurations, confirmation, and the journal's every byte."""
+    results = read(results_dir)
+    content = comparable(results) | {key: results[key] for key in ("configurations", "confirmation")}
+    return content, (results_dir / "journal.jsonl").read_bytes()
+
+
+def undisturbed(name: str, directory: Path) -> tuple[dict[str, Any], bytes]:
+    assert run_search(*flags(name, directory / "undisturbed")) == 0
+    return everything(directory / "undisturbed")
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_one_worker_and_two_decide_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = undisturbed(name, tmp_path)
+    # Trials take different times, so that they end in another order than they began in.
+    monkeypatch.setenv("STUB_UNEVEN", "1")
+    assert run_search(*flags(name, tmp_path / "two"), "--n_workers", 2) == 0
+    assert everything(tmp_path / "two") == alone
+    assert run_search(*flags(name, tmp_path / "three"), "--n_workers", 3) == 0
+    assert everything(tmp_path / "three") == alone
+
+
+def child(arguments: list[object]) -> None:
+    """A search in a process of its own, a copy of this one, so that kills fall on the search and not on Python's start."""
+    os.environ |= {"STUB_STEP_S": "0.02", "STUB_UNEVEN": "1"}
+    os._exit(run_search(*arguments))
+
+
+def kill_until_done(arguments: list[object], results_dir: Path, rng: random.Random) -> int:
+    """Run a search to its end, ended by SIGKILL again and again; return the number of kills."""
+    kills = 0
+    while True:
+        resumed = (results_dir / "search.json").exists()
+        words = ["--resume", results_dir, *QUIET] if resumed else arguments
+        search = multiprocessing.get_context("fork").Process(target=child, args=(words,))
+        search.start()
+        search.join(rng.uniform(0.02, 0.5))
+        if search.is_alive():
+            search.kill()
+            kills += 1
+        search.join(60)
+        if search.exitcode == 0:
+            return kills
+        assert search.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_killed_twenty_times_it_decides_the_same(name: str, tmp_path: Path) -> None:
+    expected = undisturbed(name, tmp_path)
+    rng, kills, rounds = random.Random(name), 0, 0
+    while kills < 20:
+        rounds += 1
+        results_dir = tmp_path / f"r{rounds}"
+        kills += kill_until_done([*flags(name, results_dir), "--n_workers", 2], results_dir, rng)
+        assert everything(results_dir) == expected
+
+
+class Impatient(Agenda):
+    """A wrong twin: its proposals look at all outcomes that are there, whichever happened to end first."""
+
+    def _wait(self, configuration: int, until: int | None) -> Iterator[Step]:
+        while len(self._outcomes) < configuration:  # as many as it should see, and not those
+            yield None
+
+    def _standing(self, configuration: int, rung: int | None, measure: Any) -> Any:
+        known = [number for number in self._layout.numbers(configuration) if number in self._outcomes]
+        if known:
+            return super()._standing(configuration, rung, measure)
+        return type("Nothing", (), {"value": None})()
+
+
+class ByTheClock(Agenda):
+    """A wrong twin: its cuts prefer what was trained faster."""
+
+    def _cut(self, rung: int, still: list[int]) -> Any:
+        seconds = {k: sum(self._outcomes[n].seconds for n in self._layout.numbers(k)) for k in still}
+        chosen = sorted(sorted(still, key=lambda k: seconds[k])[: (len(still) + 1) // 2])
+        content = {"of": len(still), "ranking": [], "go_on": chosen}
+        yield Decision("cut", {"rung": rung, "keep": self._config.keep}, content, "")
+        return chosen
+
+
+@pytest.mark.parametrize(("twin", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
+def test_a_twin_that_looks_at_time_is_found_out(
+    twin: type[Agenda], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control of the tests above."""
+    monkeypatch.setattr("ghm.search.blueprint.Agenda", twin)
+    monkeypatch.setenv("STUB_UNEVEN", "1")
+    seen = []
+    for workers in (1, 3):
+        monkeypatch.setenv("STUB_STEP_S", "0.002")
+        status = run_search(*flags(name, tmp_path / str(workers)), "--n_workers", workers)
+        seen.append((status, (tmp_path / str(workers) / "journal.jsonl").read_bytes()))
+    assert seen[0] != seen[1]
+
+
+def test_a_decision_that_comes_out_otherwise_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_search(*flags("rungs", tmp_path / "r"))
+    cut = next(decision for decision in read_journal(tmp_path / "r") if decision.kind == "cut")
+    loser = next(k for k, _ in cut.content["ranking"] if k not in cut.content["go_on"])
+    results = read(tmp_path / "r")
+    entry = next(one for one in results["configurations"] if one["number"] == loser)
+    path = tmp_path / "r" / f"trial_{entry['instances'][0]:03d}" / "outcome.json"
+    from ghm.sealed import read_sealed, write_sealed
+
+    record = read_sealed(path)
+    record["rungs"][0]["captured_value"] = 0.999
+    write_sealed(path, record)
+    assert run_search("--resume", tmp_path / "r", *QUIET) == 2
+    message = capsys.readouterr().err
+    assert "comes out otherwise than it was recorded" in message
+
+
+def test_a_damaged_journal_is_refused_and_a_lost_one_is_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = undisturbed("confirm", tmp_path)
+    journal = tmp_path / "undisturbed/journal.jsonl"
+    data = journal.read_bytes()
+    journal.write_bytes(data.replace(b"proposal", b"proposed", 1))
+    assert run_search("--resume", tmp_path / "undisturbed", *QUIET) == 2
+    assert "line 1 is damaged" in capsys.readouterr().err
+    journal.write_bytes(data[: len(data) // 2])  # a last line cut short, and the lines after it lost
+    assert run_search("--resume", tmp_path / "undisturbed", *QUIET) == 0
+    assert everything(tmp_path / "undisturbed") == expected
+    journal.unlink()
+    assert run_search("--resume", tmp_path / "undisturbed", *QUIET) == 0
+    assert everything(tmp_path / "undisturbed") == expected
+
+
+def test_decisions_are_written_down_before_they_are_acted_on(tmp_path: Path) -> None:
+    started: list[tuple[int, int]] = []
+    original = subprocess.Popen
+
+    def spy(command: list[str], **options: Any) -> Any:
+        directory = Path(command[command.index("--result_file") + 1]).parent
+        started.append((int(directory.name[6:]), len(read_journal(directory.parent))))
+        return original(command, **options)
+
+    run_search(*flags("gp", tmp_path / "r"), popen=spy)
+    assert all(written >= number for number, written in started)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("rungs", ("--n_trials", 7), "--n_trials: a cut has been made among 6 configurations"),
+        ("rungs", ("--keep", 0.2), "--keep 0.2: at --rungs"),
+        ("rungs", ("--n_seeds", 3), "n_seeds: recorded 2, now 3"),
+        ("rungs", ("--rungs", 2), "rungs: recorded"),
+        ("confirm", ("--n_trials", 5), "--n_trials: a confirmation has been made among 4"),
+        ("confirm", ("--confirm_seeds", 4), "--confirm: the confirmation runs 3 seeds"),
+        ("confirm", ("--retry_failed",), "--retry_failed: a confirmation has been made"),
+        ("tpe", ("--proposal_lag", 3), "proposal_lag: recorded 2, now 3"),
+    ],
+)
+def test_what_would_undo_a_decision_is_refused(
+    name: str, change: tuple[object, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_search(*flags(name, tmp_path / "r"))
+    before = (tmp_path / "r/search.json").read_bytes()
+    assert run_search("--resume", tmp_path / "r", *change, *QUIET) == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "r/search.json").read_bytes() == before
+
+
+def test_all_that_were_stopped_can_go_on(tmp_path: Path) -> None:
+    run_search(*flags("rungs", tmp_path / "r"))
+    statuses = {entry["metrics"]["status"] for entry in read(tmp_path / "r")["results"]}
+    assert statuses == {"completed", "stopped_at_rung"}
+    assert run_search("--resume", tmp_path / "r", "--keep", 1.0, *QUIET) == 0
+    resumed = read(tmp_path / "r")
+    assert {entry["metrics"]["status"] for entry in resumed["results"]} == {"completed"}
+    # Bit for bit what a search without rungs trains.
+    without = list(flags("rungs", tmp_path / "whole"))
+    at = without.index("--rungs")
+    del without[at : at + 5]
+    run_search(*without)
+    for ours, theirs in zip(
+        comparable(resumed)["results"], comparable(read(tmp_path / "whole"))["results"], strict=True
+    ):
+        assert ours | {"rungs": []} == theirs
+
+
+def test_the_modules_that_decide_know_no_clock() -> None:
+    """Nothing in the room of decisions imports what tells time, draws without a seed, or runs anything."""
+    forbidden = ("import time", "datetime", "import random", "subprocess", "threading", "os.environ")
+    for module in sorted(Path(agenda_module.__file__).parent.glob("*.py")):
+        for word in forbidden:
+            assert word not in module.read_text(), (module.name, word)
+    assert course_module.__doc__

@@ -1,0 +1,290 @@
+"""Seeds, calibrations, rungs and confirmation, from the command line to the results and what reads them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ghm
+from ghm.model import GHMModel
+from ghm.report.page import render
+from ghm.search import SearchConfig
+from ghm.search.records.reader import read_search
+from ghm.search.settings.config import MAX_TRIALS
+from ghm.search.settings.instances import Layout
+from tests.search.instant import INSTANT
+from tests.search.support import read, results_file, run_search
+
+FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
+MODELS = [{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3, "fixed_cost": 0.01}]
+
+
+@pytest.fixture
+def calibrations(tmp_path: Path) -> Path:
+    (tmp_path / "c.json").write_text(json.dumps(MODELS))
+    return tmp_path / "c.json"
+
+
+def test_each_configuration_runs_on_the_same_seeds_and_models(tmp_path: Path, calibrations: Path) -> None:
+    flags = ("--n_trials", 3, "--n_seeds", 2, "--calibrations", calibrations)
+    assert run_search(*flags, *FLAGS, "--results_dir", tmp_path / "r") == 0
+    results = read(tmp_path / "r")
+    assert len(results["results"]) == 12
+    for number in (1, 2, 3):
+        ours = [entry for entry in results["results"] if entry["configuration"] == number]
+        assert [(e["calibration"], e["seed"]) for e in ours] == [
+            ("calm", 124),
+            ("calm", 125),
+            ("wild", 124),
+            ("wild", 125),
+        ]
+        assert len({json.dumps(entry["hyperparameters"]) for entry in ours}) == 1
+        trained = json.loads((tmp_path / "r" / ours[3]["directory"] / "result.json").read_text())["config"]
+        assert trained["model"]["sigma_x"] == 0.3
+        assert trained["model"]["fixed_cost"] == 0.01
+        assert trained["model"]["sigma_a"] == GHMModel().sigma_a
+        assert trained["reference_file"].endswith("reference_wild.npz")
+        assert trained["group"] == f"configuration {number}, wild"
+    assert [one["name"] for one in results["calibrations"]] == ["calm", "wild"]
+    assert results["calibrations"][0]["optimal_return"] == 6.6548
+
+
+def test_one_seed_is_as_documented(tmp_path: Path) -> None:
+    run_search("--n_trials", 3, *FLAGS, "--results_dir", tmp_path / "r")
+    results = read(tmp_path / "r")
+    assert [(e["trial_num"], e["seed"], e["configuration"], e["stage"]) for e in results["results"]] == [
+        (1, 124, 1, "explore"), (2, 125, 2, "explore"), (3, 126, 3, "explore"),
+    ]  # fmt: skip
+    assert [one["interval"] for one in results["configurations"]] == [None] * 3
+    assert results["confirmation"] is None
+
+
+@pytest.mark.parametrize(("rank_by", "figure"), [("mean", np.mean), ("worst", np.min)])
+def test_configurations_are_ranked_by_what_was_asked_for(rank_by: str, figure: Any, tmp_path: Path) -> None:
+    flags = ("--n_trials", 5, "--n_seeds", 5, "--rank_by", rank_by)
+    run_search(*flags, *FLAGS, "--results_dir", tmp_path / "r")
+    results = read(tmp_path / "r")
+    returns = {
+        number: [e["metrics"]["best_return"] for e in results["results"] if e["configuration"] == number]
+        for number in range(1, 6)
+    }
+    best = max(returns, key=lambda number: figure(returns[number]))
+    assert results["best_config"] == results["configurations"][best - 1]["hyperparameters"]
+    assert results["best_return"] == pytest.approx(figure(returns[best]), abs=1e-12)
+    entry = results["configurations"][best - 1]
+    assert entry["interval"][0] < entry["iqm"] < entry["interval"][1]
+    assert entry["instances"] == list(range(5 * best - 4, 5 * best + 1))
+
+
+def test_a_configuration_with_a_failure_is_not_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = ("--n_trials", 3, "--n_seeds", 2, "--n_workers", 1)
+    run_search(*flags, *FLAGS, "--results_dir", tmp_path / "a")
+    best = read(tmp_path / "a")["best_config"]
+    number = next(one["number"] for one in read(tmp_path / "a")["configurations"] if one["hyperparameters"] == best)
+    # The best configuration's first trial diverges; trials of one seed share it, so a mark tells them apart.
+    from tests.search.instant import InstantTrial
+
+    class Diverging(InstantTrial):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            super().__init__(command, **options)
+            path = Path(command[command.index("--result_file") + 1])
+            if path.parent.name == f"trial_{2 * number - 1:03d}":
+                result = json.loads(path.read_text()) | {"status": "diverged", "error": "loss is nan", "metrics": {}}
+                path.write_text(json.dumps(result))
+
+    options = INSTANT | {"popen": Diverging}
+    assert run_search(*flags, *FLAGS, "--results_dir", tmp_path / "b", **options) == 0
+    results = read(tmp_path / "b")
+    assert results["configurations"][number - 1]["failures"] == 1
+    assert results["best_config"] != results["configurations"][number - 1]["hyperparameters"]
+
+
+def test_seeds_of_the_confirmation_are_nobody_elses() -> None:
+    config = SearchConfig(n_trials=MAX_TRIALS, confirm=3, confirm_seeds=4, n_seeds=1)
+    layout = Layout(config, (), config.n_trials)
+    fresh = {instance.seed for instance in layout.confirmation_instances()}
+    assert len(fresh) == 4
+    assert min(fresh) > layout.instances(MAX_TRIALS)[0].seed
+    numbers = [layout.confirmation_number(rank, position) for rank in range(3) for position in range(4)]
+    assert numbers == list(range(MAX_TRIALS + 1, MAX_TRIALS + 13))
+
+
+def test_a_finished_search_is_confirmed_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_search("--n_trials", 5, *FLAGS, "--results_dir", tmp_path / "r")
+    before = read(tmp_path / "r")
+    again = ("--confirm", 2, "--confirm_seeds", 3, "--confirm_iterations", 8)
+    assert run_search("--resume", tmp_path / "r", *again, "--progress", "none") == 0
+    results = read(tmp_path / "r")
+    assert results["results"][:5] == before["results"]
+    confirmation = results["confirmation"]
+    assert confirmation["complete"] is True
+    assert confirmation["iterations"] == 8
+    trials = [entry for entry in results["results"] if entry["stage"] == "confirm"]
+    assert len(trials) == 6
+    assert {entry["metrics"]["iterations"] for entry in trials} == {8}
+    for one in confirmation["configurations"]:
+        ours = [e["metrics"]["captured_value"] for e in trials if e["configuration"] == one["configuration"]]
+        assert one["confirmed"] == pytest.approx(np.mean(ours))
+        assert one["difference"] == pytest.approx(one["confirmed"] - one["tuned"])
+        assert one["interval"][0] <= one["confirmed"] <= one["interval"][1]
+    first, second = confirmation["configurations"]
+    assert first["confirmed"] >= second["confirmed"]
+    assert results["best_config"] == first["hyperparameters"]
+    printed = capsys.readouterr().out
+    assert "Confirmed on seeds 1000124 to 1000126, 8 iterations" in printed
+    assert "The first beats the second with a probability of" in printed
+
+
+def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = ("--progress", "plain")
+    run_search("--n_trials", 8, "--rungs", 2, 4, "--keep", 0.5, *FLAGS, *plain, "--results_dir", tmp_path / "r")
+    results = read(tmp_path / "r")
+    iterations = sorted(entry["metrics"]["iterations"] for entry in results["results"])
+    assert iterations == [2] * 4 + [4] * 2 + [6] * 2
+    assert all(entry["metrics"]["success"] for entry in results["results"])
+    ranked = read_search(results_file(tmp_path / "r")).ranked
+    assert [trial.metrics["iterations"] for trial in ranked] == iterations[::-1]
+    completed = [e for e in results["results"] if e["metrics"]["status"] == "completed"]
+    assert results["best_return"] == max(entry["metrics"]["best_return"] for entry in completed)
+    printed = capsys.readouterr().out
+    assert "6 of them stopped at a rung" in printed
+    assert "rung 2: 4 went on" in printed
+    assert "[Rung 2] 4 of 8 configurations go on: " in printed
+    assert "[Rung 4] 2 of 4 configurations go on: " in printed
+    ledger = {2: 4, 4: 2, 6: 2}
+    history = [
+        len((tmp_path / "r" / e["directory"] / "history.jsonl").read_text().splitlines()) for e in results["results"]
+    ]
+    assert {reached: history.count(reached) for reached in ledger} == ledger, "no iteration was trained twice"
+
+
+def test_the_page_and_the_frames_show_it_all(tmp_path: Path, calibrations: Path) -> None:
+    flags = ("--n_trials", 4, "--n_seeds", 2, "--calibrations", calibrations, "--rungs", 2, "--confirm", 2)
+    run_search(*flags, *FLAGS, "--results_dir", tmp_path / "r")
+    page = render(read_search(results_file(tmp_path / "r")))
+    for part in (
+        "Configurations and their spread",
+        "When tuned",
+        "Cost of not tuning",
+        "Best captured value of each trial at the",
+    ):
+        assert part in page, part
+    results = ghm.load_results(tmp_path / "r")
+    content = read(tmp_path / "r")
+    frame = results.configurations.set_index("configuration")
+    assert list(frame["mean"]) == pytest.approx([one["mean"] for one in content["configurations"]])
+    assert frame["confirmed"].notna().sum() == 2
+    assert set(results.configurations) == set(results.configuration_descriptions)
+    trials = results.trials
+    assert (trials["stage"] == "confirm").sum() == 20
+    assert set(trials["calibration"]) == {"calm", "wild"}
+    best = results.search.best
+    assert best is not None
+    assert best.hyperparameters == content["best_config"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "a list of 1 to 1000 objects"),
+        ("{", "not JSON"),
+        ('[{"sigma_x": 0.1}]', "with a name"),
+        ('[{"name": "a/b"}]', "with a name"),
+        ('[{"name": "a"}, {"name": "a"}]', "'a' is there twice"),
+        ('[{"name": "a", "sigmax": 1}]', "no parameter 'sigmax' (did you mean 'sigma_x'?)"),
+        ('[{"name": "a", "sigma_x": -1}]', "sigma_x must be >= 0"),
+        ('[{"name": "a", "sigma_x": "x"}]', "must be a finite number"),
+        (None, "No such file"),
+    ],
+)
+def test_calibrations_that_are_none_are_refused(
+    content: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "c.json").write_text(content)
+    assert run_search("--calibrations", tmp_path / "c.json", "--results_dir", tmp_path / "r") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "--calibrations" in error
+    assert not (tmp_path / "r").exists()
+
+
+def test_recorded_calibrations_hold_though_their_file_is_gone(
+    tmp_path: Path, calibrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_search("--n_trials", 1, "--calibrations", calibrations, *FLAGS, "--results_dir", tmp_path / "r")
+    calibrations.unlink()
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 2, "--progress", "none") == 0
+    assert len(read(tmp_path / "r")["results"]) == 4
+    other = tmp_path / "other.json"
+    other.write_text('[{"name": "calm", "sigma_x": 0.2}]')
+    assert run_search("--resume", tmp_path / "r", "--calibrations", other) == 2
+    assert "calibration calm.sigma_x: recorded 0.1, now 0.2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--rungs", 300), "--rungs 300 is no multiple of --eval_freq 500"),
+        (("--rungs", 5000), "must increase and stay below --n_iterations"),
+        (("--rungs", 1000, 500), "must increase"),
+        (("--keep", 0), "--keep must be a finite number > 0"),
+        (("--keep", 1.5), "--keep must be a share"),
+        (("--n_seeds", 0), "--n_seeds must be a whole number >= 1"),
+        (("--rank_by", "median"), "rank_by"),
+        (("--confirm", -1), "--confirm must be a whole number >= 0"),
+    ],
+)
+def test_bad_flags(flags: tuple[object, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run_search(*flags)
+    printed = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert message in printed
+
+
+def test_plan_and_summary_say_what_has_no_effect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--search_type", "grid", "--dry_run", "--results_dir", tmp_path / "r")
+    run_search(*flags, "--baseline", "sweep")
+    printed = capsys.readouterr().out
+    assert "The grid has 972 configurations" in printed
+    assert "does not depend on lr_baseline and value_hidden" in printed
+    run_search(*flags, "--baseline", "network")
+    printed = capsys.readouterr().out
+    assert "The grid has 11,664 configurations" in printed
+    assert "does not depend" not in printed
+    run_search("--n_trials", 2, "--baseline", "sweep", *FLAGS, "--results_dir", tmp_path / "s")
+    assert "does not depend on lr_baseline and" in capsys.readouterr().out
+
+
+def test_a_search_from_before_all_this_is_read_and_goes_on(tmp_path: Path) -> None:
+    """Its records lack the journal and every key that came with seeds, calibrations and rungs."""
+    from ghm.sealed import read_sealed, write_sealed
+
+    run_search("--n_trials", 3, *FLAGS, "--results_dir", tmp_path / "whole")
+    run_search("--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")
+    (tmp_path / "r/journal.jsonl").unlink()
+    new = {"n_seeds", "calibrations", "rank_by", "proposal_lag", "rungs", "keep", "confirm", "confirm_seeds"}
+    for path in (tmp_path / "r/search.json", results_file(tmp_path / "r")):
+        record = read_sealed(path)
+        for key in ("calibrations", "configurations", "confirmation"):
+            record.pop(key, None)
+        for name in (*new, "confirm_iterations"):
+            del record["search_config"][name]
+        for entry in record.get("results", []):
+            for key in ("configuration", "calibration", "stage", "rungs"):
+                del entry[key]
+        write_sealed(path, record)
+    for path in (tmp_path / "r").glob("trial_*/outcome.json"):
+        entry = read_sealed(path)
+        for key in ("configuration", "calibration", "stage", "rungs"):
+            del entry[key]
+        write_sealed(path, entry)
+    assert "Leaderboard" in render(read_search(results_file(tmp_path / "r")))
+    assert list(ghm.load_results(tmp_path / "r").trials["configuration"]) == [1, 2]
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 3, "--progress", "none") == 0
+    ours, expected = read(tmp_path / "r"), read(tmp_path / "whole")
+    assert ours["best_config"] == expected["best_config"]
+    assert ours["configurations"] == expected["configurations"]
+    assert (tmp_path / "r/journal.jsonl").read_bytes() == (tmp_path / "whole/journal.jsonl").read_bytes()

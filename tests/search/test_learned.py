@@ -1,0 +1,156 @@
+"""Proposals that learn: pure functions of the history, inside the space, better than chance where there is something to learn."""
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+
+from ghm.search import SearchSpace
+from ghm.search.decisions import gaussian_process
+from ghm.search.decisions.gaussian_process import Axis, propose
+from ghm.search.decisions.learned import N_STARTUP, objectives
+from ghm.search.decisions.proposals import Known, RandomProposal, make_proposal
+from ghm.search.settings.inert import effective_choices, inert_hyperparameters
+from ghm.search.settings.space import NAMES, size
+from ghm.training.config import Hyperparameters
+
+CHOICES = SearchSpace().choices()
+METHODS = ("tpe", "gp")
+ROOT = Path(__file__).parents[2]
+
+
+def value(one: Hyperparameters) -> float:
+    """A captured value with known good settings, and no noise."""
+    gap = {1e-4: 1.0, 3e-4: 0.3, 1e-3: 0.03}[one.lr_policy] * {0.01: 0.1, 0.05: 0.4, 0.1: 1.0}[one.entropy_weight]
+    return 1 - 0.1 * gap
+
+
+def searched(method: Any, n: int, seed: int, lag: int = 4, choices: Any = CHOICES) -> list[Hyperparameters]:
+    propose_one = make_proposal(method, choices, seed)
+    found: list[Hyperparameters] = []
+    for number in range(1, n + 1):
+        history = [
+            Known(one, value(one) if k <= number - lag else None, pending=k > number - lag)
+            for k, one in enumerate(found, 1)
+        ]
+        found.append(propose_one(number, history))
+    return found
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_starts_as_random_search_and_stays_in_the_space(method: str) -> None:
+    found = searched(method, 30, seed=7)
+    random = RandomProposal(CHOICES, 7)
+    assert found[:N_STARTUP] == [random(k) for k in range(1, N_STARTUP + 1)]
+    assert all(getattr(one, name) in CHOICES[name] for one in found for name in NAMES)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_in_another_process_and_after_others_were_asked(method: str) -> None:
+    code = (
+        "import json; from tests.search.test_learned import *;"
+        f"print(json.dumps([vars(one) for one in searched({method!r}, 20, 5)]))"
+    )
+    there = json.loads(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT))
+    searched(method, 13, seed=6)
+    assert json.loads(json.dumps([vars(one) for one in searched(method, 20, 5)])) == there
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_pending_has_no_say_and_is_not_proposed_again(method: str) -> None:
+    found = searched(method, 20, seed=1)
+    propose_one = make_proposal(method, CHOICES, 1)
+    known = [Known(one, value(one)) for one in found[:16]]
+    pending = [Known(one, pending=True) for one in found[16:]]
+    finished = [Known(one, value(one), pending=True) for one in found[16:]]  # done meanwhile, and still pending
+    assert propose_one(21, known + pending) == propose_one(21, known + finished)
+    assert propose_one(21, known + pending) not in found
+
+
+def better(method: str, seeds: Sequence[int]) -> int:
+    """Searches of which the last ten proposals are better on average than ten random draws."""
+    wins = 0
+    for seed in seeds:
+        chosen = [value(one) for one in searched(method, 30, seed)[20:]]
+        drawn = [value(RandomProposal(CHOICES, seed)(number)) for number in range(21, 31)]
+        wins += np.mean(chosen) > np.mean(drawn)
+    return wins
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_learns(method: str) -> None:
+    # Of 8 searches at least 7 are better than random; by chance that has a probability of 0.035 (two-sided 0.07).
+    assert better(method, range(8)) >= 7
+    assert better("random", range(8)) == 0, "a twin that draws at random is not better than itself"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_value_lists_failures_and_a_space_that_is_used_up(method: str) -> None:
+    single = {name: values[:1] for name, values in CHOICES.items()}
+    assert len(set(searched(method, 12, 3, choices=single))) == 1
+    propose_one = make_proposal(method, CHOICES, 2)
+    random = RandomProposal(CHOICES, 2)
+    failed = [Known(random(k), None) for k in range(1, 15)]
+    assert propose_one(15, failed) == random(15), "nothing is learned from failures alone"
+    assert propose_one(15, [*failed[:-1], Known(random(14), 0.9)]) not in [one.hyperparameters for one in failed]
+    small = {**single, "lr_policy": CHOICES["lr_policy"]}
+    assert len(searched(method, 16, 3, choices=small)) == 16
+
+
+def test_the_objective_is_log10_of_the_gap_and_failures_are_the_worst() -> None:
+    assert objectives([0.9, None, 0.99, 1.5]).tolist() == pytest.approx([-1.0, 0.0, -2.0, -6.0])
+    assert objectives([-99.0, None]).tolist() == pytest.approx([2.0, 2.0])
+
+
+def test_the_gradient_of_the_marginal_likelihood() -> None:
+    generator = np.random.default_rng(0)
+    axes = [Axis.of((1, 2, 3)), Axis.of((0.1, 0.5)), Axis.of(((8,), (16,), (32,)))]
+    seen = np.array([[generator.integers(len(axis.values)) for axis in axes] for _ in range(25)])
+    outcomes = generator.standard_normal(25)
+    distances = [axis.distances(column, column) for axis, column in zip(axes, seen.T, strict=True)]
+    priors = np.array([(0.0, 1.0)] * 4 + [(-3.0, 1.5)])
+    point = generator.normal(0, 0.3, 5)
+    arguments = (distances, outcomes, priors)
+    error = check_grad(
+        lambda logs: gaussian_process._loss(logs, *arguments)[0],
+        lambda logs: gaussian_process._loss(logs, *arguments)[1],
+        point,
+    )
+    assert error < 1e-4
+    wrong = check_grad(
+        lambda logs: gaussian_process._loss(logs, *arguments)[0],
+        lambda logs: 1.1 * gaussian_process._loss(logs, *arguments)[1],
+        point,
+    )
+    assert wrong > 1e-2
+
+
+def test_the_gaussian_process_finds_the_bottom_of_a_valley() -> None:
+    axes = [Axis.of(tuple(range(9))), Axis.of(tuple(range(9)))]
+    grid = np.array(list(itertools.product(range(9), range(9))))
+    valley = ((grid - [6, 2]) ** 2).sum(axis=1).astype(float)
+    rows = list(np.random.default_rng(2).choice(81, 8, replace=False))
+    for step in range(12):
+        asked = propose(axes, grid[rows], valley[rows], np.empty((0, 2), dtype=np.int64), np.random.SeedSequence(step))
+        rows.append(9 * asked[0] + asked[1])
+    assert valley[rows].min() == 0, "12 of 73 places searched: by chance with a probability of 0.16"
+
+
+def test_inert_hyperparameters_follow_from_the_settings() -> None:
+    assert inert_hyperparameters({"baseline": "sweep"}) == ("lr_baseline", "value_hidden")
+    assert inert_hyperparameters({"baseline": "network"}) == ()
+    inert = inert_hyperparameters({"baseline": "sweep"})
+    grid = make_proposal("grid", CHOICES, 1, inert)
+    assert grid.n_trials == size(effective_choices(CHOICES, inert)) == 3**5 * 4
+    seen = {
+        tuple(getattr(grid(k), name) for name in NAMES if name not in inert) for k in range(1, (grid.n_trials or 0) + 1)
+    }
+    assert len(seen) == grid.n_trials, "each distinct training once"
+    assert make_proposal("grid", CHOICES, 1, ()).n_trials == 11_664

@@ -1,0 +1,52 @@
+"""What `ghm why` says: true of the decisions that were made, whatever the method."""
+
+from pathlib import Path
+
+import pytest
+
+from ghm.cli import main
+from ghm.search.records.journal import read_journal
+from tests.search.support import read, run_search
+
+FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
+
+
+def says(results_dir: Path, trial: int, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert main(["why", str(results_dir), "--trial", str(trial)]) == 0
+    return capsys.readouterr().out
+
+
+def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rungs = ("--rungs", 2, "--keep", 0.5, "--confirm", 1, "--confirm_seeds", 2)
+    run_search("--n_trials", 4, *rungs, *FLAGS, "--results_dir", tmp_path)
+    cut = next(decision for decision in read_journal(tmp_path) if decision.kind == "cut")
+    for rank, (configuration, value) in enumerate(cut.content["ranking"], 1):
+        text = says(tmp_path, configuration, capsys)
+        verdict = "went on" if rank <= 2 else "was stopped"
+        assert f"At iteration 2 it {verdict}: it had reached {value:.4f}, rank {rank} of 4" in text
+        assert "drawn at random" in text
+    confirmation = read(tmp_path)["confirmation"]
+    (winner,) = confirmation["configurations"]
+    for number in winner["trials"]:
+        text = says(tmp_path, number, capsys)
+        assert f"configuration {winner['configuration']}, trained again on a seed that nothing was tuned on" in text
+        assert "ranked 1 of 4 as tuned" in text
+
+
+def test_a_learning_proposal_names_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_search("--search_type", "gp", "--n_trials", 14, "--proposal_lag", 2, *FLAGS, "--results_dir", tmp_path)
+    assert "drawn at random, since the outcomes of only 0 configurations counted" in says(tmp_path, 1, capsys)
+    assert "from the outcomes of configurations 1 to 12; the 1 after those counted as pending" in says(
+        tmp_path, 14, capsys
+    )
+
+
+def test_an_unknown_trial_and_a_search_without_a_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_search("--n_trials", 2, *FLAGS, "--results_dir", tmp_path)
+    assert main(["why", str(tmp_path), "--trial", "9"]) == 2
+    assert "it has 1 to 2" in capsys.readouterr().err
+    (tmp_path / "journal.jsonl").unlink()
+    assert "not recorded" in says(tmp_path, 1, capsys)

@@ -1,0 +1,86 @@
+"""A training that pauses and goes on is the one that does not, in every bit; one that would go on otherwise is refused."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ghm.errors import UserError
+from ghm.training.config import TrainConfig
+from ghm.training.main import ExitStatus, main, train
+
+SMALL: dict[str, Any] = {
+    "n_iterations": 24, "dt": 0.05, "T": 0.5, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,),
+    "eval_freq": 4, "log_freq": 2, "ckpt_freq": 6, "keep_checkpoints": 9, "progress": "none", "entropy_weight": 0.1,
+}  # fmt: skip
+
+
+def config(directory: Path, **changes: Any) -> TrainConfig:
+    places = {"log_dir": directory / "logs", "ckpt_dir": directory / "checkpoints"}
+    return TrainConfig(**SMALL | places | changes)
+
+
+def records(directory: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
+    """Metrics, history and every tensor of every checkpoint; seconds aside."""
+    metrics = json.loads((directory / "result.json").read_text())["metrics"]
+    history = [json.loads(line) for line in (directory / "history.jsonl").read_text().splitlines()]
+    for record in history:
+        del record["seconds"]
+    states = {}
+    for path in sorted((directory / "checkpoints").glob("*.pt")):
+        content = torch.load(path, weights_only=True)
+        del content["config"]
+        del content["standing"]["seconds"]
+        states[path.name] = content
+    return metrics, history, states
+
+
+def same(first: Any, second: Any) -> bool:
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    return bool(first == second)
+
+
+@pytest.mark.parametrize("baseline", ["sweep", "network"])
+def test_paused_twice_it_ends_in_the_same_bits(baseline: str, tmp_path: Path) -> None:
+    assert train(config(tmp_path / "whole", baseline=baseline)) == ExitStatus.COMPLETED
+    resume = None
+    for pause_at, status in ((8, ExitStatus.PAUSED), (16, ExitStatus.PAUSED), (None, ExitStatus.COMPLETED)):
+        assert train(config(tmp_path / "paused", baseline=baseline, pause_at=pause_at, resume=resume)) == status
+        resume = tmp_path / "paused/checkpoints/latest.pt"
+        if pause_at is not None:
+            result = json.loads((tmp_path / "paused/result.json").read_text())
+            assert (result["status"], result["iterations"], result["error"]) == ("paused", pause_at, None)
+            assert set(result["metrics"]) >= {"best_return", "final_return", "captured_value", "optimal_return"}
+    assert same(records(tmp_path / "paused"), records(tmp_path / "whole"))
+
+
+def test_a_shorter_training_is_not_the_beginning_of_a_longer_one(tmp_path: Path) -> None:
+    """Negative control: a twin that trains to the rung as to its end has other schedules, and other bits."""
+    train(config(tmp_path / "paused", pause_at=8))
+    train(config(tmp_path / "short", n_iterations=8))
+    name = "checkpoints/latest.pt"
+    paused, short = (torch.load(tmp_path / d / name, weights_only=True)["learner"] for d in ("paused", "short"))
+    assert not same(paused, short)
+
+
+def test_another_number_of_iterations_is_refused(tmp_path: Path) -> None:
+    train(config(tmp_path, pause_at=8))
+    longer = config(tmp_path, n_iterations=48, resume=tmp_path / "checkpoints/latest.pt")
+    with pytest.raises(UserError, match=r"n_iterations was 24, is 48; schedules .* would jump"):
+        train(longer)
+
+
+def test_a_pause_must_fall_on_an_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="--pause_at must be a multiple of --eval_freq 4"):
+        dataclasses.replace(config(tmp_path), pause_at=6)
+    with pytest.raises(SystemExit):
+        main(["--pause_at", "7"])
+    assert "multiple of --eval_freq" in capsys.readouterr().err
