@@ -300,9 +300,9 @@ def test_the_bias_is_bounded_by_the_error_of_slopes(
 ) -> None:
     """An advantage compares two levels of cash y and c: it errs by no more than V's error between them.
 
-    With slopes off by ε and V right at zero cash, where firms are liquidated, V errs by ε c, at most ε c̄, and so do its expectations
-    over any number of steps. An advantage is the difference of two of them: it errs by at most ε c̄, and half as much is
-    allowed on top. So the gradient at a node errs by at most 1.5 ε c̄ times its visits.
+    With slopes off by ε and V right at zero cash, where firms are liquidated, V errs by ε c, at most ε c̄, and so do its
+    expectations over any number of steps. An advantage is the difference of two of them: it errs by at most ε c̄, and half as
+    much is allowed on top. So the gradient at a node errs by at most 1.5 ε c̄ times its visits.
     """
     epsilon, c_max = scale * SLOPE_ERROR, problem.grid.cash[-1]
     given = own_values(problem, tables) + epsilon * problem.grid.cash
