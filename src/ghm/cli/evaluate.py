@@ -57,18 +57,16 @@ def evaluate(trained: "TrainedPolicy") -> dict[str, Any]:
     Raises:
         UserError: when the decision problem cannot be solved.
     """
-    from ghm.reference.policy_value import policy_value
     from ghm.reference.store import solve
-    from ghm.training.evaluation import full_metrics
+    from ghm.training.evaluation import Evaluator
+    from ghm.training.exact import ExactReturns
 
-    config = trained.config
-    problem = (config.model, config.dt, config.T, config.terminal)
-    reference = solve(*problem)
+    config, grid = trained.config, trained.problem.grid
+    reference = solve(config.model, config.dt, config.T, config.terminal)
+    returns = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, grid)
     return {
         "iteration": trained.standing.iteration,
-        "exact_return": policy_value(trained.policy, *problem),
-        "exact_stochastic_return": policy_value(trained.policy, *problem, stochastic=True),
-        **full_metrics(trained.problem, trained.tables, config, reference),
+        **Evaluator(grid, config, reference, returns).full_metrics(trained.tables),
         "dt": config.dt,
         "T": config.T,
         "terminal": config.terminal,
@@ -106,7 +104,8 @@ def _print_table(path: Path, metrics: dict[str, Any]) -> None:
         f"{path}, iteration {metrics['iteration']}",
         [
             ("exact return", f"{metrics['exact_return']:.4f}", f"{metrics['optimal_return']:.4f}"),
-            ("exact return, acting at random", f"{metrics['exact_stochastic_return']:.4f}", ""),
+            ("acting as it draws", f"{metrics['stochastic_return']:.4f}", ""),
+            ("by its most likely action", f"{metrics['most_likely_return']:.4f}", ""),
             ("simulated return", f"{metrics['monte_carlo_return']:.4f}", ""),
             ("its standard error", f"{metrics['monte_carlo_standard_error']:.4f}", ""),
             ("return of winding up at once", f"{metrics['wind_up_return']:.4f}", ""),
