@@ -1,6 +1,6 @@
 """Seconds an iteration takes: by phase, against the textbook, and against the floor of operations and bytes.
 
-    python benchmarks/iteration.py [--json]
+    python benchmarks/iteration.py [--baseline network sweep] [--json]
 
 All figures are seconds of one core (CPU time of this process), medians over iterations; the ratios are of one run. The
 policy has been trained for a while first, so that its paths survive to the horizon and no step is saved.
@@ -11,9 +11,9 @@ import contextlib
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -21,10 +21,12 @@ import torch
 from machine import describe_machine
 from textbook import Textbook
 
+from ghm.policy.distribution import RAW_OUTPUTS
+from ghm.policy.networks import FEATURES
 from ghm.simulation.kernel import Simulator
-from ghm.training.config import TrainConfig
+from ghm.training.config import Baseline, TrainConfig
 from ghm.training.estimator import GradientEstimator
-from ghm.training.learner import Learner
+from ghm.training.learner import VALUE_STEPS, Learner
 from ghm.training.problem import DecisionProblem
 
 WARM_UP = 200
@@ -32,13 +34,25 @@ WARM_UP = 200
 
 REPEATS = 30
 
-# Counted from the source of simulation/kernel.py and simulation/random.py, a path-step: Philox 4x32-10 (10 rounds of 2
-# multiplications, 4 exclusive ors, 2 key additions; one call serves a step of a path), two normals by inverse distribution
-# function (a polynomial of 15 multiply-adds each, one logarithm and one square root in the tails' branch), one exponential
-# (10), locating (8), acting (14), moving (26), the discounted sum (2).
-OPERATIONS_PER_STEP = 10 * 8 + 2 * 20 + 10 + 8 + 14 + 26 + 2
-# Written and read once: cash, cell, weight, noise, after, flow (4 bytes each) and mode (1).
-BYTES_PER_STEP = 2 * 25
+# Counted from the source of simulation/kernel.py and simulation/random.py, a path-step; a multiply-add is two operations.
+# Philox 4x32-10: 10 rounds of 2 multiplications, 4 exclusive ors and 2 key additions; one call serves two steps of a path.
+PHILOX = 10 * 8 / 2
+# Inverse normal distribution function: two polynomials of 9 multiply-adds, a logarithm (9 more, and 14), a square root, 14.
+NORMAL = 2 * 18 + (18 + 14) + 1 + 14
+# Uniform from bits 4, bits of the noise 5; two normals; one exponential (6 multiply-adds and 15).
+DRAWS = PHILOX + 4 + 5 + 2 * NORMAL + (2 * 6 + 15)
+# Locating 9, acting 18, moving 31, the discounted sum 2, counting visits 5.
+OPERATIONS_PER_STEP = DRAWS + 9 + 18 + 31 + 2 + 5
+
+# Written and read once where paths are recorded: cash, cell, weight, noise, after, flow (4 bytes each) and mode (1).
+# Unrecorded, the 57 bytes that a path-step works on are used again at the next step and stay in the first-level cache.
+RECORDED_BYTES_PER_STEP = 2 * 25
+
+# Double precision of the sweep, at a node, beside 2 a coefficient of the banded product: slopes 8, two running integrals by
+# Simpson's rule 2 * 16, their sums 4, the mean over modes 12.
+SWEEP_DOUBLE = 8 + 2 * 16 + 4 + 12
+# Single precision: two distribution functions at the node and at the next midpoint, 51 each.
+SWEEP_SINGLE = 2 * 2 * 51
 
 
 def cpu_seconds(action: Callable[[], Any], repeats: int = REPEATS) -> float:
@@ -54,7 +68,8 @@ def cpu_seconds(action: Callable[[], Any], repeats: int = REPEATS) -> float:
 
 TIMED = {
     "tabulate": (Learner, "tabulate"),
-    "sweep": (GradientEstimator, "tabulate"),
+    "bootstrap values": (Learner, "bootstrap_values"),
+    "sweep": (GradientEstimator, "sweep"),
     "simulate": (Simulator, "run"),
     "estimate": (GradientEstimator, "__call__"),
     "learn policy": (Learner, "_learn_policy"),
@@ -62,7 +77,16 @@ TIMED = {
 }
 """Where each figure is taken: class and method."""
 
-PHASES = ("tabulate", "sweep", "simulate", "score", "learn policy", "learn values", "whole iteration")
+PHASES = (
+    "tabulate",
+    "bootstrap values",
+    "sweep",
+    "simulate",
+    "score",
+    "learn policy",
+    "learn values",
+    "whole iteration",
+)
 
 
 @contextlib.contextmanager
@@ -98,17 +122,15 @@ class Training:
         self.problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
         self.learner = Learner(self.problem, config)
         self.simulator = Simulator(self.problem.model, self.problem.grid, self.problem.terminal_values, config.seed)
-        self.estimator = GradientEstimator(
-            self.problem, self.simulator, config.estimator, config.baseline, config.n_trajectories
-        )
+        self.estimator = GradientEstimator(self.problem, self.simulator, config.estimator, config.n_trajectories)
         self.iterations = 0
 
     def iterate(self) -> None:
         """One iteration, as the trainer does it."""
         self.iterations += 1
-        tables = self.learner.tabulate()
-        values = self.learner.values() if self.config.baseline == "network" else None
-        self.learner.learn(self.estimator(tables, values, self.iterations), progress=0.5)
+        tabulation = self.learner.tabulate()
+        values = self.learner.bootstrap_values() if self.config.baseline == "network" else None
+        self.learner.learn(tabulation, self.estimator(tabulation.tables, values, self.iterations), progress=0.5)
 
     def phases(self, repeats: int = REPEATS) -> dict[str, float]:
         """Median CPU seconds of each phase and of the whole, all taken in the same iterations."""
@@ -124,8 +146,10 @@ class Training:
         return {name: statistics.median(lap[name] for lap in laps) for name in PHASES}
 
     def surviving(self) -> float:
-        """Share of the last iteration's paths that reached the horizon."""
-        return float((self.estimator._paths.cash[-1] >= 0).mean())
+        """Share of the last batch's paths that reached the horizon."""
+        cash = self.estimator._paths.cash
+        # Unrecorded, there is room for two steps, used in turn.
+        return float((cash[self.config.n_steps % len(cash) if len(cash) == 2 else -1] >= 0).mean())
 
 
 def peak() -> tuple[float, float]:
@@ -138,16 +162,20 @@ def peak() -> tuple[float, float]:
     return operations, moved
 
 
-def network_operations(config: TrainConfig, nodes: int) -> float:
-    """Multiply-adds times two, forward and backward (twice the forward), of both networks at ``nodes`` states."""
+def network_operations(training: Training) -> float:
+    """Multiply-adds times two of both networks, forward and backward (twice the forward)."""
 
     def of(hidden: tuple[int, ...], outputs: int) -> int:
-        widths = (4, *hidden, outputs)
+        widths = (FEATURES, *hidden, outputs)
         return sum(2 * a * b for a, b in pairwise(widths))
 
-    policy = 3 * nodes * of(config.policy_hidden, 7)
-    values = 2 * 3 * (nodes / 4) * of(config.value_hidden, 1)  # two steps on every fourth node
-    return policy + values
+    config, problem = training.config, training.problem
+    policy = 3 * problem.grid.steps_to_go.size * problem.policy_nodes.size * of(config.policy_hidden, RAW_OUTPUTS)
+    if config.baseline == "sweep":
+        return policy
+    states = problem.bootstrap_nodes.size * problem.value_nodes.size
+    # Called once more than it learns: for the function that returns are bootstrapped from.
+    return policy + (1 + 3 * VALUE_STEPS) * states * of(config.value_hidden, 1)
 
 
 def floor(training: Training) -> dict[str, float]:
@@ -155,62 +183,75 @@ def floor(training: Training) -> dict[str, float]:
     operations, moved = peak()
     config, grid = training.config, training.problem.grid
     path_steps = config.n_trajectories * config.n_steps
-    networks = network_operations(config, grid.cash.size * grid.steps_to_go.size)
-    # The sweep: at each step a banded product (2 a coefficient) and four running sums over the nodes, in double precision.
+    recorded = 0 if config.estimator == "bootstrap" else RECORDED_BYTES_PER_STEP
+    # Double precision runs at half the speed of single.
     band = training.problem.transition.coefficients.shape[1]
-    table = config.n_steps * grid.cash.size * (2 * band + 40) * 2
+    table = config.n_steps * grid.cash.size * (2 * (2 * band + SWEEP_DOUBLE) + SWEEP_SINGLE)
     return {
         "operations a second": operations,
         "bytes a second": moved,
-        "simulate": max(path_steps * OPERATIONS_PER_STEP / operations, path_steps * BYTES_PER_STEP / moved),
-        "networks": networks / operations,
+        "simulate": max(path_steps * OPERATIONS_PER_STEP / operations, path_steps * recorded / moved),
+        "networks": network_operations(training) / operations,
         "sweep": table / operations,
     }
 
 
-def measure(textbook_iterations: int) -> dict[str, Any]:
-    """All figures."""
-    torch.set_num_threads(1)
-    config = TrainConfig()
-    training = Training(config)
+def measure(baseline: Baseline) -> dict[str, Any]:
+    """Figures of default settings with one baseline."""
+    training = Training(TrainConfig(baseline=baseline))
     for _ in range(WARM_UP):
         training.iterate()
     phases = training.phases()
-    textbook = cpu_seconds(Textbook(config).iterate, textbook_iterations)
-    return {
-        "machine": describe_machine(),
-        "surviving": training.surviving(),
-        "seconds": phases,
-        "textbook": textbook,
-        "ratio": textbook / phases["whole iteration"],
-        "floor": floor(training),
-    }
+    return {"surviving": training.surviving(), "seconds": phases, "floor": floor(training)}
+
+
+def run(baselines: Sequence[Baseline], textbook_iterations: int) -> dict[str, Any]:
+    """All figures."""
+    torch.set_num_threads(1)
+    columns = {baseline: measure(baseline) for baseline in baselines}
+    textbook = cpu_seconds(Textbook(TrainConfig()).iterate, textbook_iterations)
+    for column in columns.values():
+        column["ratio"] = textbook / column["seconds"]["whole iteration"]
+    return {"machine": describe_machine(), "textbook": textbook, "baselines": columns}
+
+
+FLOORS = ("simulate", "networks", "sweep")
 
 
 def show(figures: dict[str, Any]) -> None:
-    """Print the table."""
-    whole = figures["seconds"]["whole iteration"]
-    print(figures["machine"])
-    print(f"default settings, {figures['surviving']:.1%} of the paths survive to the horizon\n")
-    for name, seconds in figures["seconds"].items():
-        print(f"  {name:<16} {1000 * seconds:8.2f} ms  {seconds / whole:6.1%}")
-    print(f"  {'textbook':<16} {1000 * figures['textbook']:8.0f} ms  {figures['ratio']:.0f} times as long")
-    bound = figures["floor"]
-    peaks = f"{bound['operations a second'] / 1e9:.0f} Gflop/s, {bound['bytes a second'] / 1e9:.0f} GB/s"
-    print(f"\nFloor at this core's measured peak ({peaks}):")
-    total = sum(bound[name] for name in ("simulate", "networks", "sweep"))
-    for name in ("simulate", "networks", "sweep"):
-        print(f"  {name:<16} {1000 * bound[name]:8.2f} ms")
-    print(f"  {'together':<16} {1000 * total:8.2f} ms; an iteration takes {whole / total:.1f} times that")
+    """Print the table: a column a baseline."""
+    columns = figures["baselines"]
+    print(f"{figures['machine']}\n\nDefault settings, milliseconds of one core")
+    print(f"  {'baseline':<18}" + "".join(f"{name:>18}" for name in columns))
+    for phase in PHASES:
+        cells = [(c["seconds"][phase], c["seconds"]["whole iteration"]) for c in columns.values()]
+        print(
+            f"  {phase:<18}" + "".join(f"{1000 * seconds:>10.2f} {seconds / whole:>7.1%}" for seconds, whole in cells)
+        )
+    print(f"  {'paths surviving':<18}" + "".join(f"{column['surviving']:>18.1%}" for column in columns.values()))
+    print(f"  {'textbook, times':<18}" + "".join(f"{column['ratio']:>18.0f}" for column in columns.values()), end="")
+    print(f"   ({1000 * figures['textbook']:.0f} ms an iteration)")
+    bounds = [column["floor"] for column in columns.values()]
+    peaks = f"{bounds[0]['operations a second'] / 1e9:.0f} Gflop/s, {bounds[0]['bytes a second'] / 1e9:.0f} GB/s"
+    print(f"\nFloor at this core's measured peak ({peaks})")
+    for name in FLOORS:
+        print(f"  {name:<18}" + "".join(f"{1000 * bound[name]:>18.2f}" for bound in bounds))
+    totals = [sum(bound[name] for name in FLOORS) for bound in bounds]
+    print(f"  {'together':<18}" + "".join(f"{1000 * total:>18.2f}" for total in totals))
+    wholes = [column["seconds"]["whole iteration"] for column in columns.values()]
+    times = "".join(f"{whole / total:>18.1f}" for whole, total in zip(wholes, totals, strict=True))
+    print(f"  {'iteration, times':<18}{times}")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    choices = get_args(Baseline)
+    parser.add_argument("--baseline", nargs="+", choices=choices, default=choices[::-1], help="a column each")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--textbook_iterations", type=int, default=3, help="iterations of the textbook that are timed")
     flags = parser.parse_args()
-    figures = measure(flags.textbook_iterations)
+    figures = run(flags.baseline, flags.textbook_iterations)
     if flags.json:
         print(json.dumps(figures, indent=2))
     else:

@@ -15,6 +15,7 @@ from torch.distributions import Categorical, Normal
 
 from ghm.model import GHMModel
 from ghm.policy.distribution import RAW_OUTPUTS, LevelBounds
+from ghm.policy.grid import LEVEL_SHIFT
 from ghm.training.config import TrainConfig
 
 PAY, ISSUE = 1, 2
@@ -32,7 +33,7 @@ class Rollout:
     modes: Tensor
     """Modes drawn, (n, N)."""
     log_levels: Tensor
-    """Logarithms of the levels drawn, (n, N)."""
+    """Logarithms of the levels drawn plus their shift, (n, N)."""
     rewards: Tensor
     """Cash flows, (n, N)."""
     alive: Tensor
@@ -52,6 +53,7 @@ class Textbook:
         self._policy = _network(config.policy_hidden, RAW_OUTPUTS, self._generator)
         self._value = _network(config.value_hidden, 1, self._generator)
         self._bounds = LevelBounds.of(config.model, config.dt)
+        self._shift = LEVEL_SHIFT * config.model.step_from_zero(config.dt)
         self._discount = float(torch.exp(torch.tensor(-config.model.discount_rate * config.dt, dtype=torch.float64)))
         self._optimisers = [
             torch.optim.Adam(self._policy.parameters(), lr=config.lr_policy),
@@ -69,15 +71,16 @@ class Textbook:
 
     def _distributions(self, states: Tensor) -> tuple[Categorical, Normal, Normal]:
         raw = self._policy(states)
-        lower = torch.log(torch.tensor(self._bounds.lower))
+        bounds = self._bounds
 
-        def level(column: int, upper: float) -> Normal:
-            width = torch.log(torch.tensor(upper)) - lower
-            mean = lower + width * torch.sigmoid(raw[..., column])
+        def level(column: int, lowest: float, highest: float) -> Normal:
+            lower, upper = torch.log(torch.tensor([lowest, highest]))
+            mean = lower + (upper - lower) * torch.sigmoid(raw[..., column])
             return Normal(mean, torch.exp(-3 * (1 - torch.sigmoid(raw[..., column + 1]))))
 
         modes = Categorical(logits=6 * torch.tanh(raw[..., :3] / 6))
-        return modes, level(3, self._bounds.payout_upper), level(5, self._bounds.issue_upper)
+        payout = level(3, bounds.payout_lower, bounds.payout_upper)
+        return modes, payout, level(5, bounds.issue_lower, bounds.issue_upper)
 
     @torch.no_grad()
     def _simulate(self) -> Rollout:
@@ -93,7 +96,7 @@ class Textbook:
             at = torch.where(mode == ISSUE, target.mean, payout.mean)
             spread = torch.where(mode == ISSUE, target.stddev, payout.stddev)
             log_level = at + spread * torch.randn(paths, generator=self._generator)
-            after, flow = self._transact(cash, mode, log_level.exp())
+            after, flow = self._transact(cash, mode, (log_level.exp() - self._shift).clamp(min=0))
             shock = torch.randn(paths, generator=self._generator)
             following = after + self._drift(after) * config.dt + self._volatility(after) * config.dt**0.5 * shock
             liquidated = following <= 0

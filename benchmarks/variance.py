@@ -2,9 +2,12 @@
 
     python benchmarks/variance.py [--json] [--plot FILE]
 
-Three estimators times two baselines. The variance is the trace of the covariance of the policy network's parameter gradient over
-independent draws, at one policy and one value network. Variance falls as one over the number of paths, so the ratio of two
-variances is the ratio of the paths that the two need. Seconds are CPU seconds of one core, without the exact evaluations.
+Four estimators times two baselines; with the sweep as the baseline, `bootstrap` and `conditional` are one. The variance is the
+trace of the covariance of the policy network's parameter gradient over independent draws, at one policy and one value network.
+Variance falls as one over the number of paths, so the ratio of two variances is the ratio of the paths that the two need. The
+bias is the distance of the mean gradient from that of the policy's own value on the same draws, as a share of its length: under
+`bootstrap` with the network that is all bias, elsewhere what is left of the sampled tail's noise. Seconds are CPU seconds of
+one core, without the exact evaluations.
 """
 
 import argparse
@@ -19,13 +22,12 @@ import torch
 from machine import describe_machine
 
 from ghm.model import Array
-from ghm.policy.distribution import RAW_OUTPUTS, Distribution, LevelBounds
-from ghm.policy.tabulated import TabulatedPolicy
+from ghm.policy.distribution import RAW_OUTPUTS
 from ghm.reference.store import Reference, solve
 from ghm.simulation.kernel import Simulator
 from ghm.training.config import Baseline, Estimator, TrainConfig
 from ghm.training.estimator import GradientEstimate, GradientEstimator
-from ghm.training.evaluation import evaluate
+from ghm.training.exact import ExactReturns
 from ghm.training.learner import Learner
 from ghm.training.problem import DecisionProblem
 
@@ -42,7 +44,7 @@ METHODS = tuple((estimator, baseline) for baseline in get_args(Baseline) for est
 def build_estimator(problem: DecisionProblem, config: TrainConfig) -> GradientEstimator:
     """The estimator that a training with these settings uses."""
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
-    return GradientEstimator(problem, simulator, config.estimator, config.baseline, config.n_trajectories)
+    return GradientEstimator(problem, simulator, config.estimator, config.n_trajectories)
 
 
 def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, Learner, float]]:
@@ -51,32 +53,41 @@ def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, 
     seconds = 0.0
     for iteration in range(1, config.n_iterations + 1):
         started = time.process_time()
-        values = learner.values() if config.baseline == "network" else None
-        learner.learn(estimator(learner.tabulate(), values, iteration), (iteration - 1) / config.n_iterations)
+        tabulation = learner.tabulate()
+        values = learner.bootstrap_values() if config.baseline == "network" else None
+        estimate = estimator(tabulation.tables, values, iteration)
+        learner.learn(tabulation, estimate, (iteration - 1) / config.n_iterations)
         seconds += time.process_time() - started
         yield iteration, learner, seconds
 
 
 def parameter_gradient(problem: DecisionProblem, learner: Learner, estimate: GradientEstimate) -> Array:
     """The estimated gradient of the return with respect to the policy network's parameters, flattened."""
-    raw = learner.policy(torch.from_numpy(problem.features)).view(*estimate.visits.shape, RAW_OUTPUTS)
-    log_modes, levels = Distribution.of(raw, LevelBounds.of(problem.model, problem.grid.dt))
-    modes, level_gradient = (torch.from_numpy(x.astype(np.float32)) for x in (estimate.modes, estimate.levels))
+    tabulation = learner.tabulate()
+    log_modes, levels = tabulation.distribution
+    at_policy_nodes = estimate.modes @ problem.policy_spread.T
+    modes, level_gradient = (torch.from_numpy(x.astype(np.float32)) for x in (at_policy_nodes, estimate.levels))
     gain = (log_modes.exp() * modes).sum() + (levels * level_gradient).sum()
-    parts = torch.autograd.grad(gain, list(learner.policy.parameters()))
-    return torch.cat([part.ravel() for part in parts]).numpy().astype(np.float64)
+    (by_raw,) = torch.autograd.grad(gain, tabulation.raw)
+    gradient: Array = (
+        learner.policy.gradient(tabulation.passed, by_raw.view(-1, RAW_OUTPUTS)).numpy().astype(np.float64)
+    )
+    return gradient
 
 
 def measure(problem: DecisionProblem, learner: Learner, config: TrainConfig, repeats: int) -> dict[str, Any]:
     """Variance and cost of one method at one policy."""
-    estimator, tables, network = build_estimator(problem, config), learner.tabulate(), learner.values()
-    gradients, seconds = [], []
+    estimator, tables = build_estimator(problem, config), learner.tabulate().tables
+    exact = build_estimator(problem, TrainConfig(estimator="bootstrap", baseline="sweep"))
+    values = learner.bootstrap_values() if config.baseline == "network" else None
+    gradients, truths, seconds = [], [], []
     for draw in range(repeats):
         started = time.process_time()
-        estimate = estimator(tables, network, FRESH + draw)
+        estimate = estimator(tables, values, FRESH + draw)
         seconds.append(time.process_time() - started)
         gradients.append(parameter_gradient(problem, learner, estimate))
-    sample = np.stack(gradients)
+        truths.append(parameter_gradient(problem, learner, exact(tables, None, FRESH + draw)))
+    sample, truth = np.stack(gradients), np.mean(truths, axis=0)
     variance = float(sample.var(axis=0, ddof=1).sum())
     squared_mean = float((sample.mean(axis=0) ** 2).sum()) - variance / repeats  # without the mean's own noise
     return {
@@ -84,6 +95,7 @@ def measure(problem: DecisionProblem, learner: Learner, config: TrainConfig, rep
         "baseline": config.baseline,
         "variance": variance,
         "squared_mean": squared_mean,
+        "bias": float(np.linalg.norm(sample.mean(axis=0) - truth) / np.linalg.norm(truth)),
         "milliseconds": 1e3 * float(np.median(seconds)),
     }
 
@@ -106,10 +118,10 @@ def at_stages(problem: DecisionProblem, n_iterations: int, repeats: int) -> dict
 def learning_curve(problem: DecisionProblem, config: TrainConfig, reference: Reference) -> list[tuple[float, ...]]:
     """Iterations, CPU seconds and captured value along one training."""
     curve: list[tuple[float, ...]] = []
+    returns = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, problem.grid)
     for iteration, learner, seconds in train(problem, config):
         if iteration % EVAL_FREQ == 0:
-            policy = TabulatedPolicy(problem.grid, learner.tabulate())
-            captured = evaluate(policy, config, reference).captured_value
+            captured = reference.captured_value(returns(learner.tabulate().tables).best)
             curve.append((iteration, seconds, float("nan") if captured is None else captured))
     return curve
 
@@ -146,14 +158,20 @@ def signal(row: dict[str, Any], repeats: int) -> str:
 def show(figures: dict[str, Any]) -> None:
     """Print two tables."""
     print(f"{figures['machine']}\n\nGradient of the policy network, {figures['repeats']} draws of 500 paths")
-    print(f"{'':>7}{'baseline':>10}{'estimator':>13}{'variance':>12}{'|mean|²':>12}{'paths':>12}{'CPU ms':>9}")
+    print(
+        f"{'':>7}{'baseline':>10}{'estimator':>13}{'variance':>12}{'|mean|²':>12}{'paths':>12}{'bias':>9}{'CPU ms':>9}"
+    )
     for stage, rows in figures["stages"].items():
         for row in rows:
             print(
                 f"{stage:>7}{row['baseline']:>10}{row['estimator']:>13}{row['variance']:>12.2e}"
-                f"{signal(row, figures['repeats']):>12}{row['paths_ratio']:>11,.1f}x{row['milliseconds']:>9.1f}"
+                f"{signal(row, figures['repeats']):>12}{row['paths_ratio']:>11,.1f}x"
+                f"{row['bias']:>9.3f}{row['milliseconds']:>9.1f}"
             )
-    print("paths: needed for the variance of conditional with the same baseline; |mean|²: – where lost in the noise\n")
+    print("paths: needed for the variance of conditional with the same baseline; |mean|²: – where lost in the noise;")
+    print(
+        "bias: distance of the mean from the gradient of the policy's own value on the same draws, a share of its length\n"
+    )
     print("Captured value after so many iterations, and CPU seconds in all")
     for curve in figures["curves"]:
         points = curve["curve"][:: max(len(curve["curve"]) // 5, 1)]

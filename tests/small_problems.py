@@ -28,16 +28,16 @@ def waves(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
 
 
 def random_tables(grid: StateGrid, seed: int) -> PolicyTables:
-    """A smooth random policy: all modes likely somewhere, levels within the cash range."""
+    """A smooth random policy: all modes likely somewhere, median levels within the cash range, a level of 0 now and then."""
     generator = np.random.default_rng(seed)
     shape = (grid.steps_to_go.size, grid.cash.size)
     odds = np.exp(np.stack([np.zeros(shape), *(2 * waves(shape, generator) - 0.5 for _ in range(2))]))
     modes = (odds / odds.sum(axis=0))[1:]
     times = shape[:1]
     levels = [
-        np.log(0.2) + 0.4 * waves(times, generator),
+        np.log(0.2 * np.exp(0.4 * waves(times, generator)) + grid.level_shift),
         np.exp(-1 + 0.5 * waves(times, generator)),
-        np.log(0.1) + 0.4 * waves(times, generator),
+        np.log(0.1 * np.exp(0.4 * waves(times, generator)) + grid.level_shift),
         np.exp(-1 + 0.5 * waves(times, generator)),
     ]
     return PolicyTables(modes.astype(np.float32), np.stack(levels).astype(np.float32))
@@ -46,7 +46,7 @@ def random_tables(grid: StateGrid, seed: int) -> PolicyTables:
 def threshold_tables(grid: StateGrid, payout: float, below: float, target: float) -> PolicyTables:
     """Pay down to ``payout`` above it, issue up to ``target`` below ``below``, with next to no chance in the levels."""
     modes = np.stack([grid.cash > payout, grid.cash < below])
-    levels = np.array([np.log(payout), 1e-6, np.log(target), 1e-6])
+    levels = np.array([np.log(payout + grid.level_shift), 1e-6, np.log(target + grid.level_shift), 1e-6])
     return PolicyTables(
         np.repeat(modes[:, None], grid.steps_to_go.size, axis=1).astype(np.float32),
         np.repeat(levels[:, None], grid.steps_to_go.size, axis=1).astype(np.float32),

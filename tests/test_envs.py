@@ -8,6 +8,7 @@ from ghm.actions import HOLD, ISSUE, PAY
 from ghm.envs import ActionDecoder, Firms, GHMEnv
 from ghm.model import GHMModel
 from ghm.policy.distribution import LevelBounds
+from ghm.policy.grid import LEVEL_SHIFT
 from ghm.reference.policy_value import policy_value
 from ghm.reference.threshold_policy import ThresholdPolicy
 
@@ -73,5 +74,10 @@ def test_actions_span_the_modes_and_the_ranges_of_levels():
     actions = np.array([[1, 0, 0, -1, -1], [0, 1, 0, 1, 1], [0, 0, 1, 9, -9]], dtype=np.float32)
     mode, payout, target = ActionDecoder(GHMModel(), 0.01)(actions)
     assert mode.tolist() == [HOLD, PAY, ISSUE]
-    assert payout == pytest.approx([bounds.lower, bounds.payout_upper, bounds.payout_upper])
-    assert target == pytest.approx([bounds.lower, bounds.issue_upper, bounds.lower])
+    shift = LEVEL_SHIFT * GHMModel().step_from_zero(0.01)
+    assert payout == pytest.approx([0.0, GHMModel().c_max, GHMModel().c_max]), (
+        "from paying everything to paying nothing"
+    )
+    assert target == pytest.approx(
+        [bound - shift for bound in (bounds.issue_lower, bounds.issue_upper, bounds.issue_lower)]
+    )

@@ -5,11 +5,12 @@ import json
 import pytest
 import torch
 from cli.commands import assert_refused, run
+from fine_quadrature import fine_quadrature
 
 from ghm.model import GHMModel
 from ghm.reference import policy_value
 from ghm.reference.store import solve
-from ghm.training.checkpoint import load_policy
+from ghm.training.checkpoint import FORMAT, load_policy, load_trained
 from ghm.training.main import main as train
 
 MODEL = GHMModel(sigma_x=0.15)
@@ -35,8 +36,19 @@ def evaluated(*words):
 
 def test_figures(checkpoint):
     found, policy, reference = evaluated(checkpoint), load_policy(checkpoint), solve(MODEL, DT, T, "liquidation")
-    assert found["exact_return"] == policy_value(policy, MODEL, DT, T)
-    assert found["exact_stochastic_return"] == policy_value(policy, MODEL, DT, T, stochastic=True)
+    drawn = load_trained(checkpoint).drawn_policy
+    with fine_quadrature():
+        expected = {
+            "stochastic": policy_value(drawn, MODEL, DT, T, stochastic=True),
+            "most_likely": policy_value(drawn, MODEL, DT, T),
+        }
+        exported = policy_value(policy, MODEL, DT, T, stochastic=found["reading"] == "stochastic")
+    for reading, value in expected.items():
+        assert found[f"{reading}_return"] == pytest.approx(value, abs=1e-6)
+    assert found["exact_return"] == max(found["stochastic_return"], found["most_likely_return"])
+    assert found["exact_return"] == found[f"{found['reading']}_return"]
+    assert exported == pytest.approx(found["exact_return"], abs=1e-6), "the policy that is loaded is that reading"
+    assert abs(found["stochastic_return"] - found["most_likely_return"]) > 1e-4, "readings are told apart"
     assert found["optimal_return"] == reference.optimal_return
     assert found["wind_up_return"] == reference.wind_up_return
     assert found["captured_value"] == pytest.approx(reference.captured_value(found["exact_return"]))
@@ -52,7 +64,16 @@ def test_result_of_the_run_says_the_same(checkpoint):
     stored = json.loads((checkpoint.parent.parent / "result.json").read_text())["metrics"]
     found = evaluated(checkpoint)
     assert stored["best_return"] == pytest.approx(found["exact_return"], rel=1e-12)
-    for name in ("captured_value", "optimal_return", "verdict", "payout_level", "monte_carlo_return"):
+    for name in (
+        "reading",
+        "stochastic_return",
+        "most_likely_return",
+        "captured_value",
+        "optimal_return",
+        "verdict",
+        "payout_level",
+        "monte_carlo_return",
+    ):
         assert (
             stored[name] == pytest.approx(found[name])
             if isinstance(found[name], float)
@@ -63,7 +84,14 @@ def test_result_of_the_run_says_the_same(checkpoint):
 def test_table(checkpoint):
     ran, found = run("evaluate", checkpoint), evaluated(checkpoint)
     assert (ran.status, ran.errors) == (0, "")
-    for figure in ("exact_return", "optimal_return", "monte_carlo_return", "captured_value"):
+    for figure in (
+        "exact_return",
+        "stochastic_return",
+        "most_likely_return",
+        "optimal_return",
+        "monte_carlo_return",
+        "captured_value",
+    ):
         assert f"{found[figure]:.4f}" in ran.output
     assert found["verdict_text"] in " ".join(ran.output.split())
     assert "captured value, acting at random" in ran.output
@@ -116,7 +144,7 @@ def test_damaged_checkpoints_are_refused(checkpoint, tmp_path):
     assert_refused(run("evaluate", path), "is no checkpoint, or a damaged one")
     content = torch.load(checkpoint, weights_only=True)
     torch.save({**content, "format": content["format"] + 1}, path)
-    assert_refused(run("evaluate", path), "format 2", "use the version that wrote it, or train again")
+    assert_refused(run("evaluate", path), f"format {FORMAT + 1}", "use the version that wrote it, or train again")
     torch.save({key: value for key, value in content.items() if key != "learner"}, path)
     assert_refused(run("evaluate", path), "lacks part of a checkpoint")
     torch.save({**content, "config": {**content["config"], "policy_hidden": [16]}}, path)

@@ -7,6 +7,7 @@ from scipy.special import softmax
 
 from ghm.model import GHMModel
 from ghm.policy.distribution import LOGIT_BOUND, LOWEST_LOG_STD, RAW_OUTPUTS, Distribution, LevelBounds
+from ghm.policy.grid import LEVEL_SHIFT
 
 MODEL = GHMModel()
 BOUNDS = LevelBounds.of(MODEL, 0.01)
@@ -29,9 +30,11 @@ def test_distribution_is_the_stated_map() -> None:
         return 1 / (1 + np.exp(-x))
 
     b, i = z[:, M - 1], z[:, 0]  # the payout level is read off at c̄, the issue target at 0
-    low = np.log(BOUNDS.lower)
-    assert np.allclose(levels[0], low + (np.log(2.0) - low) * share(b[:, 3]))
-    assert np.allclose(levels[2], low + (np.log(1.0) - low) * share(i[:, 5]))
+    # Levels plus the shift of four steps' lengths: from nearly 0 to c̄, and from one step's length to half of c̄.
+    step = np.hypot(0.12 * 0.1, 0.18 * 0.01)
+    pay_low, pay_high, issue_low, issue_high = np.log([0.9 * 4 * step, 2.0 + 4 * step, 5 * step, 1.0 + 4 * step])
+    assert np.allclose(levels[0], pay_low + (pay_high - pay_low) * share(b[:, 3]))
+    assert np.allclose(levels[2], issue_low + (issue_high - issue_low) * share(i[:, 5]))
     assert np.allclose(levels[1], np.exp(-3 + 3 * share(b[:, 4])))
     assert np.allclose(levels[3], np.exp(-3 + 3 * share(i[:, 6])))
 
@@ -48,7 +51,8 @@ def test_everything_stays_within_its_bounds(scale: float) -> None:
     edge = 1 + 1e-5  # of single precision
     assert np.all(spreads >= np.exp(LOWEST_LOG_STD) / edge)
     assert np.all(spreads <= edge)
-    assert np.all(medians >= BOUNDS.lower / edge)
+    assert np.all(medians[0] >= BOUNDS.payout_lower / edge)
+    assert np.all(medians[1] >= BOUNDS.issue_lower / edge)
     assert np.all(medians[0] <= BOUNDS.payout_upper * edge)
     assert np.all(medians[1] <= BOUNDS.issue_upper * edge)
 
@@ -78,13 +82,51 @@ def test_probabilities_add_to_one() -> None:
     assert torch.allclose(log_modes.exp().sum(0), torch.ones(K, M, dtype=torch.float64))
 
 
+def levels_between(bounds: LevelBounds, model: GHMModel, dt: float) -> list[tuple[float, float]]:
+    """Lowest and highest median payout level and issue target, in cash."""
+    shift = LEVEL_SHIFT * model.step_from_zero(dt)
+    ends = (bounds.payout_lower, bounds.payout_upper), (bounds.issue_lower, bounds.issue_upper)
+    return [(max(low - shift, 0.0), high - shift) for low, high in ends]
+
+
 def test_bounds_hold_the_useful_range() -> None:
-    """The optimum (pays above 0.19, issues up to 0.07) lies well within; the ranges follow model and time step."""
-    assert BOUNDS.lower == pytest.approx(0.12 * 0.1)
-    assert BOUNDS.lower < 0.0725 / 2
-    assert BOUNDS.issue_upper > 2 * 0.0725
-    assert BOUNDS.payout_upper == MODEL.c_max
-    assert LevelBounds.of(MODEL, 0.04).lower == pytest.approx(2 * BOUNDS.lower)
-    for extreme in (GHMModel(sigma_x=0.0), GHMModel(c_max=0.01), GHMModel(sigma_x=50.0)):
-        bounds = LevelBounds.of(extreme, 0.01)
-        assert 0 < bounds.lower < bounds.issue_upper < bounds.payout_upper
+    """The optimum (pays above 0.19, and everything near the horizon, issues up to 0.07) lies well within."""
+    payout, issue = levels_between(BOUNDS, MODEL, 0.01)
+    assert payout == (0.0, pytest.approx(MODEL.c_max))
+    assert issue[0] < 0.0725 / 2
+    assert issue[1] > 2 * 0.0725
+
+
+@pytest.mark.parametrize("c_max", [0.5, 2.0, 73.0, 192.0, 1000.0])
+def test_bounds_do_not_depend_on_how_far_the_range_of_cash_goes(c_max: float) -> None:
+    """The optimum's levels are the same whatever c̄: they stay within, and about as near to the middle of the map."""
+    model = GHMModel(c_max=c_max)
+    bounds = LevelBounds.of(model, 0.01)
+    payout, issue = levels_between(bounds, model, 0.01)
+    assert payout[0] < 0.02 < 0.192 < payout[1]
+    assert issue[0] < 0.0726 / 2 < 2 * 0.0726 < issue[1]
+    shift = LEVEL_SHIFT * model.step_from_zero(0.01)
+    for level, low, high in (
+        (0.192, bounds.payout_lower, bounds.payout_upper),
+        (0.0726, bounds.issue_lower, bounds.issue_upper),
+    ):
+        assert 0.03 < np.log((level + shift) / low) / np.log(high / low) < 0.97
+
+
+@pytest.mark.parametrize(
+    "model",
+    [GHMModel(sigma_x=0.0), GHMModel(c_max=0.01), GHMModel(sigma_x=50.0), GHMModel(alpha=0.0, sigma_x=0.0)],
+    ids=["no transitory shock", "short range", "long shocks", "nothing moves at zero"],
+)
+def test_bounds_stay_in_order_at_the_edges(model: GHMModel) -> None:
+    bounds = LevelBounds.of(model, 0.01)
+    assert 0 < bounds.payout_lower < bounds.payout_upper
+    assert min(bounds.issue_lower, bounds.issue_upper) > 0
+    if model.c_max / 2 > model.step_from_zero(0.01):  # else there is no useful target within the range
+        assert bounds.issue_lower < bounds.issue_upper
+
+
+def test_bounds_follow_the_unit_of_cash() -> None:
+    large = GHMModel(alpha=18.0, sigma_x=12.0, fixed_cost=0.2, c_max=200.0)
+    for name, value in vars(LevelBounds.of(MODEL, 0.01)).items():
+        assert getattr(LevelBounds.of(large, 0.01), name) == pytest.approx(100 * value)

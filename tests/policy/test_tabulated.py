@@ -37,7 +37,14 @@ def test_interpolation(to_go: int) -> None:
     for i, c in enumerate(cash):
         modes, levels = by_hand(float(c), to_go)
         assert actions.mode_probabilities[i] == pytest.approx([1 - modes.sum(), *modes], abs=1e-6)
-        assert [figure[i] for figure in actions[1:]] == pytest.approx(levels, abs=1e-6)
+        assert [figure[i] for figure in actions[1:5]] == pytest.approx(levels, abs=1e-6)
+
+
+def test_levels_are_shifted_as_the_grid_says() -> None:
+    actions = POLICY(GRID.cash, 1.3)
+    assert actions.level_shift == GRID.level_shift > 0
+    assert actions.median_payout_level == pytest.approx(np.exp(actions.payout_log_mean) - GRID.level_shift)
+    assert actions.median_issue_target == pytest.approx(np.exp(actions.issue_log_mean) - GRID.level_shift)
 
 
 def test_beyond_the_grid_the_edge_counts() -> None:

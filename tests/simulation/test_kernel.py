@@ -21,7 +21,7 @@ from ghm.policy.grid import StateGrid
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.policy_value import policy_value
 from ghm.simulation import twin
-from ghm.simulation.kernel import Paths, Simulator
+from ghm.simulation.kernel import BATCH_PATHS, BATCH_STEPS, Paths, Simulator
 from ghm.simulation.random import STARTS, TRAINING, draws, starting_cash
 from ghm.training.problem import DecisionProblem
 
@@ -48,10 +48,17 @@ class Comparison:
 
 
 def simulate(problem: DecisionProblem, tables: PolicyTables, n_paths: int = N_PATHS, first_path: int = 0) -> Paths:
+    return simulate_and_count(problem, tables, Paths.allocate(problem.grid.n_steps, n_paths), first_path)[0]
+
+
+def simulate_and_count(
+    problem: DecisionProblem, tables: PolicyTables, paths: Paths, first_path: int = 0
+) -> tuple[Paths, Array]:
+    """The paths, filled, and how often they visited each node, (K, M)."""
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, SEED)
-    paths = Paths.allocate(problem.grid.n_steps, n_paths)
-    simulator.run(tables, ITERATION, first_path, paths)
-    return paths
+    visits = np.zeros((problem.grid.steps_to_go.size, problem.grid.cash.size))
+    simulator.run(tables, ITERATION, first_path, paths, visits)
+    return paths, visits
 
 
 def compare(
@@ -185,6 +192,87 @@ def test_paths_do_not_depend_on_how_they_are_batched() -> None:
             assert np.array_equal(getattr(part, name), expected), name
 
 
+# 40 steps on 24 time nodes: some steps lie between nodes.
+COUNTED = {
+    "between time nodes": small_problem(dt=0.1, n_steps=40, r=0.51, recovery=2.0),
+    "one step": PROBLEMS["one step"],
+}
+
+
+@pytest.mark.parametrize("problem", COUNTED.values(), ids=COUNTED.keys())
+def test_visits_are_living_paths_discounted_and_shared_out(problem: DecisionProblem) -> None:
+    """Counted by hand from the recorded paths; single precision rounds the shares of cash, 1e-7 of a visit each."""
+    paths, visits = simulate_and_count(
+        problem, random_tables(problem.grid, 4), Paths.allocate(problem.grid.n_steps, N_PATHS)
+    )
+    expected = plain_visits(problem, paths)
+    assert np.abs(visits - expected).max() < 1e-4
+    # Wrong twins: firms that are dead are counted too, visits are not discounted, steps belong to the node below them.
+    ghosts = Paths(**{**vars(paths), "cash": np.maximum(paths.cash, 0)})
+    assert np.abs(visits - plain_visits(problem, ghosts)).max() > 0.1 or (paths.cash[:-1] >= 0).all()
+    if problem.grid.n_steps > 1:
+        assert np.abs(visits - plain_visits(problem, paths, discount=1.0)).max() > 0.1
+        assert np.abs(visits - plain_visits(problem, paths, shared=False)).max() > 0.1
+
+
+def plain_visits(problem: DecisionProblem, paths: Paths, discount: float | None = None, shared: bool = True) -> Array:
+    grid, factor = problem.grid, problem.discount if discount is None else discount
+    visits = np.zeros((grid.steps_to_go.size, grid.cash.size))
+    for t in range(grid.n_steps):
+        cash = paths.cash[t][paths.cash[t] >= 0].astype(float)
+        to_go, steps = grid.n_steps - t, grid.steps_to_go
+        k = max(i for i in range(steps.size - 1) if steps[i] <= to_go)
+        later = (to_go - steps[k]) / (steps[k + 1] - steps[k]) if shared else 0.0
+        cell = np.clip(np.searchsorted(grid.cash, cash, side="right") - 1, 0, grid.cash.size - 2)
+        share = (cash - grid.cash[cell]) / np.diff(grid.cash)[cell]
+        for node, weight in ((k, 1 - later), (k + 1, later)):
+            np.add.at(visits[node], cell, factor**t * weight * (1 - share))
+            np.add.at(visits[node], cell + 1, factor**t * weight * share)
+    return visits
+
+
+def test_visits_are_added_to_what_was_counted_before() -> None:
+    problem = small_problem()
+    tables = random_tables(problem.grid, 4)
+    whole = simulate_and_count(problem, tables, Paths.allocate(problem.grid.n_steps, N_PATHS))[1]
+    simulator = Simulator(problem.model, problem.grid, problem.terminal_values, SEED)
+    visits = np.zeros_like(whole)
+    for first, size in ((0, 33), (33, N_PATHS - 33)):
+        simulator.run(tables, ITERATION, first, simulator.room(size, recorded=False), visits)
+    assert np.allclose(visits, whole, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_unrecorded_paths_have_the_returns_and_visits_of_recorded_ones(name: str) -> None:
+    """To the bit: recording decides where things are written, not what."""
+    problem = PROBLEMS[name]
+    tables, n_steps = random_tables(problem.grid, seed=len(name)), problem.grid.n_steps
+    recorded, visits = simulate_and_count(problem, tables, Paths.allocate(n_steps, N_PATHS))
+    kept, counted = simulate_and_count(problem, tables, Paths.allocate(n_steps, N_PATHS, recorded=False))
+    assert kept.flow.shape == (1, N_PATHS)
+    assert np.array_equal(kept.returns, recorded.returns)
+    assert np.array_equal(counted, visits)
+    assert np.array_equal(kept.cash[n_steps % 2], recorded.cash[n_steps]), "the last step's cash is what is left"
+
+
+def test_room_is_for_a_batch_that_stays_small() -> None:
+    problem = small_problem(n_steps=1000)
+    simulator = Simulator(problem.model, problem.grid, problem.terminal_values, SEED)
+    assert simulator.room(10**6, recorded=False).returns.size == BATCH_PATHS
+    assert simulator.room(10**6, recorded=True).cell.size <= BATCH_STEPS
+    assert simulator.room(30, recorded=True).returns.size == simulator.room(30, recorded=False).returns.size == 30
+
+
+def test_part_of_a_room_is_the_same_room() -> None:
+    """A last batch that is smaller than the others is simulated without new memory."""
+    whole = Paths.allocate(25, N_PATHS)
+    part = whole.first(30)
+    for name, array in vars(part).items():
+        assert np.shares_memory(array, getattr(whole, name)), name
+        assert array.flags.c_contiguous, name
+        assert array.shape == (*getattr(whole, name).shape[:-1], 30), name
+
+
 def test_returns_are_the_discounted_sums_of_the_flows() -> None:
     problem = small_problem(terminal="going_concern")
     paths = simulate(problem, random_tables(problem.grid, 5))
@@ -219,10 +307,13 @@ def test_mean_return_of_a_fixed_policy(name: str) -> None:
     problem = DecisionProblem.build(DEFAULT, 0.01, 1000, "liquidation")
     tables = threshold_tables(problem.grid, **levels)
     simulator = Simulator(DEFAULT, problem.grid, problem.terminal_values, seed=123)
-    paths = Paths.allocate(1000, 1000)
+    paths, visits = (
+        Paths.allocate(1000, 1000, recorded=False),
+        np.zeros((problem.grid.steps_to_go.size, problem.grid.cash.size)),
+    )
     returns = []
     for first in range(0, 20_000, 1000):
-        simulator.run(tables, 1, first, paths)
+        simulator.run(tables, 1, first, paths, visits)
         returns.append(paths.returns.copy())
     mean, error = np.mean(returns), np.std(returns, ddof=1) / np.sqrt(20_000)
     exact = policy_value(TabulatedPolicy(problem.grid, tables), DEFAULT, 0.01, 10.0)

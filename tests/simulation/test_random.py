@@ -66,13 +66,26 @@ def test_philox_known_answers(counter: list[int], key: list[int], answer: str) -
 
 def test_draws_are_philox_of_path_step_iteration_and_stream() -> None:
     seed, iteration, stream, first_path = (7 << 32) + 11, 5, 2, 40
-    uniform, shock, level = draws(seed, iteration, 3, 2, stream, first_path)
-    words = philox(*(np.uint32(word) for word in (first_path + 2, 1, iteration, stream, 11, 7)))
-    a, b, c, _ = (np.array([word], np.uint32) for word in words)
-    assert uniform[1, 2] == _apply(_uniforms, a)[0]
-    # Compiled elsewhere, the same formula may be rounded differently in its last place.
-    assert shock[1, 2] == pytest.approx(_apply(_normals, b)[0], rel=1e-6)
-    assert level[1, 2] == pytest.approx(_apply(_normals, c)[0], rel=1e-6)
+    found = draws(seed, iteration, 3, 5, stream, first_path)
+    for step in range(5):  # a block of the generator, four words, serves a pair of steps; the last pair is cut
+        words = philox(*(np.uint32(word) for word in (first_path + 2, step // 2, iteration, stream, 11, 7)))
+        expected = by_hand(*(int(word) for word in (words[:2] if step % 2 == 0 else words[2:])))
+        # Compiled elsewhere, the same formula may be rounded differently in its last place; near 0 that is 1e-7 itself.
+        assert [array[step, 2] for array in found] == pytest.approx(expected, rel=2e-6, abs=2e-7)
+        assert [array[step, 1] for array in found] != pytest.approx(expected, rel=1e-3), "another path, other draws"
+
+
+def by_hand(first: int, second: int) -> tuple[float, float, float]:
+    """Uniform, shock and noise of a step from its 64 bits: 20, 24 and 20 of them, each at the middle of its interval."""
+
+    def middle(value: int, bits: int) -> float:
+        """Where a two's complement number of so many bits lies between 0 and 1."""
+        signed = value - 2**bits if value >= 2 ** (bits - 1) else value
+        return (signed + 0.5) / 2**bits + 0.5
+
+    shock, uniform = middle(first >> 8, 24), ((second >> 12) + 0.5) / 2**20
+    noise = middle(((second & 0xFFF) << 8) | (first & 0xFF), 20)
+    return uniform, float(stats.norm.ppf(shock)), float(stats.norm.ppf(noise))
 
 
 def test_exponential_is_accurate_to_two_units_in_the_last_place() -> None:
@@ -133,6 +146,9 @@ def _neighbours() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return pairs | {
         "uniform and shock": (uniform, shock),
         "shock and level": (shock, level),
+        "uniform and level": (uniform, level),
+        "level of the next step": (level[:-1], level[1:]),
+        "shock and level of the next step": (shock[:-1], level[1:]),
         "next path": (shock[:, :-1], shock[:, 1:]),
         "next step": (shock[:-1], shock[1:]),
         "path and step swapped": (shock[:200, :200], shock[:200, :200].T),

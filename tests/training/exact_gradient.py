@@ -32,7 +32,7 @@ class Gradient(NamedTuple):
     modes: Array
     """By the probabilities of paying and of issuing, holding taking what is left, (2, K, M)."""
     levels: Array
-    """By mean and standard deviation of ln b and ln i, (4, K)."""
+    """By mean and standard deviation of ln(b + a) and ln(i + a), a the shift of levels, (4, K)."""
 
 
 def hat_weights(cash: Array, points: Array) -> Array:
@@ -59,16 +59,15 @@ def transition(problem: DecisionProblem) -> tuple[Array, Array]:
 
 def outcomes(problem: DecisionProblem, mode: int, mean: float, std: float) -> tuple[Array, Array]:
     """Distribution of cash after paying (1) or issuing (2), (M, M), and the expected cash flow now, (M,)."""
-    model, cash = problem.model, problem.grid.cash
+    model, cash, shift = problem.model, problem.grid.cash, problem.grid.level_shift
     matrix, flow = np.zeros((cash.size, cash.size)), np.zeros(cash.size)
     for z, weight in zip(Z, WEIGHTS, strict=True):
-        level = min(float(np.exp(mean + std * z)), model.c_max)
+        level = min(max(float(np.exp(mean + std * z)) - shift, 0.0), model.c_max)
         after = np.minimum(cash, level) if mode == 1 else np.maximum(cash, level)
         matrix += weight * hat_weights(cash, after)
         flow += weight * (cash - after) * (1.0 if mode == 1 else model.proportional_cost)
     if mode == 2:  # the fixed cost is charged where the level exceeds cash: a probability known in closed form
-        with np.errstate(divide="ignore"):
-            charged = norm.sf(np.log(cash), mean, std)
+        charged = norm.sf(np.log(cash + shift), mean, std)
         charged[-1] = 0.0
         flow -= model.proportional_cost * model.fixed_cost * charged
     return matrix, flow

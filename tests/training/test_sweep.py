@@ -4,25 +4,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fine_quadrature import fine_quadrature
 from scipy.interpolate import CubicHermiteSpline
 from scipy.stats import norm
 from small_problems import random_tables, small_problem, threshold_tables, waves
 
 from ghm.actions import HOLD, ISSUE, PAY
-from ghm.model import Array
+from ghm.model import Array, GHMModel
 from ghm.policy.distribution import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.policy_value import policy_values
-from ghm.simulation.kernel import Simulator
-from ghm.training.estimator import GradientEstimator, TabulatedValues
+from ghm.training.estimator import SweptValues, sweep_tables
 from ghm.training.problem import DecisionProblem
-from ghm.training.sweep import level_cdf, level_cdf_derivatives
+from ghm.training.sweep import BY_MEAN, BY_STD, GAIN, level_cdf, level_cdf_derivatives
+
+WITH_ROOM = np.nan
+"""What memory is filled with before a sweep: whatever of it is read before it is written becomes visible."""
 
 
-def tabulate(problem: DecisionProblem, tables: PolicyTables, network_values: Array | None = None) -> TabulatedValues:
-    simulator = Simulator(problem.model, problem.grid, problem.terminal_values, seed=1)
-    baseline = "sweep" if network_values is None else "network"
-    return GradientEstimator(problem, simulator, "conditional", baseline, 1).tabulate(tables, network_values)
+def tabulate(problem: DecisionProblem, tables: PolicyTables, bootstrap_values: Array | None = None) -> SweptValues:
+    n, m = problem.grid.n_steps, problem.grid.cash.size
+    return sweep_tables(problem, tables, bootstrap_values, (np.full((n + 1, m), WITH_ROOM), np.full((n, m), WITH_ROOM)))
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +51,11 @@ def test_level_distribution_function_derivatives(standard_levels: tuple[np.ndarr
     assert np.abs(by_std - difference).max() < 1e-5
 
 
-# Largest difference in V. Cells of a third of a shock, and the reference's 31 quadrature points for the levels, leave about
-# 1e-4; the jump of V at zero is worth 4 there under the other two terminal conditions, and leaves 5e-4.
+# Largest difference in V. Cells of a third of a shock leave less than 1e-4; the jump of V at zero is worth 4 there under
+# the other two terminal conditions, and leaves 5e-4.
 VALUE_PROBLEMS = {
     "default": (small_problem(), 2e-4),
-    "default cash range": (small_problem(dt=0.01, n_steps=60, c_max=2.0), 2e-4),
+    "default cash range": (small_problem(dt=0.01, n_steps=30, c_max=2.0), 2e-4),
     "long step": (small_problem(dt=0.1, n_steps=40), 2e-4),
     "overflow at every other step": (small_problem(dt=0.05, n_steps=20, c_max=0.08), 1e-3),
     "nothing at the horizon": (small_problem(terminal="zero"), 1e-3),
@@ -71,7 +73,8 @@ def test_values_equal_the_reference(name: str) -> None:
     tables = random_tables(grid, seed=len(name))
     horizon = grid.dt * grid.n_steps
     policy = TabulatedPolicy(grid, tables)
-    exact = policy_values(policy, problem.model, grid.dt, horizon, terminal, stochastic=True)  # type: ignore[arg-type]
+    with fine_quadrature():
+        exact = policy_values(policy, problem.model, grid.dt, horizon, terminal, stochastic=True)  # type: ignore[arg-type]
     values = tabulate(problem, tables).values
     assert np.abs(values[0] - np.interp(grid.cash, exact.cash, exact.values[-1])).max() < tolerance
     average = np.trapezoid(values[0], grid.cash) / grid.cash[-1]
@@ -96,8 +99,9 @@ def brute_force_values(problem: DecisionProblem, tables: PolicyTables) -> tuple[
         ends = np.where(following > 0, np.interp(following, cash, value) + over, model.liquidation_value)
         held = np.exp(-model.discount_rate * dt) * ends @ weights
         actions = policy(cash, to_go * dt)
-        b = np.exp(actions.payout_log_mean[0] + actions.payout_log_std[0] * z)
-        i = np.minimum(np.exp(actions.issue_log_mean[0] + actions.issue_log_std[0] * z), model.c_max)
+        shift = grid.level_shift
+        b = np.maximum(np.exp(actions.payout_log_mean[0] + actions.payout_log_std[0] * z) - shift, 0)
+        i = np.minimum(np.exp(actions.issue_log_mean[0] + actions.issue_log_std[0] * z) - shift, model.c_max)
         after = np.minimum(b, cash[:, None])
         paid = (cash[:, None] - after + np.interp(after, cash, held)) @ weights
         gross = model.proportional_cost * (i - cash[:, None] + model.fixed_cost)
@@ -131,10 +135,10 @@ def expected_gain(problem: DecisionProblem, held: Array, mode: int, mean: float,
 
     An average over midpoints errs by the square of their distance where the gain has a kink.
     """
-    model, cash = problem.model, problem.grid.cash
+    model, cash, shift = problem.model, problem.grid.cash, problem.grid.level_shift
     z = np.linspace(-7, 7, 8_002)[:-1] + 0.000875
     weights = norm.pdf(z) / norm.pdf(z).sum()
-    level = np.minimum(np.exp(mean + std * z), model.c_max)
+    level = np.clip(np.exp(mean + std * z) - shift, 0, model.c_max)
     continuation = CubicHermiteSpline(cash, held, np.gradient(held, cash, edge_order=2))
     gain = np.empty(cash.size)
     at_level = continuation(level)
@@ -145,16 +149,15 @@ def expected_gain(problem: DecisionProblem, held: Array, mode: int, mean: float,
             each = np.where(level > c, at_level - held[j] - model.proportional_cost * (level - c), 0.0)
         gain[j] = each @ weights
     if mode == ISSUE:  # the fixed cost makes a jump, which an average over points would blur
-        with np.errstate(divide="ignore"):
-            gain -= model.proportional_cost * model.fixed_cost * norm.sf(np.log(cash), mean, std)
+        gain -= model.proportional_cost * model.fixed_cost * norm.sf(np.log(cash + shift), mean, std)
     return gain
 
 
 def wrong_values(problem: DecisionProblem, seed: int) -> Array:
-    """A smooth function of the state that is nobody's value, (K, M)."""
-    grid = problem.grid
-    shape = (grid.steps_to_go.size, grid.cash.size)
-    return problem.model.liquidation_value + 0.9 * grid.cash + 0.05 * waves(shape, np.random.default_rng(seed))
+    """A smooth function of cash at each bootstrap node that is nobody's value, (R, M)."""
+    shape = (problem.bootstrap_nodes.size, problem.grid.cash.size)
+    base = problem.model.liquidation_value + 0.9 * problem.grid.cash
+    return np.asarray(base + 0.05 * waves(shape, np.random.default_rng(seed)))
 
 
 ADVANTAGE_PROBLEMS = [small_problem(), small_problem(fixed_cost=0.02, proportional_cost=1.2, c_max=1.0)]
@@ -162,7 +165,7 @@ ADVANTAGE_PROBLEMS = [small_problem(), small_problem(fixed_cost=0.02, proportion
 
 @pytest.mark.parametrize("problem", ADVANTAGE_PROBLEMS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_six_advantage_rows(problem: DecisionProblem, seed: int) -> None:
+def test_advantages_and_their_derivatives(problem: DecisionProblem, seed: int) -> None:
     """Δ by quadrature and its derivatives by finite differences of that, for a V that is nobody's value.
 
     Simpson's rule on cells of 0.005 and levels with a spread of 0.03 and more leaves less than 1%.
@@ -173,7 +176,7 @@ def test_six_advantage_rows(problem: DecisionProblem, seed: int) -> None:
     h = 1e-3
     for k in (0, 5, grid.steps_to_go.size - 1):
         held = values.continuations[grid.n_steps - grid.steps_to_go[k]]
-        for mode, first in ((PAY, 0), (ISSUE, 3)):
+        for mode in (PAY, ISSUE):
             mean, std = (float(x) for x in tables.levels[2 * mode - 2 : 2 * mode, k])
             rows = [
                 expected_gain(problem, held, mode, mean, std),
@@ -188,32 +191,114 @@ def test_six_advantage_rows(problem: DecisionProblem, seed: int) -> None:
             ]
             # At c̄ no issue is possible; just below it, one is: the derivative has a jump there that neither resolves.
             inside = slice(0, -1)
-            for offset, exact in enumerate(rows):
-                computed = values.advantages[k, first + offset]
+            computed = values.advantages[mode - 1, :, k]
+            for row, exact in zip((GAIN, BY_MEAN, BY_STD), rows, strict=True):
                 scale = np.abs(exact).max()
-                assert np.abs(computed - exact)[inside].max() < 0.01 * scale, (k, mode, offset)
-                for other in {0, 1, 2} - {offset}:
-                    wrong = values.advantages[k, first + other]
-                    assert np.abs(wrong - exact)[inside].max() > 0.1 * scale, "rows must be told apart"
+                assert np.abs(computed[row] - exact)[inside].max() < 0.01 * scale, (k, mode, row)
+                for other in {GAIN, BY_MEAN, BY_STD} - {row}:
+                    assert np.abs(computed[other] - exact)[inside].max() > 0.1 * scale, "rows must be told apart"
 
 
-def test_one_step_of_another_function() -> None:
-    """With a following V that is not the policy's, ``values`` is T_π V and the residual T_π V − V."""
-    problem = small_problem()
-    tables = random_tables(problem.grid, seed=4)
-    own = tabulate(problem, tables).values
-    at_nodes = own[problem.grid.n_steps - problem.grid.steps_to_go]
-    again = tabulate(problem, tables, at_nodes)  # few steps lie between time nodes: 25 steps, 24 nodes
-    assert again.residuals is not None
-    at_node = np.isin(problem.grid.n_steps - np.arange(problem.grid.n_steps), problem.grid.steps_to_go)
-    both = at_node[:-1] & at_node[1:]
-    assert np.abs(again.residuals[:-1][both]).max() < 1e-9
-    shifted = tabulate(problem, tables, at_nodes + 1.0)
-    assert shifted.residuals is not None
-    middle = shifted.residuals[10, 5:-5]  # a constant is discounted over a step, and lost with liquidation
-    expected = again.residuals[10, 5:-5] + problem.discount - 1
-    assert middle[-40:] == pytest.approx(expected[-40:], abs=1e-6)
-    assert np.all(middle <= expected + 1e-6)
+def test_the_sweep_goes_on_from_the_given_function_at_bootstrap_steps() -> None:
+    """What is found before a bootstrap step is the value of a problem that ends there, and pays the given function."""
+    problem = small_problem(dt=0.05, n_steps=70)
+    grid, tables = problem.grid, random_tables(problem.grid, seed=4)
+    given = wrong_values(problem, 3)
+    steps = problem.bootstrap_steps.tolist()
+    assert len(steps) >= 2
+    found = tabulate(problem, tables, given)
+    for row, step in enumerate(steps):
+        assert np.array_equal(found.values[step], given[row])
+    # In the plain: one step at a time, the Bellman operator of the policy, restarted at the bootstrap steps.
+    own = tabulate(problem, tables)
+    value = problem.terminal_values
+    for t in range(grid.n_steps - 1, -1, -1):
+        value = one_step(problem, tables, t, value)
+        if t in steps:
+            row = steps.index(t)
+            assert np.abs(found.swept[row] - value).max() < ROUNDING
+            assert np.abs(found.residuals[row] - (value - given[row])).max() < ROUNDING
+            value = given[row]
+        assert np.abs(found.values[t] - value).max() < ROUNDING
+        if t > max(steps):
+            assert np.array_equal(found.values[t], own.values[t]), "complete returns do not know of the network"
+    assert np.abs(found.values[0] - own.values[0]).max() > 1e-3, "another function, other values"
+
+
+ROUNDING = 1e-6
+"""Tables in single precision, interpolated once more."""
+
+
+def one_step(problem: DecisionProblem, tables: PolicyTables, t: int, following: Array) -> Array:
+    """The value at step ``t`` of a policy that goes on with ``following``: a problem of one step."""
+    grid = problem.grid
+    k, w = grid.time_cell[t], grid.time_weight[t]
+    row = PolicyTables(*((1 - w) * table[:, k] + w * table[:, k + 1] for table in tables))
+    single = replace(grid, n_steps=1, steps_to_go=np.array([1, 2]), time_cell=np.array([0]), time_weight=np.zeros(1))
+    one = replace(problem, grid=single, terminal_values=following)
+    at_both = PolicyTables(*(np.repeat(table[:, None], 2, axis=1).astype(np.float32) for table in row))
+    return np.asarray(sweep_tables(one, at_both, None).values[0])
+
+
+def test_given_the_policys_own_value_nothing_is_left_over() -> None:
+    """A fixed point: residuals vanish, and advantages are the policy's own. A constant too much is discounted over a return."""
+    problem = small_problem(dt=0.05, n_steps=70)
+    tables, steps = random_tables(problem.grid, seed=4), problem.bootstrap_steps
+    own = tabulate(problem, tables)
+    again = tabulate(problem, tables, own.values[steps])
+    assert np.abs(again.residuals).max() < 1e-12
+    assert np.abs(again.values - own.values).max() < 1e-12
+    assert np.abs(again.advantages - own.advantages).max() < 1e-12
+    shifted = tabulate(problem, tables, own.values[steps] + 1.0)
+    assert shifted.residuals[0] == pytest.approx(-1.0), "the return nearest the horizon is complete"
+    between = int(steps[0] - steps[1])
+    most = problem.discount**between - 1  # what is liquidated before loses the constant altogether
+    assert np.all(shifted.residuals[1] <= most + 1e-9)
+    assert np.all(shifted.residuals[1] > -1.0)
+    assert shifted.residuals[1][-1] == pytest.approx(most, abs=0.2)
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 16, 17, 24, 25])
+def test_nothing_is_read_before_it_is_written(n_steps: int) -> None:
+    """With a single step one of the two time nodes is never met; its advantages are none, not what memory held."""
+    problem = small_problem(n_steps=n_steps)
+    given = wrong_values(problem, 1)
+    for values in (tabulate(problem, random_tables(problem.grid, 2), g) for g in (None, given)):
+        for name, array in values._asdict().items():
+            assert np.isfinite(array).all(), name
+        at_nodes = np.abs(values.advantages).max(axis=(0, 1, 3))
+        assert (at_nodes[problem.grid.steps_to_go <= n_steps] > 0).all()
+        assert (at_nodes[problem.grid.steps_to_go > n_steps] == 0).all()
+    assert given.shape[0] == (problem.grid.steps_to_go[:-1] >= 16).any()
+
+
+WIDE = [50.0, 100.0, 1000.0]
+
+
+@pytest.mark.parametrize("c_max", WIDE)
+def test_wide_cash_ranges_keep_their_first_cells_narrow(c_max: float) -> None:
+    """All that a firm decides happens within a few shocks of zero, however far the range goes."""
+    problem = DecisionProblem.build(GHMModel(c_max=c_max), 0.01, 8, "liquidation")
+    grid, model = problem.grid, problem.model
+    length = model.step_length(grid.cash, grid.dt)
+    assert np.all(np.diff(grid.cash)[:100] < 1.01 / 3 * length[1:101])
+    policy = TabulatedPolicy(grid, random_tables(grid, 3))
+    with fine_quadrature():
+        exact = policy_values(policy, model, grid.dt, 0.08, stochastic=True)
+    values = tabulate(problem, policy.tables).values[0]
+    near = grid.cash < 2.0
+    error = np.abs(values - np.interp(grid.cash, exact.cash, exact.values[-1]))
+    assert error[near].max() < 1e-3
+    # The wrong twin: nodes placed evenly, as many.
+    even = DecisionProblem.build(model, grid.dt, 8, "liquidation", np.linspace(0, c_max, grid.cash.size))
+    tables = PolicyTables(
+        np.stack([[np.interp(even.grid.cash, grid.cash, row) for row in mode] for mode in policy.tables.modes]).astype(
+            np.float32
+        ),
+        policy.tables.levels,
+    )
+    coarse = np.interp(grid.cash, even.grid.cash, tabulate(even, tables).values[0])
+    assert np.abs(coarse - np.interp(grid.cash, exact.cash, exact.values[-1]))[near].max() > 2e-3
 
 
 def test_paying_everything_above_the_level_is_worth_the_cash() -> None:

@@ -1,5 +1,6 @@
 """The training command end to end: what it reaches, what it leaves behind, how it goes on, how it ends and what it refuses."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -8,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,17 +17,19 @@ import torch
 from matplotlib.figure import Figure
 
 from ghm.errors import UserError
-from ghm.training.checkpoint import FORMAT, Checkpoint, load_policy
-from ghm.training.config import TrainConfig
+from ghm.model import GHMModel
+from ghm.training.checkpoint import FORMAT, Checkpoint, load_policy, load_trained
+from ghm.training.config import Hyperparameters, TrainConfig
 from ghm.training.estimator import GradientEstimator
 from ghm.training.learner import Learner
 from ghm.training.main import ExitStatus, main, train
+from ghm.training.problem import DecisionProblem
 
 
 def config(directory: Path, **settings: Any) -> TrainConfig:
     """A run of a fraction of a second."""
     small: dict[str, Any] = {
-        "n_iterations": 12, "dt": 0.05, "T": 0.5, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,),
+        "n_iterations": 12, "dt": 0.05, "T": 2.0, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,),
         "eval_freq": 4, "ckpt_freq": 4, "log_freq": 4, "keep_checkpoints": 9, "progress": "none", "baseline": "network",
     }  # fmt: skip
     places = {"log_dir": directory / "logs", "ckpt_dir": directory / "checkpoints"}
@@ -41,8 +45,8 @@ def _small_figures() -> Iterator[None]:
         yield
 
 
-def state_bytes(path: Path) -> dict[str, bytes]:
-    """Every tensor of a checkpoint's networks and optimisers, as bytes; what differs between runs in time is left out."""
+def state_bytes(path: Path, part: str = "") -> dict[str, bytes]:
+    """Every tensor of a checkpoint's networks and optimisers (or of a ``part``), as bytes; times are left out."""
     found: dict[str, bytes] = {}
 
     def visit(name: str, value: Any) -> None:
@@ -57,7 +61,8 @@ def state_bytes(path: Path) -> dict[str, bytes]:
         else:
             found[name] = repr(value).encode()
 
-    visit("", Checkpoint.load(path).learner_state)
+    state = Checkpoint.load(path).learner_state
+    visit("", {part: state[part]} if part else state)
     return found
 
 
@@ -105,18 +110,167 @@ def test_same_seed_same_bits_and_another_seed_others(whole: Path, tmp_path: Path
     assert state_bytes(tmp_path / "124" / "checkpoints" / "final_model.pt") != first
 
 
-@pytest.mark.parametrize(("baseline", "matters"), [("sweep", False), ("network", True)])
-def test_the_value_networks_settings_matter_to_the_policy_where_its_values_are_used(
-    baseline: str, matters: bool, tmp_path: Path
+OTHER_SETTINGS: dict[str, Any] = {
+    "lr_policy": 0.002, "lr_baseline": 0.03, "entropy_weight": 0.1, "action_reg_weight": 0.1, "max_grad_norm": 1e-3,
+    "n_trajectories": 40, "policy_hidden": (5, 5), "value_hidden": (5, 5),
+}  # fmt: skip
+"""Another value of each of the eight hyperparameters."""
+
+
+def final_policy(directory: Path, **settings: Any) -> dict[str, bytes]:
+    assert train(config(directory, **settings)) == ExitStatus.COMPLETED
+    return state_bytes(directory / "checkpoints" / "final_model.pt", "policy")
+
+
+@pytest.mark.parametrize("baseline", ["network", "sweep"])
+def test_each_hyperparameter_alone_changes_the_policy(baseline: str, tmp_path: Path) -> None:
+    """All eight by default; under the exact sweep nothing of the policy's gradient reads the value network."""
+    assert set(OTHER_SETTINGS) == {field.name for field in dataclasses.fields(Hyperparameters)}
+    assert TrainConfig().baseline == "network"
+    assert TrainConfig().estimator == "bootstrap"
+    base = final_policy(tmp_path / "base", baseline=baseline)
+    for name, value in OTHER_SETTINGS.items():
+        other = final_policy(tmp_path / name, baseline=baseline, **{name: value})
+        unread = baseline == "sweep" and name in ("lr_baseline", "value_hidden")
+        assert (other == base) == unread, name
+
+
+def test_the_value_optimisers_rate_is_not_the_policys(tmp_path: Path) -> None:
+    """With the policy's rate at next to nothing the value network still learns, and the other way round."""
+    networks = {}
+    for name, settings in {"policy": {"lr_baseline": 1e-12}, "value": {"lr_policy": 1e-12}}.items():
+        learned = config(tmp_path / name, **settings)
+        assert train(learned) == ExitStatus.COMPLETED
+        problem = DecisionProblem.build(learned.model, learned.dt, learned.n_steps, learned.terminal)
+        start = Learner(problem, learned)
+        end = Checkpoint.load(tmp_path / name / "checkpoints" / "final_model.pt").learner_state
+        networks[name] = {n: float((getattr(start, n).parameters - end[n]).abs().max()) for n in ("policy", "value")}
+    assert networks["policy"]["policy"] > 1e-3 > 1e-9 > networks["policy"]["value"]
+    assert networks["value"]["value"] > 1e-3 > 1e-9 > networks["value"]["policy"]
+
+
+@pytest.mark.parametrize(("log_freq", "eval_freq"), [(1, 1), (7, 50), (50, 7), (1000, 1000)])
+@pytest.mark.parametrize("n_iterations", [1, 12, 60])
+def test_the_learning_curve_has_its_beginning_and_twenty_points(
+    log_freq: int, eval_freq: int, n_iterations: int, tmp_path: Path
 ) -> None:
-    """Under the exact sweep nothing of the policy's gradient reads the value network; see docs/design/estimators.md."""
-    policies = []
-    for name, settings in {"one": {}, "other": {"lr_baseline": 0.03, "value_hidden": (5, 5)}}.items():
-        assert train(config(tmp_path / name, baseline=baseline, **settings)) == ExitStatus.COMPLETED
-        state = state_bytes(tmp_path / name / "checkpoints" / "final_model.pt")
-        policies.append({key: value for key, value in state.items() if key.startswith(".policy")})
-    assert policies[0]
-    assert (policies[0] != policies[1]) == matters
+    settings = {"log_freq": log_freq, "eval_freq": eval_freq, "n_iterations": n_iterations}
+    assert train(config(tmp_path, **settings)) == ExitStatus.COMPLETED
+    records = history(tmp_path)
+    iterations = [record["iteration"] for record in records]
+    assert iterations == sorted(set(iterations))
+    assert iterations[0] == 0
+    assert iterations[-1] == n_iterations
+    assert len(iterations) - 1 >= min(20, n_iterations)
+    for record in records:
+        for name in ("exact_return", "stochastic_return", "most_likely_return", "captured_value"):
+            assert np.isfinite(record[name]), (record["iteration"], name)
+        assert record["exact_return"] == record[f"{record['reading']}_return"]
+        assert record["exact_return"] == max(record["stochastic_return"], record["most_likely_return"])
+    # How often the best model is looked for is still what was asked for.
+    best = json.loads((tmp_path / "result.json").read_text())["metrics"]
+    assert best["best_iteration"] % eval_freq == 0 or best["best_iteration"] == n_iterations
+    evaluated = [r for r in records if r["iteration"] and (r["iteration"] % eval_freq == 0 or r is records[-1])]
+    assert best["best_return"] == max(record["exact_return"] for record in evaluated)
+
+
+def test_the_untrained_policy_is_the_curves_first_point(tmp_path: Path) -> None:
+    """At first every action is as likely as its bounds allow: whatever the settings, the same policy."""
+    firsts = []
+    for name, settings in {"one": {}, "other": {"lr_policy": 0.1}}.items():
+        assert train(config(tmp_path / name, n_iterations=2, **settings)) == ExitStatus.COMPLETED
+        firsts.append(history(tmp_path / name))
+    assert firsts[0][0] == firsts[1][0]
+    assert firsts[0][1] != firsts[1][1]
+
+
+def test_the_checkpoint_knows_the_better_reading(whole: Path) -> None:
+    trained = load_trained(whole / "checkpoints" / "best_model.pt")
+    metrics = json.loads((whole / "result.json").read_text())["metrics"]
+    assert trained.reading == metrics["reading"] == trained.standing.best_reading
+    returns = {name: metrics[f"{name}_return"] for name in ("stochastic", "most_likely")}
+    assert metrics["best_return"] == returns[trained.reading] == max(returns.values())
+    assert metrics["captured_value"] == pytest.approx(
+        (metrics["best_return"] - metrics["wind_up_return"]) / (metrics["optimal_return"] - metrics["wind_up_return"])
+    )
+
+
+@pytest.mark.parametrize("reading", ["stochastic", "most_likely"])
+def test_the_exported_policy_is_that_reading(reading: str, whole: Path, tmp_path: Path) -> None:
+    content = torch.load(whole / "checkpoints" / "best_model.pt", weights_only=True)
+    content["standing"]["best_reading"] = reading
+    torch.save(content, tmp_path / "model.pt")
+    probabilities = load_policy(tmp_path / "model.pt")(np.linspace(0, 2, 50), 1.0).mode_probabilities
+    assert set(np.unique(probabilities)) <= {0.0, 1.0} or reading == "stochastic"
+    assert (np.unique(probabilities).size > 2) == (reading == "stochastic")
+
+
+def test_one_step_trains(tmp_path: Path) -> None:
+    """With T = dt one of the two time nodes is never met; what memory held there must not be learned from."""
+    found = []
+    for name in ("one", "again"):
+        for baseline in ("network", "sweep"):
+            directory = tmp_path / name / baseline
+            with poisoned_memory():
+                assert train(config(directory, dt=0.05, T=0.05, baseline=baseline)) == ExitStatus.COMPLETED
+            found.append(state_bytes(directory / "checkpoints" / "final_model.pt", "policy"))
+    assert found[0] == found[2]
+    assert found[1] == found[3]
+
+
+@contextlib.contextmanager
+def poisoned_memory() -> Iterator[None]:
+    """New arrays hold what no computation survives, until they are written."""
+    empty = np.empty
+
+    def poisoned(*arguments: Any, **named: Any) -> Any:
+        array = empty(*arguments, **named)
+        if array.dtype.kind == "f":
+            array.fill(np.nan)
+        return array
+
+    with patch("numpy.empty", poisoned):
+        yield
+
+
+UNIT = 100.0
+
+
+def in_units(factor: float, **other: float) -> GHMModel:
+    """The default model with cash counted in units a ``factor``-th as large."""
+    default = GHMModel()
+    scaled = {name: factor * getattr(default, name) for name in ("alpha", "sigma_x", "fixed_cost", "c_max")}
+    return dataclasses.replace(default, **(scaled | other))
+
+
+@pytest.mark.parametrize("baseline", ["network", "sweep"])
+def test_training_does_not_depend_on_the_unit_of_cash(baseline: str, tmp_path: Path) -> None:
+    """The same policy in other units, up to the rounding of single precision, which a few iterations magnify tenfold each."""
+    models = {"euro": in_units(1.0), "cent": in_units(UNIT), "wrong": in_units(UNIT, fixed_cost=0.002)}
+    policies, captured = {}, {}
+    for name, model in models.items():
+        settings = {"n_iterations": 8, "n_trajectories": 200, "baseline": baseline, "model": model, "lr_policy": 0.01}
+        assert train(config(tmp_path / name, **settings)) == ExitStatus.COMPLETED
+        trained = load_trained(tmp_path / name / "checkpoints" / "final_model.pt")
+        policies[name], captured[name] = trained.drawn_policy, history(tmp_path / name)[-1]["captured_value"]
+    cash = np.linspace(0.0, 2.0, 101)
+    found = {
+        name: [policies[name](cash * (1 if name == "euro" else UNIT), tau) for tau in (0.1, 1.0, 2.0)]
+        for name in models
+    }
+
+    def difference(name: str) -> float:
+        """Largest difference of a probability, or of a median level as a share of c̄."""
+        worst = 0.0
+        for one, other in zip(found["euro"], found[name], strict=True):
+            worst = max(worst, float(np.abs(one.mode_probabilities - other.mode_probabilities).max()))
+            for level in ("median_payout_level", "median_issue_target"):
+                worst = max(worst, float(np.abs(getattr(one, level) - getattr(other, level) / UNIT).max() / 2.0))
+        return worst
+
+    assert difference("cent") < 2e-3
+    assert captured["cent"] == pytest.approx(captured["euro"], abs=1e-3)
+    assert difference("wrong") > 2 * difference("cent")
 
 
 @pytest.mark.parametrize("name", ["step_000004.pt", "step_000008.pt"])
@@ -182,7 +336,7 @@ def test_what_is_not_finite_ends_the_run_as_diverged(
         figures = learn(self, *arguments, **named)
         if next(iterations) == 7:
             with torch.no_grad():
-                next(iter(self.value.parameters())).fill_(float("inf"))
+                self.value.parameters.fill_(float("inf"))
         return figures
 
     if where == "gradient":

@@ -1,0 +1,181 @@
+"""Every parameter of the model at both ends of its range, and every terminal: exact returns against simulation, and a training.
+
+Four standard errors: α = 6e-5 for each comparison, seeds fixed.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from small_problems import random_tables
+
+from ghm.actions import Policy
+from ghm.errors import UserError
+from ghm.model import GHMModel, Terminal
+from ghm.policy.distribution import PolicyTables
+from ghm.policy.tabulated import TabulatedPolicy
+from ghm.reference.dynamic_program import dynamic_program
+from ghm.reference.store import solve
+from ghm.reference.threshold_policy import ThresholdPolicy
+from ghm.reference.validation.simulation import SimulatedReturn, simulate
+from ghm.simulation.kernel import Simulator
+from ghm.training.config import TrainConfig
+from ghm.training.estimator import GradientEstimator
+from ghm.training.evaluation import Evaluator
+from ghm.training.exact import ExactReturns
+from ghm.training.learner import Learner
+from ghm.training.problem import DecisionProblem
+
+DT, T, N_STEPS = 0.05, 1.0, 20
+PATHS, ERRORS = 8_000, 4.0
+GRID_ERROR = 2e-4
+"""What the tabulated policies' kinks between nodes leave of the exact return, as a share of the largest value."""
+
+MODELS: dict[str, dict[str, float]] = {
+    "defaults": {},
+    "alpha negative": {"alpha": -0.2},
+    "alpha 0": {"alpha": 0.0},
+    "alpha 0, sigma_x 0": {"alpha": 0.0, "sigma_x": 0.0},
+    "alpha high": {"alpha": 2.0},
+    "mu low": {"mu": -0.3},
+    "mu next to r": {"mu": 0.0299},
+    "r high": {"r": 0.6},
+    "r next to mu": {"r": 0.0101},
+    "carry_cost 0": {"carry_cost": 0.0},
+    "carry_cost high": {"carry_cost": 1.0},
+    "sigma_a 0": {"sigma_a": 0.0},
+    "sigma_a high": {"sigma_a": 1.0},
+    "sigma_x 0": {"sigma_x": 0.0},
+    "sigma_x high": {"sigma_x": 1.0},
+    "rho -1": {"rho": -1.0},
+    "rho 1": {"rho": 1.0},
+    "proportional_cost 1": {"proportional_cost": 1.0},
+    "proportional_cost high": {"proportional_cost": 3.0},
+    "fixed_cost 0": {"fixed_cost": 0.0},
+    "fixed_cost high": {"fixed_cost": 6.0},
+    "recovery 0": {"recovery": 0.0},
+    "recovery 1.5": {"recovery": 1.5},
+    "c_max short": {"c_max": 0.05},
+    "c_max 50": {"c_max": 50.0},
+}
+TERMINALS: tuple[Terminal, ...] = ("liquidation", "zero", "going_concern")
+
+UNSOLVABLE = {"alpha negative", "alpha 0", "alpha 0, sigma_x 0", "recovery 1.5"}
+"""Where closing the firm at once is optimal, so that there is no going concern; some other ends have none either."""
+
+
+def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:
+    allowed = GRID_ERROR * max(abs(model.liquidation_value), model.c_max, 1.0)
+    return abs(exact - found.mean) < ERRORS * found.standard_error + allowed
+
+
+def build(model: GHMModel, terminal: Terminal) -> DecisionProblem | None:
+    """The decision problem; None where a going concern has no value."""
+    try:
+        return DecisionProblem.build(model, DT, N_STEPS, terminal)
+    except UserError:
+        assert terminal == "going_concern"
+        return None
+
+
+def some_policy(problem: DecisionProblem) -> PolicyTables:
+    """Random, with levels in proportion to the scale on which the firm lives."""
+    tables = random_tables(problem.grid, 7)
+    grid = problem.grid
+    medians = np.exp(tables.levels[0::2]) - grid.level_shift
+    tables.levels[0::2] = np.log(np.minimum(medians, 0.4 * grid.cash[-1]) + grid.level_shift)
+    return tables
+
+
+@pytest.mark.parametrize("terminal", TERMINALS)
+@pytest.mark.parametrize("name", MODELS)
+def test_exact_and_simulated_returns_agree(name: str, terminal: Terminal) -> None:
+    """A policy that draws its actions; and of the optimum, which does not."""
+    model = GHMModel(**MODELS[name])
+    problem = build(model, terminal)
+    if problem is None:
+        assert name not in ("defaults", "recovery 0")
+        return
+    tables = some_policy(problem)
+    exact = ExactReturns.build(model, DT, N_STEPS, terminal, problem.grid)(tables).stochastic
+    drawn = TabulatedPolicy(problem.grid, tables)
+    found = simulate(drawn, model, DT, T, terminal, PATHS, seed=2, stochastic=True)
+    assert agrees(exact, found, model), (exact, found)
+    optimum = dynamic_program(model, DT, T, terminal)
+    best: Policy = ThresholdPolicy.optimal(optimum, DT)
+    assert agrees(optimum.optimal_return, simulate(best, model, DT, T, terminal, PATHS, seed=2), model)
+    assert exact < optimum.optimal_return + 1e-6
+    # The wrong twin: a firm that earns otherwise.
+    other = dataclasses.replace(model, alpha=model.alpha + 3.0)
+    assert not agrees(exact, simulate(drawn, other, DT, T, terminal, PATHS, seed=2, stochastic=True), model)
+
+
+@pytest.mark.parametrize("baseline", ["network", "sweep"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_few_iterations_stay_finite(name: str, baseline: Any) -> None:
+    """At every end; with returns that are bootstrapped."""
+    model = GHMModel(**MODELS[name])
+    config = TrainConfig(
+        model=model, dt=DT, T=2 * T, n_trajectories=50, policy_hidden=(8,), value_hidden=(8,), baseline=baseline
+    )
+    problem = DecisionProblem.build(model, DT, 2 * N_STEPS, "liquidation")
+    assert problem.bootstrap_nodes.size
+    learner = Learner(problem, config)
+    simulator = Simulator(model, problem.grid, problem.terminal_values, seed=1)
+    estimate = GradientEstimator(problem, simulator, config.estimator, config.n_trajectories)
+    before = learner.tabulate().tables
+    for iteration in range(1, 6):
+        tabulation = learner.tabulate()
+        values = learner.bootstrap_values() if baseline == "network" else None
+        found = estimate(tabulation.tables, values, iteration)
+        assert found.is_finite()
+        learner.learn(tabulation, found, 0.0)
+        assert learner.is_finite()
+    after = learner.tabulate().tables
+    assert np.isfinite(after.modes).all()
+    assert np.abs(after.modes - before.modes).max() > 1e-4
+
+
+def test_at_a_recovery_above_one_captured_value_is_undefined_and_the_check_agrees() -> None:
+    model = GHMModel(recovery=1.5)
+    problem = DecisionProblem.build(model, DT, N_STEPS, "liquidation")
+    returns = ExactReturns.build(model, DT, N_STEPS, "liquidation", problem.grid)
+    config = TrainConfig(model=model, dt=DT, T=T)
+    evaluate = Evaluator(problem.grid, config, solve(model, DT, T, "liquidation"), returns)
+    metrics = evaluate.full_metrics(some_policy(problem))
+    assert metrics["captured_value"] is None
+    assert metrics["monte_carlo_agrees"]
+    assert "return" in metrics["verdict_text"]
+
+
+def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made by another simulator on another generator: neither training's paths nor its draws are asked for."""
+    problem = DecisionProblem.build(GHMModel(), DT, N_STEPS, "liquidation")
+    returns = ExactReturns.build(problem.model, DT, N_STEPS, "liquidation", problem.grid)
+    reference, tables = solve(problem.model, DT, T, "liquidation"), some_policy(problem)
+
+    def check(seed: int) -> float:
+        evaluate = Evaluator(problem.grid, TrainConfig(dt=DT, T=T, seed=seed), reference, returns)
+        return float(evaluate.full_metrics(tables)["monte_carlo_return"])
+
+    before = check(1)
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("training's draws were asked for")
+
+    for name in (
+        "kernel._simulate",
+        "kernel.starting_cash",
+        "random.draws",
+        "random.starting_cash",
+        "random.key_words",
+    ):
+        monkeypatch.setattr(f"ghm.simulation.{name}", refused)
+    assert check(1) == before
+    assert check(2) != before
+    # The wrong twin: a check that runs training's simulator.
+    simulator = Simulator(problem.model, problem.grid, problem.terminal_values, 1)
+    room, visits = simulator.room(10, recorded=False), np.zeros((2, 2))
+    with pytest.raises(AssertionError, match="were asked for"):
+        simulator.run(tables, 1, 0, room, visits)

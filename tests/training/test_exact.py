@@ -1,0 +1,100 @@
+"""Exact returns of both readings, against the reference's slow ones, and against the optimum."""
+
+import numpy as np
+import pytest
+from fine_quadrature import fine_quadrature
+from small_problems import random_tables, small_problem, threshold_tables
+
+from ghm.model import GHMModel, Terminal
+from ghm.policy.distribution import PolicyTables
+from ghm.policy.tabulated import TabulatedPolicy
+from ghm.reference import dynamic_program
+from ghm.reference.policy_value import policy_value
+from ghm.training.exact import ExactReturns, Returns
+from ghm.training.problem import DecisionProblem
+
+MOST_LIKELY, STOCHASTIC = 1e-7, 1e-6
+"""What the two readings may differ by: the same arithmetic twice; and single precision of the levels' distribution function."""
+
+# The jump of V at zero is worth 4 there, and multiplies what is left of the midpoints' own error: see tests/fine_quadrature.py.
+BEYOND_A_JUMP = 5e-6
+
+PROBLEMS: dict[str, tuple[DecisionProblem, Terminal, float]] = {
+    "default": (small_problem(), "liquidation", STOCHASTIC),
+    "default cash range": (small_problem(dt=0.01, n_steps=30, c_max=2.0), "liquidation", STOCHASTIC),
+    "between time nodes": (small_problem(dt=0.1, n_steps=40), "liquidation", STOCHASTIC),
+    "overflow at every other step": (small_problem(dt=0.05, n_steps=20, c_max=0.08), "liquidation", STOCHASTIC),
+    "nothing at the horizon": (small_problem(terminal="zero"), "zero", BEYOND_A_JUMP),
+    "goes on after the horizon": (small_problem(terminal="going_concern"), "going_concern", BEYOND_A_JUMP),
+    "dear issues": (small_problem(fixed_cost=0.05, proportional_cost=1.5), "liquidation", STOCHASTIC),
+    "no transitory shock": (small_problem(sigma_x=0.0), "liquidation", STOCHASTIC),
+    "one step": (small_problem(n_steps=1), "liquidation", STOCHASTIC),
+}
+
+
+def exact_returns(problem: DecisionProblem, terminal: Terminal) -> ExactReturns:
+    return ExactReturns.build(problem.model, problem.grid.dt, problem.grid.n_steps, terminal, problem.grid)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_both_readings_equal_the_reference(name: str) -> None:
+    problem, terminal, tolerance = PROBLEMS[name]
+    evaluate, horizon = exact_returns(problem, terminal), problem.grid.dt * problem.grid.n_steps
+    tables, other = (random_tables(problem.grid, seed) for seed in (len(name), len(name) + 1))
+    found, policy = evaluate(tables), TabulatedPolicy(problem.grid, tables)
+    most_likely = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal)
+    with fine_quadrature():
+        stochastic = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal, stochastic=True)
+    assert found.most_likely == pytest.approx(most_likely, abs=MOST_LIKELY)
+    assert found.stochastic == pytest.approx(stochastic, abs=tolerance)
+    # Wrong twins: another policy, and the other reading.
+    assert abs(found.most_likely - found.stochastic) > 1e-4
+    assert max(abs(a - b) for a, b in zip(found, evaluate(other), strict=True)) > 1e-4
+
+
+def test_levels_that_are_zero_pay_everything_out() -> None:
+    """The shift makes half of the payout levels zero where the median is: both readings know."""
+    problem = small_problem()
+    tables = threshold_tables(problem.grid, payout=1e-9, below=-1.0, target=0.3)
+    wide = PolicyTables(tables.modes, tables.levels.copy())
+    wide.levels[1] = 0.3
+    evaluate, horizon = exact_returns(problem, "liquidation"), problem.grid.dt * problem.grid.n_steps
+    certain, drawn = evaluate(tables), evaluate(wide)
+    assert certain.stochastic == pytest.approx(certain.most_likely, abs=1e-4)
+    assert drawn.most_likely == certain.most_likely
+    with fine_quadrature():
+        policy = TabulatedPolicy(problem.grid, wide)
+        expected = policy_value(policy, problem.model, problem.grid.dt, horizon, stochastic=True)
+    assert drawn.stochastic == pytest.approx(expected, abs=STOCHASTIC)
+    assert drawn.stochastic > certain.stochastic + 5e-4, "keeping some cash now and then is better than none"
+
+
+def test_the_optimum_tabulated_is_worth_the_optimum() -> None:
+    """Tables switch mode between nodes, which costs something: 1e-3 of return; a wrong model's optimum costs more."""
+    model, dt, n_steps = GHMModel(), 0.02, 100
+    problem = DecisionProblem.build(model, dt, n_steps, "liquidation")
+    evaluate, grid = exact_returns(problem, "liquidation"), problem.grid
+    optimum, wrong = (dynamic_program(m, dt, n_steps * dt) for m in (model, GHMModel(sigma_x=0.3)))
+    found = []
+    for solution in (optimum, wrong):
+        steps = grid.steps_to_go - 1
+        below = np.nan_to_num(solution.issue_below[steps], nan=-1.0)
+        modes = np.stack([grid.cash > solution.payout_level[steps, None], grid.cash < below[:, None]])
+        target = np.nan_to_num(solution.issue_target[steps], nan=0.1)
+        none = np.full(steps.size, 1e-6)
+        levels = [
+            np.log(solution.payout_level[steps] + grid.level_shift),
+            none,
+            np.log(target + grid.level_shift),
+            none,
+        ]
+        found.append(evaluate(PolicyTables(modes.astype(np.float32), np.stack(levels).astype(np.float32))))
+    assert optimum.optimal_return - 1e-3 < found[0].most_likely <= optimum.optimal_return + 1e-6
+    assert found[1].most_likely < optimum.optimal_return - 1e-2
+
+
+def test_the_better_reading_is_named() -> None:
+    assert Returns(stochastic=2.0, most_likely=1.0).reading == "stochastic"
+    assert Returns(stochastic=1.0, most_likely=2.0).reading == "most_likely"
+    assert Returns(stochastic=1.0, most_likely=1.0).reading == "most_likely"
+    assert Returns(stochastic=1.0, most_likely=2.0).best == 2.0
