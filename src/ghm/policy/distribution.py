@@ -66,7 +66,9 @@ class LevelBounds:
         """
         step = model.step_from_zero(dt)
         shift = LEVEL_SHIFT * step
-        return cls(0.9 * shift, model.c_max + shift, shift + step, shift + 0.5 * model.c_max)
+        # A cash range hardly wider than a step leaves half of what is below its middle.
+        lowest_target = min(step, 0.25 * model.c_max)
+        return cls(0.9 * shift, model.c_max + shift, shift + lowest_target, shift + 0.5 * model.c_max)
 
 
 class Distribution(NamedTuple):

@@ -26,6 +26,9 @@ from ghm.reference.transition import Transition
 QUADRATURE = 31
 """Gauss-Hermite points for a random level: its effect has a kink at cash, which fewer points would blur."""
 
+WIDEST, MANY_LEVELS = 8.0, 4000
+"""Standard deviations and number of a level's values where levels do not depend on cash."""
+
 SLICES = 64
 """Times to horizon at which values are kept."""
 
@@ -100,6 +103,8 @@ def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost:
 
 def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
     """V one step earlier under the stochastic policy, from W at the nodes."""
+    if all(np.all(field == field[0]) for field in actions[1:5]):
+        return _average_common(cash, held, actions, cost, fixed_cost)
     probabilities = actions.mode_probabilities
     issued = chance_of_effect(cash, actions)[1]
     value: Array = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * issued
@@ -109,6 +114,39 @@ def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost
         # Quadrature sees what is continuous in the level; the fixed cost, a jump, is above.
         outcome = _flow(before, after[mode - 1], cost, 0.0) + _interpolate(cash, held, after[mode - 1])
         value += probabilities[:, mode] * (outcome @ weights)
+    return value
+
+
+def _average_common(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
+    """The same where levels do not depend on cash, which allows thousands of them: sums over levels below and above cash.
+
+    Near zero cash W can be as steep as a step is short, and `QUADRATURE` points would be too far apart.
+    """
+    z = np.linspace(-WIDEST, WIDEST, MANY_LEVELS + 1)[1:] - WIDEST / MANY_LEVELS
+    weights = np.exp(-0.5 * z * z)
+    weights /= weights.sum()
+    payout, target = (
+        np.minimum(level_from_log(mean[0] + std[0] * z, actions.level_shift), cash[-1])
+        for mean, std in (
+            (actions.payout_log_mean, actions.payout_log_std),
+            (actions.issue_log_mean, actions.issue_log_std),
+        )
+    )
+
+    def below(level: Array, gain: Array) -> tuple[Array, Array]:
+        """Sums of the weights, and of the weights times ``gain``, over the levels below each cash, (N,) each."""
+        count = np.searchsorted(level, cash, side="left")
+        return tuple(np.concatenate([[0.0], np.cumsum(part)])[count] for part in (weights, weights * gain))  # type: ignore[return-value]
+
+    paid, paid_gain = below(payout, _interpolate(cash, held, payout) - payout)
+    pay = cash * paid + paid_gain + held * (1 - paid)
+    raised_gain = _interpolate(cash, held, target) - cost * target
+    raised, raised_below = below(np.nextafter(target, -1.0), raised_gain)  # a target at cash raises nothing
+    issued = 1 - raised
+    issue = (weights @ raised_gain - raised_below) + cost * cash * issued + held * raised
+    probabilities = actions.mode_probabilities
+    issue -= cost * fixed_cost * chance_of_effect(cash, actions)[1]
+    value: Array = probabilities[:, HOLD] * held + probabilities[:, PAY] * pay + probabilities[:, ISSUE] * issue
     return value
 
 

@@ -9,6 +9,7 @@ import io
 import pickle
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.reading import Reading, read
 from ghm.training.config import TrainConfig
 from ghm.training.estimator import sweep_tables
+from ghm.training.exact import ExactReturns
 from ghm.training.learner import Learner
 from ghm.training.problem import DecisionProblem
 
@@ -42,7 +44,6 @@ class Standing:
     seconds: float = 0.0
     best_return: float | None = None
     best_iteration: int | None = None
-    best_reading: Reading | None = None
     last_return: float | None = None
 
 
@@ -142,10 +143,12 @@ class TrainedPolicy:
         """The policy that was trained, which draws its actions."""
         return TabulatedPolicy(self.problem.grid, self.tables)
 
-    @property
+    @cached_property
     def reading(self) -> Reading:
-        """The reading that the run's best return is of."""
-        return self.standing.best_reading or "most_likely"
+        """The better of this checkpoint's two readings; in a run they take turns."""
+        config = self.config
+        exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self.problem.grid)
+        return exact(self.tables).reading
 
     @property
     def policy(self) -> Policy:

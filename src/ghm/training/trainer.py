@@ -165,7 +165,6 @@ class Trainer:
                     self.standing,
                     best_return=value,
                     best_iteration=iteration,
-                    best_reading=evaluation.returns.reading,
                 )
                 self._checkpoint("best_model.pt")
         return evaluation.record()

@@ -67,9 +67,10 @@ def simulate(
             break
     total[firm] += factor * terminal_values(model, terminal, cash)
     total += model.c_max / 2  # the mean of the starts that were taken off
-    # Where nothing is paid at the horizon, a firm that lives to see it loses ℓ. The optimum lets next to none do so, and a
-    # sample without one of them would understate its own error.
-    rare = model.liquidation_value / paths if terminal == "zero" else 0.0
+    # A firm liquidated just before the horizon and one that just lives to see it differ by what is paid there at no cash less
+    # ℓ. The optimum makes one of the two next to certain, and a sample without the other would understate its own error.
+    at_no_cash = float(terminal_values(model, terminal, np.zeros(1))[0])
+    rare = abs(at_no_cash - model.liquidation_value) / paths
     return SimulatedReturn(float(total.mean()), float(np.hypot(total.std(ddof=1) / np.sqrt(paths), rare)))
 
 
