@@ -66,6 +66,14 @@ def test_captured_value_is_0_at_winding_up_and_1_at_the_optimum():
     assert hopeless.captured_value(reference.wind_up_return) is None
 
 
+def test_captured_value_is_undefined_where_closing_is_optimal_but_for_a_step():
+    """At a recovery of 1.5 the firm gains what the step before its liquidation brings: a ratio to that says nothing."""
+    closing = store.solve(GHMModel(recovery=1.5), DT, T, "liquidation")
+    assert 0 < closing.optimal_return - closing.wind_up_return < closing.least_gain
+    assert closing.captured_value(closing.wind_up_return) is None
+    assert store.solve(GHMModel(recovery=0.9), DT, T, "liquidation").captured_value(closing.wind_up_return) is not None
+
+
 def test_solved_once_and_read_back_the_same(tmp_path, solved):
     path = tmp_path / "kept" / "reference.npz"
     first = store.load_or_solve(path, MODEL, DT, T, "liquidation")

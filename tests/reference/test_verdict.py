@@ -69,6 +69,62 @@ def test_levels_that_are_off_but_cost_little_are_no_fault(references):
     assert judge(issues_early, MODEL, DT, T, "liquidation", references[MODEL]).name == "near_optimal"
 
 
+def test_what_costs_little_but_is_done_twice_as_often_is_said():
+    """At a small fixed cost many small issues cost next to nothing; who reads the policy would wonder at them."""
+    dt, T, model = 0.02, 10.0, GHMModel()
+    reference = solve(model, dt, T, "liquidation")
+    best = ThresholdPolicy.from_reference(reference, dt, T)
+    tiny = ThresholdPolicy.constant(dt, T, 0.19, 0.0435, 0.0439)
+    optimal, often = outcomes(best, model, dt, T), outcomes(tiny, model, dt, T)
+    assert often.issues > 2 * optimal.issues
+    verdict = judge(tiny, model, dt, T, "liquidation", reference)
+    assert verdict.name == "near_optimal"
+    assert verdict.text.startswith("Near-optimal in value, but issues equity more often than the optimum: ")
+    assert f"{often.issues:.2f} times a firm (optimum {optimal.issues:.2f})" in verdict.text
+    # Negative control: of the optimum itself nothing is said.
+    own = judge(best, model, dt, T, "liquidation", reference)
+    assert own.text.startswith("Near-optimal: ")
+
+
+def test_a_policy_is_judged_by_the_reading_that_it_is_exported_under(references):
+    """It issues with a probability of 0.3 a step where cash is low: never the most likely mode, and yet within days."""
+
+    def hesitant(cash, _time):
+        one, low = np.ones(cash.shape), cash < 0.05
+        probabilities = np.stack([np.where(low, 0.6, 0.97), 0.02 * one, np.where(low, 0.38, 0.01)], axis=1)
+        probabilities[cash > 0.21] = [0.0, 1.0, 0.0]
+        return Actions(probabilities, np.log(0.2) * one, 0.05 * one, np.log(0.09) * one, 0.05 * one)
+
+    reference = references[WORTHLESS]
+    drawn = judge(hesitant, WORTHLESS, DT, T, "liquidation", reference, "stochastic")
+    decided = judge(hesitant, WORTHLESS, DT, T, "liquidation", reference, "most_likely")
+    assert decided.name == "never_issues_though_it_should"
+    assert drawn.name != decided.name
+    achieved = policy_value(hesitant, WORTHLESS, DT, T, stochastic=True)
+    assert f"{reference.captured_value(achieved):.1%}" in drawn.text
+    assert f"{outcomes(hesitant, WORTHLESS, DT, T, stochastic=True).issues:.2f} times a firm" in drawn.text
+    given = judge(hesitant, WORTHLESS, DT, T, "liquidation", reference, "stochastic", achieved=achieved)
+    assert given == drawn
+
+
+def test_what_becomes_of_firms_whose_policy_draws():
+    """Hesitating in nine steps of ten is issuing a tenth as often at each of them; certainty is the other reading."""
+
+    def policy(chance):
+        def actions(cash, _time):
+            one, low = np.ones(cash.shape), cash < 0.3
+            probabilities = np.stack([np.where(low, 1 - chance, 1.0), 0 * one, np.where(low, chance, 0.0)], axis=1)
+            return Actions(probabilities, 0 * one, 0 * one, np.log(0.3001) * one, 0 * one)
+
+        return actions
+
+    one_step = GHMModel(c_max=0.6)
+    certain, rare = (outcomes(policy(chance), one_step, DT, DT, stochastic=True).issues for chance in (1.0, 0.1))
+    assert certain == pytest.approx(0.5, abs=5e-3)
+    assert rare == pytest.approx(0.1 * certain, rel=1e-6)
+    assert outcomes(policy(0.1), one_step, DT, DT).issues == 0.0
+
+
 def test_the_sentence_has_the_figures(references):
     reference = references[MODEL]
     policy = constant(DT, T, payout=0.5)
