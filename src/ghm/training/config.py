@@ -73,10 +73,11 @@ class TrainConfig(Hyperparameters):
     terminal: Terminal = "liquidation"
     """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
     estimator: Estimator = "bootstrap"
-    """Policy-gradient estimator; monte_carlo is the textbook one."""
+    """Policy-gradient estimator: multi-step returns bootstrapped from V; the same with its sampled tail, which makes it
+    unbiased (conditional); martingale; or the textbook's monte_carlo."""
     baseline: Baseline = "network"
-    """Where the estimator's value function V comes from: the value network's table, or that table corrected by one exact
-    sweep backward in time, which makes it the policy's value."""
+    """Where the estimator's value function V comes from: network, learned, for what you will use on models that cannot be
+    solved; sweep, the policy's exact value by one backward pass, for this model alone and never the value network's."""
     seed: int = 123
     """Seed of every random draw and of the initial networks, at least 0."""
     device: Device = "cpu"
