@@ -46,6 +46,7 @@ def test_completion_knows_every_command_and_its_flags(shell):
         "evaluate",
         "report",
         "replay",
+        "why",
         "n_trials",
         "sweep",
         "model.sigma_x",

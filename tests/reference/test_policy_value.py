@@ -134,7 +134,7 @@ def test_brute_force_agrees_on_policies_that_draw(seed, terminal):
     # Negative control: another policy, and deciding instead of drawing.
     for wrong in (drawn(smooth(seed + 1), dt), decided(smooth(seed), dt)):
         _, other = plain_bellman.policy_values(model, dt, n_steps, payoff, wrong)
-        assert np.abs(other - value).max() > 0.01
+        assert np.abs(other - value).max() > 5e-3  # five times what is allowed
 
 
 def test_a_high_fixed_cost_is_charged_when_something_is_issued_and_only_then():

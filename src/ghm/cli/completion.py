@@ -10,11 +10,12 @@ SHELLS = ("bash", "zsh", "fish")
 
 SETTINGS = {
     "train": "ghm.training.config:TrainConfig",
-    "search": "ghm.search.config:SearchConfig",
+    "search": "ghm.search.settings.config:SearchConfig",
     "solve": "ghm.cli.solve.config:SolveConfig",
     "evaluate": "ghm.cli.evaluate.config:EvaluateConfig",
     "report": "ghm.report.main:ReportConfig",
     "replay": "ghm.search.replay:ReplayConfig",
+    "why": "ghm.search.why:WhyConfig",
 }
 """Where each command's settings are: their fields are its flags."""
 

@@ -153,7 +153,7 @@ def test_evaluation_of_a_function():
     assert found.stochastic_return == found.exact_return
     assert not found.draws
     assert found.agrees
-    assert found.captured_value == found.stochastic_captured_value == found.reference.captured_value(found.exact_return)
+    assert found.captured_value == found.reference.captured_value(found.exact_return)
     assert found.levels.issue_target == pytest.approx(0.1)
     assert found.levels.payout_level == pytest.approx(0.2, abs=1e-3)
     assert found.to_dict()["verdict_text"] == found.verdict.text
@@ -167,9 +167,13 @@ def test_evaluation_of_a_policy_that_draws_has_both_readings():
 
     found = ghm.evaluate(sometimes, dt=DT, T=T)
     assert found.draws
-    assert found.exact_return == policy_value(ThresholdPolicy.constant(DT, T), MODEL, DT, T)  # holding is likeliest
+    assert found.most_likely_return == policy_value(
+        ThresholdPolicy.constant(DT, T), MODEL, DT, T
+    )  # holding is likeliest
     assert found.stochastic_return == policy_value(sometimes, MODEL, DT, T, stochastic=True)
-    assert found.stochastic_captured_value != found.captured_value
+    assert found.stochastic_return != found.most_likely_return
+    assert found.exact_return == max(found.stochastic_return, found.most_likely_return)
+    assert found.to_dict()[f"{found.reading}_return"] == found.exact_return
 
 
 def test_evaluation_notices_what_simulation_contradicts(monkeypatch):

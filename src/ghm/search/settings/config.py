@@ -126,11 +126,10 @@ class SearchConfig:
     """Print the plan and stop."""
     progress: Progress = "auto"
     """Progress display: live table, plain lines, none; auto picks live on a terminal."""
-    estimator: Estimator = "conditional"
-    """Policy-gradient estimator of the trials; monte_carlo is the textbook one."""
-    baseline: Baseline = "sweep"
-    """Where the estimator's value function comes from: the value network's table, or that table corrected by one
-    exact sweep backward in time."""
+    estimator: Estimator = TrainConfig.estimator
+    """Policy-gradient estimator of the trials: bootstrap, conditional, martingale, or the textbook's monte_carlo."""
+    baseline: Baseline = TrainConfig.baseline
+    """Where its value function comes from: network, learned; or sweep, the policy's exact value, for this model alone."""
     terminal: Terminal = "liquidation"
     """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
     n_threads: int = 1
