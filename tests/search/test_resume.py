@@ -374,3 +374,72 @@ def test_record_is_complete(tmp_path: Path) -> None:
     assert results["optimal_return"] == 6.6548
     assert results["wind_up_return"] == 5.95
     assert results["search_space"] == json.loads(json.dumps(dataclasses.asdict(SearchSpace())))
+
+
+def test_failures_of_the_machine_are_tried_again_on_resume_up_to_a_limit_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_dir = tmp_path / "r"
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "infrastructure", "125": "SIGKILL", "126": "crash"}))
+    # Each attempt of the stand-in gets an iteration further before it fails.
+    assert run_search("--n_trials", 4, "--n_iterations", 30, *QUIET, "--results_dir", results_dir) == 0
+    assert "the machine's failure 2 of at most 10: --resume runs it again" in capsys.readouterr().out
+    for count in (4, 6, 8, 10, 10):
+        assert run_search("--resume", results_dir, *QUIET) == 0
+        failures = [entry["machine_failures"] for entry in read(results_dir)["results"]]
+        assert failures == [count, count, 0, 0], "a defect is not the machine's, nor tried again"
+    assert "10 of at most 10: only --resume --retry_failed runs it again" in capsys.readouterr().out
+    monkeypatch.setenv("STUB_MODES", "{}")
+    run_search("--resume", results_dir, *QUIET)
+    assert read(results_dir)["results"][0]["metrics"]["status"] == "infrastructure"
+    run_search("--resume", results_dir, "--retry_failed", *QUIET)
+    assert run_search("--n_trials", 4, "--n_iterations", 30, *QUIET, "--results_dir", tmp_path / "whole") == 0
+    assert comparable(read(results_dir)) == comparable(read(tmp_path / "whole"))
+
+
+def test_only_an_unusable_checkpoint_makes_a_trial_start_over_and_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], undisturbed: dict[str, Any]
+) -> None:
+    results_dir = tmp_path / "r"
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "interrupted"}))
+    run_search(*SMALL, "--results_dir", results_dir)
+    latest = results_dir / "trial_001/checkpoints/latest.pt"
+    before = latest.read_bytes()
+    # Status 2 was taken for a bad checkpoint; a lost GPU gave it as well, and all was deleted.
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "refuse"}))
+    run_search("--resume", results_dir, *QUIET)
+    assert latest.read_bytes() == before
+    assert read(results_dir)["results"][0]["metrics"]["status"] == "crashed"
+    latest.write_bytes(before[:-9])
+    monkeypatch.setenv("STUB_MODES", "{}")
+    capsys.readouterr()
+    assert run_search("--resume", results_dir, "--retry_failed", "--progress", "plain") == 0
+    assert (
+        "[Trial 1] started over: the checkpoints, kept in trial_001/damaged-1, cannot be used"
+        in capsys.readouterr().out
+    )
+    assert (results_dir / "trial_001/damaged-1/latest.pt").read_bytes() == before[:-9]
+    assert "started over" in read(results_dir)["results"][0]["note"]
+    assert comparable(read(results_dir)) == undisturbed
+
+
+@pytest.mark.parametrize("place", ["trial_001", "trial_001/checkpoints", "trial_001/logs", "trial_001/stdout.log"])
+def test_links_in_a_trials_directory_lead_nowhere(place: str, tmp_path: Path) -> None:
+    results_dir, elsewhere = tmp_path / "r", tmp_path / "elsewhere"
+    run_search(*SMALL, "--n_trials", 2, "--results_dir", results_dir)
+    (results_dir / "trial_001/outcome.json").unlink()
+    (results_dir / "trial_001/result.json").unlink()
+    results_file(results_dir).unlink()
+    victim = results_dir / place
+    victim.rename(elsewhere)
+    victim.symlink_to(elsewhere)
+    files = sorted(elsewhere.rglob("*")) if elsewhere.is_dir() else [elsewhere]
+    before = {path: path.read_bytes() for path in files if path.is_file()}
+    assert before or place.endswith("logs")
+    status = run_search("--resume", results_dir, *QUIET)
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted(elsewhere.rglob("*")) == (files if elsewhere.is_dir() else [])
+    if status == 0:
+        (entry, _) = read(results_dir)["results"]
+        assert entry["metrics"]["status"] == "infrastructure"
+        assert f"{victim} is a symbolic link" in entry["metrics"]["error"]

@@ -59,11 +59,14 @@ class Blueprint:
         return self.layout.n_explored + self.layout.n_confirmed
 
     def agenda(
-        self, outcomes: Mapping[int, Outcome], check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None
+        self,
+        outcomes: Mapping[int, Outcome],
+        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        retry_machine: bool = False,
     ) -> Agenda:
         """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
         make = functools.partial(make_trial, self.config, self.results_dir)
-        return Agenda(self.layout, self.choices, make, outcomes, check, self.config.retry_failed)
+        return Agenda(self.layout, self.choices, make, outcomes, check, self.config.retry_failed, retry_machine)
 
     def record(self) -> SearchRecord:
         """The record of this search as it is now.
@@ -75,14 +78,14 @@ class Blueprint:
             return new_record(self.config, self.choices, self.results_dir, self.calibrations)
         return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
 
-    def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({})) -> Plan:
+    def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({}), retry_machine: bool = False) -> Plan:
         """What the user is told before it starts, given what is recorded."""
         layout, retry = self.layout, self.config.retry_failed
         iterations = iterations_to_run(layout, outcomes, retry)
         finished = [outcomes[number] for number in sorted(outcomes)]
         trainings = -(-iterations // self.config.n_iterations)
         seconds = estimated_seconds(self.config, self.choices, trainings, finished)
-        n_pending = pending(layout, outcomes, retry)
+        n_pending = pending(layout, outcomes, retry, retry_machine)
         notes = tuple(self._notes(seconds))
         return Plan(self.config, self.results_dir, self.n_trials, n_pending, seconds, notes, layout, iterations)
 

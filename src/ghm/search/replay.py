@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.errors import UserError
-from ghm.sealed import DamagedError, parse_object, read_bytes
+from ghm.sealed import DamagedError, read_sealed
 from ghm.search.records.directory import find_record, locked
 from ghm.search.records.environment import code_version, environment
 from ghm.search.records.reader import read_outcomes
@@ -149,7 +149,7 @@ def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> Outcom
 def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> TrainConfig:
     """What the trial ran with: its own record where it is there, else the search's."""
     try:
-        result = parse_object(read_bytes(results_dir / directory_name(recorded.trial_num) / "result.json"))
+        result = read_sealed(results_dir / directory_name(recorded.trial_num) / "result.json")
         own = TrainConfig.from_dict(result["config"])
     except (OSError, DamagedError, UserError, KeyError, TypeError):
         own = record.config.training()

@@ -136,12 +136,14 @@ class HyperparameterSearch:
         drifted = config.allow_drift or bool(results.record.drift)
         journal = Journal(blueprint.results_dir, allow_drift=drifted)
         check = functools.partial(_check, blueprint.results_dir, drifted)
-        agenda = blueprint.agenda(results.by_number, check)
+        # A failure that a decision was made from has had its consequences.
+        retry_machine = not journal.counted
+        agenda = blueprint.agenda(results.by_number, check, retry_machine)
         course = Course(agenda.steps(), results, journal, room=config.n_workers)
         runner = TrialRunner(self._command, blueprint.gpus, config.trial_timeout, config.max_retries, popen=self._popen)
         course.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         results.write()
-        self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number), results))
+        self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number, retry_machine), results))
         with stop_signals(lambda: self._stop(runner), runner.kill):
             try:
                 self._solve_all(blueprint, results)

@@ -114,11 +114,16 @@ class Journal:
             UserError: when a decision was made from outcomes.
         """
         for decision in self.decisions.values():
-            if decision.kind != "proposal" or decision.content.get("seen"):
+            if _from_outcomes(decision):
                 raise UserError(
                     f"--retry_failed: a {decision.kind} has been made from the outcomes recorded so far, and would come out "
                     "otherwise; start a new search"
                 )
+
+    @property
+    def counted(self) -> bool:
+        """Whether a decision was made from outcomes: a failure, also the machine's, has had its consequences then."""
+        return any(map(_from_outcomes, self.decisions.values()))
 
     def _drop_torn_line(self) -> None:
         if self._path.exists():
@@ -141,6 +146,10 @@ def read_journal(results_dir: Path) -> list[Decision]:
         return []
     lines = path.read_bytes().split(b"\n")[:-1]
     return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _from_outcomes(decision: Decision) -> bool:
+    return decision.kind != "proposal" or bool(decision.content.get("seen"))
 
 
 def _line(decision: Decision) -> bytes:

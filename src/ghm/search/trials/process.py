@@ -12,6 +12,7 @@ from typing import Literal
 
 import psutil
 
+from ghm.files import open_to_append
 from ghm.search.trials.trial import Trial, directory_number
 
 Cause = Literal["exit", "stop", "timeout"]
@@ -56,7 +57,7 @@ def start(
     Raises:
         OSError: when the logs cannot be written or the process cannot be started.
     """
-    with trial.stdout_path.open("ab") as stdout, trial.stderr_path.open("ab") as stderr:
+    with open_to_append(trial.stdout_path) as stdout, open_to_append(trial.stderr_path) as stderr:
         return popen(
             list(command),
             stdin=subprocess.DEVNULL,

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from ghm.search.settings.command import training_arguments
-from ghm.search.trials.exits import EXIT_USER_ERROR, outcome_of_process, outcome_of_stop
+from ghm.search.trials.exits import EXIT_UNUSABLE_CHECKPOINT, outcome_of_process, outcome_of_stop
 from ghm.search.trials.gpus import GpuPool
 from ghm.search.trials.outcome import Outcome, failure
 from ghm.search.trials.process import Cause, start, watch
 from ghm.search.trials.trial import Trial
-from ghm.search.trials.workspace import prepare_directory, record_outcome
+from ghm.search.trials.workspace import prepare_directory, record_outcome, set_aside_checkpoints
 
 
 class TrialRunner:
@@ -65,11 +65,14 @@ class TrialRunner:
         return outcome
 
     def _run(self, trial: Trial, gpu: str | None) -> Outcome:
-        for attempt in range(1, self._max_retries + 2):
-            outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=attempt)
+        failures, notes = trial.machine_failures, []
+        for number in range(1, self._max_retries + 2):
+            outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=number)
+            notes += [outcome.note] if outcome.note else []
+            failures += outcome.of_the_machine and outcome.final
             if self._stop.is_set() or not outcome.of_the_machine:
                 break
-        return outcome
+        return dataclasses.replace(outcome, machine_failures=failures, note="; ".join(notes) or None)
 
     def _attempt(self, trial: Trial, gpu: str | None) -> Outcome:
         started = time.monotonic()
@@ -79,10 +82,12 @@ class TrialRunner:
         except OSError as error:
             return failure(trial, "infrastructure", str(error), time.monotonic() - started)
         seconds = time.monotonic() - started
-        if resumed and exit_status == EXIT_USER_ERROR and cause == "exit":
-            # Nothing else changed since the checkpoint was written, so it is the checkpoint: start over.
-            trial.checkpoint.replace(trial.checkpoint.with_name("damaged.pt"))
-            return self._attempt(trial, gpu)
+        if resumed and exit_status == EXIT_UNUSABLE_CHECKPOINT and cause == "exit":
+            try:
+                note = set_aside_checkpoints(trial)
+            except OSError as error:
+                return failure(trial, "infrastructure", str(error), seconds)
+            return dataclasses.replace(self._attempt(trial, gpu), note=note)
         outcome = outcome_of_process(trial, exit_status, seconds)
         if cause == "exit" or outcome.success or outcome.status == "paused":
             return outcome
