@@ -3,7 +3,7 @@
 import sys
 
 import ghm.search
-from ghm.report.refresh import ReportRefresher
+from ghm.search.displays.refresh import ReportRefresher
 from ghm.search.displays.view import LiveView, PlainView
 from ghm.search.main import main
 

@@ -126,7 +126,7 @@ def parse_json(data: bytes, *, lenient: bool = False) -> Any:
         raise DamagedError(f"not JSON of ours (nested deeper than {MAX_DEPTH})") from None
     except ValueError as error:
         raise DamagedError(f"not JSON ({error})") from error
-    _require_shallow(value)
+    require_shallow(value)
     # Half of a pair of surrogates is no character, and no file or page can be written with it.
     return _whole_texts(value, lenient) if _SURROGATE.search(data) else value
 
@@ -214,7 +214,12 @@ def refuse_links(directory: Path, *, deep: bool = False) -> None:
             refuse_links(Path(entry.path), deep=True)
 
 
-def _require_shallow(value: Any) -> None:
+def require_shallow(value: Any) -> None:
+    """Refuse a JSON value that is nested deeper than :data:`MAX_DEPTH`, which would end what walks through it.
+
+    Raises:
+        DamagedError: when it is.
+    """
     level, depth = [value], 0
     while level := [v for v in level if isinstance(v, dict | list)]:
         depth += 1

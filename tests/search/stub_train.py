@@ -208,6 +208,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, on_stop)
     signal.signal(signal.SIGINT, on_stop)
+    signal.signal(signal.SIGHUP, on_stop)
     try:
         return run.run()
     except InterruptedError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from ghm.errors import UserError
+from ghm.errors import UserError, require_linux
 from ghm.search.decisions.agenda import Agenda, iterations_to_run, pending
 from ghm.search.decisions.proposals import make_proposal
 from ghm.search.displays.estimate import duration, estimated_seconds
@@ -22,6 +22,7 @@ from ghm.search.settings.space import Choices, SearchSpace, size
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial, make_trial
+from ghm.training.config import require_path
 
 # A grid larger than this is announced with a warning.
 LARGE_GRID = 100
@@ -125,6 +126,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig) -> Blueprint
     Raises:
         UserError: when settings, space, device or the record to resume are not in order.
     """
+    require_linux()
     recorded, results_dir = None, config.results_dir
     if config.resume is not None:
         results_dir, recorded = find_record(config.resume)
@@ -170,7 +172,7 @@ def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[
 
 def _absolute(results_dir: Path) -> Path:
     try:
-        return results_dir.resolve()
+        return require_path("results_dir", results_dir.resolve())
     except (OSError, RuntimeError) as error:  # a loop of links is the latter
         raise UserError(f"--results_dir {results_dir} is no usable path ({error}); choose another") from error
 

@@ -61,7 +61,9 @@ class Agenda:
     ) -> None:
         self._layout, self._config = layout, layout.config
         self._make, self._outcomes, self._check = make, outcomes, check
-        again = {k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.tried_again)}
+        again = {
+            k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.tried_again)
+        }
         self._again = {number: outcomes[number] for number in again}
         inert = inert_hyperparameters(vars(self._config))
         self._propose = make_proposal(self._config.search_type, choices, self._config.seed_base, inert)

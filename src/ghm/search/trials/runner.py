@@ -12,7 +12,7 @@ from ghm.search.settings.command import training_arguments
 from ghm.search.trials.exits import EXIT_UNUSABLE_CHECKPOINT, outcome_of_process, outcome_of_stop
 from ghm.search.trials.gpus import GpuPool
 from ghm.search.trials.outcome import Outcome, failure
-from ghm.search.trials.process import Cause, start, watch
+from ghm.search.trials.process import Cause, pause, start, watch
 from ghm.search.trials.trial import Trial
 from ghm.search.trials.workspace import prepare_directory, record_outcome, set_aside_checkpoints
 
@@ -43,6 +43,8 @@ class TrialRunner:
         self._stop = threading.Event()
         self._kill = threading.Event()
         self._gpus = GpuPool(gpus)
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._paused_s, self._paused_at = 0.0, 0.0
 
     def stop(self) -> None:
         """Ask running trials to write a checkpoint and end, and start no other."""
@@ -52,6 +54,16 @@ class TrialRunner:
         """End running trials at once; they go on from the checkpoint before."""
         self._stop.set()
         self._kill.set()
+
+    def pause(self) -> None:
+        """Let running trials stand still; the time does not count for their limit."""
+        self._paused_at = time.monotonic()
+        pause(tuple(self._running))
+
+    def go_on(self) -> None:
+        """Let trials go on that :meth:`pause` stopped."""
+        self._paused_s += time.monotonic() - self._paused_at
+        pause(tuple(self._running), resume=True)
 
     def __call__(self, trial: Trial) -> Outcome:
         """Run ``trial`` to its end, record its outcome in its directory, and return it.
@@ -103,4 +115,12 @@ class TrialRunner:
             dataclasses.replace(trial.config, parent_pid=os.getpid(), resume=trial.checkpoint if resumed else None)
         )
         process = start(trial, [*self._command, *arguments], gpu, self._popen)
-        return watch(process, self._trial_timeout, self._stop, self._kill)
+        self._running.add(process)
+        try:
+            return watch(process, self._trial_timeout, self._stop, self._kill, self._clock)
+        finally:
+            self._running.discard(process)
+
+    def _clock(self) -> float:
+        """Seconds, those in which trials stood still left out."""
+        return time.monotonic() - self._paused_s
