@@ -4,7 +4,7 @@ import sys
 
 import ghm.search
 from ghm.platforms import exit_if_unsupported
-from ghm.report.refresh import ReportRefresher
+from ghm.search.displays.refresh import ReportRefresher
 from ghm.search.displays.view import LiveView, PlainView
 from ghm.search.main import main
 

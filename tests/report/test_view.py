@@ -11,8 +11,7 @@ import pytest
 from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
-from ghm.search.displays.history import HistoryTail
-from ghm.search.displays.standing import configuration
+from ghm.search.displays.standing import HistoryTail, configuration
 from ghm.search.displays.view import LiveView, PlainView
 from ghm.training.config import Hyperparameters
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ghm.files import write_json
+from ghm.sealed import write_sealed
 from tests.search.stub_train import parse
 
 
@@ -28,7 +28,7 @@ class InstantTrial:
         ledger = Path(settings["result_file"]).parents[2] / "ledger"
         with ledger.open("a") as file:
             file.write(f"{settings['seed']}\n")
-        write_json(Path(settings["result_file"]), result)
+        write_sealed(Path(settings["result_file"]), result)
 
     def wait(self, _timeout: float | None = None) -> int:
         return 0

@@ -9,6 +9,7 @@ STUB_MODES    JSON, seed -> how that run ends (see `fail`), default: it complete
 STUB_LEDGER   file that gets a line `start SEED ITERATION` and `done SEED` for the tests to count
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -95,7 +96,9 @@ class Run:
             "metrics": metrics,
             "config": config,
         }
-        self.write(self.result_file, json.dumps(content))
+        body = json.dumps(content, indent=2).removesuffix("\n}")
+        digest = hashlib.sha256(body.encode()).hexdigest()
+        self.write(self.result_file, f'{body},\n  "sha256": "{digest}"\n}}\n')
 
     def value(self) -> float:
         return 5.95 + 0.7 * self.state["x"] / BITS
@@ -115,13 +118,16 @@ class Run:
 
     def run(self) -> int:
         self.check_parent()
+        if self.mode == "refuse":
+            sys.stderr.write("error: --log_dir logs cannot be written\n")
+            return 2
         resume = self.settings["resume"]
         if resume is not None:
             try:
                 self.state = json.loads(Path(resume).read_text())
             except ValueError:
-                sys.stderr.write(f"error: --resume {resume} is no checkpoint\n")
-                return 2
+                sys.stderr.write(f"error: {resume} is no checkpoint, or a damaged one\n")
+                return 8
         ledger(f"start {self.seed} {self.state['iteration']}")
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         Path(self.settings["log_dir"]).mkdir(parents=True, exist_ok=True)
@@ -202,6 +208,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, on_stop)
     signal.signal(signal.SIGINT, on_stop)
+    signal.signal(signal.SIGHUP, on_stop)
     try:
         return run.run()
     except InterruptedError:

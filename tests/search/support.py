@@ -42,7 +42,11 @@ def comparable(results: dict[str, Any]) -> dict[str, Any]:
     for entry in results["results"]:
         metrics = {key: value for key, value in entry["metrics"].items() if key != "seconds"}
         entries.append(
-            {key: value for key, value in entry.items() if key not in ("attempts", "exit_status")}
+            {
+                key: value
+                for key, value in entry.items()
+                if key not in ("attempts", "exit_status", "machine_failures", "note")
+            }
             | {"metrics": metrics}
         )
     return {"results": entries} | {key: results[key] for key in ("best_config", "best_return", "search_space")}

@@ -1,6 +1,7 @@
 """Bad command lines, files and environments: one clear message, exit status 2, nothing half-written."""
 
 import errno
+import functools
 import json
 import os
 import re
@@ -12,9 +13,14 @@ from typing import Any
 
 import pytest
 
+from ghm.errors import UserError
 from ghm.sealed import write_sealed
+from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
+from ghm.search.displays.refresh import ReportRefresher
+from ghm.search.records.reader import read_search
+from ghm.training.config import TrainConfig
 from tests.search.instant import INSTANT
-from tests.search.support import read, results_file, run_search
+from tests.search.support import no_solver, read, results_file, run_search
 
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -75,7 +81,7 @@ COMMAND_LINES: list[tuple[str, str]] = [
     ("--resume .", r"--resume \.: no search there"),
     ("--resume /dev/null", r"--resume /dev/null: not a regular file"),
     ("--space nowhere.json", r"--space nowhere\.json: No such file"),
-    ("--space .", r"--space \.: Is a directory"),
+    ("--space .", r"--space \.: the file is not a regular file"),
     ("--results_dir /proc/nowhere", r"--results_dir /proc/nowhere cannot be written.*choose another directory"),
     ("--results_dir /dev/null/r", r"--results_dir /dev/null/r cannot be written"),
     ("--results_dir loop/r", r"--results_dir loop/r (is no usable path|cannot be written)"),
@@ -134,7 +140,8 @@ FORGERIES: list[tuple[str, Edit, str]] = [
     ("unknown setting", lambda r: r["search_config"].update(evil=1), r"unknown search settings \['evil'\]"),
     ("text for a number", lambda r: r["search_config"].update(n_trials="20"), r"--n_trials.*received '20'"),
     ("truth for a number", lambda r: r["search_config"].update(n_workers=True), r"--n_workers.*received True"),
-    ("huge", lambda r: r["search_config"].update(n_trials=10**30), r"--n_trials.*<= 1000000"),
+    ("huge", lambda r: r["search_config"].update(n_trials=10**9), r"--n_trials.*<= 1000000"),
+    ("beyond counting", lambda r: r["search_config"].update(n_trials=10**30), r"number 10+ is beyond all bounds"),
     ("list for a choice", lambda r: r["search_config"].update(device=["cpu"]), r"--device must be one of"),
     ("number for a path", lambda r: r["search_config"].update(results_dir=3), r"--results_dir must be a path"),
     ("zero byte in a path", lambda r: r["search_config"].update(space="a\0b"), r"--space must be a path"),
@@ -237,9 +244,6 @@ def test_a_grid_beyond_counting_is_refused(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_space_with_a_misspelt_list_is_refused() -> None:
-    from ghm.errors import UserError
-    from ghm.search import SearchSpace
-
     with pytest.raises(UserError, match=r"no 'lr_polcy' \(did you mean 'lr_policy'"):
         SearchSpace().lr_polcy = [1e-3]  # type: ignore[attr-defined]
 
@@ -299,3 +303,60 @@ def test_the_real_script_in_odd_environments(environment: dict[str, str], tmp_pa
         assert done.returncode == status, done.stderr
         assert b"Traceback" not in done.stderr
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: HyperparameterSearch(SearchConfig(), SearchSpace()),
+            "space must be a SearchSpace; received a SearchConfig",
+        ),
+        (lambda: HyperparameterSearch(None, {"n_trials": 3}), "config must be a SearchConfig; received a dict"),
+        (lambda: HyperparameterSearch({"lr_policy": [1e-3]}), r"write SearchSpace\.from_dict"),
+        (lambda: SearchConfig(results_dir=3), "--results_dir must be a path; received 3"),
+        (lambda: SearchConfig(model={"rho": 0.1}), "model must be a GHMModel; received dict"),
+        (lambda: SearchConfig(results_dir=os.fsdecode(b"caf\xe9")), r"--results_dir must be a path in UTF-8"),
+        (lambda: TrainConfig(ckpt_dir=os.fsdecode(b"caf\xe9")), r"--ckpt_dir must be a path in UTF-8"),
+    ],
+)
+def test_wrong_arguments_in_python_get_a_message(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+def test_paths_may_be_texts() -> None:
+    assert SearchConfig(results_dir="r").results_dir == Path("r")
+    assert TrainConfig(ckpt_dir="c").result_path == Path("result.json")
+
+
+def test_a_directory_whose_name_is_not_utf8_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    assert run_search("--n_trials", 1, "--results_dir", "r", **INSTANT) == 2
+    assert "must be a path in UTF-8" in capsys.readouterr().err
+    assert list(odd.iterdir()) == []
+    with pytest.raises(UserError, match="UTF-8"):
+        read_search(odd)
+
+
+def test_other_systems_are_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    refused(["--n_trials", "1"], "Linux only; this system is win32", capsys)
+
+
+def test_run_without_observers_says_what_happens_and_writes_the_page(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = "import pathlib, sys; pathlib.Path(sys.argv[1]).with_name('report.html').touch()"
+    quick = functools.partial(ReportRefresher, command=(sys.executable, "-c", write))
+    monkeypatch.setattr("ghm.search.search.ReportRefresher", quick)
+    config = SearchConfig(n_trials=1, n_iterations=4, results_dir="r")
+    HyperparameterSearch(None, config, solve=no_solver, **INSTANT).run()
+    printed = capsys.readouterr().out
+    assert "[Trial 1] Starting training..." in printed
+    assert "Report: " in printed
+    assert Path("r/report.html").exists()

@@ -1,6 +1,7 @@
 """A trial trained again from its record alone."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,31 @@ def test_a_diverged_trial_diverges_again(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("STUB_MODES", json.dumps({"124": "diverge"}))
     run_search("--n_trials", 1, "--n_iterations", 6, "--results_dir", tmp_path / "r", "--progress", "none")
     assert replay(tmp_path / "r", 1, runner=TrialRunner(STUB)).confirmed
+
+
+def test_a_directory_that_holds_a_search_is_refused(searched: Path, tmp_path: Path) -> None:
+    """`--directory R` trained in the recorded trial's place, and its record was lost."""
+    before = {path: path.read_bytes() for path in searched.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=r"--directory .* holds a search, which a replay would write over"):
+        replay(searched, 2, directory=searched, runner=TrialRunner(STUB))
+    assert {path: path.read_bytes() for path in searched.rglob("*") if path.is_file()} == before
+    trials_alone = tmp_path / "alone"
+    shutil.copytree(searched / "trial_002", trials_alone / "trial_002")
+    with pytest.raises(UserError, match="holds a search"):
+        replay(searched, 2, directory=trials_alone, runner=TrialRunner(STUB))
+    for _ in range(2):  # a place of its own is fine, again and again
+        assert replay(searched, 1, directory=tmp_path / "own", runner=TrialRunner(STUB)).confirmed
+
+
+@pytest.mark.parametrize("place", ["replays", "replays/trial_002", "replays/trial_002/checkpoints"])
+def test_links_under_replays_lead_nowhere(place: str, searched: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "trial_002/checkpoints").mkdir(parents=True)
+    for directory in (elsewhere, elsewhere / "trial_002/checkpoints"):
+        (directory / "mine.pt").write_bytes(b"mine")
+    before = sorted(elsewhere.rglob("*"))
+    (searched / place).parent.mkdir(parents=True, exist_ok=True)
+    (searched / place).symlink_to(elsewhere)
+    with pytest.raises(UserError, match="is a symbolic link"):
+        replay(searched, 2, runner=TrialRunner(STUB))
+    assert sorted(elsewhere.rglob("*")) == before

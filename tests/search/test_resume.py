@@ -1,5 +1,6 @@
 """Interrupted, damaged, moved, locked, changed: what a search does when it is continued."""
 
+import contextlib
 import dataclasses
 import datetime
 import errno
@@ -16,8 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
+from ghm.errors import UserError
 from ghm.search import SearchSpace
 from ghm.search.records.directory import locked
+from ghm.search.trials.process import end_orphans
 from tests.search.instant import INSTANT
 from tests.search.support import comparable, read, results_file, run_search
 
@@ -55,7 +58,7 @@ def test_interrupted_at_every_trial_boundary(tmp_path: Path, undisturbed: dict[s
     assert comparable(read(results_dir)) == undisturbed
 
 
-def test_resuming_a_finished_search_runs_nothing(tmp_path: Path) -> None:
+def test_resuming_a_finished_search_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_search(*SMALL, "--results_dir", tmp_path / "r")
     before = read(tmp_path / "r")
 
@@ -64,8 +67,10 @@ def test_resuming_a_finished_search_runs_nothing(tmp_path: Path) -> None:
 
     assert run_search("--resume", tmp_path / "r", popen=never) == 0
     assert read(tmp_path / "r")["results"] == before["results"]
-    # Fewer trials than there are: none is thrown away.
-    assert run_search("--resume", tmp_path / "r", "--n_trials", 2, popen=never) == 0
+    # Fewer trials than there are: asked for by name, and none is thrown away.
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 2, popen=never) == 2
+    assert "--n_trials 2 is fewer than the 4 of the search" in capsys.readouterr().err
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 2, "--allow_drift", popen=never) == 0
     assert read(tmp_path / "r")["results"] == before["results"]
 
 
@@ -106,6 +111,59 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, undisturbed: dict[str, An
     assert search.returncode == 4
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
     assert run_search("--resume", results_dir, *QUIET) == 0
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_the_same_signal_again_and_a_closed_terminal_do_not_make_a_stop_harder(
+    tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    """At a logout the search and its trials all get SIGTERM, the terminal is gone, and the hang-up comes twice."""
+    results_dir = tmp_path / "r"
+    command = [sys.executable, "-m", "tests.search.support", *map(str, SMALL), "--progress", "plain"]
+    errors = tmp_path / "errors"
+    reader, writer = os.pipe()
+    with errors.open("wb") as stderr:
+        search = subprocess.Popen(
+            [*command, "--results_dir", str(results_dir)], env=os.environ | {"STUB_STEP_S": "0.3"}, cwd=ROOT,
+            stdout=writer, stderr=stderr,
+        )  # fmt: skip
+    os.close(writer)
+    wait_for(results_dir / "trial_001/checkpoints/latest.pt")
+    os.close(reader)
+    children = psutil.Process(search.pid).children()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+        for process in (psutil.Process(search.pid), *children):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        time.sleep(0.02)
+    assert search.wait(20) == 4
+    assert "Traceback" not in errors.read_text()
+    assert "Exception ignored" not in errors.read_text()
+    (entry,) = read(results_dir)["results"]
+    assert entry["metrics"]["status"] == "interrupted"
+    assert entry["metrics"]["iterations"] >= 1
+    assert run_search("--resume", results_dir, *QUIET) == 0
+    assert comparable(read(results_dir)) == undisturbed
+
+
+def test_ctrl_z_lets_trials_stand_still_too(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
+    results_dir = tmp_path / "r"
+    # The time that passes meanwhile is not the trial's.
+    search = launch(*SMALL, "--trial_timeout", 8, "--results_dir", results_dir, step=0.2)
+    wait_for(results_dir / "trial_001/checkpoints/latest.pt")
+    process = psutil.Process(search.pid)
+    (trial,) = process.children()
+    search.send_signal(signal.SIGTSTP)
+    deadline = time.monotonic() + 10
+    while psutil.STATUS_STOPPED not in (process.status(),) or trial.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    history = (results_dir / "trial_001/history.jsonl").read_bytes()
+    time.sleep(1)
+    assert (results_dir / "trial_001/history.jsonl").read_bytes() == history
+    search.send_signal(signal.SIGCONT)
+    output, _ = search.communicate(timeout=60)
+    assert search.returncode == 0, output
     assert comparable(read(results_dir)) == undisturbed
 
 
@@ -196,6 +254,65 @@ def test_a_second_search_is_refused_with_the_owners_process_and_host(
     # The lock of a dead process is nobody's.
     assert (results_dir / ".search.lock").exists()
     assert run_search("--resume", results_dir, *QUIET) == 0
+
+
+def test_removing_the_lock_file_lets_no_second_search_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results_dir = tmp_path / "r"
+    search = launch(*SMALL, "--results_dir", results_dir, step=1)
+    wait_for(results_dir / "trial_001/stdout.log")
+    (results_dir / ".search.lock").unlink()
+    assert run_search("--resume", results_dir) == 2
+    assert f"in use by another search (process {search.pid}" in capsys.readouterr().err
+    time.sleep(0.3)
+    (trial,) = psutil.Process(search.pid).children()
+    # Where file servers lock files only, the trials' own parent tells.
+    with pytest.raises(UserError, match=f"is run by process {search.pid}, a search that lives"):
+        end_orphans(results_dir.resolve())
+    assert trial.is_running()
+    search.kill()
+    search.communicate()
+
+
+def test_settings_and_results_both_damaged_are_missed_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_dir = tmp_path / "r"
+    run_search(*SMALL, "--results_dir", results_dir, **INSTANT)
+    path = results_file(results_dir)
+    for file in (path, results_dir / "search.json"):
+        file.write_bytes(file.read_bytes()[:-9])
+    for named in (results_dir, path):
+        assert run_search("--resume", named) == 2
+        message = capsys.readouterr().err
+        assert "search.json" in message
+        assert path.name in message
+        assert "the own records of 4 trials are whole" in message
+
+
+def test_a_link_beside_the_results_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_dir, elsewhere = tmp_path / "r", tmp_path / "elsewhere"
+    run_search(*SMALL, "--results_dir", results_dir, **INSTANT)
+    elsewhere.mkdir()
+    (elsewhere / "checkpoints").mkdir()
+    shutil.rmtree(results_dir / "trial_002")
+    for name in ("trial_002", "earlier", ".search.owner.json"):
+        (results_dir / name).symlink_to(elsewhere)
+        before = {path: path.read_bytes() for path in results_dir.rglob("*.json") if path.is_file()}
+        for flags in (["--resume", results_dir], ["--results_dir", results_dir]):
+            assert run_search(*flags, **INSTANT) == 2
+            assert f"{name} is a symbolic link" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in before} == before
+        (results_dir / name).unlink()
+    assert list(elsewhere.iterdir()) == [elsewhere / "checkpoints"]
+
+
+def test_a_results_directory_that_is_a_link_itself_is_the_users_choice(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "r").symlink_to(tmp_path / "disk")
+    assert run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT) == 0
+    assert run_search("--resume", tmp_path / "r", **INSTANT) == 0
 
 
 def test_the_lock_is_free_after_use(tmp_path: Path) -> None:
@@ -374,3 +491,72 @@ def test_record_is_complete(tmp_path: Path) -> None:
     assert results["optimal_return"] == 6.6548
     assert results["wind_up_return"] == 5.95
     assert results["search_space"] == json.loads(json.dumps(dataclasses.asdict(SearchSpace())))
+
+
+def test_failures_of_the_machine_are_tried_again_on_resume_up_to_a_limit_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_dir = tmp_path / "r"
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "infrastructure", "125": "SIGKILL", "126": "crash"}))
+    # Each attempt of the stand-in gets an iteration further before it fails.
+    assert run_search("--n_trials", 4, "--n_iterations", 30, *QUIET, "--results_dir", results_dir) == 0
+    assert "the machine's failure 2 of at most 10: --resume runs it again" in capsys.readouterr().out
+    for count in (4, 6, 8, 10, 10):
+        assert run_search("--resume", results_dir, *QUIET) == 0
+        failures = [entry["machine_failures"] for entry in read(results_dir)["results"]]
+        assert failures == [count, count, 0, 0], "a defect is not the machine's, nor tried again"
+    assert "10 of at most 10: only --resume --retry_failed runs it again" in capsys.readouterr().out
+    monkeypatch.setenv("STUB_MODES", "{}")
+    run_search("--resume", results_dir, *QUIET)
+    assert read(results_dir)["results"][0]["metrics"]["status"] == "infrastructure"
+    run_search("--resume", results_dir, "--retry_failed", *QUIET)
+    assert run_search("--n_trials", 4, "--n_iterations", 30, *QUIET, "--results_dir", tmp_path / "whole") == 0
+    assert comparable(read(results_dir)) == comparable(read(tmp_path / "whole"))
+
+
+def test_only_an_unusable_checkpoint_makes_a_trial_start_over_and_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], undisturbed: dict[str, Any]
+) -> None:
+    results_dir = tmp_path / "r"
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "interrupted"}))
+    run_search(*SMALL, "--results_dir", results_dir)
+    latest = results_dir / "trial_001/checkpoints/latest.pt"
+    before = latest.read_bytes()
+    # Status 2 was taken for a bad checkpoint; a lost GPU gave it as well, and all was deleted.
+    monkeypatch.setenv("STUB_MODES", json.dumps({"124": "refuse"}))
+    run_search("--resume", results_dir, *QUIET)
+    assert latest.read_bytes() == before
+    assert read(results_dir)["results"][0]["metrics"]["status"] == "crashed"
+    latest.write_bytes(before[:-9])
+    monkeypatch.setenv("STUB_MODES", "{}")
+    capsys.readouterr()
+    assert run_search("--resume", results_dir, "--retry_failed", "--progress", "plain") == 0
+    assert (
+        "[Trial 1] started over: the checkpoints, kept in trial_001/damaged-1, cannot be used"
+        in capsys.readouterr().out
+    )
+    assert (results_dir / "trial_001/damaged-1/latest.pt").read_bytes() == before[:-9]
+    assert "started over" in read(results_dir)["results"][0]["note"]
+    assert comparable(read(results_dir)) == undisturbed
+
+
+@pytest.mark.parametrize("place", ["trial_001", "trial_001/checkpoints", "trial_001/logs", "trial_001/stdout.log"])
+def test_links_in_a_trials_directory_lead_nowhere(place: str, tmp_path: Path) -> None:
+    results_dir, elsewhere = tmp_path / "r", tmp_path / "elsewhere"
+    run_search(*SMALL, "--n_trials", 2, "--results_dir", results_dir)
+    (results_dir / "trial_001/outcome.json").unlink()
+    (results_dir / "trial_001/result.json").unlink()
+    results_file(results_dir).unlink()
+    victim = results_dir / place
+    victim.rename(elsewhere)
+    victim.symlink_to(elsewhere)
+    files = sorted(elsewhere.rglob("*")) if elsewhere.is_dir() else [elsewhere]
+    before = {path: path.read_bytes() for path in files if path.is_file()}
+    assert before or place.endswith("logs")
+    status = run_search("--resume", results_dir, *QUIET)
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted(elsewhere.rglob("*")) == (files if elsewhere.is_dir() else [])
+    if status == 0:
+        (entry, _) = read(results_dir)["results"]
+        assert entry["metrics"]["status"] == "infrastructure"
+        assert f"{victim} is a symbolic link" in entry["metrics"]["error"]

@@ -194,7 +194,9 @@ def test_another_executor_can_take_the_local_ones_place(tmp_path: Path) -> None:
 def test_an_executor_that_breaks_fails_its_trials_and_not_the_search(tmp_path: Path) -> None:
     # A runner holds locks, which no process pool can send: every submission fails.
     config = SearchConfig(n_trials=2, n_iterations=2, results_dir=tmp_path / "r")
-    search = HyperparameterSearch(None, config, command=STUB, solve=no_solver, make_executor=ProcessPoolExecutor)
+    search = HyperparameterSearch(
+        None, config, command=STUB, solve=no_solver, make_executor=ProcessPoolExecutor, observers=()
+    )
     outcome = search.run()
     assert outcome.exit_status == 1
     assert {o.status for o in outcome.results.outcomes} == {"crashed"}

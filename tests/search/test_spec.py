@@ -94,7 +94,7 @@ def test_the_reduced_grid_of_the_spec_runs_four_trials(tmp_path: Path) -> None:
     names: dict[str, Any] = {"SearchSpace": SearchSpace}
     exec(block, names)
     config = SearchConfig(search_type="grid", n_iterations=3, baseline="network", results_dir=tmp_path / "grid")
-    search = HyperparameterSearch(names["search_space"], config, command=STUB, solve=no_solver)
+    search = HyperparameterSearch(names["search_space"], config, command=STUB, solve=no_solver, observers=())
     assert search.run().exit_status == 0
     entries = read(tmp_path / "grid")["results"]
     rates = [(e["hyperparameters"]["lr_policy"], e["hyperparameters"]["lr_baseline"]) for e in entries]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ghm.report.refresh import ReportRefresher
+from ghm.search.displays.refresh import ReportRefresher
 from ghm.search.displays.view import LiveView, PlainView
 from ghm.search.main import main as search
 

@@ -7,7 +7,6 @@ solved again and replaced.
 import dataclasses
 import io
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,16 @@ import numpy as np
 from ghm.errors import UserError
 from ghm.files import write_atomically
 from ghm.model import Array, GHMModel, Terminal
+from ghm.reading import parse_array, parse_object, read_archive
 from ghm.reference.dynamic_program import dynamic_program
 from ghm.reference.free_boundary import free_boundary
+from ghm.sealed import DamagedError, read_sealed_archive, seal_archive
 
 FORMAT = 3
 """Number of the file's layout and of the method; a file with another is solved again."""
+
+MAX_BYTES = 1 << 28
+"""Of the file, and unpacked: what is kept grows with the grid, which has a few thousand nodes at most."""
 
 ARRAYS = ("cash", "time_to_horizon", "values", "payout_levels", "issue_thresholds", "issue_targets")
 
@@ -123,7 +127,7 @@ def load_or_solve(path: Path, model: GHMModel, dt: float, T: float, terminal: Te
     buffer = io.BytesIO()
     np.savez_compressed(buffer, header=np.array(json.dumps({"key": key, **content})), **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, seal_archive(buffer.getvalue()))
     return reference
 
 
@@ -135,17 +139,19 @@ def load(path: Path) -> Reference:
     """
     stored = _load(path, None)
     if stored is None:
-        raise UserError(f"no stored solution of the model at {path}; run the search or the training that writes it")
+        what = "a damaged solution" if path.exists() else "no stored solution"
+        raise UserError(f"{what} of the model at {path}; run the search or the training that writes it")
     return stored
 
 
 def _load(path: Path, key: dict[str, Any] | None) -> Reference | None:
+    """The solution at ``path``; None where there is none, it is damaged, or of another problem than ``key``."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            header = json.loads(str(file["header"]))
-            arrays = {name: file[name] for name in ARRAYS}
+        members = read_archive(read_sealed_archive(path, MAX_BYTES), MAX_BYTES)
+        header = parse_object(str(parse_array(members["header.npy"])).encode())
+        arrays: dict[str, Any] = {name: parse_array(members[f"{name}.npy"]) for name in ARRAYS}
         if header.pop("key") != key and key is not None:
             return None
         return Reference(**header, **arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (OSError, DamagedError, KeyError, TypeError, UnicodeError):
         return None

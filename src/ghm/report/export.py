@@ -3,7 +3,7 @@
 import csv
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
@@ -15,6 +15,9 @@ from ghm.report.drawing import tables
 from ghm.report.drawing.instances import configurations_table, confirmation_table
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.search.records.reader import RecordedSearch, read_search
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TOP = 10
 """Rows of the leaderboard in a paper; trials.csv has them all."""
@@ -56,9 +59,9 @@ def export(results: Path, directory: Path) -> list[Path]:
     search = read_search(results)
     weights = importances(search)
     directory.mkdir(parents=True, exist_ok=True)
-    files = {"trials.csv": trials_frame(search).to_csv(index=False).encode()}
+    files = {"trials.csv": _safe(trials_frame(search))}
     if search.configurations:
-        files["configurations.csv"] = configurations_frame(search).to_csv(index=False).encode()
+        files["configurations.csv"] = _safe(configurations_frame(search))
     for name, table in _tables(search, weights).items():
         files[f"{name}.csv"] = as_csv(table).encode()
         files[f"{name}.tex"] = as_latex(table, f"tab:{name.replace('_', '-')}").encode()
@@ -97,9 +100,25 @@ def as_csv(table: Table) -> str:
     """A table as CSV, as it is shown."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.title for column in table.columns])
-    writer.writerows(tables.plain_rows(table))
+    writer.writerow([as_text(column.title) for column in table.columns])
+    writer.writerows([as_text(cell) for cell in row] for row in tables.plain_rows(table))
     return text.getvalue()
+
+
+def as_text(cell: str) -> str:
+    """A cell of a CSV that a spreadsheet takes for a text or a number, never for a formula."""
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return "'" + cell
+    return cell
+
+
+def _safe(frame: "pd.DataFrame") -> bytes:
+    texts = frame.rename(columns=as_text)
+    return bytes(texts.map(lambda cell: as_text(cell) if isinstance(cell, str) else cell).to_csv(index=False).encode())
 
 
 def escape(text: str) -> str:

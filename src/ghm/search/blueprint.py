@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from ghm.errors import UserError
+from ghm.errors import UserError, require_linux
 from ghm.search.decisions.agenda import Agenda, iterations_to_run, pending
 from ghm.search.decisions.proposals import make_proposal
 from ghm.search.displays.estimate import duration, estimated_seconds
@@ -22,6 +22,7 @@ from ghm.search.settings.space import Choices, SearchSpace, size
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial, make_trial
+from ghm.training.config import require_path
 
 # A grid larger than this is announced with a warning.
 LARGE_GRID = 100
@@ -59,11 +60,14 @@ class Blueprint:
         return self.layout.n_explored + self.layout.n_confirmed
 
     def agenda(
-        self, outcomes: Mapping[int, Outcome], check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None
+        self,
+        outcomes: Mapping[int, Outcome],
+        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        retry_machine: bool = False,
     ) -> Agenda:
         """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
         make = functools.partial(make_trial, self.config, self.results_dir)
-        return Agenda(self.layout, self.choices, make, outcomes, check, self.config.retry_failed)
+        return Agenda(self.layout, self.choices, make, outcomes, check, self.config.retry_failed, retry_machine)
 
     def record(self) -> SearchRecord:
         """The record of this search as it is now.
@@ -75,14 +79,14 @@ class Blueprint:
             return new_record(self.config, self.choices, self.results_dir, self.calibrations)
         return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
 
-    def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({})) -> Plan:
+    def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({}), retry_machine: bool = False) -> Plan:
         """What the user is told before it starts, given what is recorded."""
         layout, retry = self.layout, self.config.retry_failed
         iterations = iterations_to_run(layout, outcomes, retry)
         finished = [outcomes[number] for number in sorted(outcomes)]
         trainings = -(-iterations // self.config.n_iterations)
         seconds = estimated_seconds(self.config, self.choices, trainings, finished)
-        n_pending = pending(layout, outcomes, retry)
+        n_pending = pending(layout, outcomes, retry, retry_machine)
         notes = tuple(self._notes(seconds))
         return Plan(self.config, self.results_dir, self.n_trials, n_pending, seconds, notes, layout, iterations)
 
@@ -122,6 +126,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig) -> Blueprint
     Raises:
         UserError: when settings, space, device or the record to resume are not in order.
     """
+    require_linux()
     recorded, results_dir = None, config.results_dir
     if config.resume is not None:
         results_dir, recorded = find_record(config.resume)
@@ -167,7 +172,7 @@ def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[
 
 def _absolute(results_dir: Path) -> Path:
     try:
-        return results_dir.resolve()
+        return require_path("results_dir", results_dir.resolve())
     except (OSError, RuntimeError) as error:  # a loop of links is the latter
         raise UserError(f"--results_dir {results_dir} is no usable path ({error}); choose another") from error
 

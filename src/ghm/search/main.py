@@ -1,11 +1,14 @@
 """The command line of the search."""
 
+import contextlib
 import dataclasses
 import io
 import itertools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import tyro
 
@@ -134,10 +137,19 @@ def _on(trial: Trial) -> str:
 
 
 def _fail(message: str, exit_status: int) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    _write(sys.stderr, f"error: {message}\n")
     return exit_status
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    _write(sys.stdout, text + "\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write, if anybody is left to read: a search that ends because its terminal was closed ends well."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.errors import UserError
-from ghm.sealed import DamagedError, parse_object, read_bytes
-from ghm.search.records.directory import find_record, locked
+from ghm.reading import DamagedError, refuse_links
+from ghm.sealed import read_sealed
+from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
 from ghm.search.records.environment import code_version, environment
 from ghm.search.records.reader import read_outcomes
 from ghm.search.records.search_record import SearchRecord
@@ -28,6 +29,7 @@ from ghm.training.config import TrainConfig
 TOLERANCE = 0.02
 
 REPLAYS_NAME = "replays"
+_MARK_NAME = ".replays"
 
 
 @dataclass(frozen=True)
@@ -89,21 +91,26 @@ def replay(results: Path, trial_num: int, directory: Path | None = None, runner:
         runner: runs the trial; a test's double stands in for it.
 
     Raises:
-        UserError: when there is no such trial, or it left no result to compare with.
+        UserError: when there is no such trial, it left no result to compare with, or ``directory`` holds a search.
         OSError: when the directory cannot be written.
     """
     results_dir, record = find_record(results, flag="")
     recorded = _recorded(results_dir, record, trial_num)
-    place = (directory or results_dir / REPLAYS_NAME).resolve()
+    place = _place(results_dir, directory)
     settings = _settings(recorded, results_dir, record)
     # Its rungs are not paused at: a training that pauses is the same, bit for bit, as one that does not.
     trial = relocated(Trial(trial_num, settings, recorded.configuration, recorded.calibration, recorded.stage), place)
     run = runner or TrialRunner(training_command(), assigned_gpus(record.config))
     with locked(place):
+        (place / _MARK_NAME).touch()
+        try:
+            refuse_links(trial.directory, deep=True)
+        except DamagedError as error:
+            raise UserError(str(error)) from error
         # What an earlier replay left must not be continued: the point is to train all of it.
         for checkpoint in trial.config.ckpt_dir.glob("*.pt"):
             checkpoint.unlink()
-        with stop_signals(run.stop, run.kill):
+        with stop_signals(run.stop, run.kill, run.pause, run.go_on):
             replayed = run(trial)
     return Replay(recorded, replayed, tuple(_surroundings(record)))
 
@@ -135,6 +142,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if outcome.confirmed else 1
 
 
+def _place(results_dir: Path, directory: Path | None) -> Path:
+    """Where to train; never where a search is, whose trial of the same number would be lost."""
+    default = results_dir / REPLAYS_NAME
+    if directory is None and default.is_symlink():
+        raise UserError(f"{default} is a symbolic link; remove it, or name the place it leads to with --directory")
+    place = (directory or default).resolve()
+    if not place.is_dir() or (place == default.resolve() and not _holds_record(place)):
+        return place
+    if _holds_record(place) or (trial_directories(place) and not (place / _MARK_NAME).exists()):
+        raise UserError(f"--directory {directory} holds a search, which a replay would write over; choose another")
+    return place
+
+
+def _holds_record(place: Path) -> bool:
+    return (place / RECORD_NAME).exists() or any(place.glob("search_results_*.json"))
+
+
 def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> Outcome:
     outcomes = read_outcomes(results_dir, record)
     if trial_num not in outcomes:
@@ -149,7 +173,7 @@ def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> Outcom
 def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> TrainConfig:
     """What the trial ran with: its own record where it is there, else the search's."""
     try:
-        result = parse_object(read_bytes(results_dir / directory_name(recorded.trial_num) / "result.json"))
+        result = read_sealed(results_dir / directory_name(recorded.trial_num) / "result.json")
         own = TrainConfig.from_dict(result["config"])
     except (OSError, DamagedError, UserError, KeyError, TypeError):
         own = record.config.training()

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +11,16 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass
 from pathlib import Path
 
+from ghm.errors import UserError
 from ghm.files import remove_unfinished_writes
 from ghm.model import GHMModel
 from ghm.sealed import write_sealed
 from ghm.search.blueprint import Blueprint, make_blueprint
 from ghm.search.course import Course
 from ghm.search.decisions.selection import Decision
+from ghm.search.displays.lines import PlainObserver
 from ghm.search.displays.observer import Observer
+from ghm.search.displays.refresh import ReportRefresher
 from ghm.search.displays.summary import summary
 from ghm.search.records.directory import RECORD_NAME, finish_move, locked, move_earlier
 from ghm.search.records.index import ReferenceReturns, ResultsIndex
@@ -77,7 +81,7 @@ class HyperparameterSearch:
     Args:
         space: the search space; None: the default one, or with ``config.resume`` the recorded one.
         config: settings; those of a search to continue come from :func:`ghm.search.resumed_config`.
-        observers: displays.
+        observers: displays; None: the messages, as ``config.progress`` has them, and the report's page.
         command: what starts the training script; its flags are appended.
         solve: solves the model for all trials.
         make_executor: makes the ``concurrent.futures`` executor for a number of workers.
@@ -89,15 +93,17 @@ class HyperparameterSearch:
         space: SearchSpace | None = None,
         config: SearchConfig | None = None,
         *,
-        observers: Sequence[Observer] = (),
+        observers: Sequence[Observer] | None = None,
         command: Sequence[str] | None = None,
         solve: Callable[[Path, SearchConfig], ReferenceReturns | None] = solve_reference,
         make_executor: Callable[[int], Executor] = ThreadPoolExecutor,
         popen: "Callable[..., subprocess.Popen[bytes]]" = subprocess.Popen,
     ) -> None:
+        _require_kind("space", space, SearchSpace, "SearchSpace.from_dict({...})")
+        _require_kind("config", config, SearchConfig, "SearchConfig(n_trials=...)")
         self._space = space
         self._config = config or SearchConfig()
-        self._observers = list(observers)
+        self._observers = _default_observers(self._config) if observers is None else list(observers)
         self._command = training_command() if command is None else list(command)
         self._solve = solve
         self._make_executor = make_executor
@@ -136,13 +142,15 @@ class HyperparameterSearch:
         drifted = config.allow_drift or bool(results.record.drift)
         journal = Journal(blueprint.results_dir, allow_drift=drifted)
         check = functools.partial(_check, blueprint.results_dir, drifted)
-        agenda = blueprint.agenda(results.by_number, check)
+        # A failure that a decision was made from has had its consequences.
+        retry_machine = not journal.counted
+        agenda = blueprint.agenda(results.by_number, check, retry_machine)
         course = Course(agenda.steps(), results, journal, room=config.n_workers)
         runner = TrialRunner(self._command, blueprint.gpus, config.trial_timeout, config.max_retries, popen=self._popen)
         course.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         results.write()
-        self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number), results))
-        with stop_signals(lambda: self._stop(runner), runner.kill):
+        self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number, retry_machine), results))
+        with stop_signals(lambda: self._stop(runner), runner.kill, runner.pause, runner.go_on):
             try:
                 self._solve_all(blueprint, results)
                 self._run_trials(course, results, runner)
@@ -224,6 +232,17 @@ def _require_continuation(blueprint: Blueprint, journal: Journal) -> None:
 def _check(results_dir: Path, drifted: bool, outcome: Outcome, trial: Trial) -> None:
     if not drifted:
         check_same(outcome, trial, results_dir)
+
+
+def _require_kind(name: str, value: object, kind: type, remedy: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise UserError(f"{name} must be a {kind.__name__}; received a {type(value).__name__}; write {remedy}")
+
+
+def _default_observers(config: SearchConfig) -> list[Observer]:
+    if config.progress == "none":
+        return [ReportRefresher(stream=io.StringIO())]
+    return [PlainObserver(), ReportRefresher()]
 
 
 def _open(blueprint: Blueprint) -> ResultsIndex:

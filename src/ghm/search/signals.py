@@ -1,41 +1,67 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first asks the search to stop, the second stops it at once."""
+"""Ctrl-C, SIGTERM, a closed terminal, Ctrl-Z: what they do to a search and its trials."""
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
+
+# Two SIGINT within this time are one Ctrl-C, told twice (by the terminal and by a parent); no hand is as fast.
+SAME_KEYPRESS_S = 0.2
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextlib.contextmanager
-def stop_signals(stop: Callable[[], None], kill: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` at the first signal; at the second ``kill``, and raise KeyboardInterrupt in the main thread.
+def stop_signals(
+    stop: Callable[[], None],
+    kill: Callable[[], None],
+    pause: Callable[[], None] = _nothing,
+    go_on: Callable[[], None] = _nothing,
+) -> Iterator[None]:
+    """Call ``stop`` at the first signal; at a second Ctrl-C ``kill``, and raise KeyboardInterrupt in the main thread.
 
-    A closed terminal stays ignored where it is (``nohup``). Outside the main thread, where Python has no signals,
-    this does nothing.
+    A stop that is under way is not made harder by SIGTERM or SIGHUP again: at a logout the kernel and the shell both hang
+    up, at the end of a job every process is told, some twice. Ctrl-Z calls ``pause`` before this process stands still, and
+    ``go_on`` after it. A closed terminal stays ignored where it is (``nohup``). Outside the main thread, where Python has
+    no signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    received = 0
+    received: list[float] = []
+    hung_up = False
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        received += 1
-        if received == 1:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal hung_up
+        hung_up = hung_up or number == signal.SIGHUP
+        received.append(time.monotonic())
+        if len(received) == 1:
             stop()
-        else:
+        elif number == signal.SIGINT and received[-1] - received[0] > SAME_KEYPRESS_S:
             kill()
             raise KeyboardInterrupt
 
+    def stand_still(_number: int, _frame: FrameType | None) -> None:
+        pause()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)  # returns when the shell lets this process go on
+        signal.signal(signal.SIGTSTP, stand_still)
+        go_on()
+
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
-        if not (number == signal.SIGHUP and handler is signal.SIG_IGN):
-            signal.signal(number, handle)
+        if handler is not signal.SIG_IGN or number not in (signal.SIGHUP, signal.SIGTSTP):
+            signal.signal(number, stand_still if number == signal.SIGTSTP else handle)
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # A terminal that hung up does not come back, but may be told of again.
+            signal.signal(number, signal.SIG_IGN if hung_up and number == signal.SIGHUP else handler)

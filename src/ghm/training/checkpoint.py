@@ -1,13 +1,12 @@
 """Checkpoints: everything that continuing a run or evaluating its policy needs, as plain data.
 
 A checkpoint is what ``torch.save`` writes of a dictionary of tensors, numbers and text, and is read back with
-``weights_only=True``: a file from a stranger is data, never code. Draws need no generator state (they are a function of
+``weights_only=True``: a file from a stranger is data, never code. It is sealed (`ghm.sealed`), since a flipped bit in a
+weight would otherwise train on as another policy. Draws need no generator state (they are a function of
 seed and iteration), so the iteration is all the random state there is.
 """
 
 import io
-import pickle
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,9 @@ from ghm.files import write_atomically
 from ghm.model import Array
 from ghm.policy.distribution import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
+from ghm.reading import DamagedError, read_archive
 from ghm.reference.reading import Reading, read
+from ghm.sealed import read_sealed_archive, seal_archive
 from ghm.training.config import TrainConfig
 from ghm.training.estimator import sweep_tables
 from ghm.training.exact import ExactReturns
@@ -69,7 +70,7 @@ class Checkpoint:
             "learner": self.learner_state,
         }
         torch.save(content, buffer)
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, seal_archive(buffer.getvalue()))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -78,26 +79,7 @@ class Checkpoint:
         Raises:
             UserError: when there is no such file, it is no checkpoint, or it is one of another version.
         """
-        if not path.is_file():
-            raise UserError(f"no checkpoint at {path}; give the path of a .pt file that training wrote")
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path} has {path.stat().st_size:,} bytes, too many for a checkpoint of this program")
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
-        try:
-            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except (
-            RuntimeError,
-            OSError,
-            EOFError,
-            pickle.UnpicklingError,
-            zipfile.BadZipFile,
-            ValueError,
-            KeyError,
-        ) as error:
-            raise UserError(f"{path} is no checkpoint, or a damaged one; use another, such as best_model.pt") from error
+        content = _read(path)
         if not isinstance(content, dict) or "format" not in content:
             raise UserError(f"{path} is no checkpoint of this program: it has no format number")
         if content["format"] != FORMAT:
@@ -123,8 +105,26 @@ class Checkpoint:
         """
         try:
             learner.load_state(self.learner_state)
-        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise UserError(f"the networks in {path} do not fit its settings; the file is damaged") from error
+
+
+def _read(path: Path) -> Any:
+    """What `torch.save` was given for ``path``."""
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}; give the path of a .pt file that training wrote")
+    try:
+        data = read_sealed_archive(path, MAX_BYTES, follow=True)
+        read_archive(data, most=len(data))  # PyTorch packs without compressing: one that grows is no checkpoint
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
+    except DamagedError as error:
+        raise UserError(
+            f"{path} is no checkpoint, or a damaged one ({error}); use another, such as best_model.pt"
+        ) from error
+    except Exception as error:  # a good seal around nonsense: PyTorch's reader ends in whatever it meets
+        raise UserError(f"{path} is no checkpoint of this program; use another, such as best_model.pt") from error
 
 
 @dataclass(frozen=True)

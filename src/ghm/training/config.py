@@ -135,6 +135,11 @@ class TrainConfig(Hyperparameters):
                 )
         if self.group is not None and not isinstance(self.group, str):
             raise UserError(f"--group must be text; received {self.group!r}")
+        for name in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, require_path(name, getattr(self, name)))
+        if not isinstance(self.model, GHMModel):
+            raise UserError(f"model must be a GHMModel; received {type(self.model).__name__}; write GHMModel(...)")
         # Seeds are one 64-bit word of the generator's key.
         require_integer("seed", self.seed, lower=0, upper=2**63 - 1)
         require_horizon(self.dt, self.T)
@@ -208,6 +213,20 @@ def require_integer(name: str, value: Any, lower: int, upper: int | None = None)
     if not whole or value < lower or (upper is not None and value > upper):
         bound = f">= {lower}" + (f" and <= {upper}" if upper is not None else "")
         raise UserError(f"--{name} must be a whole number {bound}; received {value!r}")
+
+
+def require_path(name: str, value: Any) -> Path:
+    """``value`` as a path; refused when it is none, or its name is not UTF-8, as the records of it are."""
+    try:
+        path = Path(value)
+        path.as_posix().encode()
+    except TypeError:
+        raise UserError(f"--{name} must be a path; received {value!r}") from None
+    except UnicodeEncodeError:
+        raise UserError(f"--{name} must be a path in UTF-8; received {value!r:.200}; rename it") from None
+    if "\0" in str(path):
+        raise UserError(f"--{name} must be a path; received {value!r:.200}")
+    return path
 
 
 def require_choice(name: str, value: Any, choices: Any) -> None:

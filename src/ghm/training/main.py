@@ -1,21 +1,25 @@
 """The training command: settings from the command line, one run, its result file and exit status."""
 
 import errno
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
-from ghm.files import write_json
+from ghm.files import require_writable
+from ghm.sealed import write_sealed
 from ghm.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from ghm.training.checkpoint import Checkpoint
+    from ghm.training.trainer import Trainer
 
 RESULT_FORMAT = 1
 
@@ -36,6 +40,19 @@ class ExitStatus(IntEnum):
     OUT_OF_MEMORY = 5
     INFRASTRUCTURE = 6
     PAUSED = 7
+    UNUSABLE_CHECKPOINT = 8
+
+
+class UnusableHere(UserError):
+    """Something that the settings need and this machine does not give: a GPU, a directory, a readable file."""
+
+
+class UnusableCheckpoint(UserError):
+    """The checkpoint to continue from is damaged, or of another run."""
+
+
+SAME_KEYPRESS_S = 0.2
+"""Two SIGINT within this time are one Ctrl-C, told twice (by the terminal and by a parent); no hand is as fast."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return train(config)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return ExitStatus.USER_ERROR
+        return _status_of(error, config)
+
+
+def _status_of(error: UserError, config: TrainConfig) -> ExitStatus:
+    """A refusal's exit status: in a search, neither the machine nor the checkpoint is a user's mistake."""
+    if config.parent_pid is not None and isinstance(error, UnusableHere):
+        return ExitStatus.INFRASTRUCTURE
+    if config.parent_pid is not None and isinstance(error, UnusableCheckpoint):
+        return ExitStatus.UNUSABLE_CHECKPOINT
+    return ExitStatus.USER_ERROR
 
 
 def train(config: TrainConfig) -> int:
@@ -79,7 +105,7 @@ def train(config: TrainConfig) -> int:
         first = checkpoint.standing.iteration if checkpoint else 0
         optimum = {name: getattr(reference, name) for name in ("payout_level", "issue_below", "issue_target")}
         with (
-            _stop_on_signals() as interrupted,
+            _stop_on_signals(in_search=config.parent_pid is not None) as interrupted,
             TrainingView(
                 config.n_iterations,
                 config.progress,
@@ -91,7 +117,7 @@ def train(config: TrainConfig) -> int:
                 view.message("Networks run on the GPU; paths are simulated on the CPU.")
             trainer = Trainer(config, reference, view, interrupted)
             if checkpoint is not None and config.resume is not None:
-                trainer.resume(checkpoint, config.resume)
+                _resume(trainer, checkpoint, config.resume)
             metrics = trainer.run()
         status, error = ExitStatus.COMPLETED, None
     except Orphaned:
@@ -121,14 +147,13 @@ def _prepare(config: TrainConfig) -> "Checkpoint | None":
     import torch
 
     from ghm.policy.grid import cash_nodes
-    from ghm.training.checkpoint import Checkpoint
 
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: no usable GPU here (PyTorch finds none); use --device cpu")
+        raise UnusableHere("--device cuda: no usable GPU here (PyTorch finds none); use --device cpu")
     cash_nodes(config.model, config.dt)
     checkpoint = None
     if config.resume is not None:
-        checkpoint = Checkpoint.load(config.resume)
+        checkpoint = _load(config.resume)
         _require_same(checkpoint.config, config)
     for flag, directory in (
         ("--log_dir", config.log_dir),
@@ -136,13 +161,28 @@ def _prepare(config: TrainConfig) -> "Checkpoint | None":
         ("--result_file", config.result_path.parent),
     ):
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            probe = directory / f".writable.{id(config)}"
-            probe.touch()
-            probe.unlink()
+            require_writable(directory)
         except OSError as error:
-            raise UserError(f"{flag} {directory} cannot be written: {error.strerror}; choose another") from error
+            raise UnusableHere(f"{flag} {directory} cannot be written: {error.strerror}; choose another") from error
     return checkpoint
+
+
+def _load(path: Path) -> "Checkpoint":
+    from ghm.training.checkpoint import Checkpoint
+
+    try:
+        return Checkpoint.load(path)
+    except UserError as error:
+        # A file that cannot be read today may be whole tomorrow: no reason to train anew.
+        unreadable = isinstance(error.__cause__, OSError)
+        raise (UnusableHere if unreadable else UnusableCheckpoint)(str(error)) from error
+
+
+def _resume(trainer: "Trainer", checkpoint: "Checkpoint", path: Path) -> None:
+    try:
+        trainer.resume(checkpoint, path)
+    except UserError as error:
+        raise UnusableCheckpoint(str(error)) from error
 
 
 def _require_same(stored: TrainConfig, asked: TrainConfig) -> None:
@@ -155,26 +195,37 @@ def _require_same(stored: TrainConfig, asked: TrainConfig) -> None:
     ]
     if different:
         if different == [f"n_iterations was {stored.n_iterations!r}, is {asked.n_iterations!r}"]:
-            raise UserError(
+            raise UnusableCheckpoint(
                 f"--resume {asked.resume}: {different[0]}; schedules such as the entropy weight's follow --n_iterations and "
                 "would jump; give the same number, or train anew without --resume"
             )
-        raise UserError(
+        raise UnusableCheckpoint(
             f"--resume {asked.resume}: the checkpoint belongs to other settings ({'; '.join(different)}); "
             "give the same ones, or train anew without --resume"
         )
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """A function that says whether SIGINT or SIGTERM has come; a second one stops at once, as usual."""
-    received = []
+def _stop_on_signals(in_search: bool) -> Iterator[Callable[[], bool]]:
+    """A function that says whether the run has been asked to stop.
+
+    A stop that is under way is not made harder by the same signal again: at a logout or the end of a job every process
+    gets SIGTERM, and a trial gets its search's besides. Only a second Ctrl-C in a run of its own ends it at once; in a
+    search, the search decides how long it waits.
+    """
+    received: list[float] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, signal.SIG_DFL)
+        now = time.monotonic()
+        received.append(now)
+        if number == signal.SIGINT and not in_search and now - received[0] > SAME_KEYPRESS_S:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
-    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # A run under nohup outlives its terminal.
+    numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
+    before = {number: signal.signal(number, receive) for number in numbers}
     try:
         yield lambda: bool(received)
     finally:
@@ -202,7 +253,7 @@ def _report(
         "config": config.to_dict(),
     }
     try:
-        write_json(config.result_path, result)
+        write_sealed(config.result_path, result)
     except OSError as failure:
         print(f"error: the result could not be written: {_describe(failure)}", file=sys.stderr)
     if error is not None:

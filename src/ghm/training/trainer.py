@@ -5,6 +5,7 @@ What is left behind, and when, is written in docs/design/records.md.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ghm.files import write_atomically
+from ghm.files import open_to_append, write_atomically
 from ghm.policy.tabulated import TabulatedPolicy
+from ghm.reading import DamagedError, parse_object, read_bytes
 from ghm.reference.store import Reference
 from ghm.simulation.kernel import Simulator
 from ghm.training.checkpoint import Checkpoint, Standing, value_table
@@ -80,7 +82,14 @@ class Trainer:
         self._started = time.perf_counter()
 
     def resume(self, checkpoint: Checkpoint, path: Path) -> None:
-        """Continue from a checkpoint; the history after it is forgotten."""
+        """Continue from a checkpoint; the history after it is forgotten.
+
+        Raises:
+            UserError: when it, or the best policy beside it, which the run's end needs, is damaged.
+        """
+        best = self._config.ckpt_dir / "best_model.pt"
+        if checkpoint.standing.best_iteration is not None and (best.exists() or self._config.parent_pid is not None):
+            Checkpoint.load(best)
         checkpoint.restore(self._learner, path)
         self.standing = checkpoint.standing
         self._started -= checkpoint.standing.seconds
@@ -238,11 +247,10 @@ class Trainer:
     @contextlib.contextmanager
     def _history(self) -> Iterator[Callable[[dict[str, Any]], None]]:
         """The open history file, as a function that appends a record."""
-        mode = "a" if self.standing.iteration else "w"
-        with self._config.history_path.open(mode, encoding="utf-8") as file:
+        with open_to_append(self._config.history_path, empty=self.standing.iteration == 0) as file:
 
             def append(record: dict[str, Any]) -> None:
-                file.write(json.dumps(record) + "\n")
+                file.write((json.dumps(record) + "\n").encode())
                 file.flush()
 
             yield append
@@ -252,9 +260,13 @@ def _cut_history(path: Path, iteration: int) -> None:
     """Drop the records after ``iteration``, which will be written again, and a last line cut off by a crash."""
     if not path.exists():
         return
+    try:
+        lines = read_bytes(path).splitlines(keepends=True)
+    except DamagedError as error:
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
     kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            if json.loads(line)["iteration"] <= iteration:
+    for line in lines:
+        with contextlib.suppress(DamagedError, KeyError, TypeError):
+            if parse_object(line)["iteration"] <= iteration and line.endswith(b"\n"):
                 kept.append(line)
-    write_atomically(path, "".join(line + "\n" for line in kept).encode())
+    write_atomically(path, b"".join(kept))

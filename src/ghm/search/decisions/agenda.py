@@ -46,6 +46,7 @@ class Agenda:
         outcomes: recorded outcomes by trial number; the steps look at it again whenever they are asked for.
         check: called with each recorded outcome and the trial that it should be of; raises where it is of another.
         retry_failed: trials that have failed already are to be run again.
+        retry_machine: so are those that the machine failed, as long as it has not done so too often.
     """
 
     def __init__(
@@ -56,10 +57,14 @@ class Agenda:
         outcomes: Mapping[int, Outcome],
         check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
         retry_failed: bool = False,
+        retry_machine: bool = False,
     ) -> None:
         self._layout, self._config = layout, layout.config
         self._make, self._outcomes, self._check = make, outcomes, check
-        self._again = {number: one for number, one in outcomes.items() if retry_failed and one.failed}
+        again = {
+            k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.tried_again)
+        }
+        self._again = {number: outcomes[number] for number in again}
         inert = inert_hyperparameters(vars(self._config))
         self._propose = make_proposal(self._config.search_type, choices, self._config.seed_base, inert)
         self._learns = self._config.search_type in LEARNING
@@ -130,7 +135,7 @@ class Agenda:
         """The trial, unless it is over or has come to where it is to pause."""
         if outcome is not None:
             self._check(outcome, trial)
-            trial = dataclasses.replace(trial, passed=outcome.rungs)
+            trial = dataclasses.replace(trial, passed=outcome.rungs, machine_failures=outcome.machine_failures)
         if run and not self._covered(trial.number, trial.config.pause_at):
             yield trial
 
@@ -203,8 +208,13 @@ def iterations_to_run(layout: Layout, outcomes: Mapping[int, Outcome], retry_fai
     return max(total - saved, 0)
 
 
-def pending(layout: Layout, outcomes: Mapping[int, Outcome], retry_failed: bool = False) -> int:
-    """Trials that are not over; with ``retry_failed``, failed ones are not."""
+def pending(
+    layout: Layout, outcomes: Mapping[int, Outcome], retry_failed: bool = False, retry_machine: bool = False
+) -> int:
+    """Trials that are not over; with ``retry_failed``, failed ones are not, with ``retry_machine`` the machine's failures."""
     numbers = range(1, layout.n_explored + layout.n_confirmed + 1)
     found = [outcomes.get(number) for number in numbers]
-    return sum(one is None or not one.final or (retry_failed and one.failed) for one in found)
+    return sum(
+        one is None or not one.final or (retry_failed and one.failed) or (retry_machine and one.tried_again)
+        for one in found
+    )

@@ -47,6 +47,8 @@ class PlainObserver(Observer):
         """Say how a trial ended."""
         leader = self._results.leader if self._results else None
         n_instances = self._results.n_instances if self._results else 1
+        if outcome.note:
+            self._print(f"{trial.label} {outcome.note}")
         self._print(f"{trial.label} {outcome_text(outcome, leader, n_instances)}")
 
     def stopping(self) -> None:

@@ -8,7 +8,7 @@ from ghm.search.records.index import ResultsIndex
 from ghm.search.settings.command import resume_command, verification_command
 from ghm.search.settings.inert import inert_note
 from ghm.search.settings.space import NAMES
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome
 
 TOP = 5
 # Text is wrapped for a terminal as narrow as they come.
@@ -163,12 +163,19 @@ def _failures(results: ResultsIndex) -> list[str]:
     if not failed:
         return []
     lines = [
-        f"  trial {o.trial_num}: {o.status}: {o.error}\n    log: {results.path.parent / o.log}"
+        f"  trial {o.trial_num}: {o.status}: {o.error}{_again(o)}\n    log: {results.path.parent / o.log}"
         for o in failed[:MAX_FAILURES]
     ]
     if len(failed) > MAX_FAILURES:
         lines.append(f"  and {len(failed) - MAX_FAILURES} more, in the results")
     return ["Not completed\n" + "\n".join(lines)]
+
+
+def _again(outcome: Outcome) -> str:
+    if not outcome.of_the_machine or not outcome.final:
+        return ""
+    count = f"\n    the machine's failure {outcome.machine_failures} of at most {MOST_MACHINE_FAILURES}: "
+    return count + ("--resume runs it again" if outcome.tried_again else "only --resume --retry_failed runs it again")
 
 
 def _captured(outcome: Outcome) -> str:

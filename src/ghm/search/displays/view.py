@@ -6,6 +6,7 @@ the search. Drawing takes a bounded share of the search's time (`ghm.training.pr
 """
 
 import atexit
+import contextlib
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -133,7 +134,8 @@ class LiveView(PlainObserver):
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._live is not None:
-            self._live.stop()
+            with contextlib.suppress(OSError):  # a terminal that was closed
+                self._live.stop()
             self._live = None
             atexit.unregister(self.close)
 

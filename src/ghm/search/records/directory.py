@@ -13,7 +13,7 @@
 """
 
 import contextlib
-import json
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -23,10 +23,12 @@ from pathlib import Path
 import filelock
 
 from ghm.errors import UserError
-from ghm.files import write_atomically, write_json
-from ghm.sealed import DamagedError, read_sealed
+from ghm.files import write_json
+from ghm.reading import DamagedError, parse_object, read_bytes, refuse_links
+from ghm.sealed import read_sealed, write_sealed
 from ghm.search.records.search_record import SearchRecord
-from ghm.search.trials.trial import directory_number
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import OUTCOME_NAME, directory_number
 
 RECORD_NAME = "search.json"
 EARLIER_NAME = "earlier"
@@ -41,21 +43,31 @@ _MOVING_NAME = ".moving"
 def locked(results_dir: Path) -> Iterator[None]:
     """Hold the directory for one search; the system lets go of it when the process dies, however it dies.
 
+    Two locks: one of a file, which file servers pass on to other hosts, and one of the directory itself, which nobody
+    can remove while the search runs.
+
     Raises:
-        UserError: when the directory cannot be made or written, or another search holds it.
+        UserError: when the directory cannot be made or written, another search holds it, or something in it is a
+            symbolic link.
     """
-    lock = filelock.FileLock(results_dir / _LOCK_NAME, timeout=0)
+    lock, held = filelock.FileLock(results_dir / _LOCK_NAME, timeout=0), contextlib.ExitStack()
     try:
         results_dir.mkdir(parents=True, exist_ok=True)
+        refuse_links(results_dir)
         lock.acquire()
+        held.enter_context(_locked_itself(results_dir))
         owner = {"pid": os.getpid(), "host": socket.gethostname()}
         write_json(results_dir / _OWNER_NAME, owner | {"since": datetime.now().isoformat(timespec="seconds")})
+    except DamagedError as error:
+        raise UserError(f"--results_dir {results_dir}: {error}") from error
     except filelock.Timeout:
+        lock.release()
         raise UserError(
             f"--results_dir {results_dir} is in use by another search ({_owner(results_dir)}); "
             "wait for it, stop it, or choose another directory"
         ) from None
     except OSError as error:
+        held.close()
         lock.release()
         raise UserError(
             f"--results_dir {results_dir} cannot be written ({error.strerror or error}); choose another directory"
@@ -64,12 +76,31 @@ def locked(results_dir: Path) -> Iterator[None]:
         yield
     finally:
         (results_dir / _OWNER_NAME).unlink(missing_ok=True)
+        held.close()
         lock.release()
+
+
+@contextlib.contextmanager
+def _locked_itself(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise filelock.Timeout(str(directory)) from None
+    except OSError:
+        pass  # a file server that locks files only
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def trial_directories(results_dir: Path) -> dict[int, Path]:
     """The trials' directories by number."""
-    found = {directory_number(path.name): path for path in results_dir.iterdir() if path.is_dir()}
+    found = {
+        directory_number(path.name): path for path in results_dir.iterdir() if path.is_dir() and not path.is_symlink()
+    }
     return {number: path for number, path in sorted(found.items(), key=lambda item: item[0] or 0) if number}
 
 
@@ -85,17 +116,27 @@ def move_earlier(results_dir: Path) -> Path | None:
         return None
     target = _free_name(results_dir / EARLIER_NAME, _name_of(results_dir))
     # Killed halfway, the search would be in two places: the note says so to whoever comes next.
-    write_atomically(results_dir / _MOVING_NAME, target.name.encode())
+    write_sealed(results_dir / _MOVING_NAME, {"to": target.name})
     finish_move(results_dir)
     return target
 
 
 def finish_move(results_dir: Path) -> None:
-    """Finish a move to ``earlier/`` that was cut short."""
+    """Finish a move to ``earlier/`` that was cut short.
+
+    Raises:
+        UserError: when the note that says where it went is damaged.
+    """
     note = results_dir / _MOVING_NAME
     if not note.exists():
         return
-    target = results_dir / EARLIER_NAME / Path(note.read_text()).name
+    try:
+        target = results_dir / EARLIER_NAME / Path(str(read_sealed(note)["to"])).name
+    except (DamagedError, KeyError) as error:
+        raise UserError(
+            f"{note} should say where in {EARLIER_NAME}/ half of a search was moved, and is damaged ({error}); move the "
+            "rest there by hand, and remove that file"
+        ) from error
     target.mkdir(parents=True, exist_ok=True)
     for part in _parts(results_dir):
         part.rename(target / part.name)
@@ -131,6 +172,11 @@ def find_record(path: Path, flag: str = "--resume ") -> tuple[Path, SearchRecord
                 f"{beside.results_name}; resume that one, or move this file to a directory of its own"
             )
         return directory, found
+    if (whole := _whole_outcomes(directory)) and path.name.startswith("search_results_"):
+        raise UserError(
+            f"{flag}{path}: {found}, and {directory / RECORD_NAME}: {beside}; the own records of {whole} trials are "
+            "whole, but not the settings that they belong to: put back a copy of either file"
+        )
     raise UserError(f"{flag}{path}: {found}; give a search_results_*.json of this program, or its directory")
 
 
@@ -142,7 +188,22 @@ def _newest(directory: Path, flag: str = "") -> SearchRecord:
         if isinstance(found, SearchRecord):
             return found
         reasons.append(f"{candidate.name}: {found}")
-    raise UserError(f"{flag}{directory}: no search there ({'; '.join(reasons[:3])})")
+    whole = _whole_outcomes(directory)
+    remedy = (
+        f"; the own records of {whole} trials are whole, but not the settings that they belong to: put back a copy of "
+        f"{RECORD_NAME} or of the results JSON"
+    )
+    raise UserError(f"{flag}{directory}: no search there ({'; '.join(reasons[:3])}){remedy if whole else ''}")
+
+
+def _whole_outcomes(directory: Path) -> int:
+    """How many trials' own records in the directory can be read."""
+    count = 0
+    for trial in trial_directories(directory).values() if directory.is_dir() else ():
+        with contextlib.suppress(OSError, DamagedError):
+            Outcome.from_entry(read_sealed(trial / OUTCOME_NAME))
+            count += 1
+    return count
 
 
 def _read(path: Path) -> SearchRecord | str:
@@ -179,7 +240,7 @@ def _free_name(parent: Path, name: str) -> Path:
 
 def _owner(results_dir: Path) -> str:
     try:
-        owner = json.loads((results_dir / _OWNER_NAME).read_text()[:1000])
+        owner = parse_object(read_bytes(results_dir / _OWNER_NAME, most=1000))
         return f"process {int(owner['pid'])} on host {str(owner['host'])[:100]}, since {str(owner['since'])[:40]}"
     except (OSError, ValueError, KeyError, TypeError):
         return "its process is unknown"

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ghm.errors import UserError
+from ghm.files import open_to_append
+from ghm.reading import DamagedError, parse_object, read_bytes
 from ghm.search.decisions.selection import Decision
 from ghm.search.records.directory import JOURNAL_NAME
 
@@ -68,7 +70,7 @@ class Journal:
         if not self._new:
             return
         try:
-            with self._path.open("ab") as file:
+            with open_to_append(self._path) as file:
                 file.write(b"".join(self._new))
                 file.flush()
                 os.fsync(file.fileno())
@@ -114,15 +116,20 @@ class Journal:
             UserError: when a decision was made from outcomes.
         """
         for decision in self.decisions.values():
-            if decision.kind != "proposal" or decision.content.get("seen"):
+            if _from_outcomes(decision):
                 raise UserError(
                     f"--retry_failed: a {decision.kind} has been made from the outcomes recorded so far, and would come out "
                     "otherwise; start a new search"
                 )
 
+    @property
+    def counted(self) -> bool:
+        """Whether a decision was made from outcomes: a failure, also the machine's, has had its consequences then."""
+        return any(map(_from_outcomes, self.decisions.values()))
+
     def _drop_torn_line(self) -> None:
         if self._path.exists():
-            data = self._path.read_bytes()
+            data = _read(self._path)
             whole = data.rfind(b"\n") + 1
             if whole < len(data):
                 with self._path.open("r+b") as file:
@@ -139,8 +146,19 @@ def read_journal(results_dir: Path) -> list[Decision]:
     path = results_dir / JOURNAL_NAME
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]
+    lines = _read(path).split(b"\n")[:-1]
     return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except DamagedError as error:
+        raise UserError(f"{path} is {error}; remove it: the decisions are then made again") from error
+
+
+def _from_outcomes(decision: Decision) -> bool:
+    return decision.kind != "proposal" or bool(decision.content.get("seen"))
 
 
 def _line(decision: Decision) -> bytes:
@@ -160,7 +178,7 @@ def _parse(line: bytes, place: str) -> Decision:
         body, _, rest = text.rpartition(_SEAL)
         if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
             raise ValueError("it does not match its digest")
-        content: dict[str, Any] = json.loads(text)
+        content = parse_object(line)
         return Decision(content["decision"], content["on"], content["decided"], content["made_from"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(

@@ -8,7 +8,6 @@ finite number counts as missing, and nothing in a file is ever executed.
 """
 
 import contextlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from ghm.errors import UserError
-from ghm.sealed import DamagedError, read_sealed
+from ghm.reading import DamagedError, parse_object, read_bytes
+from ghm.sealed import check_seal, read_sealed
 from ghm.search.records.directory import trial_directories
+from ghm.search.records.journal import read_journal
 from ghm.search.records.search_record import SearchRecord
+from ghm.search.settings.config import MAX_TRIALS
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import NO_RETURN, Outcome, finite
 from ghm.search.trials.trial import OUTCOME_NAME, directory_name, directory_number
+from ghm.training.config import require_path
+
+MAX_HISTORY_BYTES = 64_000_000
+"""A history has some 300 bytes a line and a hundred lines; one of this size has 200,000."""
 
 UNFINISHED = "unfinished"
 """Status of a trial that has a directory but no result: running, or interrupted with its search."""
@@ -94,19 +100,18 @@ class RecordedTrial:
     def history(self) -> tuple[Mapping[str, Any], ...]:
         """Lines of history.jsonl that are whole; empty where there is no such file."""
         try:
-            text = (self.directory / "history.jsonl").read_text(encoding="utf-8", errors="replace")
-        except OSError:
+            data = read_bytes(self.directory / "history.jsonl", MAX_HISTORY_BYTES)
+        except (OSError, DamagedError):
             return ()
-        return tuple(record for line in text.splitlines() if (record := parse_record(line)) is not None)
+        return tuple(record for line in data.splitlines() if (record := parse_record(line)) is not None)
 
 
-def parse_record(line: str) -> dict[str, Any] | None:
+def parse_record(line: bytes) -> dict[str, Any] | None:
     """One line of history.jsonl; None for a line cut short or no JSON object."""
     try:
-        record = json.loads(line)
-    except ValueError:
+        return parse_object(line, lenient=True)
+    except DamagedError:
         return None
-    return record if isinstance(record, dict) else None
 
 
 @dataclass(frozen=True)
@@ -204,8 +209,9 @@ def read_search(path: Path) -> RecordedSearch:
     Raises:
         UserError: when there is no such file, or it is not a search's.
     """
+    require_path("results", path.absolute())
     path = newest_results(path) if path.is_dir() else path
-    content = _read_object(path)
+    content = _read_object(path, follow=True)
     results = content.get("results")
     if not isinstance(results, list) or not isinstance(content.get("search_config"), dict):
         raise UserError(
@@ -259,16 +265,23 @@ def newest_results(directory: Path) -> Path:
     return found[-1]
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def _read_object(path: Path, *, follow: bool = False) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        data = read_bytes(path, follow=follow)
+        content = parse_object(data, lenient=True)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; give a search_results_*.json") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); give a search_results_*.json") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not a search's results but a JSON {type(content).__name__}")
-    return content
+    except DamagedError as error:
+        raise UserError(f"{path} is {error}; give a search_results_*.json") from error
+    # One without a seal comes from elsewhere, and there is nothing to hold it against.
+    if "sha256" not in content:
+        return content
+    try:
+        return check_seal(data)
+    except DamagedError as error:
+        raise UserError(
+            f"{path}: {error}; --resume {path.parent} makes it again from the trials' own records"
+        ) from error
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -290,7 +303,7 @@ def _trial(entry: Any, directory: Path) -> RecordedTrial | None:
     """A trial from its entry in the results; None where it has no number."""
     entry = _mapping(entry)
     number = entry.get("trial_num")
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MAX_TRIALS:
         return None
     metrics = _mapping(entry.get("metrics"))
     success = bool(metrics.get("success", entry.get("success", False)))
@@ -313,7 +326,7 @@ def _trial(entry: Any, directory: Path) -> RecordedTrial | None:
 
 def _unfinished(directory: Path, recorded: set[int]) -> list[RecordedTrial]:
     """Trials of this search that have a directory, and no entry in the results yet."""
-    found = []
+    found, proposed = [], _proposed(directory)
     for file in directory.glob("trial_*/hyperparameters.json"):
         number = directory_number(file.parent.name)
         if number is None or number in recorded:
@@ -322,5 +335,15 @@ def _unfinished(directory: Path, recorded: set[int]) -> list[RecordedTrial]:
             hyperparameters = _read_object(file)
         except UserError:
             hyperparameters = {}
+        # The file is not sealed; the decisions are, and what none of them proposed is damaged.
+        if proposed and hyperparameters not in proposed:
+            hyperparameters = {}
         found.append(RecordedTrial(number, hyperparameters, {}, UNFINISHED, file.parent, number))
     return found
+
+
+def _proposed(directory: Path) -> list[Any]:
+    """The hyperparameters that the search has decided to try; none where its journal is missing or damaged."""
+    with contextlib.suppress(UserError, OSError):
+        return [one.content.get("hyperparameters") for one in read_journal(directory) if one.kind == "proposal"]
+    return []

@@ -116,6 +116,11 @@ def resumed_record(
         UserError: when results would depend on the difference, unless ``config.allow_drift``.
     """
     now = dataclasses.replace(recorded, config=config, choices=choices, calibrations=calibrations, code=code_version())
+    if config.search_type != "grid" and config.n_trials < recorded.config.n_trials and not config.allow_drift:
+        raise UserError(
+            f"--n_trials {config.n_trials} is fewer than the {recorded.config.n_trials} of the search to --resume, some of "
+            "which would be missing without a word; leave it out, or accept it with --allow_drift"
+        )
     differences = find_drift(recorded, now)
     if not differences:
         return now

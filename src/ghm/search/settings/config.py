@@ -16,6 +16,7 @@ from ghm.training.config import (
     require_choice,
     require_integer,
     require_number,
+    require_path,
 )
 
 SearchType = Literal["random", "grid", "tpe", "gp"]
@@ -159,6 +160,9 @@ class SearchConfig:
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
+        for name in ("results_dir", "resume", "space"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, require_path(name, getattr(self, name)))
         self.training()
         self._require_rungs()
 
@@ -216,16 +220,12 @@ class SearchConfig:
             arguments["rungs"] = tuple(arguments["rungs"])
         for key in ("results_dir", "resume", "space", "calibrations"):
             if arguments.get(key) is not None:
-                arguments[key] = _path(key, arguments[key])
+                if not isinstance(arguments[key], str):
+                    raise UserError(f"--{key} must be a path; received {arguments[key]!r}")
+                arguments[key] = require_path(key, arguments[key])
         if "model" in arguments:
             arguments["model"] = _model(arguments["model"])
         return cls(**arguments)
-
-
-def _path(name: str, value: Any) -> Path:
-    if not isinstance(value, str) or "\0" in value:
-        raise UserError(f"--{name} must be a path; received {value!r}")
-    return Path(value)
 
 
 def _model(values: Any) -> GHMModel:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from ghm.errors import UserError
+from ghm.reading import DamagedError, read_bytes, require_shallow
 from ghm.training.config import Hyperparameters
 
 Choices = dict[str, tuple[Any, ...]]
@@ -86,14 +87,13 @@ class SearchSpace:
             UserError: when the file cannot be read, is not JSON, or holds no search space.
         """
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise UserError(f"--space {path}: the file is larger than {MAX_FILE_BYTES} bytes")
-            values = json.loads(path.read_text("utf-8"))
+            values = json.loads(read_bytes(path, MAX_FILE_BYTES, follow=True).decode())
+            require_shallow(values)
         except OSError as error:
             raise UserError(f"--space {path}: {error.strerror}; give a readable JSON file") from error
+        except DamagedError as error:
+            raise UserError(f"--space {path}: the file is {error}; give a JSON file of lists") from error
         except (ValueError, RecursionError) as error:
-            if isinstance(error, UserError):
-                raise
             raise UserError(f"--space {path}: not JSON ({error})") from error
         try:
             return cls.from_dict(values)

@@ -4,7 +4,8 @@ import dataclasses
 import signal
 from typing import Any, Literal
 
-from ghm.sealed import DamagedError, parse_object, read_bytes
+from ghm.reading import read_end
+from ghm.sealed import DamagedError, read_sealed
 from ghm.search.settings.space import NAMES
 from ghm.search.trials.outcome import (
     Outcome,
@@ -19,8 +20,8 @@ from ghm.search.trials.outcome import (
 )
 from ghm.search.trials.trial import Trial
 
-EXIT_USER_ERROR = 2
-"""The training script's "the user's mistake": with --resume, a checkpoint that cannot be read."""
+EXIT_UNUSABLE_CHECKPOINT = 8
+"""The training script's word for a checkpoint that is damaged or of another run: the one reason to start a trial over."""
 
 # The training script's exit statuses (docs/design/records.md).
 _STATUS_OF_EXIT: dict[int, Status] = {
@@ -37,7 +38,7 @@ _TAIL_BYTES = 8192
 def read_result(trial: Trial) -> dict[str, Any] | None:
     """The training run's ``result.json`` if it is whole and of this very trial, otherwise None."""
     try:
-        result = parse_object(read_bytes(trial.config.result_path))
+        result = read_sealed(trial.config.result_path)
         config = result["config"]
         ours = trial.config.to_dict()
         same = all(config[key] == ours[key] for key in (*NAMES, "seed", "n_iterations", "dt", "T", "terminal", "model"))
@@ -76,7 +77,7 @@ def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> Outcom
     if told is not None and (told.success or told.status == "paused" or exit_status >= 0):
         return told
     status: Status = _STATUS_OF_EXIT.get(exit_status, "crashed")
-    error = _exit_text(exit_status) + (f": {last}" if (last := _last_line(trial)) else "")
+    error = _exit_text(exit_status) + (f": {last}" if (last := last_line(trial)) else "")
     known = {} if told is None else {"iterations": told.iterations, "metrics": told.metrics}
     return failure(trial, status, error, seconds, exit_status=exit_status, **known)
 
@@ -108,13 +109,10 @@ def _exit_text(exit_status: int) -> str:
     return f"killed by {name}{hint}"
 
 
-def _last_line(trial: Trial) -> str:
+def last_line(trial: Trial) -> str:
     """The last line of the trial's error output, or nothing."""
     try:
-        with trial.stderr_path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", "replace").split("\n")
-    except OSError:
+        lines = read_end(trial.stderr_path, _TAIL_BYTES).decode("utf-8", "replace").split("\n")
+    except (OSError, DamagedError):
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -34,6 +34,12 @@ that sorts last, that no policy of the model has, and that spoils an average ins
 # What the machine did to the trial, not what its hyperparameters did.
 _OF_THE_MACHINE = ("out_of_memory", "interrupted", "infrastructure")
 
+MOST_MACHINE_FAILURES = 10
+"""Times the machine may fail a trial over all calls of a search; after that it takes --retry_failed to run it again.
+
+A disk that was full, a node that went down: a few tries get through. What fails ten times is a property of the machine.
+"""
+
 # Errors are one line; metrics a few dozen figures. More is not the training script's.
 MAX_ERROR_LENGTH = 500
 MAX_METRICS = 200
@@ -71,6 +77,10 @@ class Outcome:
     """What it was run for."""
     rungs: tuple[Reading, ...] = ()
     """What it had reached at the rungs that it passed, in order."""
+    machine_failures: int = 0
+    """Times the machine failed it, over all calls."""
+    note: str | None = None
+    """What else the user should know, such as that it started over."""
 
     def __post_init__(self) -> None:
         if not self.configuration:
@@ -96,6 +106,11 @@ class Outcome:
         """Whether the machine failed rather than the configuration, so that another attempt makes sense."""
         killed = self.exit_status is not None and self.exit_status < 0
         return self.status in _OF_THE_MACHINE or (self.status == "crashed" and killed)
+
+    @property
+    def tried_again(self) -> bool:
+        """Whether resuming the search runs it again though it failed: the machine did it, and not too often yet."""
+        return self.final and self.of_the_machine and self.machine_failures < MOST_MACHINE_FAILURES
 
     @property
     def best_return(self) -> float:
@@ -136,6 +151,8 @@ class Outcome:
             "calibration": self.calibration,
             "stage": self.stage,
             "rungs": [vars(reading) for reading in self.rungs],
+            "machine_failures": self.machine_failures,
+            "note": self.note,
         }
 
     @classmethod
@@ -165,6 +182,9 @@ class Outcome:
                 "calibration": one_line(entry.get("calibration")),
                 "stage": _stage(entry.get("stage", "explore")),
                 "rungs": tuple(map(_reading, entry.get("rungs", []))),
+                # Records of before these were counted lack them.
+                "machine_failures": whole(entry.get("machine_failures", 0)),
+                "note": one_line(entry.get("note")),
             }
         except (KeyError, TypeError, AttributeError, UserError) as error:
             raise DamagedError(f"no trial's outcome ({type(error).__name__}: {error})") from error

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
+from ghm.errors import UserError
+from ghm.files import open_to_append
 from ghm.search.trials.trial import Trial, directory_number
 
 Cause = Literal["exit", "stop", "timeout"]
@@ -56,7 +58,7 @@ def start(
     Raises:
         OSError: when the logs cannot be written or the process cannot be started.
     """
-    with trial.stdout_path.open("ab") as stdout, trial.stderr_path.open("ab") as stderr:
+    with open_to_append(trial.stdout_path) as stdout, open_to_append(trial.stderr_path) as stderr:
         return popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -69,26 +71,36 @@ def start(
 
 
 def watch(
-    process: "subprocess.Popen[bytes]", timeout: float | None, stop: threading.Event, kill: threading.Event
+    process: "subprocess.Popen[bytes]",
+    timeout: float | None,
+    stop: threading.Event,
+    kill: threading.Event,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[int, Cause]:
     """Wait for the process to end; return its exit status, and who ended it.
 
     It is asked to end after ``timeout`` seconds (None: never) or once ``stop`` is set, and killed once ``kill`` is set
-    or :data:`STOP_GRACE_S` seconds after it was asked.
+    or :data:`STOP_GRACE_S` seconds after it was asked. ``clock`` gives the seconds that count.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else clock() + timeout
     cause: Cause = "exit"
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(POLL_S), cause
-        late = deadline is not None and time.monotonic() >= deadline
+        late = deadline is not None and clock() >= deadline
         if kill.is_set() or (late and cause != "exit"):
             cause = "stop" if kill.is_set() else cause
             _send(process, signal.SIGKILL)
         elif cause == "exit" and (late or stop.is_set()):
             cause = "timeout" if late else "stop"
             _send(process, signal.SIGTERM)
-            deadline = time.monotonic() + STOP_GRACE_S
+            deadline = clock() + STOP_GRACE_S
+
+
+def pause(processes: Iterable["subprocess.Popen[bytes]"], *, resume: bool = False) -> None:
+    """Let the processes, and whatever they started, stand still, or go on."""
+    for process in processes:
+        _send(process, signal.SIGCONT if resume else signal.SIGSTOP)
 
 
 def _send(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
@@ -101,7 +113,10 @@ def end_orphans(results_dir: Path) -> list[int]:
     """End the trial processes of a dead search in ``results_dir``; return the numbers of their trials.
 
     Such a process ends by itself once it notices that its parent is gone; until then it could write into a
-    directory that the resumed search uses again. The caller holds the directory's lock, so no living search owns it.
+    directory that the resumed search uses again. The caller holds the directory's lock, so no living search should own it.
+
+    Raises:
+        UserError: when one does all the same: somebody removed its lock.
     """
     orphans = {process: number for process in psutil.process_iter() if (number := _trial_number(process, results_dir))}
     for process in orphans:
@@ -114,10 +129,16 @@ def end_orphans(results_dir: Path) -> list[int]:
 def _trial_number(process: psutil.Process, results_dir: Path) -> int | None:
     """The number of the trial of ``results_dir`` that ``process`` runs for a search; None if it does not."""
     try:
-        arguments = process.cmdline()
+        arguments, parent = process.cmdline(), process.ppid()
     except (psutil.Error, OSError):
         return None
     if "--parent_pid" not in arguments or "--ckpt_dir" not in arguments[:-1]:
         return None
     directory = Path(arguments[arguments.index("--ckpt_dir") + 1]).parent
-    return directory_number(directory.name) if directory.parent == results_dir else None
+    number = directory_number(directory.name) if directory.parent == results_dir else None
+    if number and arguments[arguments.index("--parent_pid") + 1] == str(parent) and parent != os.getpid():
+        raise UserError(
+            f"--results_dir {results_dir}: trial {number} is run by process {parent}, a search that lives, though its lock "
+            "is gone; stop that one first"
+        )
+    return number

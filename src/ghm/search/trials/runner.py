@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from ghm.search.settings.command import training_arguments
-from ghm.search.trials.exits import EXIT_USER_ERROR, outcome_of_process, outcome_of_stop
+from ghm.search.trials.exits import EXIT_UNUSABLE_CHECKPOINT, outcome_of_process, outcome_of_stop
 from ghm.search.trials.gpus import GpuPool
 from ghm.search.trials.outcome import Outcome, failure
-from ghm.search.trials.process import Cause, start, watch
+from ghm.search.trials.process import Cause, pause, start, watch
 from ghm.search.trials.trial import Trial
-from ghm.search.trials.workspace import prepare_directory, record_outcome
+from ghm.search.trials.workspace import prepare_directory, record_outcome, set_aside_checkpoints
 
 
 class TrialRunner:
@@ -43,6 +43,8 @@ class TrialRunner:
         self._stop = threading.Event()
         self._kill = threading.Event()
         self._gpus = GpuPool(gpus)
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._paused_s, self._paused_at = 0.0, 0.0
 
     def stop(self) -> None:
         """Ask running trials to write a checkpoint and end, and start no other."""
@@ -52,6 +54,16 @@ class TrialRunner:
         """End running trials at once; they go on from the checkpoint before."""
         self._stop.set()
         self._kill.set()
+
+    def pause(self) -> None:
+        """Let running trials stand still; the time does not count for their limit."""
+        self._paused_at = time.monotonic()
+        pause(tuple(self._running))
+
+    def go_on(self) -> None:
+        """Let trials go on that :meth:`pause` stopped."""
+        self._paused_s += time.monotonic() - self._paused_at
+        pause(tuple(self._running), resume=True)
 
     def __call__(self, trial: Trial) -> Outcome:
         """Run ``trial`` to its end, record its outcome in its directory, and return it.
@@ -65,11 +77,14 @@ class TrialRunner:
         return outcome
 
     def _run(self, trial: Trial, gpu: str | None) -> Outcome:
-        for attempt in range(1, self._max_retries + 2):
-            outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=attempt)
+        failures, notes = trial.machine_failures, []
+        for number in range(1, self._max_retries + 2):
+            outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=number)
+            notes += [outcome.note] if outcome.note else []
+            failures += outcome.of_the_machine and outcome.final
             if self._stop.is_set() or not outcome.of_the_machine:
                 break
-        return outcome
+        return dataclasses.replace(outcome, machine_failures=failures, note="; ".join(notes) or None)
 
     def _attempt(self, trial: Trial, gpu: str | None) -> Outcome:
         started = time.monotonic()
@@ -79,10 +94,12 @@ class TrialRunner:
         except OSError as error:
             return failure(trial, "infrastructure", str(error), time.monotonic() - started)
         seconds = time.monotonic() - started
-        if resumed and exit_status == EXIT_USER_ERROR and cause == "exit":
-            # Nothing else changed since the checkpoint was written, so it is the checkpoint: start over.
-            trial.checkpoint.replace(trial.checkpoint.with_name("damaged.pt"))
-            return self._attempt(trial, gpu)
+        if resumed and exit_status == EXIT_UNUSABLE_CHECKPOINT and cause == "exit":
+            try:
+                note = set_aside_checkpoints(trial)
+            except OSError as error:
+                return failure(trial, "infrastructure", str(error), seconds)
+            return dataclasses.replace(self._attempt(trial, gpu), note=note)
         outcome = outcome_of_process(trial, exit_status, seconds)
         if cause == "exit" or outcome.success or outcome.status == "paused":
             return outcome
@@ -98,4 +115,12 @@ class TrialRunner:
             dataclasses.replace(trial.config, parent_pid=os.getpid(), resume=trial.checkpoint if resumed else None)
         )
         process = start(trial, [*self._command, *arguments], gpu, self._popen)
-        return watch(process, self._trial_timeout, self._stop, self._kill)
+        self._running.add(process)
+        try:
+            return watch(process, self._trial_timeout, self._stop, self._kill, self._clock)
+        finally:
+            self._running.discard(process)
+
+    def _clock(self) -> float:
+        """Seconds, those in which trials stood still left out."""
+        return time.monotonic() - self._paused_s

@@ -46,6 +46,8 @@ class Trial:
     """What it is run for."""
     passed: tuple[Reading, ...] = ()
     """What it had reached at the rungs that it has passed, in order."""
+    machine_failures: int = 0
+    """Times that the machine failed it in earlier calls of the search."""
 
     def __post_init__(self) -> None:
         if not self.configuration:

@@ -1,11 +1,13 @@
 """A trial's directory: made ready for its process, and given the durable record of how the trial ended."""
 
-import json
+import errno
 import shutil
 
-from ghm.files import remove_unfinished_writes
+from ghm.files import remove_unfinished_writes, write_json
+from ghm.reading import DamagedError, refuse_links
 from ghm.sealed import write_sealed
 from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.trials.exits import last_line
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 
@@ -16,10 +18,12 @@ def prepare_directory(trial: Trial) -> bool:
     Without one, whatever an attempt left is removed, so that logs and history hold one run only.
 
     Raises:
-        OSError: when the directory cannot be written.
+        OSError: when the directory cannot be written, or holds a symbolic link.
     """
     # Not its parents: a results directory that has vanished must be noticed, not made again.
-    trial.directory.mkdir(exist_ok=True)
+    if not trial.directory.is_symlink():
+        trial.directory.mkdir(exist_ok=True)
+    _refuse_links(trial)
     remove_unfinished_writes(trial.directory, trial.config.ckpt_dir)
     resumed = trial.checkpoint.is_file()
     # A result of an attempt before must not pass for this one's.
@@ -35,8 +39,32 @@ def prepare_directory(trial: Trial) -> bool:
     for path in leftovers:
         path.unlink(missing_ok=True)
     # Not forced to disk: it can be computed again at any time, and the outcome repeats it.
-    trial.hyperparameters_path.write_text(json.dumps(plain_hyperparameters(trial.hyperparameters), indent=2) + "\n")
+    write_json(trial.hyperparameters_path, plain_hyperparameters(trial.hyperparameters), durable=False)
     return resumed
+
+
+def set_aside_checkpoints(trial: Trial) -> str:
+    """Keep unusable checkpoints where no training looks for them; return a line that says so.
+
+    Raises:
+        OSError: when they cannot be moved.
+    """
+    number = 1
+    while (kept := trial.directory / f"damaged-{number}").exists():
+        number += 1
+    reason = last_line(trial)
+    trial.config.ckpt_dir.rename(kept)
+    return f"started over: the checkpoints, kept in {trial.directory.name}/{kept.name}, cannot be used ({reason})"
+
+
+def _refuse_links(trial: Trial) -> None:
+    """As an OSError, which ends this trial only, naming the link."""
+    try:
+        if trial.directory.is_symlink():
+            raise DamagedError(f"{trial.directory} is a symbolic link; replace it by what it leads to, or remove it")
+        refuse_links(trial.directory, deep=True)
+    except DamagedError as error:
+        raise OSError(errno.ELOOP, str(error)) from error
 
 
 def record_outcome(trial: Trial, outcome: Outcome) -> None:
@@ -46,5 +74,6 @@ def record_outcome(trial: Trial, outcome: Outcome) -> None:
         OSError: when it cannot be written.
     """
     # Not its parents: a results directory that has vanished must be noticed, not made again.
-    trial.directory.mkdir(exist_ok=True)
-    write_sealed(trial.outcome_path, outcome.to_entry())
+    if not trial.directory.is_symlink():
+        trial.directory.mkdir(exist_ok=True)
+        write_sealed(trial.outcome_path, outcome.to_entry())
