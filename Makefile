@@ -25,7 +25,7 @@ search: $(STAMP) ## a real search: 4 random trials x 300 iterations, 2 workers, 
 
 .PHONY: test
 test: lint types contract ## everything that CI runs: format, lint, types, import contract, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: test-browser
 test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)
