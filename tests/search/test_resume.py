@@ -329,7 +329,7 @@ DRIFTS: list[tuple[tuple[object, ...], str]] = [
     (("--model.sigma_x", 0.2), "model.sigma_x: recorded 0.12, now 0.2"),
     (("--n_iterations", 9), "n_iterations: recorded 6, now 9"),
     (("--search_type", "grid"), "search_type: recorded random, now grid"),
-    (("--estimator", "martingale"), "estimator: recorded conditional, now martingale"),
+    (("--estimator", "martingale"), "estimator: recorded bootstrap, now martingale"),
 ]
 
 

@@ -50,9 +50,8 @@ def stop_signals(
 
     def stand_still(_number: int, _frame: FrameType | None) -> None:
         pause()
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)  # returns when the shell lets this process go on
-        signal.signal(signal.SIGTSTP, stand_still)
+        # Not by the signal that came: one without a shell above it is let fall. Returns when this process may go on.
+        os.kill(os.getpid(), signal.SIGSTOP)
         go_on()
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
