@@ -1,5 +1,6 @@
 """``ghm evaluate``: its figures against the evaluation's own parts, its JSON and table, and what it refuses."""
 
+import io
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from cli.commands import assert_refused, run
 from ghm.model import GHMModel
 from ghm.reference import policy_value
 from ghm.reference.store import solve
+from ghm.sealed import seal_archive
 from ghm.training.checkpoint import load_policy
 from ghm.training.main import main as train
 
@@ -87,6 +89,13 @@ def test_another_model_is_refused(checkpoint):
     assert_refused(run("evaluate", checkpoint, "--model.sigma_x", "0.12"), "sigma_x is 0.15, not 0.12")  # the default's
 
 
+def save(content, path):
+    """With a good seal, so that what is refused is the content."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    path.write_bytes(seal_archive(buffer.getvalue()))
+
+
 @pytest.mark.parametrize(
     ("content", "part"),
     [
@@ -103,7 +112,7 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path, content, part):
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
-        torch.save(content, path)
+        save(content, path)
     assert_refused(run("evaluate", path), part, "model.pt")
 
 
@@ -113,13 +122,13 @@ def test_damaged_checkpoints_are_refused(checkpoint, tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     assert_refused(run("evaluate", path), "is no checkpoint, or a damaged one")
     content = torch.load(checkpoint, weights_only=True)
-    torch.save({**content, "format": content["format"] + 1}, path)
+    save({**content, "format": content["format"] + 1}, path)
     assert_refused(run("evaluate", path), "format 2", "use the version that wrote it, or train again")
-    torch.save({key: value for key, value in content.items() if key != "learner"}, path)
+    save({key: value for key, value in content.items() if key != "learner"}, path)
     assert_refused(run("evaluate", path), "lacks part of a checkpoint")
-    torch.save({**content, "config": {**content["config"], "policy_hidden": [16]}}, path)
+    save({**content, "config": {**content["config"], "policy_hidden": [16]}}, path)
     assert_refused(run("evaluate", path), "do not fit its settings")
-    torch.save({**content, "config": {**content["config"], "dt": 0.03}}, path)
+    save({**content, "config": {**content["config"], "dt": 0.03}}, path)
     assert_refused(run("evaluate", path), "whole multiple of --dt")
 
 
