@@ -32,7 +32,7 @@ test-browser: $(STAMP) ## the report's page in a real browser (the system's pack
 	$(BIN)/python -m pytest -m browser tests/report
 
 .PHONY: soak
-soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both
+soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both; 2,000 flipped bits
 	GHM_SOAK=1 $(BIN)/python -m pytest -m soak -s tests/search
 
 .PHONY: quality
