@@ -56,7 +56,7 @@ test-lowest: ## the tests with the lowest versions that pyproject.toml allows, i
 	$(LOWEST)/bin/python -m pytest --ignore tests/report/test_browser.py
 
 .PHONY: soak
-soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both
+soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both; 2,000 flipped bits
 	GHM_SOAK=1 $(BIN)/python -m pytest -m soak -s tests/search
 
 .PHONY: quality

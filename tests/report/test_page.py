@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from factory import Made, make_search
 
 from ghm.errors import UserError
+from ghm.report.analysis.sample import sample, sentence
 from ghm.report.page import plotly_script, render, write_report
 from ghm.search import SearchSpace
 from ghm.search.records.reader import read_search
@@ -168,3 +170,36 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 
 def test_a_missing_checkpoint_is_said_where_the_policy_would_be(tmp_path: Path) -> None:
     assert "The best policy cannot be shown: no checkpoint" in page_of(make_search(tmp_path, 2))
+
+
+def test_a_page_of_very_many_trials_draws_a_sample_and_says_so(tmp_path: Path) -> None:
+    search = read_search(make_search(tmp_path, 60, n_iterations=500).path)
+    drawn = sample(search, most=25)
+    assert sample(search) is search
+    assert len(drawn.trials) == 25
+    assert drawn.best == search.best, "of all trials"
+    assert [trial.number for trial in drawn.trials] == sorted({trial.number for trial in drawn.trials})
+    assert sample(search, most=25).trials == drawn.trials
+    assert sentence(search, search) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ghm.report.page.sample", lambda whole: sample(whole, most=25))
+        page = render(search)
+    assert "25 of the 60 trials, the best one and others drawn at random" in page
+    assert page.count("<tr") < render(search).count("<tr")
+    assert "drawn at random" not in render(search)
+
+
+def test_samples_are_drawn_evenly(tmp_path: Path) -> None:
+    """How often each of 39 trials is among the 19 beside the best in 400 samples: within 4.5 standard errors of its
+    share (α = 39 · 7e-6 = 0.0003 over all); a sample that takes the first ones is not."""
+    search = read_search(make_search(tmp_path, 40, n_iterations=100).path)
+    assert search.best is not None
+    others = [trial.number for trial in search.trials if trial is not search.best]
+    share = 19 / 39
+    error = (400 * share * (1 - share)) ** 0.5
+
+    def even(counts: Counter[int]) -> bool:
+        return all(abs(counts[number] - 400 * share) < 4.5 * error for number in others)
+
+    assert even(Counter(trial.number for seed in range(400) for trial in sample(search, 20, seed).trials))
+    assert not even(Counter(dict.fromkeys(others[:19], 400)))

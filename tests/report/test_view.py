@@ -1,5 +1,6 @@
 """The search's display: read back from a terminal, narrow and wide, and as plain lines."""
 
+import dataclasses
 import io
 import json
 import re
@@ -13,6 +14,8 @@ from terminal import Session, run_in_terminal
 
 from ghm.search.displays.standing import HistoryTail, configuration
 from ghm.search.displays.view import LiveView, PlainView
+from ghm.search.records.index import ResultsIndex
+from ghm.search.trials.outcome import Outcome
 from ghm.training.config import Hyperparameters
 
 STUB = Path(__file__).with_name("stub_search.py")
@@ -162,3 +165,21 @@ def test_importing_the_view_imports_no_heavy_library() -> None:
     heavy = {"torch", "pandas", "plotly", "matplotlib", "scipy", "rich"}
     code = f"import sys, ghm.search.displays.view; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_event_costs_the_same_however_many_trials_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts made anew from all trials at each event take a time that grows with their square."""
+
+    def all_of_them(_self: ResultsIndex) -> list[Outcome]:
+        raise AssertionError("all outcomes were asked for")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultsIndex, "outcomes", property(all_of_them))
+        stream = io.StringIO()
+        results = watched_search(PlainView(stream), tmp_path / "r", n_trials=6)
+    assert "3 of 6 trials completed, 3 failed" in stream.getvalue()
+    retried = dataclasses.replace(results.outcomes[1], status="completed")
+    results.add(retried)
+    results.add(retried)
+    assert (results.completed, results.failed) == (4, 2)
+    assert results.completed == sum(outcome.success for outcome in results.outcomes)

@@ -112,7 +112,7 @@ class Run:
         state["x"] = (state["x"] * 6364136223846793005 + self.seed + state["iteration"] + rate) % BITS
         if state["best"] is None or self.value() > state["best"]:
             state["best"], state["best_iteration"] = self.value(), state["iteration"]
-        self.write(self.checkpoints / "latest.pt", json.dumps(state))
+        self.write(self.checkpoints / "latest.pt", sealed(state))
         with self.result_file.with_name("history.jsonl").open("a") as file:
             file.write(json.dumps({"iteration": state["iteration"], "exact_return": self.value()}) + "\n")
 
@@ -124,7 +124,7 @@ class Run:
         resume = self.settings["resume"]
         if resume is not None:
             try:
-                self.state = json.loads(Path(resume).read_text())
+                self.state = unsealed(Path(resume).read_bytes())
             except ValueError:
                 sys.stderr.write(f"error: {resume} is no checkpoint, or a damaged one\n")
                 return 8
@@ -190,6 +190,18 @@ class Run:
             self.result("diverged", "bad \x1b[31m\n" + "x" * 10_000)
             return 3
         return None
+
+
+def sealed(state: dict[str, Any]) -> str:
+    text = json.dumps(state)
+    return f"{text}\n{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def unsealed(data: bytes) -> dict[str, Any]:
+    text, _, digest = data.partition(b"\n")
+    if hashlib.sha256(text).hexdigest().encode() != digest:
+        raise ValueError("damaged")
+    return dict(json.loads(text))
 
 
 def ledger(line: str) -> None:

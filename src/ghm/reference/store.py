@@ -24,8 +24,8 @@ from ghm.sealed import DamagedError, read_sealed_archive, seal_archive
 FORMAT = 3
 """Number of the file's layout and of the method; a file with another is solved again."""
 
-MAX_BYTES = 1 << 28
-"""Of the file, and unpacked: what is kept grows with the grid, which has a few thousand nodes at most."""
+MAX_BYTES = 1 << 26
+"""Of the file, and unpacked: 64 times and 4,000 nodes, the most there are, make 2 MB."""
 
 ARRAYS = ("cash", "time_to_horizon", "values", "payout_levels", "issue_thresholds", "issue_targets")
 

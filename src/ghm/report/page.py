@@ -23,6 +23,7 @@ from ghm.report.analysis.findings import certainty, headline, percent, searched,
 from ghm.report.analysis.importance import importances
 from ghm.report.analysis.instances import confirmation_sentences, inert_sentence, rung_predictions
 from ghm.report.analysis.policy import study_best
+from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing import tables
 from ghm.report.drawing.charts import Chart, search_charts, trial_texts
 from ghm.report.drawing.instances import (
@@ -64,29 +65,31 @@ def render(search: RecordedSearch) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    weights = importances(search)
+    drawn = sample(search)
+    weights = importances(drawn)
+    note = sentence(drawn, search)
     policy, policy_note = _policy(search)
-    charts = [*search_charts(search, weights), *instance_charts(search), *policy]
+    charts = [*search_charts(drawn, weights), *instance_charts(search), *policy]
     figures = [_figure(chart) for chart in charts]
     plotly = plotly_script() if figures else ""
     content = {
         **_words(search),
-        "certainty": [*certainty(search, weights), *_about_instances(search)],
+        "certainty": [*([note] if note else []), *certainty(search, weights), *_about_instances(search)],
         "configurations": [table for table in _instance_tables(search) if table is not None],
         "instances": [chart for chart in charts if chart.name in ("bands", "rungs")],
         "best": tables.best_configuration(search),
         "levels": tables.best_levels(search),
         "verdict": verdict(search),
         "command": verification(search),
-        "leaderboard": tables.leaderboard(search),
+        "leaderboard": tables.leaderboard(drawn),
         "progress": [chart for chart in charts if chart.name in COURSE],
         "effects": [chart for chart in charts if chart.name in ("importance", "parallel")],
         "panels": [chart for chart in charts if chart.name.startswith("panel-")],
         "policy_charts": policy,
         "policy_note": policy_note,
-        "failures": tables.failures(search),
+        "failures": tables.failures(drawn),
         "settings": tables.settings(search),
-        "figures": {"trials": trial_texts(search), "charts": figures},
+        "figures": {"trials": trial_texts(drawn), "charts": figures},
         "plotly": plotly,
         "script": _asset("page.js"),
         "style": _asset("page.css"),

@@ -139,12 +139,12 @@ class SearchProgress:
     @property
     def completed(self) -> int:
         """Trials that completed, those of earlier calls included."""
-        return sum(outcome.success for outcome in self._results.outcomes)
+        return self._results.completed
 
     @property
     def failed(self) -> int:
         """Trials that failed for good."""
-        return sum(outcome.failed for outcome in self._results.outcomes)
+        return self._results.failed
 
     @property
     def n_trials(self) -> int:

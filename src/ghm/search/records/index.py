@@ -60,6 +60,10 @@ class ResultsIndex:
         """Trials of each configuration."""
         self._measure = measure_of(layout)
         self._clock = clock
+        self.completed = 0
+        """Trials that completed."""
+        self.failed = 0
+        """Trials that failed."""
         self._outcomes: dict[int, Outcome] = {}
         # Kept up to date rather than made from thousands of trials whenever it is asked for.
         self._trials: dict[int, list[int]] = {}
@@ -121,6 +125,9 @@ class ResultsIndex:
 
     def add(self, outcome: Outcome) -> None:
         """Take in how a trial ended, or how far it has come."""
+        before = self._outcomes.get(outcome.trial_num)
+        self.completed += outcome.success - (before is not None and before.success)
+        self.failed += outcome.failed - (before is not None and before.failed)
         self._outcomes[outcome.trial_num] = outcome
         # Encoded once: a snapshot of thousands of trials joins texts instead of encoding all of them again.
         self._texts[outcome.trial_num] = _indented(outcome.to_entry())
