@@ -71,13 +71,15 @@ def child(arguments: list[object]) -> None:
 
 def kill_until_done(arguments: list[object], results_dir: Path, rng: random.Random) -> int:
     """Run a search to its end, ended by SIGKILL again and again; return the number of kills."""
-    kills = 0
+    # A resumed search makes its decisions again. Every life may last longer than the one before, or a slow machine would never see the end.
+    kills, longest = 0, 0.5
     while True:
         resumed = (results_dir / "search.json").exists()
         words = ["--resume", results_dir, *QUIET] if resumed else arguments
         search = multiprocessing.get_context("fork").Process(target=child, args=(words,))
         search.start()
-        search.join(rng.uniform(0.02, 0.5))
+        search.join(rng.uniform(0.02, longest))
+        longest *= 1.1
         if search.is_alive():
             search.kill()
             kills += 1

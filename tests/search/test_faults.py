@@ -72,14 +72,16 @@ def watched(tmp_path: Path) -> Iterator[list[str]]:
 
 def disturb(results_dir: Path, environment: dict[str, str], rng: random.Random) -> int:
     """Run a search to its end, killing as it goes; return the number of kills."""
-    kills = 0
+    # Every life may last longer than the one before, or a slow machine would never see the end.
+    kills, longest = 0, 0.6
     while True:
         search = start(results_dir, environment)
         # Half of the kills fall anywhere, also on the start; the others on running trials.
         if rng.random() < 0.5:
             assert search.stdout is not None
             search.stdout.readline()
-        deadline = time.monotonic() + rng.uniform(0.0, 0.6)
+        deadline = time.monotonic() + rng.uniform(0.0, longest)
+        longest *= 1.05
         while search.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         if search.poll() is None:
