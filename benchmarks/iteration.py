@@ -37,10 +37,11 @@ REPEATS = 30
 # Counted from the source of simulation/kernel.py and simulation/random.py, a path-step; a multiply-add is two operations.
 # Philox 4x32-10: 10 rounds of 2 multiplications, 4 exclusive ors and 2 key additions; one call serves two steps of a path.
 PHILOX = 10 * 8 / 2
-# Inverse normal distribution function: two polynomials of 9 multiply-adds, a logarithm (9 more, and 14), a square root, 14.
-NORMAL = 2 * 18 + (18 + 14) + 1 + 14
-# Uniform from bits 4, bits of the noise 5; two normals; one exponential (6 multiply-adds and 15).
-DRAWS = PHILOX + 4 + 5 + 2 * NORMAL + (2 * 6 + 15)
+# Two normals of a point in the plane: a logarithm (9 multiply-adds, and 14), a square root and its argument, an angle from
+# bits 8, sine and cosine 20, their signs and order 6, two products.
+NORMALS = (18 + 14) + 2 + 8 + 20 + 6 + 2
+# Uniform from bits 4, bits of the point 5; one exponential (6 multiply-adds and 15).
+DRAWS = PHILOX + 4 + 5 + NORMALS + (2 * 6 + 15)
 # Locating 9, acting 18, moving 31, the discounted sum 2, counting visits 5.
 OPERATIONS_PER_STEP = DRAWS + 9 + 18 + 31 + 2 + 5
 

@@ -201,12 +201,12 @@ COUNTED = {
 
 @pytest.mark.parametrize("problem", COUNTED.values(), ids=COUNTED.keys())
 def test_visits_are_living_paths_discounted_and_shared_out(problem: DecisionProblem) -> None:
-    """Counted by hand from the recorded paths; single precision rounds the shares of cash, 1e-7 of a visit each."""
+    """Counted by hand from the recorded paths; single precision rounds the shares of cash."""
     paths, visits = simulate_and_count(
         problem, random_tables(problem.grid, 4), Paths.allocate(problem.grid.n_steps, N_PATHS)
     )
     expected = plain_visits(problem, paths)
-    assert np.abs(visits - expected).max() < 1e-4
+    assert np.abs(visits - expected).max() < 1e-5 * expected.max()
     # Wrong twins: firms that are dead are counted too, visits are not discounted, steps belong to the node below them.
     ghosts = Paths(**{**vars(paths), "cash": np.maximum(paths.cash, 0)})
     assert np.abs(visits - plain_visits(problem, ghosts)).max() > 0.1 or (paths.cash[:-1] >= 0).all()

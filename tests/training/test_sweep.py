@@ -35,8 +35,9 @@ def standard_levels() -> tuple[np.ndarray, np.float32, np.float32]:
 def test_level_distribution_function(standard_levels: tuple[np.ndarray, np.float32, np.float32]) -> None:
     """Abramowitz and Stegun state an error below 7.5e-8; single precision adds its own 1.2e-7."""
     points, mean, std = standard_levels
-    cdf = np.empty_like(points)
-    level_cdf(points, mean, std, cdf)
+    # Nodes, and then midpoints, each in increasing order.
+    points, cdf = np.concatenate([points, points[:-1] + np.float32(1e-5)]), np.empty(2 * points.size - 1, np.float32)
+    level_cdf(points, points.size // 2 + 1, mean, std, cdf)
     assert np.abs(cdf - norm.cdf(points, mean, std)).max() < 3e-7
 
 
@@ -49,6 +50,10 @@ def test_level_distribution_function_derivatives(standard_levels: tuple[np.ndarr
     assert np.abs(by_mean - difference).max() < 1e-5
     difference = (norm.cdf(points, mean, std + h) - norm.cdf(points, mean, std - h)) / (2 * h)
     assert np.abs(by_std - difference).max() < 1e-5
+    far = np.abs(points - mean) > 6 * std
+    assert far.any()
+    assert not by_mean[far].any()
+    assert not by_std[far].any()
 
 
 # Largest difference in V. Cells of a third of a shock leave less than 1e-4; the jump of V at zero is worth 4 there under

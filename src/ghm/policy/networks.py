@@ -52,7 +52,7 @@ class Perceptron:
         shapes = [(below, above) for above, below in pairwise((FEATURES, *hidden, outputs))]
         self.parameters = torch.zeros(sum(above * (below + 1) for above, below in shapes), device=device)
         self._layers = [(weight, bias) for weight, bias in _split(self.parameters, shapes)]
-        self._shapes = shapes
+        self._shapes, self._minus_one = shapes, torch.tensor(-1.0, device=device)
         for weight, _ in self._layers[:-1]:
             drawn = torch.empty(weight.shape)
             nn.init.orthogonal_(drawn, generator=generator)
@@ -62,11 +62,12 @@ class Perceptron:
         """What every layer passes on, from the ``inputs`` (N, 4) themselves to the outputs (N, outputs)."""
         passed = [inputs]
         for weight, bias in self._layers:
-            following = torch.addmm(bias, passed[-1], weight.T)
             if len(passed) < len(self._layers):
                 # tanh x = 2 S(2x) − 1, S the logistic function: PyTorch's tanh takes three times as long.
-                following = following.mul_(2).sigmoid_().mul_(2).sub_(1)
-            passed.append(following)
+                doubled = torch.addmm(bias, passed[-1], weight.T, beta=2, alpha=2)
+                passed.append(torch.add(self._minus_one, doubled.sigmoid_(), alpha=2))
+            else:
+                passed.append(torch.addmm(bias, passed[-1], weight.T))
         return passed
 
     def gradient(self, passed: Sequence[Tensor], by_output: Tensor) -> Tensor:

@@ -24,6 +24,10 @@ from ghm.model import Array, GHMModel
 REACH = 7.5
 """Standard deviations on either side that the band covers; the probability beyond is 6e-14."""
 
+VECTOR = 16
+"""Bands are as wide as a multiple of this, where the grid has room: four vectors of four numbers, so that no product is left to
+be taken by itself. 64 columns take two thirds of the time of 53."""
+
 CHUNK = 256
 """Rows built at a time, so that memory stays linear in the grid."""
 
@@ -85,7 +89,8 @@ class Transition:
         # Three more nodes on either side: a cell's end nodes, and the neighbours that a node's slope reaches to.
         first = np.searchsorted(nodes, mean - REACH * deviation) - 3
         last = np.searchsorted(nodes, mean + REACH * deviation) + 3
-        width = min(int((last - first).max()) + 1, nodes.size)
+        needed = int((last - first).max()) + 1
+        width = min(-(-needed // VECTOR) * VECTOR, nodes.size)
         start = np.clip(first, 0, nodes.size - width).astype(np.int64)
         slopes = _slope_stencil(nodes)
         coefficients = np.concatenate(

@@ -190,6 +190,8 @@ def _act(
     row: Floats, levels: Floats, shift, cell, weight: Floats, uniform: Floats, noise: Floats, mode, level: Floats
 ) -> None:
     """Mode and target level of each path under this step's policy, ``row`` (2, M) and ``levels`` (4,)."""
+    # Read before the loop: within it, the compiler cannot know that what is written does not change them.
+    payout_mean, payout_std, issue_mean, issue_std = levels[0], levels[1], levels[2], levels[3]
     for i in range(cell.size):
         j = cell[i]
         k = j + _u32(1)
@@ -197,8 +199,8 @@ def _act(
         v = _f32(1) - w
         pays = uniform[i] < v * row[0, j] + w * row[0, k]
         issues = uniform[i] >= _f32(1) - (v * row[1, j] + w * row[1, k])
-        mean = levels[2] if issues else levels[0]
-        std = levels[3] if issues else levels[1]
+        mean = issue_mean if issues else payout_mean
+        std = issue_std if issues else payout_std
         level[i] = max(fast_exp(mean + std * noise[i]) - shift, _f32(0))
         mode[i] = _i8(1) if pays else (_i8(2) if issues else _i8(0))
 
@@ -277,7 +279,7 @@ def _simulate(
     counted = np.empty(nodes.size)
     uniform, shock = np.empty((2, n_paths), _f32), np.empty((2, n_paths), _f32)
     level, spare = np.empty(n_paths, _f32), np.empty((2, n_paths), _f32)
-    row = np.empty((2, nodes.size), _f32)
+    row, level_row = np.empty((2, nodes.size), _f32), np.empty(4, _f32)
     bins_per_cash = _f32((cell_of_bin.size - 1) / nodes[-1])
     returns[:] = 0.0
     for t in range(n_steps):
@@ -286,7 +288,8 @@ def _simulate(
         for m in range(2):
             for j in range(nodes.size):
                 row[m, j] = v * modes[m, k, j] + w * modes[m, k + 1, j]
-        level_row = v * levels[:, k] + w * levels[:, k + 1]
+        for m in range(4):
+            level_row[m] = v * levels[m, k] + w * levels[m, k + 1]
         s = t if recorded else 0
         here, there = (t, t + 1) if recorded else (t % 2, (t + 1) % 2)
         if t % 2 == 0:

@@ -33,25 +33,35 @@ EXACT: dict[str, Any] = {"error_model": "numpy", "cache": True}
 _f32 = np.float32
 _DENSITY_0 = np.float32(0.3989422804)  # φ(0)
 
-Z_MAX = np.float32(9)
-"""Standard deviations at which a level's distribution is cut off: single precision has nothing left beyond."""
+Z_MAX = np.float32(5.5)
+"""Standard deviations at which a level's distribution is cut off: beyond, single precision says 0 or 1."""
 
 
 @njit(**FAST)
-def level_cdf(log_points, mean, std, cdf) -> None:
-    """F of a lognormal level at points with logarithms ``log_points``; fills ``cdf`` alike.
-
-    The normal distribution function is Abramowitz and Stegun 26.2.17, error below 7.5e-8.
-    """
-    inverse = _f32(1) / std
+def _normal_cdf(log_points, mean, inverse, cdf) -> None:
+    """Abramowitz and Stegun 26.2.17 of (log_points − mean) · inverse, error below 7.5e-8."""
     for i in range(log_points.size):
         z = (log_points[i] - mean) * inverse
-        z = min(max(z, -Z_MAX), Z_MAX)
         u = _f32(1) / (_f32(1) + _f32(0.2316419) * abs(z))
         p = _f32(1.330274429)
         p = ((p * u - _f32(1.821255978)) * u + _f32(1.781477937)) * u - _f32(0.356563782)
         tail = _DENSITY_0 * fast_exp(_f32(-0.5) * z * z) * u * (p * u + _f32(0.319381530))
         cdf[i] = tail if z < _f32(0) else _f32(1) - tail
+
+
+@njit(**EXACT)
+def level_cdf(log_points, n_nodes: int, mean, std, cdf) -> None:
+    """F of a lognormal level at points with logarithms ``log_points``, nodes and then midpoints; fills ``cdf`` alike.
+
+    A level that is nearly certain has few points within `Z_MAX` of it: the rest are 0 or 1 without computing.
+    """
+    reach = Z_MAX * std
+    for first, last in ((0, n_nodes), (n_nodes, log_points.size)):
+        points = log_points[first:last]
+        low, high = first + np.searchsorted(points, mean - reach), first + np.searchsorted(points, mean + reach)
+        cdf[first:low] = _f32(0)
+        _normal_cdf(log_points[low:high], mean, _f32(1) / std, cdf[low:high])
+        cdf[high:last] = _f32(1)
 
 
 @njit(**FAST)
@@ -61,7 +71,7 @@ def level_cdf_derivatives(log_points, mean, std, by_mean, by_std) -> None:
     for i in range(log_points.size):
         z = (log_points[i] - mean) * inverse
         z = min(max(z, -Z_MAX), Z_MAX)
-        density = _DENSITY_0 * fast_exp(_f32(-0.5) * z * z)
+        density = _DENSITY_0 * fast_exp(_f32(-0.5) * z * z) if abs(z) < Z_MAX else _f32(0)
         by_mean[i] = -density * inverse
         by_std[i] = -z * density * inverse
 
@@ -118,6 +128,13 @@ def integrate_issue(gap, secants, slopes, survival, cost, fixed_cost, cells, out
 
 
 @njit(**FAST)
+def _complement(share) -> None:
+    """1 − ``share``, in place."""
+    for i in range(share.size):
+        share[i] = _f32(1) - share[i]
+
+
+@njit(**FAST)
 def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: Array, out: Array) -> None:
     """V = W + π_pay Δ_pay + π_issue Δ_issue with probabilities between two time nodes' rows, (2, M) each."""
     for j in range(held.size):
@@ -167,10 +184,10 @@ def sweep(
         apply_banded(values[t + 1], start, coefficients, constant, held)
         node_slopes(inverse_gap, held, secants, slopes)
         level = ((1 - w) * levels[:, k] + w * levels[:, k + 1]).astype(_f32)
-        level_cdf(log_points, level[0], level[1], weight)
+        level_cdf(log_points, n_nodes, level[0], level[1], weight)
         integrate_payout(gap, secants, slopes, weight, cells, pay)
-        level_cdf(log_points, level[2], level[3], weight)
-        weight[:] = _f32(1) - weight
+        level_cdf(log_points, n_nodes, level[2], level[3], weight)
+        _complement(weight)
         integrate_issue(gap, secants, slopes, weight, cost, fixed_cost, cells, issue)
         _combine(1 - w, w, modes[:, k], modes[:, k + 1], held, pay, issue, values[t])
         row = bootstrap_of_step[t]
