@@ -56,6 +56,12 @@ def level_from_log(logarithm: Array, shift: float) -> Array:
     return level
 
 
+def cash_flow(before: Array, after: Array, proportional_cost: float, fixed_cost: float) -> Array:
+    """Shareholders' cash flow x of moving cash from ``before`` to ``after``, both in cash and of any one shape."""
+    paid = before - after
+    return np.where(paid >= 0, paid, proportional_cost * (paid - fixed_cost))
+
+
 class Policy(Protocol):
     """A policy: a function of the state."""
 

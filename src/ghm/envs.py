@@ -19,7 +19,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from ghm.actions import ISSUE, PAY, level_from_log
+from ghm.actions import ISSUE, PAY, cash_flow, level_from_log
 from ghm.model import Array, GHMModel, Terminal
 from ghm.policy.distribution import LevelBounds
 from ghm.policy.grid import LEVEL_SHIFT
@@ -62,7 +62,7 @@ class Firms:
         target = np.minimum(target, model.c_max)
         issues = (mode == ISSUE) & (target > cash)
         after = np.where(pays, payout, np.where(issues, target, cash))
-        rewards = np.where(issues, -model.proportional_cost * (after - cash + model.fixed_cost), cash - after)
+        rewards = cash_flow(cash, after, model.proportional_cost, model.fixed_cost)
         following = after + model.drift(after) * self.dt + model.volatility(after) * np.sqrt(self.dt) * shocks
         liquidated = following <= 0
         kept = np.clip(following, 0.0, model.c_max)

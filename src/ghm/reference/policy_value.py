@@ -12,12 +12,12 @@ level that it pays down to. docs/design/model.md has the figures.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy, level_from_log
+from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy, cash_flow, level_from_log
 from ghm.model import Array, GHMModel, Terminal
+from ghm.reference.cubic import at_points, node_slopes
 from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
 from ghm.reference.reading import most_likely
 from ghm.reference.terminal import terminal_values
@@ -98,7 +98,7 @@ def deterministic_cash(cash: Array, actions: Actions, c_max: float) -> Array:
 def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
     """V one step earlier under the deterministic policy, from W at the nodes."""
     after = deterministic_cash(cash, actions, cash[-1])
-    return _flow(cash, after, cost, fixed_cost) + _interpolate(cash, held, after)
+    return cash_flow(cash, after, cost, fixed_cost) + _interpolate(cash, held, after)
 
 
 def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
@@ -112,7 +112,7 @@ def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost
     before = np.broadcast_to(cash[:, None], after[0].shape)
     for mode in (PAY, ISSUE):
         # Quadrature sees what is continuous in the level; the fixed cost, a jump, is above.
-        outcome = _flow(before, after[mode - 1], cost, 0.0) + _interpolate(cash, held, after[mode - 1])
+        outcome = cash_flow(before, after[mode - 1], cost, 0.0) + _interpolate(cash, held, after[mode - 1])
         value += probabilities[:, mode] * (outcome @ weights)
     return value
 
@@ -178,29 +178,9 @@ def chance_of_effect(cash: Array, actions: Actions) -> Array:
     return chance
 
 
-def _flow(before: Array, after: Array, cost: float, fixed_cost: float) -> Array:
-    """Shareholders' cash flow of moving cash from ``before`` to ``after``."""
-    paid = before - after
-    return np.where(paid >= 0, paid, cost * (paid - fixed_cost))
-
-
 def _interpolate(cash: Array, held: Array, at: Array) -> Array:
     """The C¹ cubic through ``held`` at the nodes, at points of any shape."""
-    out = np.empty(at.size)
-    _interpolate_compiled(cash, held, np.gradient(held, cash), np.ascontiguousarray(at).ravel(), out)
+    secants, slopes, out = np.empty(cash.size - 1), np.empty(cash.size), np.empty(at.size)
+    node_slopes(1 / np.diff(cash), held, secants, slopes)
+    at_points(cash, held, slopes, np.ascontiguousarray(at).ravel(), out)
     return out.reshape(at.shape)
-
-
-@njit(error_model="numpy", cache=True)
-def _interpolate_compiled(nodes, values, slopes, at, out) -> None:
-    j = 0
-    for i in range(at.size):
-        c = at[i]
-        if not (nodes[j] <= c <= nodes[j + 1]):  # most points lie in the last one's cell or at a node
-            j = min(max(np.searchsorted(nodes, c, side="right") - 1, 0), nodes.size - 2)
-        h = nodes[j + 1] - nodes[j]
-        w = (c - nodes[j]) / h
-        v = 1 - w
-        left = (1 + 2 * w) * values[j] + w * h * slopes[j]
-        right = (3 - 2 * w) * values[j + 1] - v * h * slopes[j + 1]
-        out[i] = v * v * left + w * w * right

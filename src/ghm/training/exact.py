@@ -14,12 +14,13 @@ from numba import njit
 from ghm.model import Array, GHMModel, Terminal
 from ghm.policy.distribution import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.policy.grid import StateGrid
+from ghm.reference.cubic import at_points, node_slopes
 from ghm.reference.induction import cash_grid, mean_over_starts
 from ghm.reference.reading import Reading, better_reading
 from ghm.reference.transition import apply_banded
 from ghm.training.estimator import sweep_tables
 from ghm.training.problem import DecisionProblem
-from ghm.training.sweep import EXACT, node_slopes
+from ghm.training.sweep import EXACT
 
 
 class Returns(NamedTuple):
@@ -80,15 +81,16 @@ def _follow(
     """Take ``value`` (M,), at the horizon, back to the start under the most likely mode and the median levels."""
     n_nodes = cash.size
     held, secants, slopes, inverse_gap = np.empty(n_nodes), np.empty(n_nodes - 1), np.empty(n_nodes), 1 / gap
+    places, at_places = np.empty(2), np.empty(2)
     for t in range(time_cell.size - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
         apply_banded(value, start, coefficients, constant, held)
         node_slopes(inverse_gap, held, secants, slopes)
         payout = max(np.exp((1 - w) * levels[PAYOUT_MEAN, k] + w * levels[PAYOUT_MEAN, k + 1]) - shift, 0.0)
         target = max(np.exp((1 - w) * levels[ISSUE_MEAN, k] + w * levels[ISSUE_MEAN, k + 1]) - shift, 0.0)
-        raised = min(target, cash[-1])
-        at_payout = _cubic(cash, held, slopes, payout)
-        at_target = _cubic(cash, held, slopes, raised)
+        places[0], places[1] = min(payout, cash[-1]), min(target, cash[-1])
+        raised = places[1]
+        at_points(cash, held, slopes, places, at_places)
         for j in range(n_nodes):
             pays = (1 - w) * modes[0, k, j] + w * modes[0, k + 1, j]
             issues = (1 - w) * modes[1, k, j] + w * modes[1, k + 1, j]
@@ -99,20 +101,8 @@ def _follow(
             if target <= cash[j]:
                 holds, issues = holds + issues, 0.0
             if pays > holds and pays >= issues:
-                value[j] = cash[j] - payout + at_payout
+                value[j] = cash[j] - payout + at_places[0]
             elif issues > holds and issues > pays and raised > cash[j]:
-                value[j] = at_target - cost * (raised - cash[j] + fixed_cost)
+                value[j] = at_places[1] - cost * (raised - cash[j] + fixed_cost)
             else:
                 value[j] = held[j]
-
-
-@njit(**EXACT)
-def _cubic(nodes, values, slopes, at):
-    """The C¹ cubic at one point within the nodes' range."""
-    j = min(max(np.searchsorted(nodes, at, side="right") - 1, 0), nodes.size - 2)
-    h = nodes[j + 1] - nodes[j]
-    w = min((at - nodes[j]) / h, 1.0)
-    v = 1 - w
-    left = (1 + 2 * w) * values[j] + w * h * slopes[j]
-    right = (3 - 2 * w) * values[j + 1] - v * h * slopes[j + 1]
-    return v * v * left + w * w * right

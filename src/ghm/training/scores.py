@@ -9,9 +9,10 @@ import numpy as np
 from numba import njit
 
 from ghm.model import Array
+from ghm.reference.cubic import node_slopes, within_cell
 from ghm.simulation.kernel import locate
 from ghm.simulation.random import FAST
-from ghm.training.sweep import EXACT, node_slopes
+from ghm.training.sweep import EXACT
 
 _f32, _u32 = np.float32, np.uint32
 
@@ -20,13 +21,9 @@ _f32, _u32 = np.float32, np.uint32
 def interpolate(cell, weight, nodes: Array, values: Array, slopes: Array, out: Array) -> None:
     """The C¹ cubic with ``values`` at the nodes and ``slopes`` there, at each path's place."""
     for i in range(cell.size):
-        j, w = cell[i], weight[i]
+        j = cell[i]
         k = j + _u32(1)
-        v = 1 - w
-        h = nodes[k] - nodes[j]
-        left = (1 + 2 * w) * values[j] + w * h * slopes[j]
-        right = (3 - 2 * w) * values[k] - v * h * slopes[k]
-        out[i] = v * v * left + w * w * right
+        out[i] = within_cell(nodes[k] - nodes[j], weight[i], values[j], slopes[j], values[k], slopes[k])
 
 
 @njit(**FAST)

@@ -22,6 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ghm.model import Array
+from ghm.reference.cubic import node_slopes
 from ghm.reference.transition import apply_banded
 from ghm.simulation.random import FAST, fast_exp
 
@@ -74,19 +75,6 @@ def level_cdf_derivatives(log_points, mean, std, by_mean, by_std) -> None:
         density = _DENSITY_0 * fast_exp(_f32(-0.5) * z * z) if abs(z) < Z_MAX else _f32(0)
         by_mean[i] = -density * inverse
         by_std[i] = -z * density * inverse
-
-
-@njit(**FAST)
-def node_slopes(inverse_gap: Array, held: Array, secants: Array, slopes: Array) -> None:
-    """Secants of the cells (M − 1,) and slopes at the nodes (M,) of the parabola through each node and its neighbours."""
-    last = inverse_gap.size
-    for j in range(last):
-        secants[j] = (held[j + 1] - held[j]) * inverse_gap[j]
-    for j in range(1, last):
-        left, right = inverse_gap[j - 1], inverse_gap[j]
-        slopes[j] = (secants[j - 1] * left + secants[j] * right) / (left + right)
-    slopes[0] = 2 * secants[0] - slopes[1]
-    slopes[last] = 2 * secants[last - 1] - slopes[last - 1]
 
 
 @njit(**FAST)

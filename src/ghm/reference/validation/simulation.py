@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghm.actions import ISSUE, PAY, Actions, Policy, level_from_log
+from ghm.actions import ISSUE, PAY, Actions, Policy, cash_flow, level_from_log
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.policy_value import deterministic_cash
 from ghm.reference.terminal import terminal_values
@@ -54,8 +54,7 @@ def simulate(
             if stochastic
             else deterministic_cash(cash, actions, model.c_max)
         )
-        paid = cash - after
-        total[firm] += factor * np.where(paid >= 0, paid, model.proportional_cost * (paid - model.fixed_cost))
+        total[firm] += factor * cash_flow(cash, after, model.proportional_cost, model.fixed_cost)
         factor *= discount
         shock = model.volatility(after) * np.sqrt(dt) * generator.standard_normal(cash.size)
         cash = after + model.drift(after) * dt + shock
