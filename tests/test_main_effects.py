@@ -1,0 +1,61 @@
+"""Main effects of hyperparameters: planted ones are found, also where hyperparameters were drawn together."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+FILE = Path(__file__).parents[1] / "benchmarks" / "main_effects.py"
+LAYERS = ["32 32", "64 64", "128 128", "64 64 64"]
+
+
+@pytest.fixture(scope="module")
+def module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("main_effects", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["main_effects"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def draw(seed: int, n: int = 400) -> tuple[dict[str, list[object]], np.ndarray]:
+    """A rate with effects −2, 0, 2; layers without any, drawn along with the rate; noise of standard deviation 1."""
+    rng = np.random.default_rng(seed)
+    rate = rng.integers(3, size=n)
+    layers = np.where(rng.random(n) < 0.7, rate, rng.integers(4, size=n))
+    outcome = 5 + 2.0 * (rate - 1) + rng.normal(size=n)
+    return {"rate": [0.1 * int(i) for i in rate], "layers": [LAYERS[i] for i in layers], "one": [7] * n}, outcome
+
+
+def test_planted_effects_are_found_and_no_others(module: ModuleType) -> None:
+    """Fixed seed; α = 1e-3 for each of two tests and seven effects, 3.9 standard errors."""
+    columns, outcome = draw(3)
+    rate, layers = module.main_effects(columns, outcome)  # what never varied has none
+    assert rate.values == [0.0, 0.1, 0.2]
+    assert layers.values == ["32 32", "64 64", "128 128", "64 64 64"]
+    assert np.all(np.abs(rate.effects - [-2, 0, 2]) < 3.9 * rate.errors)
+    assert np.all(np.abs(layers.effects) < 3.9 * layers.errors)
+    assert rate.effects.sum() == pytest.approx(0, abs=1e-9)
+    assert rate.p_value < 1e-3 < layers.p_value
+    # Wrong twin: means of the outcome by layers alone credit them with what the rate did.
+    means = [outcome[[one == value for one in columns["layers"]]].mean() - outcome.mean() for value in layers.values]
+    assert np.any(np.abs(means) > 3.9 * layers.errors)
+
+
+def test_standard_errors_are_the_spread_over_draws(module: ModuleType) -> None:
+    """Over 200 draws the spread of an effect is its standard error, within four of the spread's own errors, 20%."""
+    found = [module.main_effects(*draw(seed, 120))[0] for seed in range(200)]
+    spread = np.std([one.effects for one in found], axis=0)
+    error = np.sqrt(np.mean([one.errors**2 for one in found], axis=0))
+    assert np.all(np.abs(spread / error - 1) < 0.2)
+
+
+def test_too_few_outcomes_are_refused(module: ModuleType) -> None:
+    columns, outcome = draw(1, 4)
+    with pytest.raises(ValueError, match="run more trials"):
+        module.main_effects(columns, outcome)
