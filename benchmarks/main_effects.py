@@ -80,7 +80,7 @@ def _contrasts(column: Sequence[Any], values: list[Any]) -> Floats:
 
 def _fit(design: Floats, outcome: Floats) -> tuple[Floats, float]:
     """Coefficients and the residual sum of squares."""
-    fit: Floats = np.linalg.lstsq(design, outcome, rcond=None)[0]
+    fit = np.asarray(np.linalg.lstsq(design, outcome, rcond=None)[0], dtype=np.float64)
     return fit, float(np.square(outcome - design @ fit).sum())
 
 
