@@ -71,7 +71,8 @@ def child(arguments: list[object]) -> None:
 
 def kill_until_done(arguments: list[object], results_dir: Path, rng: random.Random) -> int:
     """Run a search to its end, ended by SIGKILL again and again; return the number of kills."""
-    # A resumed search makes its decisions again. Every life may last longer than the one before, or a slow machine would never see the end.
+    # A resumed search makes its decisions again. Every life may last longer than the one before, or a slow machine would
+    # never see the end.
     kills, longest = 0, 0.5
     while True:
         resumed = (results_dir / "search.json").exists()
