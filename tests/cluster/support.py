@@ -97,20 +97,26 @@ def trials_of(results_dir: Path) -> list[psutil.Process]:
     return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
-def kill_something(
-    made: Cluster, driver: "subprocess.Popen[str]", results_dir: Path, rng: random.Random
-) -> str | None:
-    """SIGKILL the search, a worker, a trial, or the scheduler; say what, or None if it was not there any more."""
-    what = rng.choices(["driver", "worker", "trial", "scheduler"], weights=[3, 4, 2, 1])[0]
-    victims: list[int] = {
-        "driver": [driver.pid],
-        "trial": [process.pid for process in trials_of(results_dir)] if what == "trial" else [],
-        **{kind: [process.pid for process in some if process.poll() is None] for kind, some in made.members.items()},
-    }[what]
-    if not victims or (what == "driver" and driver.poll() is not None):
-        return None
+KINDS = ("worker", "driver", "scheduler", "trial")
+
+
+def deck(rng: random.Random) -> Iterator[str]:
+    """What to kill next: each kind once, then workers and searches more often, since those hold something."""
+    yield from rng.sample(KINDS, len(KINDS))
+    while True:
+        yield rng.choices(KINDS, weights=[4, 3, 1, 2])[0]
+
+
+def kill(what: str, made: Cluster, driver: "subprocess.Popen[str]", results_dir: Path, rng: random.Random) -> bool:
+    """SIGKILL the search, a worker, a trial, or the scheduler; False if there was none any more."""
+    if what == "driver":
+        victims = [driver.pid] if driver.poll() is None else []
+    elif what == "trial":
+        victims = [process.pid for process in trials_of(results_dir)]
+    else:
+        victims = [process.pid for process in made.members[what] if process.poll() is None]
     try:
         os.kill(rng.choice(victims), signal.SIGKILL)
-    except ProcessLookupError:
-        return None
-    return what
+    except (IndexError, ProcessLookupError):
+        return False
+    return True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.support import cluster, kill_something, search
+from tests.cluster.support import cluster, deck, kill, search
 from tests.search.support import comparable, read, run_search
 from tests.search.test_faults import check_ledger
 
@@ -27,7 +27,7 @@ def disturbed(tmp_path: Path, name: str, rng: random.Random) -> collections.Coun
     environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.05"}
     kills: collections.Counter[str] = collections.Counter()
     # Every life may last longer than the one before, or a slow machine would never see the end.
-    longest = 3.0
+    longest, kinds = 3.0, deck(rng)
     with cluster(tmp_path / f"{name}.cluster", environment) as made:
         while True:
             driver = search(made, results_dir, *SETTINGS)
@@ -36,8 +36,8 @@ def disturbed(tmp_path: Path, name: str, rng: random.Random) -> collections.Coun
             while driver.poll() is None:
                 _sleep(driver, rng.uniform(0.2, longest))
                 longest *= 1.02
-                if killed := kill_something(made, driver, results_dir, rng):
-                    kills[killed] += 1
+                what = next(kinds)
+                kills[what] += kill(what, made, driver, results_dir, rng)
                 made.mend()
             output = driver.stdout.read()
             if driver.returncode == 0:

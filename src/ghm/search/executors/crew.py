@@ -118,11 +118,23 @@ class RemoteCrew:
         run: Callable[[Task], Report] = run_task,
     ) -> None:
         self._executor, self._signs, self._task, self._run = executor, signs, task, run
-        self.slots = slots
+        self._slots = slots
         self._lost: dict[int, int] = {}
         self._known: dict[int, dict[str, Any] | None] = {}
         self._running: set[Future[Report]] = set()
         self._until: float | None = None
+
+    def slots(self) -> int:
+        """How many trials the executor can run at the same time, now.
+
+        Raises:
+            OSError: when it is gone.
+        """
+        try:
+            return self._slots()
+        except OSError:
+            self._until = time.monotonic()  # its futures may never tell; the trials are told by the search's signs
+            raise
 
     def submit(self, trial: Trial, known: Outcome | None) -> "Future[Report]":
         """Begin to run a trial.
@@ -154,6 +166,7 @@ class RemoteCrew:
         except CancelledError as error:
             if self._until is not None:
                 return None
+            self._until = time.monotonic()
             raise OSError("its executor has dropped the trials: its scheduler is gone") from error
         except Exception as error:  # a worker that was lost, in each executor's words
             return self._after_loss(trial, _told(error))

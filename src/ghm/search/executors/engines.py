@@ -116,10 +116,8 @@ def _dask(config: SearchConfig) -> Iterator[Engine]:
         import distributed
     except ImportError as error:
         raise UserError(f"--executor dask needs the package distributed: pip install 'ghm[dask]' ({error})") from error
-    # What it says of lost workers is for its own developers; what matters is told by the search.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
-        # Tasks of lost workers are run again by the search, which counts them.
+        stack.enter_context(_silenced())
         stack.enter_context(dask.config.set({"distributed.comm.timeouts.connect": CONNECT_S}))
         client = stack.enter_context(_client(distributed, config))
         slots = _Slots(client, config.dask_scheduler or "started here")
@@ -186,6 +184,20 @@ def _local_cluster(distributed: Any, n_workers: int) -> Iterator[Any]:
     finally:
         with contextlib.suppress(Exception):
             cluster.close(timeout=CONNECT_S)
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """What Dask says of lost workers, tracebacks among it, is for its own developers; what matters is told by the search."""
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("distributed", "tornado")]
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 class _Slots:
