@@ -40,16 +40,16 @@ class Cluster:
     def mend(self) -> None:
         if self.scheduler is None or self.scheduler.poll() is not None:
             self.file.unlink(missing_ok=True)
-            self.scheduler = self._start("scheduler", "--port", "0", "--no-dashboard", "--no-show")
+            self.scheduler = self._start("scheduler", "--port", "0", "--no-show")
             wait_until(self.file.exists)
         for number, worker in enumerate(self.workers):
             if worker is None or worker.poll() is not None:
-                flags = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0")
+                flags = ("--nthreads", "1", "--no-nanny", "--memory-limit", "0")
                 self.workers[number] = self._start("worker", *flags)
 
     def _start(self, kind: str, *flags: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--scheduler-file", str(self.file)]
-        command += ["--host", "127.0.0.1", *flags]
+        command += ["--host", "127.0.0.1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0", *flags]
         return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=self.log, stderr=self.log)
 
     @property
