@@ -6,7 +6,7 @@
 
 Trials take no time: a function in the place of their processes leaves a finished training's result file, and everything
 else is real (directories, records forced to disk, leases, decisions, journal, snapshots of the results JSON, messages). A tenth
-that takes longer than the one before is what grows faster than the number of trials.
+whose CPU time (of the search's process) is longer than those before shows what grows faster than the number of trials.
 """
 
 import argparse
@@ -40,24 +40,26 @@ MEGABYTE = 1e6
 
 
 class Tenths(Observer):
-    """Notes time and memory whenever another tenth of the trials has ended."""
+    """Prints time and memory whenever another tenth of the trials has ended."""
 
     def __init__(self, n_trials: int) -> None:
         self._each, self._n = n_trials // PARTS, 0
-        self.rows: list[tuple[float, float]] = []
-        self._started = 0.0
+        self._started, self._cpu = 0.0, 0.0
 
     def search_started(self, plan: Plan, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
         """The clock starts."""
-        self._started = time.perf_counter()
+        print("trials   ms a trial   CPU ms   memory MB")
+        self._started, self._cpu = time.perf_counter(), time.process_time()
 
     def trial_finished(self, trial: Trial, outcome: Outcome) -> None:  # noqa: ARG002  (the interface's)
         """Another one."""
         self._n += 1
         if self._n % self._each == 0:
-            now = time.perf_counter()
-            self.rows.append((1e3 * (now - self._started) / self._each, psutil.Process().memory_info().rss / MEGABYTE))
-            self._started = now
+            now, cpu = time.perf_counter(), time.process_time()
+            each, busy = (1e3 * seconds / self._each for seconds in (now - self._started, cpu - self._cpu))
+            memory = psutil.Process().memory_info().rss / MEGABYTE
+            print(f"{self._n:6} {each:12.2f} {busy:8.2f} {memory:11.0f}", flush=True)
+            self._started, self._cpu = now, cpu
 
 
 def run(config: SearchConfig, observers: list[Observer]) -> tuple[Any, float]:
@@ -93,9 +95,6 @@ def measure_search(flags: argparse.Namespace, directory: Path) -> None:
     journal = (path.parent / "journal.jsonl").stat().st_size / MEGABYTE
     print(f"{flags.n_trials} trials, {flags.executor}, {config.n_workers} workers: {seconds:.1f} s, ", end="")
     print(f"{1e3 * seconds / flags.n_trials:.2f} ms a trial; the search's memory grew by {grown:.0f} MB")
-    print("tenth   " + "".join(f"{number + 1:>8}" for number in range(PARTS)))
-    print("ms      " + "".join(f"{each:8.2f}" for each, _ in tenths.rows))
-    print("MB      " + "".join(f"{memory:8.0f}" for _, memory in tenths.rows))
     print(f"results JSON {path.stat().st_size / MEGABYTE:.1f} MB, written in {written:.1f} s; journal {journal:.1f} MB")
     del outcome
     started = time.perf_counter()
