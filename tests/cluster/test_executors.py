@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -24,7 +25,7 @@ from ghm.search.records.environment import code_version
 from ghm.search.settings.space import SearchSpace
 from ghm.search.trials.gpus import claimed_gpu
 from ghm.search.trials.trial import Trial
-from tests.cluster.support import cluster, search, trials_of, wait_until
+from tests.cluster.support import ROOT, cluster, search, trials_of, wait_until
 from tests.cluster.twins import run_without_lease
 from tests.search.support import STUB, comparable, no_solver, read, run_search
 from tests.search.test_faults import check_ledger
@@ -319,3 +320,27 @@ def test_the_space_is_the_searchs(tmp_path: Path) -> None:
             space, config(tmp_path / "r"), executor=executor, command=STUB, solve=no_solver, observers=()
         ).run()
     assert {one.hyperparameters.lr_policy for one in outcome.results.outcomes} == {1e-3}
+
+
+def test_ctrl_c_at_a_terminal_stops_a_cluster_that_was_started_here_in_order(tmp_path: Path) -> None:
+    """It is sent to every process of the terminal; workers that took it for theirs would end their trials."""
+    results_dir = tmp_path / "r"
+    flags = ["--n_trials", "2", "--n_iterations", "500", "--n_workers", "2", "--executor", "dask", "--heartbeat", "5"]
+    search = subprocess.Popen(
+        [sys.executable, "-m", "tests.search.support", *flags, "--results_dir", str(results_dir)],
+        env=os.environ | {"STUB_STEP_S": "0.05"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: len(trials_of(results_dir)) == 2)
+    time.sleep(0.5)
+    os.killpg(search.pid, signal.SIGINT)
+    output, _ = search.communicate(timeout=60)
+    assert search.returncode == 4, output
+    assert "Traceback" not in output
+    kept = [json.loads((results_dir / f"trial_00{k}/outcome.json").read_text())["metrics"] for k in (1, 2)]
+    assert [one["status"] for one in kept] == ["interrupted", "interrupted"]
+    assert all(one["iterations"] > 0 for one in kept), "they wrote a checkpoint"
