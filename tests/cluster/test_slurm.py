@@ -1,5 +1,6 @@
 """The recipe for Slurm, run: workers submitted with `sbatch` to a real cluster of one node run a real search."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.search.support import comparable, read
 WORKERS = ROOT / "examples/clusters/slurm_workers.sbatch"
 SEARCH = [sys.executable, str(ROOT / "scripts/hyperparameter_search.py")]
 ALONE = ["--host", "127.0.0.1", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-SETTINGS = ["--n_trials", "3", "--n_iterations", "40", "--eval_freq", "20", "--n_workers", "2", "--progress", "plain"]
+SETTINGS = ["--n_trials", "2", "--n_iterations", "20", "--eval_freq", "10", "--n_workers", "2", "--progress", "plain"]
 
 
 @pytest.mark.slurm
@@ -46,7 +47,7 @@ def test_workers_submitted_to_slurm_run_a_search(tmp_path: Path) -> None:
                 str(tmp_path / "r"),
             ]
             done = show(environment, tmp_path, *SEARCH, *SETTINGS, *flags)
-            assert "3 of 3 trials completed" in done
+            assert "2 of 2 trials completed" in done
             show(environment, tmp_path, "scancel", "--user=root")
             wait_until(lambda: not ask(environment, "squeue", "--noheader"))
         finally:
@@ -54,7 +55,7 @@ def test_workers_submitted_to_slurm_run_a_search(tmp_path: Path) -> None:
             scheduler.wait()
     assert comparable(read(tmp_path / "r")) == comparable(read(tmp_path / "local"))
     leases = list((tmp_path / "r").glob("trial_*/lease-1.json"))
-    assert len(leases) == 3, "every trial was run under a lease"
+    assert len(leases) == 2, "every trial was run under a lease"
 
 
 def show(environment: dict[str, str], tmp_path: Path, *command: str) -> str:
@@ -72,7 +73,7 @@ def listening(tmp_path: Path) -> set[tuple[int, str]]:
     found = set()
     for connection in psutil.net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.pid is not None:
-            command = " ".join(psutil.Process(connection.pid).cmdline())
-            if str(tmp_path) in command:
-                found.add((connection.pid, connection.laddr.ip))
+            with contextlib.suppress(psutil.Error):  # one that has just ended
+                if str(tmp_path) in " ".join(psutil.Process(connection.pid).cmdline()):
+                    found.add((connection.pid, connection.laddr.ip))
     return found
