@@ -31,6 +31,10 @@ test: lint types contract ## everything that CI runs: format, lint, types, impor
 test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)
 	$(BIN)/python -m pytest -m browser tests/report
 
+.PHONY: test-slurm
+test-slurm: $(STAMP) ## the recipe for Slurm on a cluster of one node (Debian's packages slurm-wlm and munge, and root)
+	$(BIN)/python -m pytest -m slurm -s tests/cluster
+
 .PHONY: build
 build: $(STAMP) ## wheel and sdist into dist/, checked
 	rm -rf dist
@@ -56,8 +60,8 @@ test-lowest: ## the tests with the lowest versions that pyproject.toml allows, i
 	$(LOWEST)/bin/python -m pytest --ignore tests/report/test_browser.py
 
 .PHONY: soak
-soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both; 2,000 flipped bits
-	GHM_SOAK=1 $(BIN)/python -m pytest -m soak -s tests/search
+soak: $(STAMP) ## fault injection for long: 500 random kills of a search, its trials, or both; 200 on a cluster; 2,000 flipped bits
+	GHM_SOAK=1 $(BIN)/python -m pytest -m soak -s tests/search tests/cluster
 
 .PHONY: quality
 quality: $(STAMP) ## five seeds, 90 CPU seconds each at most: fails if captured value falls short (six minutes)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_BYTES = 512_000_000
-"""A record larger than this was not written by a search: 100,000 trials make a results JSON of 173 MB."""
+"""A record larger than this was not written by a search, but for a results JSON of more than 250,000 trials."""
 
 MAX_DEPTH = 32
 """Brackets within brackets; the deepest record has 6."""

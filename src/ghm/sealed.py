@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ghm.files import write_atomically
+from ghm.reading import MAX_BYTES, parse_object, read_bytes
 from ghm.reading import DamagedError as DamagedError  # what sealed files raise, for those who read them
-from ghm.reading import parse_object, read_bytes
 
 _SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
@@ -44,14 +44,14 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
     write_atomically(path, seal(content))
 
 
-def read_sealed(path: Path, *, follow: bool = False) -> dict[str, Any]:
+def read_sealed(path: Path, most: int = MAX_BYTES, *, follow: bool = False) -> dict[str, Any]:
     """What :func:`write_sealed` wrote.
 
     Raises:
         OSError: when the file cannot be read.
-        DamagedError: when it is no JSON object, or does not match its seal.
+        DamagedError: when it is no JSON object, is larger than ``most`` bytes, or does not match its seal.
     """
-    return check_seal(read_bytes(path, follow=follow))
+    return check_seal(read_bytes(path, most, follow=follow))
 
 
 def check_seal(data: bytes) -> dict[str, Any]:

@@ -6,9 +6,11 @@ The environment tells it what to do:
 STUB_STEP_S   seconds an iteration sleeps, default 0.005
 STUB_UNEVEN   if set, runs take up to five times as long, each by its configuration and the number of its process
 STUB_MODES    JSON, seed -> how that run ends (see `fail`), default: it completes
-STUB_LEDGER   file that gets a line `start SEED ITERATION` and `done SEED` for the tests to count
+STUB_LEDGER   file that gets a line `start SEED ITERATION` and `done SEED` for the tests to count, and `together SEED` when
+              another process is in the trial's directory: each holds a lock there, which the system lets go of at its end
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -128,6 +130,7 @@ class Run:
             except ValueError:
                 sys.stderr.write(f"error: {resume} is no checkpoint, or a damaged one\n")
                 return 8
+        self.enter()
         ledger(f"start {self.seed} {self.state['iteration']}")
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         Path(self.settings["log_dir"]).mkdir(parents=True, exist_ok=True)
@@ -147,6 +150,14 @@ class Run:
         self.result("completed")
         ledger(f"done {self.seed}")
         return 0
+
+    def enter(self) -> None:
+        if "STUB_LEDGER" in os.environ:
+            self.lock = self.result_file.with_name(".stub.lock").open("w")
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                ledger(f"together {self.seed}")
 
     def fail(self) -> int | None:
         mode = self.mode

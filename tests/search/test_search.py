@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -178,28 +177,6 @@ def test_a_trial_has_one_thread_unless_told_otherwise(tmp_path: Path) -> None:
     run_search("--n_trials", 1, "--n_iterations", 2, "--n_threads", 3, "--results_dir", tmp_path / "3", popen=spy)
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     assert [[environment[name] for name in names] for environment in seen] == [["1"] * 3, ["3"] * 3]
-
-
-def test_another_executor_can_take_the_local_ones_place(tmp_path: Path) -> None:
-    made: list[int] = []
-
-    def make(n_workers: int) -> ThreadPoolExecutor:
-        made.append(n_workers)
-        return ThreadPoolExecutor(n_workers)
-
-    assert run_search(*SMALL, "--n_workers", 3, "--results_dir", tmp_path / "r", make_executor=make) == 0
-    assert made == [3]
-
-
-def test_an_executor_that_breaks_fails_its_trials_and_not_the_search(tmp_path: Path) -> None:
-    # A runner holds locks, which no process pool can send: every submission fails.
-    config = SearchConfig(n_trials=2, n_iterations=2, results_dir=tmp_path / "r")
-    search = HyperparameterSearch(
-        None, config, command=STUB, solve=no_solver, make_executor=ProcessPoolExecutor, observers=()
-    )
-    outcome = search.run()
-    assert outcome.exit_status == 1
-    assert {o.status for o in outcome.results.outcomes} == {"crashed"}
 
 
 class Recorder(Observer):

@@ -118,10 +118,11 @@ class Blueprint:
         return notes
 
 
-def make_blueprint(space: SearchSpace | None, config: SearchConfig) -> Blueprint:
+def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> Blueprint:
     """The search that ``space`` and ``config`` describe; nothing is written.
 
-    ``space`` None stands for ``config.space``, else the recorded space, else the default one.
+    ``space`` None stands for ``config.space``, else the recorded space, else the default one. ``elsewhere``: an executor of
+    the caller's runs the trials, whose workers have GPUs of their own.
 
     Raises:
         UserError: when settings, space, device or the record to resume are not in order.
@@ -140,7 +141,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig) -> Blueprint
         _choices(space, config, recorded),
         _absolute(results_dir),
         recorded,
-        assigned_gpus(config),
+        () if elsewhere or config.executor != "local" else assigned_gpus(config),
         _calibrations(config, recorded),
     )
     if blueprint.n_trials > MAX_TRIALS:

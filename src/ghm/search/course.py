@@ -68,6 +68,15 @@ class Course:
         """A trial that is ready to run."""
         return self._ready.popleft() if self._ready else None
 
+    @property
+    def ready(self) -> bool:
+        """Whether a trial is ready to run."""
+        return bool(self._ready)
+
+    def put_back(self, trial: Trial) -> None:
+        """The trial is to be run again, before all others: what is run does not depend on whose workers are lost."""
+        self._ready.appendleft(trial)
+
     def _take(self, step: Decision | Outcome | Trial) -> None:
         if isinstance(step, Decision):
             if self._journal.take(step):

@@ -6,10 +6,12 @@ import functools
 import io
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import remove_unfinished_writes
@@ -22,20 +24,21 @@ from ghm.search.displays.lines import PlainObserver
 from ghm.search.displays.observer import Observer
 from ghm.search.displays.refresh import ReportRefresher
 from ghm.search.displays.summary import summary
-from ghm.search.records.directory import RECORD_NAME, finish_move, locked, move_earlier
+from ghm.search.executors.crew import Crew, RemoteCrew, await_workers, employed
+from ghm.search.executors.engines import hired
+from ghm.search.executors.signs import take_over
+from ghm.search.executors.task import Report, Task, run_task
+from ghm.search.records.directory import RECORD_NAME, finish_move, locked, move_earlier, trial_directories
 from ghm.search.records.index import ReferenceReturns, ResultsIndex
 from ghm.search.records.journal import Journal
 from ghm.search.records.reader import read_outcomes
 from ghm.search.records.restore import check_same
-from ghm.search.settings.command import training_command
-from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.signals import stop_signals
-from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.process import end_orphans
-from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial, reference_name
-from ghm.search.trials.workspace import record_outcome
 
 # How often displays are refreshed, and a snapshot that was put off is thought of again, while trials run.
 TICK_S = 1.0
@@ -82,10 +85,12 @@ class HyperparameterSearch:
         space: the search space; None: the default one, or with ``config.resume`` the recorded one.
         config: settings; those of a search to continue come from :func:`ghm.search.resumed_config`.
         observers: displays; None: the messages, as ``config.progress`` has them, and the report's page.
+        executor: any ``concurrent.futures`` executor, whose workers then run the trials, ``config.n_workers`` at a time; it
+            stays open. None: as ``config.executor`` has it.
         command: what starts the training script; its flags are appended.
         solve: solves the model for all trials.
-        make_executor: makes the ``concurrent.futures`` executor for a number of workers.
         popen: starts a trial's process.
+        run: what an executor's workers run; for tests.
     """
 
     def __init__(
@@ -94,20 +99,23 @@ class HyperparameterSearch:
         config: SearchConfig | None = None,
         *,
         observers: Sequence[Observer] | None = None,
+        executor: Executor | None = None,
         command: Sequence[str] | None = None,
         solve: Callable[[Path, SearchConfig], ReferenceReturns | None] = solve_reference,
-        make_executor: Callable[[int], Executor] = ThreadPoolExecutor,
         popen: "Callable[..., subprocess.Popen[bytes]]" = subprocess.Popen,
+        run: Callable[[Task], Report] = run_task,
     ) -> None:
         _require_kind("space", space, SearchSpace, "SearchSpace.from_dict({...})")
         _require_kind("config", config, SearchConfig, "SearchConfig(n_trials=...)")
+        _require_kind("executor", executor, Executor, "ThreadPoolExecutor(4), or client.get_executor(pure=False)")
         self._space = space
         self._config = config or SearchConfig()
         self._observers = _default_observers(self._config) if observers is None else list(observers)
-        self._command = training_command() if command is None else list(command)
+        self._executor = executor
+        self._command = command
         self._solve = solve
-        self._make_executor = make_executor
         self._popen = popen
+        self._work = run
         self._stopping = False
 
     def blueprint(self) -> Blueprint:
@@ -116,7 +124,7 @@ class HyperparameterSearch:
         Raises:
             UserError: when settings, space, device or the record to resume are not in order.
         """
-        return make_blueprint(self._space, self._config)
+        return make_blueprint(self._space, self._config, elsewhere=self._executor is not None)
 
     def run(self) -> SearchOutcome:
         """Run the trials that are still to be run.
@@ -127,18 +135,28 @@ class HyperparameterSearch:
             OSError: when the search's own records cannot be written any more; what was recorded is kept.
         """
         blueprint = self.blueprint()
-        with locked(blueprint.results_dir):
+        directory, config = blueprint.results_dir, blueprint.config
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(directory))
+            take_over(directory)
+            crew = stack.enter_context(
+                hired(config, directory, blueprint.gpus, self._command, self._popen, self._executor, self._work)
+            )
             results = _open(blueprint)
-            end_orphans(blueprint.results_dir)
-            for outcome in read_outcomes(blueprint.results_dir, results.record).values():
+            end_orphans(directory, employed(directory))
+            for outcome in read_outcomes(directory, results.record).values():
                 results.add(outcome)
-            finished = self._run(blueprint, results)
+            if not isinstance(crew, RemoteCrew):  # whose tasks wait, each for its own trial
+                left = (one for one in trial_directories(directory) if not _over(results, one))
+                await_workers(directory, left, config.heartbeat)
+            finished = self._run(blueprint, results, crew)
         interrupted = not finished or not all(outcome.final for outcome in results.outcomes)
         return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)), interrupted)
 
-    def _run(self, blueprint: Blueprint, results: ResultsIndex) -> bool:
+    def _run(self, blueprint: Blueprint, results: ResultsIndex, crew: Crew) -> bool:
         """Take all steps that are left; return whether there is none left."""
-        config = blueprint.config
+        config = dataclasses.replace(blueprint.config, n_workers=min(max(crew.slots(), 1), MAX_WORKERS))
+        blueprint = dataclasses.replace(blueprint, config=config)
         drifted = config.allow_drift or bool(results.record.drift)
         journal = Journal(blueprint.results_dir, allow_drift=drifted)
         check = functools.partial(_check, blueprint.results_dir, drifted)
@@ -146,14 +164,14 @@ class HyperparameterSearch:
         retry_machine = not journal.counted
         agenda = blueprint.agenda(results.by_number, check, retry_machine)
         course = Course(agenda.steps(), results, journal, room=config.n_workers)
-        runner = TrialRunner(self._command, blueprint.gpus, config.trial_timeout, config.max_retries, popen=self._popen)
         course.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         results.write()
         self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number, retry_machine), results))
-        with stop_signals(lambda: self._stop(runner), runner.kill, runner.pause, runner.go_on):
+        with stop_signals(lambda: self._stop(crew), crew.kill, crew.pause, crew.go_on):
             try:
                 self._solve_all(blueprint, results)
-                self._run_trials(course, results, runner)
+                with _in_order(crew):
+                    self._run_trials(course, results, crew)
             except KeyboardInterrupt:
                 return False  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
             finally:
@@ -170,44 +188,41 @@ class HyperparameterSearch:
             settings = dataclasses.replace(blueprint.config, model=model)
             results.references[name] = self._solve(blueprint.results_dir / reference_name(name), settings)
 
-    def _run_trials(self, course: Course, results: ResultsIndex, runner: TrialRunner) -> None:
+    def _run_trials(self, course: Course, results: ResultsIndex, crew: Crew) -> None:
         """Next steps from recorded outcomes, the journal, the trials, the record; until nothing is left to be done."""
-        running: dict[Future[Outcome], Trial] = {}
-        n_workers = self._config.n_workers
+        running: dict[Future[Any], Trial] = {}
         announced = False
-        with self._make_executor(n_workers) as executor, _stopped_on_error(runner):
-            while True:
-                if not self._stopping:
-                    course.advance()
-                for decision in course.news():
-                    self._tell(functools.partial(_decided, decision))
-                while len(running) < n_workers and not self._stopping and (trial := course.next_trial()):
-                    self._tell(functools.partial(_started, trial))
-                    running[executor.submit(runner, trial)] = trial
-                if self._stopping and running and not announced:
-                    announced = True
-                    self._tell(lambda observer: observer.stopping())
-                if not running:
-                    return
-                for future in wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED).done:
-                    self._finish(running.pop(future), future, results)
-                results.write_if_cheap()
-                self._tell(lambda observer: observer.tick())
+        while True:
+            if not self._stopping:
+                course.advance()
+            for decision in course.news():
+                self._tell(functools.partial(_decided, decision))
+            while not self._stopping and len(running) < crew.slots() and (trial := course.next_trial()):
+                self._tell(functools.partial(_started, trial))
+                running[crew.submit(trial, results.by_number.get(trial.number))] = trial
+            if self._stopping and running and not announced:
+                announced = True
+                self._tell(lambda observer: observer.stopping())
+            if crew.given_up or (not running and (self._stopping or not course.ready)):
+                return
+            if not running:
+                time.sleep(TICK_S)  # no worker is there: nothing to wait for but time
+            for future in wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED).done:
+                self._finish(running.pop(future), future, course, results, crew)
+            results.write_if_cheap()
+            self._tell(lambda observer: observer.tick())
 
-    def _finish(self, trial: Trial, future: Future[Outcome], results: ResultsIndex) -> None:
-        try:
-            outcome = future.result()
-        except OSError:
-            raise  # the outcome could not be recorded: the search cannot go on
-        except Exception as error:  # a defect of an executor must not cost the other trials
-            outcome = failure(trial, "crashed", f"the search could not run it: {error!r}", 0.0)
-            record_outcome(trial, outcome)
+    def _finish(self, trial: Trial, future: "Future[Any]", course: Course, results: ResultsIndex, crew: Crew) -> None:
+        outcome = crew.outcome(trial, future)
+        if outcome is None:
+            course.put_back(trial)
+            return
         results.add(outcome)
         self._tell(lambda observer: observer.trial_finished(trial, outcome))
 
-    def _stop(self, runner: TrialRunner) -> None:
+    def _stop(self, crew: Crew) -> None:
         self._stopping = True
-        runner.stop()
+        crew.stop()
 
     def _tell(self, event: Callable[[Observer], None]) -> None:
         """Tell every display; one that fails (a closed pipe) is dropped, since the search matters more."""
@@ -266,11 +281,19 @@ def _started(trial: Trial, observer: Observer) -> None:
     observer.trial_started(trial)
 
 
+def _over(results: ResultsIndex, number: int) -> bool:
+    """Whether a trial is done with; any other may still be run by a worker of an earlier search."""
+    outcome = results.by_number.get(number)
+    return outcome is not None and outcome.success
+
+
 @contextlib.contextmanager
-def _stopped_on_error(runner: TrialRunner) -> Iterator[None]:
-    """Let running trials stop in order when the search itself cannot go on."""
+def _in_order(crew: Crew) -> Iterator[None]:
+    """Let running trials stop in order when the search itself cannot go on, and wait for them."""
     try:
         yield
     except BaseException:
-        runner.stop()
+        crew.stop()
         raise
+    finally:
+        crew.join()

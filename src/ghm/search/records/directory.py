@@ -22,6 +22,7 @@ from pathlib import Path
 
 import filelock
 
+from ghm import reading
 from ghm.errors import UserError
 from ghm.files import write_json
 from ghm.reading import DamagedError, parse_object, read_bytes, refuse_links
@@ -34,6 +35,10 @@ RECORD_NAME = "search.json"
 EARLIER_NAME = "earlier"
 REPORT_NAME = "report.html"
 JOURNAL_NAME = "journal.jsonl"
+
+BYTES_A_TRIAL = 8192
+"""Bytes of a trial and its configuration in the results JSON at most; usual are 2,000, of which texts are the most."""
+
 _LOCK_NAME = ".search.lock"
 _OWNER_NAME = ".search.owner.json"
 _MOVING_NAME = ".moving"
@@ -102,6 +107,18 @@ def trial_directories(results_dir: Path) -> dict[int, Path]:
         directory_number(path.name): path for path in results_dir.iterdir() if path.is_dir() and not path.is_symlink()
     }
     return {number: path for number, path in sorted(found.items(), key=lambda item: item[0] or 0) if number}
+
+
+def most_bytes(results: Path) -> int:
+    """Size up to which a results JSON is read: as of any record, or what the trials beside it account for.
+
+    A million trials make 2 GB, which nobody should have to take from a file that stands alone.
+    """
+    if not results.name.startswith("search_results_") or results.stat().st_size <= reading.MAX_BYTES:
+        return reading.MAX_BYTES
+    with os.scandir(results.parent) as entries:
+        n_trials = sum(directory_number(entry.name) is not None for entry in entries)
+    return max(reading.MAX_BYTES, BYTES_A_TRIAL * n_trials)
 
 
 def move_earlier(results_dir: Path) -> Path | None:
@@ -209,7 +226,7 @@ def _whole_outcomes(directory: Path) -> int:
 def _read(path: Path) -> SearchRecord | str:
     """The record in the file, or why there is none."""
     try:
-        return SearchRecord.from_dict(read_sealed(path))
+        return SearchRecord.from_dict(read_sealed(path, most_bytes(path)))
     except DamagedError as error:
         return str(error)
     except OSError as error:

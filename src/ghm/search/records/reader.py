@@ -18,7 +18,7 @@ from typing import Any
 from ghm.errors import UserError
 from ghm.reading import DamagedError, parse_object, read_bytes
 from ghm.sealed import check_seal, read_sealed
-from ghm.search.records.directory import trial_directories
+from ghm.search.records.directory import most_bytes, trial_directories
 from ghm.search.records.journal import read_journal
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.config import MAX_TRIALS
@@ -247,7 +247,7 @@ def read_outcomes(results_dir: Path, record: SearchRecord) -> dict[int, Outcome]
 def _outcomes_of_json(path: Path) -> list[Outcome]:
     """Outcomes in a results JSON; none if it is missing or damaged, since the trials' directories have them."""
     try:
-        entries = read_sealed(path).get("results")
+        entries = read_sealed(path, most_bytes(path)).get("results")
         return [Outcome.from_entry(entry) for entry in entries] if isinstance(entries, list) else []
     except (OSError, DamagedError):
         return []
@@ -267,7 +267,7 @@ def newest_results(directory: Path) -> Path:
 
 def _read_object(path: Path, *, follow: bool = False) -> dict[str, Any]:
     try:
-        data = read_bytes(path, follow=follow)
+        data = read_bytes(path, most_bytes(path), follow=follow)
         content = parse_object(data, lenient=True)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; give a search_results_*.json") from error

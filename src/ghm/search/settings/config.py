@@ -21,6 +21,7 @@ from ghm.training.config import (
 
 SearchType = Literal["random", "grid", "tpe", "gp"]
 RankBy = Literal["mean", "iqm", "worst"]
+ExecutorName = Literal["local", "dask"]
 
 LEARNING = ("tpe", "gp")
 """Search types whose proposals depend on what was recorded before."""
@@ -29,6 +30,8 @@ LEARNING = ("tpe", "gp")
 MAX_WORKERS = 1024
 MAX_TRIALS = 1_000_000
 MAX_RETRIES = 100
+# Signs come six times a heartbeat; a busy file server takes tenths of a second for each.
+MIN_HEARTBEAT = 1.0
 MAX_SEEDS = 10_000
 # A proposal sees nothing of the configurations less than this far before it; more than this learns nothing.
 MAX_LAG = 10_000
@@ -92,7 +95,14 @@ class SearchConfig:
     n_iterations: int = 5000
     """Training iterations of each trial."""
     n_workers: int = 1
-    """Trials that run at the same time, each in its own process."""
+    """Trials that run at the same time, each in its own process; with --dask_scheduler, the cluster's workers decide."""
+    executor: ExecutorName = "local"
+    """Who runs the trials: local, processes of this host; dask, workers of a Dask cluster (needs `ghm[dask]`), started
+    here unless --dask_scheduler names one."""
+    dask_scheduler: str | None = None
+    """With --executor dask: address of a running scheduler (tcp://host:port), or its scheduler file."""
+    heartbeat: float = 60.0
+    """With --executor dask: seconds of silence after which a search, or whoever runs a trial, counts as lost."""
     dt: float = 0.01
     """Length of a time step (years)."""
     T: float = 10.0
@@ -164,7 +174,16 @@ class SearchConfig:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
         self.training()
+        self._require_executor()
         self._require_rungs()
+
+    def _require_executor(self) -> None:
+        require_choice("executor", self.executor, ExecutorName)
+        if self.dask_scheduler is not None and (not isinstance(self.dask_scheduler, str) or not self.dask_scheduler):
+            raise UserError(f"--dask_scheduler must be an address or a file; received {self.dask_scheduler!r}")
+        if self.dask_scheduler is not None and self.executor != "dask":
+            raise UserError("--dask_scheduler needs --executor dask: it says where that cluster is")
+        require_number("heartbeat", self.heartbeat, lower=MIN_HEARTBEAT)
 
     def _require_rungs(self) -> None:
         if not isinstance(self.rungs, tuple):

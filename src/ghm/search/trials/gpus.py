@@ -1,9 +1,14 @@
-"""GPUs: which there are, and one for each running trial."""
+"""GPUs: which there are, and one for each running trial of a search, or of a host."""
 
 import contextlib
+import fcntl
+import itertools
 import os
 import queue
+import tempfile
+import urllib.parse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from ghm.errors import UserError
 from ghm.search.settings.config import SearchConfig
@@ -50,6 +55,42 @@ def assigned_gpus(config: SearchConfig) -> tuple[str, ...]:
     if not gpus:
         raise UserError("--device cuda: PyTorch finds no GPU on this machine; use --device cpu")
     return tuple(gpus[worker % len(gpus)] for worker in range(max(config.n_workers, len(gpus))))
+
+
+@contextlib.contextmanager
+def claimed_gpu(gpus: Sequence[str], directory: Path | None = None) -> Iterator[str | None]:
+    """One of this host's ``gpus``, which fewest of its trials use, held while the block runs; None if there are none.
+
+    Workers of one host are processes that know nothing of each other. A lock of the operating system a trial on a GPU
+    shares them out, and is let go of however a worker ends.
+
+    Args:
+        gpus: their names.
+        directory: where the locks are; default: a directory of the user's own among the host's temporary files.
+
+    Raises:
+        OSError: when the locks cannot be made.
+    """
+    if not gpus:
+        yield None
+        return
+    directory = directory or Path(tempfile.gettempdir()) / f"ghm-gpus-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    for share in itertools.count():
+        for gpu in gpus:
+            # The name may be another user's link: it is not followed.
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(directory / f"{urllib.parse.quote(gpu, safe='')}-{share}.lock", flags, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            try:
+                yield gpu
+            finally:
+                os.close(lock)
+            return
 
 
 def visible_gpus() -> list[str]:

@@ -109,36 +109,60 @@ def _send(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def end_orphans(results_dir: Path) -> list[int]:
+def end_orphans(results_dir: Path, employed: Callable[[int, int], bool] = lambda _number, _parent: False) -> list[int]:
     """End the trial processes of a dead search in ``results_dir``; return the numbers of their trials.
 
     Such a process ends by itself once it notices that its parent is gone; until then it could write into a
     directory that the resumed search uses again. The caller holds the directory's lock, so no living search should own it.
 
+    Args:
+        results_dir: the search's directory.
+        employed: whether a trial's number and its living parent are those of a worker, which stops by itself.
+
     Raises:
         UserError: when one does all the same: somebody removed its lock.
     """
-    orphans = {process: number for process in psutil.process_iter() if (number := _trial_number(process, results_dir))}
-    for process in orphans:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(list(orphans), timeout=_ORPHAN_WAIT_S)
+    orphans: dict[psutil.Process, int] = {}
+    for process in psutil.process_iter():
+        number, parent = _trial_number(process, results_dir)
+        if not number:
+            continue
+        if parent is None or parent == os.getpid():
+            orphans[process] = number
+        elif not employed(number, parent):
+            raise UserError(
+                f"--results_dir {results_dir}: trial {number} is run by process {parent}, a search that lives, though its "
+                "lock is gone; stop that one first"
+            )
+    _kill(list(orphans))
     return sorted(orphans.values())
 
 
-def _trial_number(process: psutil.Process, results_dir: Path) -> int | None:
-    """The number of the trial of ``results_dir`` that ``process`` runs for a search; None if it does not."""
+def end_processes_of(directory: Path) -> None:
+    """End the processes on this machine that run the trial of ``directory``, whose owner is lost."""
+    number = directory_number(directory.name)
+    _kill([one for one in psutil.process_iter() if number and _trial_number(one, directory.parent)[0] == number])
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=_ORPHAN_WAIT_S)
+
+
+def _trial_number(process: psutil.Process, results_dir: Path) -> tuple[int | None, int | None]:
+    """The number of the trial of ``results_dir`` that ``process`` runs for a search, and the parent that does live.
+
+    The number is None if it runs none, the parent if it is gone.
+    """
     try:
         arguments, parent = process.cmdline(), process.ppid()
     except (psutil.Error, OSError):
-        return None
+        return None, None
     if "--parent_pid" not in arguments or "--ckpt_dir" not in arguments[:-1]:
-        return None
+        return None, None
     directory = Path(arguments[arguments.index("--ckpt_dir") + 1]).parent
     number = directory_number(directory.name) if directory.parent == results_dir else None
-    if number and arguments[arguments.index("--parent_pid") + 1] == str(parent) and parent != os.getpid():
-        raise UserError(
-            f"--results_dir {results_dir}: trial {number} is run by process {parent}, a search that lives, though its lock "
-            "is gone; stop that one first"
-        )
-    return number
+    lives = arguments[arguments.index("--parent_pid") + 1] == str(parent)
+    return number, parent if lives else None

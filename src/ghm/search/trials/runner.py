@@ -71,10 +71,14 @@ class TrialRunner:
         Raises:
             OSError: when the outcome cannot be recorded: disk full, permission, lost directory.
         """
-        with self._gpus.lend() as gpu:
-            outcome = self._run(trial, gpu)
+        outcome = self.run(trial)
         record_outcome(trial, outcome)
         return outcome
+
+    def run(self, trial: Trial) -> Outcome:
+        """Run ``trial`` to its end and return its outcome, which the caller has to record."""
+        with self._gpus.lend() as gpu:
+            return self._run(trial, gpu)
 
     def _run(self, trial: Trial, gpu: str | None) -> Outcome:
         failures, notes = trial.machine_failures, []

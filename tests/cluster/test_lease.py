@@ -1,0 +1,140 @@
+"""The lease of a trial's directory: one owner at a time, however owners end."""
+
+import dataclasses
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ghm.search.executors import lease as lease_module
+from ghm.search.executors.identity import Owner, this_process
+from ghm.search.executors.lease import Lease, LostError, holder, take
+from tests.cluster.support import wait_until
+from tests.cluster.twins import enter_and_leave, hold
+
+TERM = 0.5
+
+
+def never() -> bool:
+    return False
+
+
+def after(seconds: float) -> "lease_module.Callable[[], bool]":
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() > until
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "trial_001"
+
+
+def taken(directory: Path) -> Lease:
+    lease = take(directory, TERM, never)
+    assert lease is not None
+    return lease
+
+
+def another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on this process takes leases as one of another host, whose life nobody here can look up."""
+    elsewhere = dataclasses.replace(this_process(), host="elsewhere", machine="another")
+    monkeypatch.setattr(lease_module, "this_process", lambda: elsewhere)
+
+
+def test_a_lease_is_respected_while_it_is_renewed_and_free_once_it_is_released(directory: Path) -> None:
+    lease = taken(directory)
+    for _ in range(4):
+        lease.renew()
+        assert take(directory, TERM, after(TERM / 2)) is None
+    assert holder(directory) == this_process()
+    lease.release()
+    assert holder(directory) is None
+    assert taken(directory).number == 2
+
+
+def test_who_does_not_renew_loses_the_lease_after_its_term(directory: Path) -> None:
+    lease, began = taken(directory), time.monotonic()
+    second = taken(directory)
+    assert TERM <= time.monotonic() - began < 4 * TERM
+    assert lease.endangered
+    with pytest.raises(LostError):
+        lease.renew()
+    lease.release()
+    assert holder(directory) is not None, "who has lost the lease must not release the other one's"
+    assert not second.endangered
+
+
+def test_a_dead_owner_of_this_machine_is_known_at_once_one_of_another_after_the_term(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(directory, 60))
+    process.start()
+    wait_until(lambda: holder(directory) is not None if directory.exists() else False)
+    assert take(directory, 5.0, after(0.2)) is None, "it lives"
+    process.kill()
+    process.join()
+    began = time.monotonic()
+    lease = taken(directory)
+    assert time.monotonic() - began < 2.0 < 5.0, "its term is five seconds"
+    lease.release()
+    another_host(monkeypatch)
+    taken(directory)
+    monkeypatch.undo()
+    began = time.monotonic()
+    taken(directory)
+    assert time.monotonic() - began >= TERM
+
+
+def test_a_process_number_that_is_used_again_is_another_process() -> None:
+    assert not this_process().dead
+    assert dataclasses.replace(this_process(), started=this_process().started - 1).dead
+    assert not dataclasses.replace(this_process(), machine="another", pid=2**22 + 1).dead, "nobody here can tell"
+
+
+def test_of_many_processes_one_at_a_time_is_inside(directory: Path) -> None:
+    with ProcessPoolExecutor(4) as pool:
+        met = [future.result() for future in [pool.submit(enter_and_leave, directory, 8) for _ in range(4)]]
+    assert met == [0, 0, 0, 0]
+    assert len(list(directory.glob("lease-*.json"))) == 32, "numbers only grow"
+
+
+def test_who_slept_cannot_take_for_free_what_was_taken_since(directory: Path) -> None:
+    lease = taken(directory)
+    lease.release()
+    current = taken(directory)
+    for number in (1, 2):
+        assert lease_module._make(directory, number, TERM) is None
+    current.renew()
+
+
+@pytest.mark.parametrize("bit", range(0, 2000, 97))
+def test_a_flipped_bit_in_a_lease_frees_nothing_before_the_term(directory: Path, bit: int) -> None:
+    taken(directory)
+    path = directory / "lease-1.json"
+    data = bytearray(path.read_bytes())
+    data[bit // 8 % len(data)] ^= 1 << bit % 8
+    path.write_bytes(data)
+    assert take(directory, 30.0, after(0.05)) is None
+    assert holder(directory) == Owner("unknown", "", 0, 0)
+
+
+def test_a_lease_that_was_never_written_counts_for_the_term(directory: Path) -> None:
+    directory.mkdir()
+    (directory / "lease-1.json").touch()
+    began = time.monotonic()
+    assert taken(directory).number == 2
+    assert time.monotonic() - began >= TERM
+
+
+def test_a_link_in_a_leases_place_is_not_written_through(directory: Path, tmp_path: Path) -> None:
+    directory.mkdir()
+    (directory / "lease-1.json").symlink_to(tmp_path / "elsewhere")
+    assert taken(directory).number == 2
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_results_directory_that_has_vanished_is_noticed(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="trial_001"):
+        take(tmp_path / "gone" / "trial_001", TERM, never)

@@ -1,0 +1,134 @@
+"""A search's signs of life: what trials do when they stop coming, and who may take the directory over."""
+
+import dataclasses
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghm.errors import UserError
+from ghm.search.executors import signs as signs_module
+from ghm.search.executors.identity import this_process
+from ghm.search.executors.signs import SearchSigns, SearchWatch, take_over
+from tests.cluster.support import wait_until
+
+
+class Clock:
+    """Monotonic seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> SearchSigns:
+    """Signs of which one is written, and no other."""
+    signs = SearchSigns(tmp_path, 60.0)
+    (tmp_path / ".workers").mkdir()
+    signs._write()
+    return signs
+
+
+def test_silence_stops_a_trial_after_half_a_heartbeat_and_kills_it_after_a_whole_one(
+    tmp_path: Path, written: SearchSigns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(signs_module, "time", clock)
+    watch = SearchWatch(tmp_path, written.token, 60.0)
+    orders: dict[float, Any] = {}
+    for seconds in (0.0, 29.0, 31.0, 59.0, 61.0):
+        clock.now = 1000.0 + seconds
+        orders[seconds] = watch.look()
+    assert orders == {0.0: "run", 29.0: "run", 31.0: "stop", 59.0: "stop", 61.0: "kill"}
+    written._write()
+    assert watch.look() == "run", "it lives"
+
+
+def test_a_search_that_stands_still_gives_no_signs_and_its_trials_stand_still(
+    tmp_path: Path, written: SearchSigns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written._order = "pause"
+    written._write()
+    clock = Clock()
+    monkeypatch.setattr(signs_module, "time", clock)
+    watch = SearchWatch(tmp_path, written.token, 60.0)
+    assert watch.look() == "pause"
+    clock.now += 1e6
+    assert watch.look() == "pause"
+
+
+def test_orders_are_written_at_once_and_the_end_is_told(tmp_path: Path) -> None:
+    with SearchSigns(tmp_path, 3600.0) as signs:
+        watch = SearchWatch(tmp_path, signs.token, 3600.0)
+        assert watch.look() == "run"
+        for order in ("pause", "run", "stop", "kill"):
+            signs.order(order, wait=True)  # type: ignore[arg-type]
+            assert watch.look() == order
+    assert watch.look() == "stop"
+
+
+def test_trials_of_another_call_of_the_search_stop(tmp_path: Path) -> None:
+    with SearchSigns(tmp_path, 60.0) as first:
+        watch = SearchWatch(tmp_path, first.token, 60.0)
+        assert watch.look() == "run"
+        take_over(tmp_path)  # this process holds the lock: the first call is dead, whatever its file says
+        assert watch.look() == "stop"
+        with SearchSigns(tmp_path, 60.0):
+            assert watch.look() == "stop"
+            first.order("run")
+            wait_until(lambda: first.ousted)
+            assert watch.look() == "stop", "who was ousted writes no more"
+
+
+def test_a_search_of_another_host_that_gives_signs_is_refused_though_the_lock_was_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = dataclasses.replace(this_process(), host="elsewhere", machine="another")
+    monkeypatch.setattr(signs_module, "this_process", lambda: elsewhere)
+    with SearchSigns(tmp_path, 1.0), pytest.raises(UserError, match=r"process \d+ on host elsewhere.*does not pass on"):
+        take_over(tmp_path)
+    take_over(tmp_path)  # it said that it was over
+
+
+def test_a_search_of_another_host_that_is_silent_is_taken_over_after_half_a_heartbeat(
+    tmp_path: Path, written: SearchSigns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = dataclasses.replace(this_process(), host="elsewhere", machine="another")
+    monkeypatch.setattr(signs_module, "this_process", lambda: elsewhere)
+    written._write()
+    clock = Clock()
+    monkeypatch.setattr(signs_module, "time", clock)
+    take_over(tmp_path)
+    assert clock.now - 1000.0 >= 30.0
+
+
+def test_a_damaged_sign_is_no_news(tmp_path: Path, written: SearchSigns, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(signs_module, "time", clock)
+    watch = SearchWatch(tmp_path, written.token, 60.0)
+    assert watch.look() == "run"
+    path = tmp_path / ".workers/search.json"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert watch.look() == "run"
+    clock.now += 61.0
+    assert watch.look() == "kill"
+    take_over(tmp_path)
+    assert not path.exists()
+
+
+def test_a_handler_that_interrupts_another_one_gives_its_order(tmp_path: Path) -> None:
+    """Signals' handlers run one within the other, in the middle of anything; orders take no lock that they could hold."""
+    with SearchSigns(tmp_path, 60.0) as signs:
+        assert signs._thread is not threading.current_thread()
+        signs.order("stop")
+        signs.order("kill", wait=True)
+        assert signs._written == "kill"
+        assert time.monotonic() > 0
