@@ -17,8 +17,9 @@ import pytest
 from ghm.errors import UserError
 from ghm.search import HyperparameterSearch, SearchConfig
 from ghm.search.executors import proof as proof_module
+from ghm.search.executors.crew import RemoteCrew
 from ghm.search.executors.proof import Answer, Question, look, prove
-from ghm.search.executors.signs import SearchSigns
+from ghm.search.executors.signs import SearchSigns, SearchWatch
 from ghm.search.executors.task import Report, Task, run_task
 from ghm.search.records.environment import code_version
 from ghm.search.settings.space import SearchSpace
@@ -349,3 +350,16 @@ def test_ctrl_c_at_a_terminal_stops_a_cluster_that_was_started_here_in_order(tmp
     assert search.returncode == 4, output
     assert "Traceback" not in output
     assert all(iterations > 0 for iterations in interrupted(results_dir)), "they wrote a checkpoint"
+
+
+def test_a_stop_after_a_kill_does_not_soften_it(tmp_path: Path) -> None:
+    """The second Ctrl-C kills; as the search then ends, it stops whatever still runs."""
+    with SearchSigns(tmp_path, 60.0) as signs, ThreadPoolExecutor(1) as executor:
+        watch = SearchWatch(tmp_path, signs.token, 60.0)
+        crew = RemoteCrew(executor, lambda: 1, signs, lambda trial: pytest.fail("nothing is run"))
+        orders = []
+        for give in (crew.pause, crew.go_on, crew.stop, crew.kill, crew.stop, crew.go_on):
+            give()
+            wait_until(lambda: signs._orders.empty() and signs._written == signs._order)
+            orders.append(watch.look())
+    assert orders == ["pause", "run", "stop", "kill", "kill", "kill"]
