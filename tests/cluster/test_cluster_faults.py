@@ -15,6 +15,8 @@ from tests.cluster.support import cluster, deck, kill, search
 from tests.search.support import comparable, read, run_search
 from tests.search.test_faults import check_ledger
 
+pytest.importorskip("distributed")  # the extra "dask"
+
 SETTINGS = ("--n_trials", 8, "--n_iterations", 15, "--n_workers", 2, "--max_retries", 100, "--progress", "plain")
 
 # How a search on a cluster may end that was not let finish: killed, or because the scheduler was.
@@ -35,7 +37,7 @@ def disturbed(tmp_path: Path, name: str, rng: random.Random) -> collections.Coun
             os.set_blocking(driver.stdout.fileno(), False)
             while driver.poll() is None:
                 _sleep(driver, rng.uniform(0.2, longest))
-                longest *= 1.02
+                longest *= 1.1
                 what = next(kinds)
                 kills[what] += kill(what, made, driver, results_dir, rng)
                 made.mend()
