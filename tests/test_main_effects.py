@@ -1,26 +1,17 @@
 """Main effects of hyperparameters: planted ones are found, also where hyperparameters were drawn together."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from benchmark_modules import load_benchmark
 
-FILE = Path(__file__).parents[1] / "benchmarks" / "main_effects.py"
 LAYERS = ["32 32", "64 64", "128 128", "64 64 64"]
 
 
 @pytest.fixture(scope="module")
 def module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("main_effects", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["main_effects"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("main_effects")
 
 
 def draw(seed: int, n: int = 400) -> tuple[dict[str, list[object]], np.ndarray]:

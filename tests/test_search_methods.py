@@ -1,32 +1,23 @@
 """The comparison of search methods, on a small table that is made up: costs, cuts and medians are as counted by hand."""
 
-import importlib.util
 import itertools
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmark_modules import load_benchmark
 
 from ghm.search import SearchSpace
 from ghm.search.settings.space import NAMES
 from tests.search.support import run_search
 
-FILE = Path(__file__).parents[1] / "benchmarks" / "search_methods.py"
-
 
 @pytest.fixture(scope="module")
 def methods() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("search_methods", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["search_methods"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("search_methods")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ Its slope at a node is that of the parabola through the node and its two neighbo
 parabola; :mod:`ghm.reference.transition` integrates the same cubic.
 """
 
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numba import njit
@@ -47,3 +47,27 @@ def at_points(nodes: Array, values: Array, slopes: Array, points: Array, out: Ar
             j = min(max(np.searchsorted(nodes, c, side="right") - 1, 0), nodes.size - 2)
         h = nodes[j + 1] - nodes[j]
         out[i] = within_cell(h, (c - nodes[j]) / h, values[j], slopes[j], values[j + 1], slopes[j + 1])
+
+
+class Cubic(NamedTuple):
+    """The cubic through values at nodes, as a function."""
+
+    nodes: Array
+    """Increasing, (M,)."""
+    values: Array
+    """At the nodes, (M,)."""
+    slopes: Array
+    """At the nodes, (M,)."""
+
+    @classmethod
+    def through(cls, nodes: Array, values: Array) -> Self:
+        """The cubic through ``values`` (M,) at ``nodes`` (M,)."""
+        secants, slopes = np.empty(nodes.size - 1), np.empty(nodes.size)
+        node_slopes(1 / np.diff(nodes), values, secants, slopes)
+        return cls(nodes, values, slopes)
+
+    def __call__(self, points: Array) -> Array:
+        """Its values at points of any shape within the nodes' range."""
+        out = np.empty(points.size)
+        at_points(*self, np.ascontiguousarray(points).ravel(), out)
+        return out.reshape(points.shape)

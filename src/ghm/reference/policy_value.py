@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy, cash_flow, level_from_log
 from ghm.model import Array, GHMModel, Terminal
-from ghm.reference.cubic import at_points, node_slopes
+from ghm.reference.cubic import Cubic
 from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
 from ghm.reference.reading import most_likely
 from ghm.reference.terminal import terminal_values
@@ -98,7 +98,7 @@ def deterministic_cash(cash: Array, actions: Actions, c_max: float) -> Array:
 def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
     """V one step earlier under the deterministic policy, from W at the nodes."""
     after = deterministic_cash(cash, actions, cash[-1])
-    return cash_flow(cash, after, cost, fixed_cost) + _interpolate(cash, held, after)
+    return cash_flow(cash, after, cost, fixed_cost) + Cubic.through(cash, held)(after)
 
 
 def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
@@ -109,10 +109,10 @@ def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost
     issued = chance_of_effect(cash, actions)[1]
     value: Array = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * issued
     after, weights = cash_after(cash, actions, QUADRATURE)
-    before = np.broadcast_to(cash[:, None], after[0].shape)
+    before, continuation = np.broadcast_to(cash[:, None], after[0].shape), Cubic.through(cash, held)
     for mode in (PAY, ISSUE):
         # Quadrature sees what is continuous in the level; the fixed cost, a jump, is above.
-        outcome = cash_flow(before, after[mode - 1], cost, 0.0) + _interpolate(cash, held, after[mode - 1])
+        outcome = cash_flow(before, after[mode - 1], cost, 0.0) + continuation(after[mode - 1])
         value += probabilities[:, mode] * (outcome @ weights)
     return value
 
@@ -138,9 +138,10 @@ def _average_common(cash: Array, held: Array, actions: Actions, cost: float, fix
         count = np.searchsorted(level, cash, side="left")
         return tuple(np.concatenate([[0.0], np.cumsum(part)])[count] for part in (weights, weights * gain))  # type: ignore[return-value]
 
-    paid, paid_gain = below(payout, _interpolate(cash, held, payout) - payout)
+    continuation = Cubic.through(cash, held)
+    paid, paid_gain = below(payout, continuation(payout) - payout)
     pay = cash * paid + paid_gain + held * (1 - paid)
-    raised_gain = _interpolate(cash, held, target) - cost * target
+    raised_gain = continuation(target) - cost * target
     raised, raised_below = below(np.nextafter(target, -1.0), raised_gain)  # a target at cash raises nothing
     issued = 1 - raised
     issue = (weights @ raised_gain - raised_below) + cost * cash * issued + held * raised
@@ -176,11 +177,3 @@ def chance_of_effect(cash: Array, actions: Actions) -> Array:
     chance: Array = ndtr(np.where(np.isnan(distance), -np.inf, distance))
     chance[1, cash >= cash[-1]] = 0.0
     return chance
-
-
-def _interpolate(cash: Array, held: Array, at: Array) -> Array:
-    """The C¹ cubic through ``held`` at the nodes, at points of any shape."""
-    secants, slopes, out = np.empty(cash.size - 1), np.empty(cash.size), np.empty(at.size)
-    node_slopes(1 / np.diff(cash), held, secants, slopes)
-    at_points(cash, held, slopes, np.ascontiguousarray(at).ravel(), out)
-    return out.reshape(at.shape)
