@@ -67,8 +67,11 @@ def main_effects(columns: Mapping[str, Sequence[Any]], outcome: Floats) -> list[
 
 
 def _order(value: Any) -> Any:
-    """Numbers by size; layers, which are texts, by their number and then their widths."""
-    return [len(value.split()), *map(int, value.split())] if isinstance(value, str) else value
+    """Numbers by size; layers, texts such as 64x64, by their number and then their widths."""
+    if not isinstance(value, str):
+        return value
+    widths = [int(width) for width in value.split("x")]
+    return len(widths), widths
 
 
 def _contrasts(column: Sequence[Any], values: list[Any]) -> Floats:
@@ -90,7 +93,7 @@ def main() -> int:
     parser.add_argument("results_dir", type=Path, help="directory of a search")
     try:
         trials = load_results(parser.parse_args().results_dir).trials
-        trials = trials[trials["status"] == "success"]
+        trials = trials[trials["success"]]
         captured = trials["captured_value"].to_numpy(float)
         effects = main_effects({name: list(trials[name]) for name in NAMES}, captured)
     except (UserError, ValueError) as error:

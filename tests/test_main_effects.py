@@ -1,12 +1,17 @@
 """Main effects of hyperparameters: planted ones are found, also where hyperparameters were drawn together."""
 
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from benchmark_modules import load_benchmark
 
-LAYERS = ["32 32", "64 64", "128 128", "64 64 64"]
+from ghm.search.settings.space import NAMES
+from tests.search.support import run_search
+
+LAYERS = ["32x32", "64x64", "128x128", "64x64x64"]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +33,7 @@ def test_planted_effects_are_found_and_no_others(module: ModuleType) -> None:
     columns, outcome = draw(3)
     rate, layers = module.main_effects(columns, outcome)  # what never varied has none
     assert rate.values == [0.0, 0.1, 0.2]
-    assert layers.values == ["32 32", "64 64", "128 128", "64 64 64"]
+    assert layers.values == ["32x32", "64x64", "128x128", "64x64x64"]
     assert np.all(np.abs(rate.effects - [-2, 0, 2]) < 3.9 * rate.errors)
     assert np.all(np.abs(layers.effects) < 3.9 * layers.errors)
     assert rate.effects.sum() == pytest.approx(0, abs=1e-9)
@@ -50,3 +55,24 @@ def test_too_few_outcomes_are_refused(module: ModuleType) -> None:
     columns, outcome = draw(1, 4)
     with pytest.raises(ValueError, match="run more trials"):
         module.main_effects(columns, outcome)
+
+
+def test_a_recorded_search_is_read(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stand-in trials; all that completed count, and each hyperparameter has a row."""
+    assert run_search("--n_trials", 40, "--n_iterations", 4, "--progress", "none", "--results_dir", tmp_path / "r") == 0
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["main_effects.py", str(tmp_path / "r")])
+    assert module.main() == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("40 trainings; captured value:")
+    assert all(printed.count(f"| `{name}` |") == 1 for name in NAMES)
+
+
+def test_a_directory_without_a_search_is_refused(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["main_effects.py", str(tmp_path / "nowhere")])
+    assert module.main() == 2
+    assert "cannot be read" in capsys.readouterr().err

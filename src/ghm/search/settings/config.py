@@ -97,8 +97,7 @@ class SearchConfig:
     n_workers: int = 1
     """Trials that run at the same time, each in its own process; with --dask_scheduler, the cluster's workers decide."""
     executor: ExecutorName = "local"
-    """Who runs the trials: local, processes of this host; dask, workers of a Dask cluster (needs `ghm[dask]`), started
-    here unless --dask_scheduler names one."""
+    """Who runs the trials: processes of this host, or a Dask cluster, started here unless --dask_scheduler names one."""
     dask_scheduler: str | None = None
     """With --executor dask: address of a running scheduler (tcp://host:port), or its scheduler file."""
     heartbeat: float = 60.0
