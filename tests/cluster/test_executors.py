@@ -1,6 +1,7 @@
 """Trials on executors: the local results, one process a directory, orders that arrive, workers that do not fit."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from ghm.errors import UserError
 from ghm.search import HyperparameterSearch, SearchConfig
 from ghm.search.executors import proof as proof_module
 from ghm.search.executors.crew import RemoteCrew
+from ghm.search.executors.lease import LostError
 from ghm.search.executors.proof import Answer, Question, look, prove
 from ghm.search.executors.signs import SearchSigns, SearchWatch
 from ghm.search.executors.task import Report, Task, run_task
@@ -134,6 +136,29 @@ def run_twice(task: Task, run: Any) -> list[Report]:
         return [future.result() for future in [pool.submit(run, task) for _ in range(2)]]
 
 
+def test_an_owner_that_lost_its_lease_starts_no_further_attempt(tmp_path: Path) -> None:
+    """The next owner ends what the old one left; the old one must not take that for a failure to be tried again."""
+    started = []
+
+    class TakenOver:
+        """A training that is killed by the next owner of its directory."""
+
+        pid = 2**22 + 1  # beyond the largest process number
+
+        def __init__(self, command: list[str], **_options: Any) -> None:
+            started.append(command)
+
+        def wait(self, _timeout: float | None = None) -> int:
+            (task.trial.directory / "lease-2.json").touch()
+            return -signal.SIGKILL
+
+    with a_task(tmp_path / "r", tmp_path) as a:
+        task = dataclasses.replace(a, popen=TakenOver, max_retries=3)
+        with pytest.raises(LostError, match="another process has taken it over"):
+            run_task(task)
+    assert len(started) == 1
+
+
 def test_two_copies_of_a_task_run_the_trial_once_and_without_the_lease_they_meet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,12 +187,13 @@ def given_up_by_the_engine(tmp_path: Path, run: Any) -> int:
     The other worker gets the task at once. Returns the search's exit status.
     """
     results_dir = tmp_path / "r"
-    environment = os.environ | {"STUB_LEDGER": str(tmp_path / "ledger"), "STUB_STEP_S": "0.25"}
+    environment = os.environ | {"STUB_LEDGER": str(tmp_path / "ledger"), "STUB_STEP_S": "0.6"}
     with cluster(tmp_path / "cluster", environment) as made:
 
         def give_up_a_worker() -> None:
-            wait_until(lambda: trials_of(results_dir))
             with distributed.Client(scheduler_file=made.file, set_as_default=False) as client:
+                client.wait_for_workers(2)  # without the other one, the first would get its task back
+                wait_until(lambda: trials_of(results_dir))
                 (trial, *_) = trials_of(results_dir)
                 worker = trial.parent()
                 assert worker is not None
@@ -175,7 +201,8 @@ def given_up_by_the_engine(tmp_path: Path, run: Any) -> int:
                 worker.suspend()
                 try:
                     client.run_on_scheduler(_forget, address)
-                    time.sleep(2.0)  # longer than the heartbeat: the lease goes to the second copy
+                    # The second copy waits for the heartbeat, unless it knows no lease.
+                    wait_until(lambda: {one.pid for one in trials_of(results_dir)} - {trial.pid})
                 finally:
                     worker.resume()
 

@@ -2,15 +2,19 @@
 
 import dataclasses
 import multiprocessing
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ghm.search.executors import lease as lease_module
 from ghm.search.executors.identity import Owner, this_process
 from ghm.search.executors.lease import Lease, LostError, holder, take
+from ghm.search.trials import process as process_module
 from tests.cluster.support import wait_until
 from tests.cluster.twins import enter_and_leave, hold
 
@@ -138,3 +142,21 @@ def test_a_link_in_a_leases_place_is_not_written_through(directory: Path, tmp_pa
 def test_a_results_directory_that_has_vanished_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="trial_001"):
         take(tmp_path / "gone" / "trial_001", TERM, never)
+
+
+@pytest.mark.timeout(60)
+def test_a_trial_that_has_ended_is_not_waited_for_though_its_parent_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its parent, the lost owner, does not fetch it: waiting for that would cost the new owner its own lease."""
+    monkeypatch.setattr(process_module, "_ORPHAN_WAIT_S", 1e6)
+    code = "import os, subprocess as s; print(s.Popen(['sleep', '600']).pid, flush=True); os.kill(os.getpid(), s.signal.SIGSTOP)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        try:
+            assert parent.stdout is not None
+            trial = psutil.Process(int(parent.stdout.readline()))
+            wait_until(lambda: psutil.Process(parent.pid).status() == psutil.STATUS_STOPPED)
+            process_module._kill([trial])
+            assert trial.status() == psutil.STATUS_ZOMBIE
+        finally:
+            parent.kill()

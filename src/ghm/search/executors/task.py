@@ -115,6 +115,8 @@ def _run(task: Task, lease: Lease, watch: SearchWatch) -> Outcome:
             task.trial_timeout,
             task.max_retries,
             popen=task.popen,
+            # The next owner of the directory ends what this one left; that is no failure to be tried again beside it.
+            before_attempt=lease.renew,
         )
         with _supervised(runner, lease, watch):
             outcome = runner.run(task.trial)

@@ -148,7 +148,17 @@ def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, timeout=_ORPHAN_WAIT_S)
+    until = time.monotonic() + _ORPHAN_WAIT_S
+    while any(map(_lives, processes)) and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it can still do anything: one that has ended, but whose parent stands still and has not fetched it, cannot."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _trial_number(process: psutil.Process, results_dir: Path) -> tuple[int | None, int | None]:

@@ -26,6 +26,8 @@ class TrialRunner:
         trial_timeout: seconds after which an attempt is stopped; None: never.
         max_retries: how often a trial is started again after a failure of the machine.
         popen: starts a process; a test's double stands in for it.
+        before_attempt: called before each attempt touches the trial's directory; what it raises ends the trial, but for an
+            `OSError`, which is a failure of the machine.
     """
 
     def __init__(
@@ -35,11 +37,12 @@ class TrialRunner:
         trial_timeout: float | None = None,
         max_retries: int = 1,
         popen: Callable[..., "subprocess.Popen[bytes]"] = subprocess.Popen,
+        before_attempt: Callable[[], None] = lambda: None,
     ) -> None:
         self._command = list(command)
         self._trial_timeout = trial_timeout
         self._max_retries = max_retries
-        self._popen = popen
+        self._popen, self._before_attempt = popen, before_attempt
         self._stop = threading.Event()
         self._kill = threading.Event()
         self._gpus = GpuPool(gpus)
@@ -93,6 +96,7 @@ class TrialRunner:
     def _attempt(self, trial: Trial, gpu: str | None) -> Outcome:
         started = time.monotonic()
         try:
+            self._before_attempt()
             resumed = prepare_directory(trial)
             exit_status, cause = self._supervise(trial, gpu, resumed)
         except OSError as error:
