@@ -103,8 +103,8 @@ def page(manual: str, answered: str) -> str:
     lines, in_table = [HEAD], False
     for passage in passages(manual):
         if passage.kind == "heading":
-            # The page's own title is above all of the manual's.
-            lines += ["", f"#{passage.text}" if passage.text.startswith("## ") else _demoted(passage.text), ""]
+            # The page's own title is above the manual's, which becomes its first section.
+            lines += ["", re.sub(r"^# ", "## ", passage.text), ""]
             in_table = False
             continue
         start, answer = left.pop(0) if left else ("", "")
@@ -121,10 +121,6 @@ def page(manual: str, answered: str) -> str:
     if left:
         raise ValueError(f"no passage of the manual starts with {left[0][0]!r}")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
-
-
-def _demoted(heading: str) -> str:
-    return heading if heading.startswith("###") else f"## {heading.lstrip('# ')}"
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ WIDTH = 100
 FIGURE_WIDTH = 1400
 """Pixels: twice the width of a page's text, for sharp screens."""
 
+MADE_ELSEWHERE = {"policy.png"}
+"""Figures of a longer search, which `make figures` runs."""
+
 SERVE_SECONDS = 60
 
 
@@ -162,7 +165,7 @@ def keep_figures(text: str, directory: Path) -> None:
     """Copy what the page's commands drew and the page shows to docs/figures, smaller where it is larger than a page shows it."""
     from PIL import Image
 
-    for name in re.findall(r"\]\(figures/([\w.]+)\)", text):
+    for name in set(re.findall(r"\]\(figures/([\w.]+)\)", text)) - MADE_ELSEWHERE:
         for drawn in directory.rglob(name):
             with Image.open(drawn) as picture:
                 picture.thumbnail((FIGURE_WIDTH, FIGURE_WIDTH))
