@@ -72,7 +72,9 @@ class Options:
             elif name in ("with", "by") and value:
                 found["flags" if name == "with" else "by"] = value
             else:
-                raise ValueError(f"a block's comment has the word {word!r}; choose slow, exit N, serves, with …, by …, lines N")
+                raise ValueError(
+                    f"a block's comment has the word {word!r}; choose slow, exit N, serves, with …, by …, lines N"
+                )
         return cls(**found)  # type: ignore[arg-type]
 
 

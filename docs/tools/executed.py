@@ -1,6 +1,7 @@
 """A notebook, executed, as a page.
 
-Each cell of code is shown with what it printed, returned and drew. A cell that raises, or writes to its error stream, fails the build.
+Each cell of code is shown with what it printed, returned and drew. A cell that raises, or writes to its error stream, fails
+the build.
 """
 
 import base64
@@ -43,7 +44,7 @@ def rendered(notebook: Any, stem: str, download: str) -> tuple[str, dict[str, by
         for output in cell.outputs:
             parts.append(_output(output, stem, pictures))
     heading, *rest = parts
-    link = f"[This page as a notebook]({download}): it is executed whenever the site is built, and what is below is what it found then."
+    link = f"[This page as a notebook]({download}): it is executed whenever the site is built, and shows what was found then."
     return "\n\n".join([heading, link, *rest]) + "\n", pictures
 
 

@@ -5,8 +5,10 @@ MkDocs calls the functions named ``on_...`` (`hooks` in mkdocs.yml).
 
 import posixpath
 import re
+from pathlib import Path
 from typing import Any
 
+from elsewhere import hosts
 from executed import executed_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -46,7 +48,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Turn links between files of the repository into links between pages."""
     uri = page.file.src_uri
     return _LINK.sub(lambda link: _on_site(link, uri, BORROWED.get(uri, f"docs/{uri}")), markdown)
@@ -65,3 +67,9 @@ def _on_site(link: re.Match[str], uri: str, source: str) -> str:
     if not (ROOT / path).exists():
         raise PluginError(f"{source}: the link to {link[2]!r} leads nowhere")
     return text if "`" in text else f"{text} (`{path}`)"
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Refuse a site that fetches anything from another host."""
+    if found := hosts(Path(config.site_dir)):
+        raise PluginError(f"the site fetches something from {', '.join(sorted(found))}; keep it beside the pages")

@@ -33,9 +33,9 @@ _MARKER = re.compile(r"^\s*(?:[-*]|\d+\.) ")
 
 HEAD = """# For readers of the manual
 
-The manual is the document that this program was written to: *Hyperparameter Search for Monte Carlo Policy Gradient*. Here is all of it, in its
-order, sentence by sentence, and beside each where it holds: the page that shows it, the code that does it, or the test that
-reads the manual and tries it (`tests/search/test_spec.py`). Headings are the manual's own.
+The manual is the document that this program was written to: *Hyperparameter Search for Monte Carlo Policy Gradient*.
+Here is all of it, in its order, sentence by sentence, and beside each where it holds: the page that shows it, the code that does
+it, or the test that reads the manual and tries it (`tests/search/test_spec.py`). Headings are the manual's own.
 
 Its commands with their output are on [the manual's commands](commands.md).
 """
@@ -62,7 +62,9 @@ def repaired(text: str) -> str:
 def passages(manual: str) -> list[Passage]:
     """The manual's passages, in its order."""
     found: list[Passage] = []
-    for number, part in enumerate(re.split(r"^```(\w*)\n(.*?)^```\n?", repaired(manual), flags=re.DOTALL | re.MULTILINE)):
+    for number, part in enumerate(
+        re.split(r"^```(\w*)\n(.*?)^```\n?", repaired(manual), flags=re.DOTALL | re.MULTILINE)
+    ):
         # re.split gives text, language, code, text, …
         if number % 3 == 0:
             found += [passage for line in part.splitlines() for passage in _of_line(line)]

@@ -1,6 +1,6 @@
 """Runs the blocks of a page, as a reader would who goes through it from the top.
 
-    python docs/tools/session.py [PAGE ...]     runs all blocks of these pages (default: of all), and writes what they print into them
+python docs/tools/session.py [PAGE ...]     runs all blocks of these pages (default: of all), and writes what they print into them
 """
 
 import contextlib
@@ -85,7 +85,9 @@ class Session:
             ["bash", "-c", command], cwd=self.directory, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        assert done.returncode == block.options.exit, f"{block.name}: {command}\nstatus {done.returncode}\n{done.stdout}"
+        assert done.returncode == block.options.exit, (
+            f"{block.name}: {command}\nstatus {done.returncode}\n{done.stdout}"
+        )
         return done.stdout
 
     def _shown(self, output: str, block: Block) -> str:

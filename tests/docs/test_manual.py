@@ -38,7 +38,9 @@ def test_no_line_of_the_manual_is_missing() -> None:
     assert missing(TEXT, manual.PAGE.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("line", ["- `--dt`: Time discretization. Default: `0.01`", "Compare multiple trials:", "# ... etc"])
+@pytest.mark.parametrize(
+    "line", ["- `--dt`: Time discretization. Default: `0.01`", "Compare multiple trials:", "# ... etc"]
+)
 def test_a_line_that_is_missing_is_found(line: str) -> None:
     """Negative control: without it, the page is found to lack it."""
     page = manual.PAGE.read_text(encoding="utf-8").replace(words(line.removeprefix("- ")), "")

@@ -8,6 +8,9 @@ import session
 from blocks import Block, Options, blocks, cut
 from pages import BORROWED, DOCS, LATER, ROOT
 
+import ghm.cli
+from ghm.cli.completion import SETTINGS
+
 PAGES = [page for page in session.pages() if blocks(page, DOCS)]
 HAND_RUN = {"manual.md"} | set(LATER)
 """Pages whose commands other tests run: tests/search/test_spec.py, and those of clusters."""
@@ -31,7 +34,9 @@ def test_fast_blocks_print_what_is_shown(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.docs
 @pytest.mark.timeout(LONG)
-@pytest.mark.parametrize("page", [p for p in PAGES if any(b.options.slow for b in blocks(p, DOCS))], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if any(b.options.slow for b in blocks(p, DOCS))], ids=lambda p: p.stem
+)
 def test_all_blocks_print_what_is_shown(page: Path, tmp_path: Path) -> None:
     check(page, blocks(page, DOCS), tmp_path)
 
@@ -67,7 +72,8 @@ def test_every_block_is_one_that_is_run(page: Path) -> None:
             assert any(part in text for command in block.commands for part in named(command.line)), block.name
         if block.options.flags:
             assert f"`{block.options.flags.replace(' --progress none', '')}`" in " ".join(block.before.split()) or all(
-                f"`{flags}`" in " ".join(block.before.split()) for flags in [block.options.flags.split(" --progress")[0]]
+                f"`{flags}`" in " ".join(block.before.split())
+                for flags in [block.options.flags.split(" --progress")[0]]
             ), f"{block.name}: the text above does not say that it was run with {block.options.flags}"
 
 
@@ -100,13 +106,14 @@ COMMANDS = re.compile(r"`((?:ghm|python scripts/\w+\.py|make) [^`]+)`")
 
 def inline() -> list[tuple[str, str]]:
     files = [*session.pages(), *(ROOT / name for name in (*BORROWED.values(), "README.md"))]
-    return [(path.name, " ".join(command.split())) for path in files for command in COMMANDS.findall(path.read_text("utf-8"))]
+    return [
+        (path.name, " ".join(command.split()))
+        for path in files
+        for command in COMMANDS.findall(path.read_text("utf-8"))
+    ]
 
 
 def test_commands_in_sentences_have_the_flags_that_they_name() -> None:
-    from ghm.cli import COMMANDS as known
-    from ghm.cli.completion import SETTINGS
-
     found = inline()
     assert len(found) > 20
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
@@ -116,7 +123,7 @@ def test_commands_in_sentences_have_the_flags_that_they_name() -> None:
             assert word.startswith("PYTHON") or word in targets, f"{page}: {command}"
             continue
         name = {"scripts/hyperparameter_search.py": "search"}.get(word, "train") if program == "python" else word
-        assert name in known or name in ("COMMAND", "--version", "--help"), f"{page}: {command}"
+        assert name in ghm.cli.COMMANDS or name in ("COMMAND", "--version", "--help"), f"{page}: {command}"
         flags = set(re.findall(r"--([\w.]+)", command)) - {"help", "version"}
         if name in SETTINGS:
             assert flags <= options(SETTINGS[name]), f"{page}: {command}"

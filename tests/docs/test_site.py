@@ -1,7 +1,6 @@
 """How the site is made: borrowed pages, links, docstrings, the notebook; and that nothing comes from elsewhere."""
 
 import json
-import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -11,13 +10,14 @@ import docstrings
 import executed
 import hooks
 import pytest
+from elsewhere import hosts
 from mkdocs.exceptions import PluginError
 from nbformat import v4
 from pages import BORROWED, DOCS, LATER, NOTEBOOK, ROOT
 
 
 def on_site(uri: str, markdown: str) -> str:
-    return hooks.on_page_markdown(markdown, SimpleNamespace(file=SimpleNamespace(src_uri=uri)), None, None)
+    return hooks.on_page_markdown(markdown, SimpleNamespace(file=SimpleNamespace(src_uri=uri)))
 
 
 def test_links_of_borrowed_pages_lead_to_pages() -> None:
@@ -56,7 +56,9 @@ def test_what_a_cell_leaves_is_shown() -> None:
     pixel = "iVBORw0KGgo="
     drawn = v4.new_output("display_data", data={"image/png": pixel, "text/plain": "<Figure>"})
     table = v4.new_output("execute_result", data={"text/html": "<table></table>", "text/plain": "x"})
-    text, pictures = executed.rendered(notebook(drawn, table, v4.new_output("stream", text="said\n")), "page", "page.ipynb")
+    text, pictures = executed.rendered(
+        notebook(drawn, table, v4.new_output("stream", text="said\n")), "page", "page.ipynb"
+    )
     assert text.startswith("# Title\n\n[This page as a notebook](page.ipynb)")
     assert "(page_1.png)" in text
     assert "<table></table>" in text
@@ -86,18 +88,9 @@ def test_the_first_search_is_the_one_that_make_runs() -> None:
     assert f"$ python {shlex.join(shlex.split(line)[1:])}\n" in page
 
 
-FETCHED = re.compile(r"<(?:link|script|img|iframe|source|video)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//([^\"'/ >]+)", re.I)
-
-
-def hosts(site: Path) -> set[str]:
-    """Other hosts that a page of the site, or a style sheet, fetches something from."""
-    found = {host for page in site.rglob("*.html") for host in FETCHED.findall(page.read_text(encoding="utf-8"))}
-    for sheet in site.rglob("*.css"):
-        found |= set(re.findall(r"(?:url\(|@import )[\"']?(?:https?:)?//([^\"'/)]+)", sheet.read_text(encoding="utf-8")))
-    return found
-
-
 def test_what_is_fetched_elsewhere_would_be_found(tmp_path: Path) -> None:
-    (tmp_path / "a.html").write_text('<link rel=stylesheet href="https://fonts.example/x"><a href="https://fine.example">x</a>')
+    (tmp_path / "a.html").write_text(
+        '<link rel=stylesheet href="https://fonts.example/x"><a href="https://fine.example">x</a>'
+    )
     (tmp_path / "a.css").write_text('@import "//sheets.example/y"; b { background: url(https://pictures.example/z) }')
     assert hosts(tmp_path) == {"fonts.example", "sheets.example", "pictures.example"}
