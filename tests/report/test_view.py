@@ -40,7 +40,7 @@ def test_running_trials_have_configuration_bar_figures_and_time_left(session: Se
     # Exact return and captured value of the last evaluation; the history's pace is 50 iterations a second.
     assert any(re.search(r"━.* 500/1000\s+6\.3100\s+0\.510\s+0:10$", row) for row in rows)
     assert any(re.search(r"━.* 600/1000\s+6\.3100\s+0\.510\s+0:08$", row) for row in rows), "it stays in view"
-    assert any(re.search(r"━.* 200/1000\s+6\.0200\s+–\s+0:16$", row) for row in rows), "simulated before the first"
+    assert any(re.search(r"━.* 300/1000\s+6\.0300\s+–\s+0:14$", row) for row in rows), "simulated before the first"
 
 
 def test_totals_count_finished_failed_best_and_time_left(session: Session) -> None:

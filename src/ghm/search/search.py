@@ -128,16 +128,16 @@ class HyperparameterSearch:
         """
         blueprint = self.blueprint()
         with locked(blueprint.results_dir):
-            results = _open(blueprint)
+            results, moved = _open(blueprint)
             end_orphans(blueprint.results_dir)
             for outcome in read_outcomes(blueprint.results_dir, results.record).values():
                 results.add(outcome)
-            finished = self._run(blueprint, results)
+            finished = self._run(blueprint, results, moved)
         interrupted = not finished or not all(outcome.final for outcome in results.outcomes)
         return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)), interrupted)
 
-    def _run(self, blueprint: Blueprint, results: ResultsIndex) -> bool:
-        """Take all steps that are left; return whether there is none left."""
+    def _run(self, blueprint: Blueprint, results: ResultsIndex, moved: Path | None) -> bool:
+        """Take all steps that are left; return whether there is none left. ``moved``: where an earlier search is now."""
         config = blueprint.config
         drifted = config.allow_drift or bool(results.record.drift)
         journal = Journal(blueprint.results_dir, allow_drift=drifted)
@@ -149,7 +149,10 @@ class HyperparameterSearch:
         runner = TrialRunner(self._command, blueprint.gpus, config.trial_timeout, config.max_retries, popen=self._popen)
         course.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         results.write()
-        self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number, retry_machine), results))
+        plan = blueprint.plan(results.by_number, retry_machine)
+        if moved is not None:
+            plan = dataclasses.replace(plan, notes=(_moved_note(blueprint.results_dir, moved), *plan.notes))
+        self._tell(lambda observer: observer.search_started(plan, results))
         with stop_signals(lambda: self._stop(runner), runner.kill, runner.pause, runner.go_on):
             try:
                 self._solve_all(blueprint, results)
@@ -245,17 +248,22 @@ def _default_observers(config: SearchConfig) -> list[Observer]:
     return [PlainObserver(), ReportRefresher()]
 
 
-def _open(blueprint: Blueprint) -> ResultsIndex:
-    """Take over the directory: finish or make room, and write the search's record."""
+def _moved_note(results_dir: Path, moved: Path) -> str:
+    return f"{results_dir} held an earlier search; it is kept, whole, as {moved} (--resume {moved} goes on with it)."
+
+
+def _open(blueprint: Blueprint) -> tuple[ResultsIndex, Path | None]:
+    """Take over the directory: finish or make room, and write the search's record; also where an earlier search is now."""
     remove_unfinished_writes(blueprint.results_dir)
     finish_move(blueprint.results_dir)
+    moved = None
     if blueprint.recorded is None:
-        move_earlier(blueprint.results_dir)
+        moved = move_earlier(blueprint.results_dir)
     else:
         _require_continuation(blueprint, Journal(blueprint.results_dir))
     record = blueprint.record()
     write_sealed(blueprint.results_dir / RECORD_NAME, record.to_dict())
-    return ResultsIndex(blueprint.results_dir / record.results_name, record)
+    return ResultsIndex(blueprint.results_dir / record.results_name, record), moved
 
 
 def _decided(decision: Decision, observer: Observer) -> None:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ghm.errors import UserError
 from ghm.files import require_writable
 from ghm.sealed import write_sealed
+from ghm.training.arguments import require_separate_widths
 from ghm.training.config import TrainConfig
+from ghm.training.directories import own_directories
 
 if TYPE_CHECKING:
     from ghm.training.checkpoint import Checkpoint
@@ -55,13 +57,23 @@ SAME_KEYPRESS_S = 0.2
 """Two SIGINT within this time are one Ctrl-C, told twice (by the terminal and by a parent); no hand is as fast."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train as the command line says; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, prog: str = "train_monte_carlo_ghm_time_augmented.py") -> int:
+    """Train as the command line says; returns the exit status.
+
+    Args:
+        arguments: flags; None: those of the process.
+        prog: what the user called, for messages.
+    """
     import tyro
 
+    try:
+        require_separate_widths(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ExitStatus.USER_ERROR
     config = tyro.cli(
         TrainConfig,
-        prog="train_monte_carlo_ghm_time_augmented.py",
+        prog=prog,
         description="Train a policy on the GHM equity management model by Monte Carlo policy gradient.",
         args=arguments,
         use_underscores=True,
@@ -89,7 +101,11 @@ def train(config: TrainConfig) -> int:
         UserError: when the settings cannot be run here; nothing has been written.
     """
     started = time.perf_counter()
+    asked, config = config, own_directories(config)
     checkpoint = _prepare(config)
+    if config.ckpt_dir != asked.ckpt_dir and config.progress != "none":
+        kept = f"{asked.ckpt_dir.parent} holds an earlier run, which is kept: t" if config.resume is None else "T"
+        print(f"{kept}his run goes into {config.ckpt_dir.parent}.", flush=True)
 
     import torch
 

@@ -64,8 +64,8 @@ class PlainView(PlainObserver):
         """Say how a trial ended, and how the search stands."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
-            self._progress.finish(trial)
-            self._print(f"{self._progress.counts()}; about {duration(self._progress.seconds_left)} left")
+            self._progress.finish(trial, outcome.success)
+            self._print("; ".join(filter(None, (self._progress.counts(), self._progress.time_left()))))
 
     def tick(self) -> None:
         """Say how trials stand whose last line is long ago."""
@@ -114,7 +114,7 @@ class LiveView(PlainObserver):
         """Say how a trial ended, and take its row away."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
-            self._progress.finish(trial)
+            self._progress.finish(trial, outcome.success)
 
     def tick(self) -> None:
         """Draw again if there is time for it."""
