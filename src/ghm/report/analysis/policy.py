@@ -24,8 +24,9 @@ from ghm.reference.levels import policy_levels
 from ghm.reference.policy_value import deterministic_cash, policy_values
 from ghm.reference.reading import most_likely
 from ghm.reference.store import Reference, load
+from ghm.reference.threshold_policy import ThresholdPolicy
 from ghm.reference.validation.simulation import draw_cash_after
-from ghm.search.records.reader import RecordedSearch
+from ghm.search.records.reader import RecordedSearch, RecordedTrial
 
 CASH_NODES = 120
 """Values of cash shown: finer than a screen's pixels in a figure of half a page."""
@@ -38,6 +39,9 @@ FIRMS = 2000
 
 SHOWN_FIRMS = 24
 """Paths drawn: enough to see the spread, few enough to follow one."""
+
+LEVEL_TIMES = 12
+"""Times to horizon at which any trial's levels are shown."""
 
 SHOWN_TIMES = 250
 """Points of a drawn path."""
@@ -66,6 +70,12 @@ class Firms:
     """Equity issues after the first action, (firms,)."""
     liquidated: float
     """Share of the firms that are liquidated by the horizon."""
+    payouts: NDArray[np.int64]
+    """Steps with a payout after the first action, (firms,)."""
+    raised: Array
+    """Cash raised after the first action, undiscounted, (firms,)."""
+    years: float
+    """Years that all firms together existed."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,57 @@ class PolicyStudy:
     wind_up_value: Array
     """Value of closing the firm at once, c + ℓ, (N,)."""
     firms: Firms
+    optimal_firms: Firms
+    """The same firms under the optimum."""
+    model: GHMModel
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A figure of a firm's life, learned beside optimal."""
+
+    name: str
+    learned: float
+    optimal: float
+
+
+def moments(study: PolicyStudy) -> list[Moment]:
+    """What firms do and become under the policy and under the optimum; NaN where nothing of the kind happened."""
+    learned, optimal = (_figures(firms) for firms in (study.firms, study.optimal_firms))
+    return [Moment(name, learned[name], optimal[name]) for name in learned]
+
+
+def _figures(firms: Firms) -> dict[str, float]:
+    payouts, issues = float(firms.payouts.sum()), float(firms.issues.sum())
+    at_risk = firms.years
+    return {
+        "Payouts a year of a firm's life": payouts / at_risk,
+        "Size of a payout (cash)": float(firms.dividends.sum()) / payouts if payouts else math.nan,
+        "Dividends a year (cash)": float(firms.dividends.sum()) / at_risk,
+        "Equity issues a year": issues / at_risk,
+        "Size of an issue (cash)": float(firms.raised.sum()) / issues if issues else math.nan,
+        "Liquidations a year (hazard)": firms.liquidated * len(firms.cash) / at_risk,
+        "Liquidated by the horizon (share)": firms.liquidated,
+        "Mean cash": float(np.nanmean(firms.cash)),
+    }
+
+
+def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
+    """Levels of a trial's best policy over time to horizon; None where it cannot be read."""
+    from ghm.training.checkpoint import load_trained
+
+    try:
+        trained = load_trained(trial.best_checkpoint)
+    except (UserError, OSError):
+        return None
+    times = np.geomspace(trained.config.dt, trained.config.T, LEVEL_TIMES)
+    found = [policy_levels(trained.policy, trained.config.model, float(time)) for time in times]
+    names = ("payout_level", "issue_below", "issue_target")
+    levels = {
+        name: [None if (value := getattr(one, name)) is None else round(float(value), 5) for one in found]
+        for name in names
+    }
+    return {"x": [round(float(time), 5) for time in times], **levels}
 
 
 def study_best(search: RecordedSearch) -> PolicyStudy:
@@ -134,6 +195,8 @@ def study(
         optimal_value=_surface(reference.cash, reference.time_to_horizon, reference.values, cash, times),
         wind_up_value=cash + model.liquidation_value,
         firms=simulate_firms(policy, model, dt, T, stochastic=stochastic),
+        optimal_firms=simulate_firms(ThresholdPolicy.from_reference(reference, dt, T), model, dt, T),
+        model=model,
     )
 
 
@@ -157,7 +220,9 @@ def simulate_firms(
     # One start from each of `count` equal parts of [0, c̄], in random order: the shown firms are any of them.
     cash = generator.permutation((np.arange(count) + generator.uniform(size=count)) / count * model.c_max)
     paths = np.full((count, steps), np.nan)
-    dividends, issues = np.zeros(count), np.zeros(count, dtype=np.int64)
+    dividends, raised = np.zeros(count), np.zeros(count)
+    issues, payouts = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    lived = 0
     alive = np.ones(count, dtype=bool)
     for step in range(steps):
         actions = policy(np.where(alive, cash, 0.0), T - step * dt)
@@ -166,14 +231,18 @@ def simulate_firms(
         after = np.where(alive, after, cash)
         if step:  # the first brings a random start to where the policy wants it: no dividend of a going firm's
             dividends += np.maximum(cash - after, 0.0)
+            payouts += after < cash
             issues += after > cash
+            raised += np.maximum(after - cash, 0.0)
+        lived += int(alive.sum())
         paths[alive, step] = after[alive]
         shock = generator.standard_normal(count)
         cash = after + model.drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
         alive &= cash > 0
         dividends += np.where(alive, np.maximum(cash - model.c_max, 0.0), 0.0)
         cash = np.minimum(cash, model.c_max)
-    return Firms(dt * np.arange(steps, dtype=np.float64), paths, dividends, issues, float(1 - alive.mean()))
+    time = dt * np.arange(steps, dtype=np.float64)
+    return Firms(time, paths, dividends, issues, float(1 - alive.mean()), payouts, raised, lived * dt)
 
 
 def _cash_shown(model: GHMModel, *levels: Levels) -> float:
