@@ -64,9 +64,6 @@ def write_report(results: Path, output: Path | None = None) -> Path:
 
 def render(search: RecordedSearch) -> str:
     """The page's HTML."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     drawn = sample(search)
     weights = importances(drawn)
     note = sentence(drawn, search)
@@ -75,7 +72,6 @@ def render(search: RecordedSearch) -> str:
     charts = [*search_charts(drawn, weights), *gap_charts(drawn), *instance_charts(search), *policy]
     figures = [_figure(chart) for chart in charts]
     details = trial_details(drawn)
-    plotly = plotly_script() if figures else ""
     content = {
         **_words(search),
         "certainty": [*([note] if note else []), *certainty(search, weights), *_about_instances(search)],
@@ -97,13 +93,37 @@ def render(search: RecordedSearch) -> str:
         "failures": tables.failures(drawn),
         "settings": tables.settings(search),
         "figures": {"trials": trial_texts(drawn), "charts": figures, "details": details},
+    }
+    return _filled(content)
+
+
+def page(words: dict[str, Any], instances: list[Chart]) -> str:
+    """A page of another content in the same dress: headline, sentences, tables, and charts under them."""
+    absent: dict[str, Any] = dict.fromkeys(
+        ("best", "levels", "verdict", "command", "leaderboard", "policy_note", "failures", "purchases", "meaning")
+    )
+    empty = dict.fromkeys(
+        ("tiles", "progress", "effects", "panels", "policy_charts", "settings", "economics", "details"), ()
+    )
+    figures = {"trials": {}, "charts": [_figure(chart) for chart in instances], "details": []}
+    version = importlib.metadata.version("ghm")
+    return _filled({**absent, **empty, "instances": instances, "figures": figures, "version": version, **words})
+
+
+def _filled(content: dict[str, Any]) -> str:
+    """The template with its content, script and style."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    plotly = plotly_script() if content["figures"]["charts"] else ""
+    dress = {
         "plotly": plotly,
         "script": _asset("page.js"),
         "style": _asset("page.css"),
         "policy": _security_policy([plotly, _asset("page.js")]),
+        "sections": _sections(content),
     }
-    content["sections"] = _sections(content)
-    return environment.from_string(_asset("page.html.j2")).render(content)
+    return environment.from_string(_asset("page.html.j2")).render({**content, **dress})
 
 
 def _study(search: RecordedSearch) -> tuple[PolicyStudy | None, str | None]:
@@ -163,10 +183,8 @@ def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("best", "policy", "Policy"),
         ("economics", "economics", "Economics"),
     )
-    return [(anchor, name) for key, anchor, name in present if content[key]] + [
-        ("failures", "Failures"),
-        ("settings", "Settings"),
-    ]
+    closing = [("failures", "Failures"), ("settings", "Settings")] if content["settings"] else []
+    return [(anchor, name) for key, anchor, name in present if content[key]] + closing
 
 
 def _figure(chart: Chart) -> dict[str, Any]:

@@ -70,12 +70,20 @@ class Firms:
     """Equity issues after the first action, (firms,)."""
     liquidated: float
     """Share of the firms that are liquidated by the horizon."""
-    payouts: NDArray[np.int64]
-    """Steps with a payout after the first action, (firms,)."""
-    raised: Array
-    """Cash raised after the first action, undiscounted, (firms,)."""
+    early: "EarlyLife"
+
+
+@dataclass(frozen=True)
+class EarlyLife:
+    """What all firms together do in the first half of the horizon: near its end the optimum pays everything out."""
+
     years: float
-    """Years that all firms together existed."""
+    """Years that they existed."""
+    payouts: float
+    paid: float
+    issues: float
+    raised: float
+    liquidations: float
 
 
 @dataclass(frozen=True)
@@ -107,24 +115,27 @@ class Moment:
 
 
 def moments(study: PolicyStudy) -> list[Moment]:
-    """What firms do and become under the policy and under the optimum; NaN where nothing of the kind happened."""
+    """What firms do and become in the first half of the horizon, learned and optimal; NaN where nothing of the kind happened."""
     learned, optimal = (_figures(firms) for firms in (study.firms, study.optimal_firms))
     return [Moment(name, learned[name], optimal[name]) for name in learned]
 
 
 def _figures(firms: Firms) -> dict[str, float]:
-    payouts, issues = float(firms.payouts.sum()), float(firms.issues.sum())
-    at_risk = firms.years
+    early = firms.early
     return {
-        "Payouts a year of a firm's life": payouts / at_risk,
-        "Size of a payout (cash)": float(firms.dividends.sum()) / payouts if payouts else math.nan,
-        "Dividends a year (cash)": float(firms.dividends.sum()) / at_risk,
-        "Equity issues a year": issues / at_risk,
-        "Size of an issue (cash)": float(firms.raised.sum()) / issues if issues else math.nan,
-        "Liquidations a year (hazard)": firms.liquidated * len(firms.cash) / at_risk,
-        "Liquidated by the horizon (share)": firms.liquidated,
-        "Mean cash": float(np.nanmean(firms.cash)),
+        "Payouts a year": early.payouts / early.years,
+        "Size of a payout (cash)": early.paid / early.payouts if early.payouts else math.nan,
+        "Dividends a year (cash)": early.paid / early.years,
+        "Equity issues a year": early.issues / early.years,
+        "Size of an issue (cash)": early.raised / early.issues if early.issues else math.nan,
+        "Liquidations a year (hazard)": early.liquidations / early.years,
+        "Mean cash": float(np.nanmean(early_cash(firms))),
     }
+
+
+def early_cash(firms: Firms) -> Array:
+    """Cash in the first half of the horizon, (firms, n/2)."""
+    return firms.cash[:, : max(firms.cash.shape[1] // 2, 1)]
 
 
 def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
@@ -220,29 +231,31 @@ def simulate_firms(
     # One start from each of `count` equal parts of [0, c̄], in random order: the shown firms are any of them.
     cash = generator.permutation((np.arange(count) + generator.uniform(size=count)) / count * model.c_max)
     paths = np.full((count, steps), np.nan)
-    dividends, raised = np.zeros(count), np.zeros(count)
-    issues, payouts = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    lived = 0
+    dividends, issues = np.zeros(count), np.zeros(count, dtype=np.int64)
+    early = np.zeros(6)  # in the order of EarlyLife's fields
     alive = np.ones(count, dtype=bool)
     for step in range(steps):
         actions = policy(np.where(alive, cash, 0.0), T - step * dt)
         drawn = draw_cash_after(cash, actions, model.c_max, generator) if stochastic else None
         after = deterministic_cash(cash, actions, model.c_max) if drawn is None else drawn
-        after = np.where(alive, after, cash)
+        before, after = cash, np.where(alive, after, cash)
         if step:  # the first brings a random start to where the policy wants it: no dividend of a going firm's
             dividends += np.maximum(cash - after, 0.0)
-            payouts += after < cash
             issues += after > cash
-            raised += np.maximum(after - cash, 0.0)
-        lived += int(alive.sum())
         paths[alive, step] = after[alive]
         shock = generator.standard_normal(count)
         cash = after + model.drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
-        alive &= cash > 0
+        survives = alive & (cash > 0)
+        if step < max(steps // 2, 1):
+            done = alive if step else np.zeros_like(alive)  # not the first action, as above
+            down, up = np.where(done, before - after, 0.0), np.where(done, after - before, 0.0)
+            lost = alive.sum() - survives.sum()
+            early += [alive.sum() * dt, (down > 0).sum(), down[down > 0].sum(), (up > 0).sum(), up[up > 0].sum(), lost]
+        alive = survives
         dividends += np.where(alive, np.maximum(cash - model.c_max, 0.0), 0.0)
         cash = np.minimum(cash, model.c_max)
     time = dt * np.arange(steps, dtype=np.float64)
-    return Firms(time, paths, dividends, issues, float(1 - alive.mean()), payouts, raised, lived * dt)
+    return Firms(time, paths, dividends, issues, float(1 - alive.mean()), EarlyLife(*early))
 
 
 def _cash_shown(model: GHMModel, *levels: Levels) -> float:

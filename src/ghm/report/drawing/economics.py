@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ghm.model import GHMModel
-from ghm.report.analysis.policy import PolicyStudy, moments
+from ghm.report.analysis.policy import PolicyStudy, early_cash, moments
 from ghm.report.drawing.charts import Chart
 from ghm.report.drawing.policy_charts import numbers
 from ghm.report.drawing.tables import Cell, Column, Table
@@ -61,7 +61,11 @@ def moments_table(study: PolicyStudy, search: RecordedSearch) -> Table:
     if best is not None and optimal:
         rows.append((Cell("Firm value, mean over starts"), Cell(f"{best:.4f}"), Cell(f"{optimal:.4f}")))
         rows.append((Cell("Loss in per cent of firm value"), Cell(f"{100 * (1 - best / optimal):.3f}%"), Cell("0%")))
-    heads = (Column(f"{len(study.firms.cash):,} simulated firms"), Column("Learned", True), Column("Optimum", True))
+    heads = (
+        Column(f"{len(study.firms.cash):,} simulated firms, first half of the horizon"),
+        Column("Learned", True),
+        Column("Optimum", True),
+    )
     return Table("What firms do and become", heads, tuple(rows))
 
 
@@ -116,7 +120,8 @@ def cash_chart(study: PolicyStudy) -> Chart:
     middle, data, means = (edges[1:] + edges[:-1]) / 2, [], []
     pairs = (("optimum", study.optimal_firms, "@second", "solid"), ("learned", study.firms, "@accent", "dash"))
     for name, firms, colour, dash in pairs:
-        held = firms.cash[np.isfinite(firms.cash)]
+        kept = early_cash(firms)
+        held = kept[np.isfinite(kept)]
         counts, _ = np.histogram(held, edges)
         means.append(f"{held.mean():.3f} ({name})")
         density = counts / (held.size * (edges[1] - edges[0]))
@@ -125,7 +130,7 @@ def cash_chart(study: PolicyStudy) -> Chart:
         "policy-cash",
         "How much cash firms hold",
         f"Density of cash over simulated firms and years; the mean is {' and '.join(means)}.",
-        "Density over firms and years, after each transaction; liquidated firms are left out.",
+        "Density over firms and the first half of the horizon, after each transaction; liquidated firms are left out.",
         data,
         {"xaxis": {"title": {"text": "cash"}}, "yaxis": {"title": {"text": "density"}, "rangemode": "tozero"}},
     )

@@ -60,8 +60,8 @@ def gap_charts(search: RecordedSearch) -> list[Chart]:
             "gap",
             "What is missing to the optimum",
             f"One less captured value against training iterations, on a logarithmic axis, for {len(curves)} trials. The best, "
-            f"trial {best.number}, ended {percent(gap(y[-1]))} short.",
-            f"One less captured value, on a logarithmic axis; what is below {percent(LEAST_GAP)} is drawn there.",
+            f"trial {best.number}, ended {100 * gap(y[-1]):.2f}% short.",
+            f"One less captured value, on a logarithmic axis; what is below {100 * LEAST_GAP:g}% is drawn there.",
             data,
             {"xaxis": {"title": {"text": "training iterations"}, "rangemode": "tozero"}, "yaxis": gap_axis()},
         )
