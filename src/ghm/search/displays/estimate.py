@@ -56,6 +56,15 @@ class TrialPace:
         return None if rate is None else max(self.seen - self.started - rate * self.done, 0.0)
 
     @property
+    def startup_of_others(self) -> float | None:
+        """Start-up of a trial after it: without the compiling that shows in its first interval, which others find done."""
+        rate, startup = self.rate, self.startup
+        if rate is None or startup is None:
+            return None
+        count, seconds = self.intervals[0]
+        return max(startup - max(seconds - rate * count, 0.0), 0.0)
+
+    @property
     def training(self) -> float | None:
         """Seconds of all its iterations."""
         rate = self.rate
@@ -97,7 +106,7 @@ def seconds_left(
         return None
     ending = _typical([trial.ending for trial in known if trial.ended is not None])
     # The newest start-up: the first trials on a machine compile what later ones find compiled.
-    startup = next((one for trial in reversed(known) if (one := trial.startup) is not None), 0.0)
+    startup = next((one for trial in reversed(known) if (one := trial.startup_of_others) is not None), 0.0)
     pace = statistics.fmean((trial.training or 0.0) / (trial.iterations * trial.weight) for trial in known)
     one_more = startup + pace * iterations * mean_weight + ending
     busy = [_left(trial, now, ending, startup, pace) for trial in trials if trial.ended is None]
