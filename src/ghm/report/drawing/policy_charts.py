@@ -145,7 +145,7 @@ def paths_chart(study: PolicyStudy) -> Chart:
         y += [*numbers(path), None]
     data = [
         {"type": "scatter", "mode": "lines", "name": f"{SHOWN_FIRMS - 1} firms", "x": x, "y": y, "hoverinfo": "skip",
-         "line": {"color": "@soft", "width": 1}, "opacity": 0.6},
+         "line": {"color": "@soft", "width": 1}, "opacity": 0.8},
         _line(firms.time[::every], firms.cash[0, ::every], name="one firm", line={"color": "@accent", "width": 2}),
     ]  # fmt: skip
     horizon = study.time_to_horizon[-1]
