@@ -56,7 +56,7 @@ def test_refreshes_keep_to_their_share_of_the_time(tmp_path: Path) -> None:
     view = refresher(stream, clock)
     results = watched_search(type("Silent", (ReportRefresher,), {"search_finished": lambda *_: None})(), tmp_path)
     trial, outcome = None, results.outcomes[0]
-    view.search_started(Plan(results.record.config, tmp_path, 4, 4, 60.0), results)
+    view.search_started(Plan(results.record.config, tmp_path, 4, 4), results)
     view.trial_finished(trial, outcome)  # type: ignore[arg-type]
     clock.now = FIRST_S - 1
     view.tick()
