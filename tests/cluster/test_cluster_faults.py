@@ -15,6 +15,8 @@ from tests.cluster.support import cluster, deck, kill, search
 from tests.search.support import comparable, read, run_search
 from tests.search.test_faults import check_ledger
 
+pytest.importorskip("distributed")  # the extra "dask"
+
 SETTINGS = ("--n_trials", 8, "--n_iterations", 15, "--n_workers", 2, "--max_retries", 100, "--progress", "plain")
 
 # How a search on a cluster may end that was not let finish: killed, or because the scheduler was.

@@ -12,14 +12,14 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from pathlib import Path
 from typing import Any
 
-import distributed
 import pytest
 
 from ghm.errors import UserError
 from ghm.search import HyperparameterSearch, SearchConfig
 from ghm.search.executors import proof as proof_module
+from ghm.search.executors.crew import RemoteCrew
 from ghm.search.executors.proof import Answer, Question, look, prove
-from ghm.search.executors.signs import SearchSigns
+from ghm.search.executors.signs import SearchSigns, SearchWatch
 from ghm.search.executors.task import Report, Task, run_task
 from ghm.search.records.environment import code_version
 from ghm.search.settings.space import SearchSpace
@@ -29,6 +29,8 @@ from tests.cluster.support import ROOT, cluster, search, trials_of, wait_until
 from tests.cluster.twins import run_without_lease
 from tests.search.support import STUB, comparable, no_solver, read, run_search
 from tests.search.test_faults import check_ledger
+
+distributed = pytest.importorskip("distributed")  # the extra "dask"
 
 SMALL = ("--n_trials", 4, "--n_iterations", 10, "--n_workers", 2, "--progress", "none")
 
@@ -199,33 +201,39 @@ def test_the_ledger_shows_what_that_engine_does_without_the_lease(tmp_path: Path
         check_ledger(tmp_path / "ledger", n_trials=1)
 
 
+def interrupted(results_dir: Path) -> list[int]:
+    """Iterations that the first two trials had done when they were interrupted, as their workers recorded it."""
+    paths = [results_dir / f"trial_00{number}/outcome.json" for number in (1, 2)]
+    wait_until(lambda: all(path.exists() for path in paths))
+    kept = [json.loads(path.read_text())["metrics"] for path in paths]
+    assert [one["status"] for one in kept] == ["interrupted", "interrupted"]
+    return [one["iterations"] for one in kept]
+
+
 def test_stop_and_loss_of_the_search_reach_trials_on_workers(
     tmp_path: Path, local: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results_dir, ledger = tmp_path / "r", tmp_path / "ledger"
-    environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.2"}
+    environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.4"}
     with cluster(tmp_path / "cluster", environment) as made:
         settings = [argument for argument in SMALL if argument not in ("--progress", "none")]
         driver = search(made, results_dir, *settings)
         wait_until(lambda: len(trials_of(results_dir)) == 2)
-        time.sleep(0.5)
+        time.sleep(1)
         driver.send_signal(signal.SIGTERM)
         output, _ = driver.communicate(timeout=30)
         assert driver.returncode == 4, output
         assert "Traceback" not in output
         assert trials_of(results_dir) == []
-        kept = [json.loads((results_dir / f"trial_00{k}/outcome.json").read_text())["metrics"] for k in (1, 2)]
-        assert [one["status"] for one in kept] == ["interrupted", "interrupted"]
-        assert all(one["iterations"] > 0 for one in kept), "they wrote a checkpoint"
+        assert all(iterations > 0 for iterations in interrupted(results_dir)), "they wrote a checkpoint"
 
         driver = search(made, results_dir)
         wait_until(lambda: len(trials_of(results_dir)) == 2)
         driver.kill()
         driver.communicate()
-        began = time.monotonic()
-        wait_until(lambda: not trials_of(results_dir), 10)
-        # The heartbeat is 2 s; a look takes half a second at most, and so may the machine.
-        assert time.monotonic() - began < 2 + 1.0
+        # When exactly they stop is for `test_signs.py` to say, with a clock of its own.
+        wait_until(lambda: not trials_of(results_dir))
+        interrupted(results_dir)
 
         monkeypatch.setenv("STUB_LEDGER", str(ledger))
         # A local search goes on from there, and waits for what workers still hold.
@@ -341,6 +349,17 @@ def test_ctrl_c_at_a_terminal_stops_a_cluster_that_was_started_here_in_order(tmp
     output, _ = search.communicate(timeout=60)
     assert search.returncode == 4, output
     assert "Traceback" not in output
-    kept = [json.loads((results_dir / f"trial_00{k}/outcome.json").read_text())["metrics"] for k in (1, 2)]
-    assert [one["status"] for one in kept] == ["interrupted", "interrupted"]
-    assert all(one["iterations"] > 0 for one in kept), "they wrote a checkpoint"
+    assert all(iterations > 0 for iterations in interrupted(results_dir)), "they wrote a checkpoint"
+
+
+def test_a_stop_after_a_kill_does_not_soften_it(tmp_path: Path) -> None:
+    """The second Ctrl-C kills; as the search then ends, it stops whatever still runs."""
+    with SearchSigns(tmp_path, 60.0) as signs, ThreadPoolExecutor(1) as executor:
+        watch = SearchWatch(tmp_path, signs.token, 60.0)
+        crew = RemoteCrew(executor, lambda: 1, signs, lambda trial: pytest.fail("nothing is run"))
+        orders = []
+        for give in (crew.pause, crew.go_on, crew.stop, crew.kill, crew.stop, crew.go_on):
+            give()
+            wait_until(lambda: signs._orders.empty() and signs._written == signs._order)
+            orders.append(watch.look())
+    assert orders == ["pause", "run", "stop", "kill", "kill", "kill"]

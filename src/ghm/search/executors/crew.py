@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ghm.errors import UserError
 from ghm.search.executors.lease import holder, take
-from ghm.search.executors.signs import SearchSigns
+from ghm.search.executors.signs import Order, SearchSigns
 from ghm.search.executors.task import Report, Task, recorded_since, run_task
 from ghm.search.trials.outcome import Outcome, failure
 from ghm.search.trials.process import STOP_GRACE_S
@@ -123,6 +123,7 @@ class RemoteCrew:
         self._known: dict[int, dict[str, Any] | None] = {}
         self._running: set[Future[Report]] = set()
         self._until: float | None = None
+        self._ordered: Order = "run"
 
     def slots(self) -> int:
         """How many trials the executor can run at the same time, now.
@@ -218,12 +219,13 @@ class RemoteCrew:
 
     def go_on(self) -> None:
         """Order it."""
-        self._signs.order("run" if self._until is None else "stop")
+        self._signs.order(self._ordered)
 
-    def _end(self, order: Any) -> None:
-        heartbeat = self._signs.heartbeat
-        self._until = self._until or time.monotonic() + STOP_GRACE_S + heartbeat
-        self._signs.order(order)
+    def _end(self, order: Literal["stop", "kill"]) -> None:
+        self._until = self._until or time.monotonic() + STOP_GRACE_S + self._signs.heartbeat
+        if self._ordered != "kill":  # which a stop that comes after it does not soften
+            self._ordered = order
+        self._signs.order(self._ordered)
 
     def join(self) -> None:
         """Wait for what still runs, as long as a stop takes, and no longer: its worker may be lost."""
