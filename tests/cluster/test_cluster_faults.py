@@ -37,7 +37,7 @@ def disturbed(tmp_path: Path, name: str, rng: random.Random) -> collections.Coun
             os.set_blocking(driver.stdout.fileno(), False)
             while driver.poll() is None:
                 _sleep(driver, rng.uniform(0.2, longest))
-                longest *= 1.02
+                longest *= 1.1
                 what = next(kinds)
                 kills[what] += kill(what, made, driver, results_dir, rng)
                 made.mend()
