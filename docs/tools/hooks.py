@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from elsewhere import hosts
+from foreign_hosts import hosts
 from executed import executed_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError

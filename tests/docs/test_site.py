@@ -10,7 +10,7 @@ import docstrings
 import executed
 import hooks
 import pytest
-from elsewhere import hosts
+from foreign_hosts import hosts
 from mkdocs.exceptions import PluginError
 from nbformat import v4
 from pages import BORROWED, DOCS, LATER, NOTEBOOK, ROOT

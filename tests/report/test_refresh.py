@@ -103,7 +103,7 @@ def test_an_interrupted_search_does_not_wait_for_a_page(tmp_path: Path) -> None:
             self.stopping()
 
     watched_search(Interrupted((sys.executable, "-c", "raise SystemExit(1)"), stream=stream), tmp_path)
-    assert stream.getvalue() == ""
+    assert stream.getvalue() == f"Report: {tmp_path / 'report.html'}, being written\n"
 
 
 def test_the_real_command_writes_the_real_page(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ class TestCommand:
         ("arguments", "status", "message"),
         [
             (["nowhere.json"], 2, "cannot be read"),
-            (["{results}", "--output", "{tmp}/no/page.html"], 6, "cannot be written"),
+            (["{results}", "--output", "{tmp}/no/page.html"], 2, "there is no directory"),
             (["{results}", "--output", "a.html", "--export", "b"], 2, "give one of them"),
             (["{tmp}"], 2, "holds no search_results"),
         ],
