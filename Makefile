@@ -35,6 +35,18 @@ test-browser: $(STAMP) ## the report's page in a real browser (the system's pack
 test-slurm: $(STAMP) ## the recipe for Slurm on a cluster of one node (Debian's packages slurm-wlm and munge, and root)
 	$(BIN)/python -m pytest -m slurm -s tests/cluster
 
+.PHONY: docs
+docs: $(STAMP) ## the documentation's site into site/, strictly: broken links and missing references fail (the notebook is executed)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+.PHONY: test-docs
+test-docs: $(STAMP) ## every command and snippet of the site, the long ones too, and that their output is as shown (minutes)
+	$(BIN)/python -m pytest -m 'docs or not docs' tests/docs
+
+.PHONY: docs-outputs
+docs-outputs: $(STAMP) ## run the site's commands and write what they print, and the gallery's figures, into the pages (minutes)
+	$(BIN)/python docs/tools/session.py
+
 .PHONY: build
 build: $(STAMP) ## wheel and sdist into dist/, checked
 	rm -rf dist
@@ -112,4 +124,4 @@ clean-compiled: ## remove what Numba compiled (it does not see changes across mo
 
 .PHONY: clean
 clean: ## remove .venv and caches (results stay)
-	rm -rf .venv .venv-lowest dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
+	rm -rf .venv .venv-lowest dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build

@@ -23,7 +23,7 @@ def watched_search(view: Observer, directory: Path, pause: float = 0.0, n_trials
     results = ResultsIndex(
         directory / "search_results_20260101-120000.json", new_record(config, SearchSpace().choices(), directory)
     )
-    view.search_started(Plan(config, directory, n_trials, n_trials, 60.0), results)
+    view.search_started(Plan(config, directory, n_trials, n_trials), results)
     for first in range(1, n_trials + 1, 2):
         pair = [make_trial(config, directory, number, Hyperparameters()) for number in (first, first + 1)]
         for trial in pair:

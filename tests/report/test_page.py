@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,12 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     assert data is not None
     assert "<" not in data[1], "no text can end the element"
     figures = json.loads(data[1])
-    assert "<img" not in json.dumps(figures), "Plotly's own texts are escaped again"
-    assert "&lt;/script&gt;" in json.dumps(figures)
+    assert "<img" not in json.dumps(figures["charts"]), "Plotly's own texts are escaped again"
+    assert "&lt;/script&gt;" in json.dumps(figures["charts"])
+    # What is said of a trial is set as text, never as markup.
+    script = (resources.files("ghm.report") / "assets" / "page.js").read_text(encoding="utf-8")
+    assert "textContent" in script
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", script)
     assert "49" not in re.findall(r"\{\{7\*7\}\}|@accent49", page), "no template runs in a text"
     assert html.unescape(page).count("alert(1)") > 10, "it is shown, as text"
 
@@ -121,7 +126,7 @@ def test_every_figure_and_table_is_described(studied: Made) -> None:
     page = page_of(studied)
     outline = Outline(page)
     figures = [a for a in outline.all("div") if a.get("role") == "img"]
-    assert len(figures) == 3 + 1 + 8 + 1 + 5, "course, parallel, panels, importance, policy"
+    assert len(figures) == 4 + 1 + 8 + 1 + 3 + 7, "course, parallel, panels, importance, a trial, policy"
     for figure in figures:
         assert len(figure.get("aria-label") or "") > 40
     assert len(outline.all("table")) == len(outline.all("caption"))

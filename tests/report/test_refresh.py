@@ -56,7 +56,7 @@ def test_refreshes_keep_to_their_share_of_the_time(tmp_path: Path) -> None:
     view = refresher(stream, clock)
     results = watched_search(type("Silent", (ReportRefresher,), {"search_finished": lambda *_: None})(), tmp_path)
     trial, outcome = None, results.outcomes[0]
-    view.search_started(Plan(results.record.config, tmp_path, 4, 4, 60.0), results)
+    view.search_started(Plan(results.record.config, tmp_path, 4, 4), results)
     view.trial_finished(trial, outcome)  # type: ignore[arg-type]
     clock.now = FIRST_S - 1
     view.tick()
@@ -103,7 +103,7 @@ def test_an_interrupted_search_does_not_wait_for_a_page(tmp_path: Path) -> None:
             self.stopping()
 
     watched_search(Interrupted((sys.executable, "-c", "raise SystemExit(1)"), stream=stream), tmp_path)
-    assert stream.getvalue() == ""
+    assert stream.getvalue() == f"Report: {tmp_path / 'report.html'}, being written\n"
 
 
 def test_the_real_command_writes_the_real_page(tmp_path: Path) -> None:

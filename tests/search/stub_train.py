@@ -5,6 +5,8 @@ The environment tells it what to do:
 
 STUB_STEP_S   seconds an iteration sleeps, default 0.005
 STUB_UNEVEN   if set, runs take up to five times as long, each by its configuration and the number of its process
+STUB_PACE     if set, seconds of start-up: then records have seconds, and an iteration costs more with more paths and wider
+              networks, as real ones do
 STUB_MODES    JSON, seed -> how that run ends (see `fail`), default: it completes
 STUB_LEDGER   file that gets a line `start SEED ITERATION` and `done SEED` for the tests to count, and `together SEED` when
               another process is in the trial's directory: each holds a lock there, which the system lets go of at its end
@@ -61,7 +63,13 @@ class Run:
         self.mode = json.loads(os.environ.get("STUB_MODES", "{}")).get(str(self.seed), "complete")
         self.state: dict[str, Any] = {"iteration": 0, "x": self.seed, "best": None, "best_iteration": 0}
         self.stop = False
-        self.slowness = 1 + os.getpid() * 7 % 5 if "STUB_UNEVEN" in os.environ else 1
+        self.paced = "STUB_PACE" in os.environ
+        if self.paced:
+            time.sleep(float(os.environ["STUB_PACE"]))
+        self.slowness: float = 1 + os.getpid() * 7 % 5 if "STUB_UNEVEN" in os.environ else 1
+        if self.paced:
+            nets = sum(settings["policy_hidden"]) + sum(settings["value_hidden"])
+            self.slowness = 0.5 + settings["n_trajectories"] / 1000 + nets / 512
 
     def check_parent(self) -> None:
         parent = self.settings["parent_pid"]
@@ -116,7 +124,10 @@ class Run:
             state["best"], state["best_iteration"] = self.value(), state["iteration"]
         self.write(self.checkpoints / "latest.pt", sealed(state))
         with self.result_file.with_name("history.jsonl").open("a") as file:
-            file.write(json.dumps({"iteration": state["iteration"], "exact_return": self.value()}) + "\n")
+            record = {"iteration": state["iteration"], "exact_return": self.value()}
+            if self.paced:
+                record["seconds"] = time.monotonic() - self.started
+            file.write(json.dumps(record) + "\n")
 
     def run(self) -> int:
         self.check_parent()

@@ -76,7 +76,7 @@ def test_a_power_cut_at_any_write_loses_nothing(tmp_path: Path, undisturbed: dic
         assert comparable(read(results_dir)) == undisturbed
         assert not list(results_dir.rglob(".*.tmp")), "litter of writes that were cut short"
         if earlier:
-            (kept,) = (results_dir / "earlier").iterdir()
+            (kept,) = (tmp_path / "results_earlier").iterdir()
             assert comparable(read(kept)) == old
             assert run_search("--resume", kept, *QUIET, **INSTANT) == 0
         trials = (tmp_path / "ledger").read_text().split()

@@ -458,7 +458,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
     monkeypatch.setattr("ghm.search.records.search_record.datetime", Earlier)
     run_search(*SMALL, "--n_trials", 2, "--results_dir", results_dir)
     # Someone put the file of the search before back: by its name it is the newer one.
-    shutil.copy(results_dir / "earlier" / later.stem.removeprefix("search_results_") / later.name, later)
+    shutil.copy(tmp_path / "r_earlier" / later.stem.removeprefix("search_results_") / later.name, later)
     assert run_search("--resume", results_dir, "--n_trials", 4, *QUIET) == 0
     later.unlink()
     assert results_file(results_dir).name == "search_results_20010101-000000.json"
@@ -468,7 +468,7 @@ def test_a_clock_that_is_set_back_changes_nothing(
 def test_two_searches_within_a_second_have_names_of_their_own(tmp_path: Path) -> None:
     for _ in range(3):
         run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
-    names = {path.name for path in (tmp_path / "r/earlier").iterdir()} | {read(tmp_path / "r")["search"]}
+    names = {path.name for path in (tmp_path / "r_earlier").iterdir()} | {read(tmp_path / "r")["search"]}
     assert len(names) == 3
 
 

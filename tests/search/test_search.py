@@ -144,7 +144,7 @@ def test_a_new_search_moves_the_earlier_one_and_both_can_be_resumed(tmp_path: Pa
     first, first_path = read(tmp_path / "r"), results_file(tmp_path / "r")
     run_search("--n_trials", 3, "--n_iterations", 3, "--seed_base", 7, "--results_dir", tmp_path / "r")
     assert len(read(tmp_path / "r")["results"]) == 3
-    (moved,) = (tmp_path / "r/earlier").iterdir()
+    (moved,) = (tmp_path / "r_earlier").iterdir()
     assert read(moved) == first
     # The path that the user noted down still finds it.
     assert run_search("--resume", first_path, "--n_trials", 3) == 0

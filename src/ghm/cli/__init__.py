@@ -17,7 +17,7 @@ EXIT_BROKEN_PIPE = 141
 """What shells report of a program that SIGPIPE ended: 128 + 13."""
 
 COMMANDS = {
-    "train": ("ghm.training.main", "train one policy"),
+    "train": ("ghm.cli.train", "train one policy"),
     "search": ("ghm.cli.search", "search hyperparameters: many trainings, ranked by exact return"),
     "solve": ("ghm.cli.solve.command", "solve the model: the optimum that trained policies are judged by"),
     "evaluate": ("ghm.cli.evaluate.command", "judge any policy against the optimum"),

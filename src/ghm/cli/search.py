@@ -9,4 +9,4 @@ from ghm.search.main import main as search
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    return search(arguments, live=LiveView, plain=PlainView, others=[ReportRefresher()])
+    return search(arguments, prog="ghm search", live=LiveView, plain=PlainView, others=[ReportRefresher()])

@@ -1,6 +1,7 @@
 """What goes into a paper: figures as PDF and PNG, tables as LaTeX and CSV, all trials as one tidy CSV."""
 
 import csv
+import dataclasses
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ TOP = 10
 
 MAX_COLUMNS = 8
 """A table of more columns is wider than a page's text."""
+
+FIGURES = "%.12g"
+"""Of numbers in CSV files: 0.0435, not 0.043500000000000004; the bits are in the results JSON and in Parquet."""
 
 DPI = 300
 """Of PNG figures: what journals ask for."""
@@ -64,9 +68,12 @@ def export(results: Path, directory: Path) -> list[Path]:
         files["configurations.csv"] = _safe(configurations_frame(search))
     for name, table in _tables(search, weights).items():
         files[f"{name}.csv"] = as_csv(table).encode()
-        files[f"{name}.tex"] = as_latex(table, f"tab:{name.replace('_', '-')}").encode()
+        files[f"{name}.tex"] = as_latex(varying(table), f"tab:{name.replace('_', '-')}").encode()
     figures, note = _figures(search, weights)
     files |= figures
+    parquet, missing = _parquet(trials_frame(search))
+    files |= parquet
+    note += missing
     files["README.md"] = _readme(search, list(files), note).encode()
     for name, content in files.items():
         write_atomically(directory / name, content)
@@ -97,12 +104,30 @@ def as_latex(table: Table, reference: str) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """A table as CSV, as it is shown."""
+    """A table as CSV: figures as numbers, texts as they are shown."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([as_text(column.title) for column in table.columns])
-    writer.writerows([as_text(cell) for cell in row] for row in tables.plain_rows(table))
+    writer.writerows(
+        [_plain(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows
+    )
     return text.getvalue()
+
+
+def _plain(cell: Cell, column: Column) -> str:
+    """A cell for a program to read: 0.984 and 8, not "98.4%" and "0:08"."""
+    if column.numeric and isinstance(cell.key, int | float):
+        return FIGURES % cell.key
+    return as_text(cell.text)
+
+
+def varying(table: Table) -> Table:
+    """The table without columns that say the same in every row; a narrow one is left whole."""
+    if len(table.columns) <= MAX_COLUMNS or len(table.rows) < 2:
+        return table
+    kept = [at for at in range(len(table.columns)) if len({row[at].text for row in table.rows}) > 1]
+    rows = tuple(tuple(row[at] for at in kept) for row in table.rows)
+    return dataclasses.replace(table, columns=tuple(table.columns[at] for at in kept), rows=rows)
 
 
 def as_text(cell: str) -> str:
@@ -116,9 +141,23 @@ def as_text(cell: str) -> str:
     return cell
 
 
+def _parquet(frame: "pd.DataFrame") -> tuple[dict[str, bytes], str]:
+    """trials.parquet, or why there is none."""
+    buffer = io.BytesIO()
+    try:
+        frame.to_parquet(buffer, index=False)
+    except ImportError:
+        return {}, "There is no trials.parquet: pandas needs pyarrow for it (pip install 'ghm[parquet]').\n"
+    return {"trials.parquet": buffer.getvalue()}, ""
+
+
 def _safe(frame: "pd.DataFrame") -> bytes:
     texts = frame.rename(columns=as_text)
-    return bytes(texts.map(lambda cell: as_text(cell) if isinstance(cell, str) else cell).to_csv(index=False).encode())
+    return bytes(
+        texts.map(lambda cell: as_text(cell) if isinstance(cell, str) else cell)
+        .to_csv(index=False, float_format=FIGURES)
+        .encode()
+    )
 
 
 def escape(text: str) -> str:

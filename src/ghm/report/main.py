@@ -9,6 +9,8 @@ from typing import Annotated
 import tyro
 
 from ghm.errors import UserError
+from ghm.progress import working
+from ghm.report.comparison import write_comparison
 from ghm.report.export import export
 from ghm.report.page import write_report
 
@@ -19,8 +21,9 @@ EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
 class ReportConfig:
     """Write a search's report: one HTML page that works offline, or figures and tables for a paper."""
 
-    results: Annotated[Path, tyro.conf.Positional]
-    """Results JSON of the search, or its directory (then the newest search in it)."""
+    results: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Results JSON of the search, or its directory (then the newest search in it); several: one page that sets them side by
+    side."""
     output: Path | None = None
     """The page's file; default: report.html beside the results."""
     export: Path | None = None
@@ -47,10 +50,25 @@ def run(config: ReportConfig) -> int:
     """
     if config.export is not None and config.output is not None:
         raise UserError("--output names the page and --export writes no page; give one of them")
-    if config.export is None:
-        sys.stdout.write(f"Report: {write_report(config.results, config.output)}\n")
+    if not config.results:
+        raise UserError("ghm report takes a search's results directory or results JSON; received none")
+    if config.output is not None and not config.output.parent.is_dir():
+        raise UserError(
+            f"--output {config.output}: there is no directory {config.output.parent}; make it, or choose another"
+        )
+    if len(config.results) > 1:
+        if config.export is not None:
+            raise UserError(f"--export takes one search; received {len(config.results)}")
+        with working("comparing"):
+            file = write_comparison(config.results, config.output)
+        sys.stdout.write(f"Report: {file}\n")
+    elif config.export is None:
+        with working("writing the page"):
+            file = write_report(config.results[0], config.output)
+        sys.stdout.write(f"Report: {file}\n")
     else:
-        files = export(config.results, config.export)
+        with working("drawing figures and tables"):
+            files = export(config.results[0], config.export)
         sys.stdout.write(f"{len(files)} files in {config.export}, described in README.md\n")
     return 0
 

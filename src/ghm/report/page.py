@@ -19,13 +19,14 @@ from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.report.analysis.findings import certainty, headline, percent, searched, verdict, verification
-from ghm.report.analysis.importance import importances
+from ghm.report.analysis.findings import certainty, headline, meaning, percent, searched, verdict, verification
+from ghm.report.analysis.importance import importances, purchases
 from ghm.report.analysis.instances import confirmation_sentences, inert_sentence, rung_predictions
-from ghm.report.analysis.policy import study_best
+from ghm.report.analysis.policy import PolicyStudy, study_best
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing import tables
 from ghm.report.drawing.charts import Chart, search_charts, trial_texts
+from ghm.report.drawing.economics import economics_charts, moments_table, parameters_table
 from ghm.report.drawing.instances import (
     calibrations_table,
     configurations_table,
@@ -33,10 +34,11 @@ from ghm.report.drawing.instances import (
     instance_charts,
 )
 from ghm.report.drawing.policy_charts import policy_charts
+from ghm.report.drawing.tuning import gap_charts, purchases_table, trial_details
 from ghm.search.records.reader import RecordedSearch, read_search
 from ghm.training.progress import duration, number
 
-COURSE = ("order", "iterations", "time")
+COURSE = ("order", "iterations", "gap", "time")
 """Charts of the section on the search's course; panels and policy charts have sections of their own."""
 
 
@@ -62,21 +64,19 @@ def write_report(results: Path, output: Path | None = None) -> Path:
 
 def render(search: RecordedSearch) -> str:
     """The page's HTML."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     drawn = sample(search)
     weights = importances(drawn)
     note = sentence(drawn, search)
-    policy, policy_note = _policy(search)
-    charts = [*search_charts(drawn, weights), *instance_charts(search), *policy]
+    study, policy_note = _study(search)
+    policy = [] if study is None else [*policy_charts(study), *economics_charts(study)]
+    charts = [*search_charts(drawn, weights), *gap_charts(drawn), *instance_charts(search), *policy]
     figures = [_figure(chart) for chart in charts]
-    plotly = plotly_script() if figures else ""
+    details = trial_details(drawn)
     content = {
         **_words(search),
         "certainty": [*([note] if note else []), *certainty(search, weights), *_about_instances(search)],
         "configurations": [table for table in _instance_tables(search) if table is not None],
-        "instances": [chart for chart in charts if chart.name in ("bands", "rungs")],
+        "instances": [chart for chart in charts if chart.name in ("bands", "configuration-curves", "rungs")],
         "best": tables.best_configuration(search),
         "levels": tables.best_levels(search),
         "verdict": verdict(search),
@@ -87,26 +87,53 @@ def render(search: RecordedSearch) -> str:
         "panels": [chart for chart in charts if chart.name.startswith("panel-")],
         "policy_charts": policy,
         "policy_note": policy_note,
+        "purchases": purchases_table(purchases(search)),
+        "economics": [parameters_table(search), *([] if study is None else [moments_table(study, search)])],
+        "details": details,
         "failures": tables.failures(drawn),
         "settings": tables.settings(search),
-        "figures": {"trials": trial_texts(drawn), "charts": figures},
+        "figures": {"trials": trial_texts(drawn), "charts": figures, "details": details},
+    }
+    return _filled(content)
+
+
+def page(words: dict[str, Any], instances: list[Chart]) -> str:
+    """A page of another content in the same dress: headline, sentences, tables, and charts under them."""
+    absent: dict[str, Any] = dict.fromkeys(
+        ("best", "levels", "verdict", "command", "leaderboard", "policy_note", "failures", "purchases", "meaning")
+    )
+    empty = dict.fromkeys(
+        ("tiles", "progress", "effects", "panels", "policy_charts", "settings", "economics", "details"), ()
+    )
+    figures = {"trials": {}, "charts": [_figure(chart) for chart in instances], "details": []}
+    version = importlib.metadata.version("ghm")
+    return _filled({**absent, **empty, "instances": instances, "figures": figures, "version": version, **words})
+
+
+def _filled(content: dict[str, Any]) -> str:
+    """The template with its content, script and style."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    plotly = plotly_script() if content["figures"]["charts"] else ""
+    dress = {
         "plotly": plotly,
         "script": _asset("page.js"),
         "style": _asset("page.css"),
         "policy": _security_policy([plotly, _asset("page.js")]),
+        "sections": _sections(content),
     }
-    content["sections"] = _sections(content)
-    return environment.from_string(_asset("page.html.j2")).render(content)
+    return environment.from_string(_asset("page.html.j2")).render({**content, **dress})
 
 
-def _policy(search: RecordedSearch) -> tuple[list[Chart], str | None]:
-    """Charts of the best policy, or why there are none."""
+def _study(search: RecordedSearch) -> tuple[PolicyStudy | None, str | None]:
+    """The best policy worked out, or why it is not."""
     if search.best is None:
-        return [], None
+        return None, None
     try:
-        return policy_charts(study_best(search)), None
+        return study_best(search), None
     except (UserError, OSError) as error:
-        return [], f"The best policy cannot be shown: {error}"
+        return None, f"The best policy cannot be shown: {error}"
 
 
 def _instance_tables(search: RecordedSearch) -> list[tables.Table | None]:
@@ -136,6 +163,7 @@ def _words(search: RecordedSearch) -> dict[str, Any]:
         "title": f"Search {search.path.stem.removeprefix('search_results_')}",
         "headline": headline(search),
         "searched": searched(search),
+        "meaning": meaning(search),
         "tiles": tiles,
         "source": str(search.path),
         "version": importlib.metadata.version("ghm"),
@@ -151,12 +179,12 @@ def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("leaderboard", "leaderboard", "Leaderboard"),
         ("progress", "progress", "Course"),
         ("effects", "effects", "Hyperparameters"),
+        ("details", "trials", "Any trial"),
         ("best", "policy", "Policy"),
+        ("economics", "economics", "Economics"),
     )
-    return [(anchor, name) for key, anchor, name in present if content[key]] + [
-        ("failures", "Failures"),
-        ("settings", "Settings"),
-    ]
+    closing = [("failures", "Failures"), ("settings", "Settings")] if content["settings"] else []
+    return [(anchor, name) for key, anchor, name in present if content[key]] + closing
 
 
 def _figure(chart: Chart) -> dict[str, Any]:

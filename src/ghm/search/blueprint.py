@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from types import MappingProxyType
 from ghm.errors import UserError, require_linux
 from ghm.search.decisions.agenda import Agenda, iterations_to_run, pending
 from ghm.search.decisions.proposals import make_proposal
-from ghm.search.displays.estimate import duration, estimated_seconds
 from ghm.search.displays.observer import Plan
 from ghm.search.records.directory import find_record
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
@@ -83,14 +83,11 @@ class Blueprint:
         """What the user is told before it starts, given what is recorded."""
         layout, retry = self.layout, self.config.retry_failed
         iterations = iterations_to_run(layout, outcomes, retry)
-        finished = [outcomes[number] for number in sorted(outcomes)]
-        trainings = -(-iterations // self.config.n_iterations)
-        seconds = estimated_seconds(self.config, self.choices, trainings, finished)
         n_pending = pending(layout, outcomes, retry, retry_machine)
-        notes = tuple(self._notes(seconds))
-        return Plan(self.config, self.results_dir, self.n_trials, n_pending, seconds, notes, layout, iterations)
+        notes = tuple(self._notes())
+        return Plan(self.config, self.results_dir, self.n_trials, n_pending, notes, layout, iterations)
 
-    def _notes(self, seconds: float) -> list[str]:
+    def _notes(self) -> list[str]:
         notes = []
         inert = inert_hyperparameters(vars(self.config))
         count = size(effective_choices(self.choices, inert) if self.config.search_type != "random" else self.choices)
@@ -98,8 +95,8 @@ class Blueprint:
             notes.append(f"The grid has {count:,} configurations.")
             if count > LARGE_GRID:
                 notes.append(
-                    f"Warning: that is a large grid, about {duration(seconds)}; fewer values (--space FILE), more "
-                    "--n_workers or --search_type random make it shorter."
+                    "Warning: that is a large grid; fewer values (--space FILE), more --n_workers or --search_type random "
+                    "make it shorter."
                 )
         elif count < self.config.n_trials:
             notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
@@ -112,6 +109,14 @@ class Blueprint:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
                 "all workers busy, with proposals that know less."
+            )
+        cores = len(os.sched_getaffinity(0))
+        if self.config.n_workers * self.config.n_threads > cores:
+            threads = f" x {self.config.n_threads} threads" if self.config.n_threads > 1 else ""
+            notes.append(
+                f"Warning: {self.config.n_workers} workers{threads} share {cores} core{'s' if cores > 1 else ''}: trials are "
+                f"simulated on the processor, so more than --n_workers {max(cores // self.config.n_threads, 1)} takes memory "
+                "and saves no time."
             )
         if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")

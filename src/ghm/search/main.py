@@ -19,7 +19,7 @@ from ghm.search.displays.lines import PlainObserver, plan_text
 from ghm.search.displays.observer import Observer
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.space import SearchSpace
+from ghm.search.settings.space import NAMES, SearchSpace
 from ghm.search.trials.trial import Trial
 
 SHOWN = 5
@@ -30,17 +30,29 @@ EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
 DESCRIPTION = "Search hyperparameters for Monte Carlo policy gradient on the GHM equity management model."
 
 
-def parse(arguments: Sequence[str]) -> SearchConfig:
+def parse(arguments: Sequence[str], prog: str | None = None) -> SearchConfig:
     """The settings that the flags give; with ``--resume``, the recorded ones hold where no flag is given.
 
     Raises:
-        UserError: when the search to resume cannot be found.
+        UserError: when the search to resume cannot be found, or a flag is one of training's that the search varies.
         SystemExit: with status 2 and a message when the flags are wrong; with 0 after ``--help``.
     """
+    _refuse_varied(arguments)
     resume = _resume_path(arguments)
     if resume is None:
-        return _parse(arguments, SearchConfig())
-    return _parse(arguments, dataclasses.replace(resumed_config(resume), resume=None))
+        return _parse(arguments, SearchConfig(), prog)
+    return _parse(arguments, dataclasses.replace(resumed_config(resume), resume=None), prog)
+
+
+def _refuse_varied(arguments: Sequence[str]) -> None:
+    """Refuse a hyperparameter given as a flag, and say where its values go."""
+    for argument in arguments:
+        name = argument.partition("=")[0].removeprefix("--").replace("-", "_")
+        if argument.startswith("--") and name in NAMES:
+            raise UserError(
+                f"--{name} is varied by the search, which has no flag for it; give the values to try in a file, --space "
+                f'FILE.json with {{"{name}": [...]}}, or train one configuration with ghm train'
+            )
 
 
 def _resume_path(arguments: Sequence[str]) -> Path | None:
@@ -59,6 +71,7 @@ def main(
     live: Callable[[], Observer] = PlainObserver,
     plain: Callable[[], Observer] = PlainObserver,
     others: Sequence[Observer] = (),
+    prog: str | None = None,
     **search_options: object,
 ) -> int:
     """Run the command line; return its exit status.
@@ -69,13 +82,14 @@ def main(
         live: makes the display for a terminal (``--progress live``).
         plain: makes the display for everything else.
         others: watch the search besides its display, whatever --progress says.
+        prog: what the user called, for messages; None: the name of the process.
         search_options: passed on to :class:`HyperparameterSearch`; for tests.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path must not stop a search on an ASCII terminal
     try:
-        config = parse(sys.argv[1:] if arguments is None else arguments)
+        config = parse(sys.argv[1:] if arguments is None else arguments, prog)
         observers = [*_observers(config, live, plain), *others]
         own = space if config.space is None and space is not None and _edited(space) else None
         search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
@@ -96,9 +110,10 @@ def _edited(space: SearchSpace) -> bool:
     return space.choices() != SearchSpace().choices()
 
 
-def _parse(arguments: Sequence[str], default: SearchConfig) -> SearchConfig:
+def _parse(arguments: Sequence[str], default: SearchConfig, prog: str | None) -> SearchConfig:
     return tyro.cli(
         SearchConfig,
+        prog=prog,
         args=list(arguments),
         default=default,
         description=DESCRIPTION,

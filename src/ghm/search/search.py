@@ -142,19 +142,19 @@ class HyperparameterSearch:
             crew = stack.enter_context(
                 hired(config, directory, blueprint.gpus, self._command, self._popen, self._executor, self._work)
             )
-            results = _open(blueprint)
+            results, moved = _open(blueprint)
             end_orphans(directory, employed(directory))
             for outcome in read_outcomes(directory, results.record).values():
                 results.add(outcome)
             if not isinstance(crew, RemoteCrew):  # whose tasks wait, each for its own trial
                 left = (one for one in trial_directories(directory) if not _over(results, one))
                 await_workers(directory, left, config.heartbeat)
-            finished = self._run(blueprint, results, crew)
+            finished = self._run(blueprint, results, crew, moved)
         interrupted = not finished or not all(outcome.final for outcome in results.outcomes)
         return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)), interrupted)
 
-    def _run(self, blueprint: Blueprint, results: ResultsIndex, crew: Crew) -> bool:
-        """Take all steps that are left; return whether there is none left."""
+    def _run(self, blueprint: Blueprint, results: ResultsIndex, crew: Crew, moved: Path | None) -> bool:
+        """Take all steps that are left; return whether there is none left. ``moved``: where an earlier search is now."""
         config = dataclasses.replace(blueprint.config, n_workers=min(max(crew.slots(), 1), MAX_WORKERS))
         blueprint = dataclasses.replace(blueprint, config=config)
         drifted = config.allow_drift or bool(results.record.drift)
@@ -166,7 +166,10 @@ class HyperparameterSearch:
         course = Course(agenda.steps(), results, journal, room=config.n_workers)
         course.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         results.write()
-        self._tell(lambda observer: observer.search_started(blueprint.plan(results.by_number, retry_machine), results))
+        plan = blueprint.plan(results.by_number, retry_machine)
+        if moved is not None:
+            plan = dataclasses.replace(plan, notes=(_moved_note(blueprint.results_dir, moved), *plan.notes))
+        self._tell(lambda observer: observer.search_started(plan, results))
         with stop_signals(lambda: self._stop(crew), crew.kill, crew.pause, crew.go_on):
             try:
                 self._solve_all(blueprint, results)
@@ -260,17 +263,22 @@ def _default_observers(config: SearchConfig) -> list[Observer]:
     return [PlainObserver(), ReportRefresher()]
 
 
-def _open(blueprint: Blueprint) -> ResultsIndex:
-    """Take over the directory: finish or make room, and write the search's record."""
+def _moved_note(results_dir: Path, moved: Path) -> str:
+    return f"{results_dir} held an earlier search; it is kept, whole, as {moved} (--resume {moved} goes on with it)."
+
+
+def _open(blueprint: Blueprint) -> tuple[ResultsIndex, Path | None]:
+    """Take over the directory: finish or make room, and write the search's record; also where an earlier search is now."""
     remove_unfinished_writes(blueprint.results_dir)
     finish_move(blueprint.results_dir)
+    moved = None
     if blueprint.recorded is None:
-        move_earlier(blueprint.results_dir)
+        moved = move_earlier(blueprint.results_dir)
     else:
         _require_continuation(blueprint, Journal(blueprint.results_dir))
     record = blueprint.record()
     write_sealed(blueprint.results_dir / RECORD_NAME, record.to_dict())
-    return ResultsIndex(blueprint.results_dir / record.results_name, record)
+    return ResultsIndex(blueprint.results_dir / record.results_name, record), moved
 
 
 def _decided(decision: Decision, observer: Observer) -> None:

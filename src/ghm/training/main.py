@@ -1,6 +1,7 @@
 """The training command: settings from the command line, one run, its result file and exit status."""
 
 import errno
+import json
 import os
 import signal
 import sys
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from ghm.errors import UserError
 from ghm.files import require_writable
 from ghm.sealed import write_sealed
+from ghm.training.arguments import require_separate_widths
 from ghm.training.config import TrainConfig
+from ghm.training.directories import own_directories
 
 if TYPE_CHECKING:
     from ghm.training.checkpoint import Checkpoint
@@ -55,13 +58,23 @@ SAME_KEYPRESS_S = 0.2
 """Two SIGINT within this time are one Ctrl-C, told twice (by the terminal and by a parent); no hand is as fast."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train as the command line says; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, prog: str = "train_monte_carlo_ghm_time_augmented.py") -> int:
+    """Train as the command line says; returns the exit status.
+
+    Args:
+        arguments: flags; None: those of the process.
+        prog: what the user called, for messages.
+    """
     import tyro
 
+    try:
+        require_separate_widths(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ExitStatus.USER_ERROR
     config = tyro.cli(
         TrainConfig,
-        prog="train_monte_carlo_ghm_time_augmented.py",
+        prog=prog,
         description="Train a policy on the GHM equity management model by Monte Carlo policy gradient.",
         args=arguments,
         use_underscores=True,
@@ -89,7 +102,14 @@ def train(config: TrainConfig) -> int:
         UserError: when the settings cannot be run here; nothing has been written.
     """
     started = time.perf_counter()
+    asked, config = config, own_directories(config)
     checkpoint = _prepare(config)
+    if config.ckpt_dir != asked.ckpt_dir and config.progress != "none":
+        kept = f"{asked.ckpt_dir.parent} holds an earlier run, which is kept: t" if config.resume is None else "T"
+        print(f"{kept}his run goes into {config.ckpt_dir.parent}.", flush=True)
+
+    if config.parent_pid is None and config.progress != "none":
+        print("Preparing: solving the model and compiling, half a minute the first time on a machine ...", flush=True)
 
     import torch
 
@@ -269,6 +289,16 @@ def _report(
     print(summary(config, metrics, seconds))
 
 
+def _untrained(config: TrainConfig) -> float | None:
+    """Captured value before the first iteration, from the run's history."""
+    try:
+        with config.history_path.open() as file:
+            first = json.loads(file.readline())
+        return float(first["captured_value"]) if first["iteration"] == 0 else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
     """The run in a few plain lines."""
 
@@ -278,11 +308,13 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
         return f"{words[0]} (optimum {words[1]})"
 
     captured = metrics["captured_value"]
+    untrained = _untrained(config)
+    before = "" if captured is None or untrained is None else f" (before training {untrained:.4f})"
     lines = [
         f"Trained {config.n_iterations} iterations in {seconds:.1f} s ({1000 * seconds / config.n_iterations:.1f} ms each).",
         f"  best return      {metrics['best_return']:.4f} at iteration {metrics['best_iteration']}"
         f" (optimum {metrics['optimal_return']:.4f}, winding up {metrics['wind_up_return']:.4f})",
-        f"  captured value   {'undefined' if captured is None else f'{captured:.4f}'}",
+        f"  captured value   {'undefined' if captured is None else f'{captured:.4f}'}{before}",
         f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {metrics['monte_carlo_standard_error']:.4f}",
         f"  pays out above   {level('payout_level')}",
         f"  issues below     {level('issue_below')}",

@@ -12,9 +12,9 @@ from ghm.cli.evaluate.config import EvaluateConfig
 from ghm.cli.evaluate.sources import load_function
 from ghm.cli.evaluate.table import print_evaluation
 from ghm.cli.output import fail, print_json
-from ghm.cli.working import working
 from ghm.errors import UserError
 from ghm.model import GHMModel, Terminal
+from ghm.progress import working
 from ghm.reference.answers import evaluate, load_table
 from ghm.reference.answers.comparison import Comparison, compare
 

@@ -6,7 +6,7 @@ import textwrap
 
 from ghm.cli.output import print_json, print_table
 from ghm.cli.solve.config import SolveConfig
-from ghm.cli.working import working
+from ghm.progress import working
 from ghm.reference.validation import Card, validate
 
 EXIT_FAILED = 1

@@ -10,9 +10,9 @@ from typing import Any
 
 from ghm.cli.output import print_json, print_table
 from ghm.cli.solve.config import SolveConfig
-from ghm.cli.working import working
 from ghm.errors import UserError
 from ghm.files import write_atomically
+from ghm.progress import working
 from ghm.reference.answers import comparative_statics
 from ghm.reference.answers.statics import StaticsPoint
 

@@ -55,6 +55,28 @@ def searched(search: RecordedSearch) -> str:
     return f"{kind}{space}{length}: {', '.join(counts)}."
 
 
+def meaning(search: RecordedSearch) -> str:
+    """What a return and captured value are, with the untrained policy beside them."""
+    T, dt = (finite(search.config.get(name)) for name in ("T", "dt"))
+    years = "the horizon" if T is None else f"{T:g} years"
+    text = (
+        f"A return is what shareholders get, discounted, over {years} and from the firm's end there, as a mean over starts with "
+        "cash uniform on [0, c̄]; it is below the value of a firm that goes on for ever. Captured value is 0 for closing the "
+        "firm at once and 1 for the optimum."
+    )
+    start = untrained(search.best) if search.best is not None else None
+    if start is None:
+        return text
+    step = "" if dt is None else f" at time steps of {dt:g} years"
+    return f"{text} No training at all captures {percent(start)}{step}: that is what the best trial began with."
+
+
+def untrained(trial: RecordedTrial) -> float | None:
+    """Captured value of the trial's policy before its first iteration; None where it was not recorded."""
+    first = next(iter(trial.history), {})
+    return finite(first.get("captured_value")) if first.get("iteration") == 0 else None
+
+
 def verdict(search: RecordedSearch) -> str | None:
     """The verdict on the best policy, with its figures; None where none was recorded."""
     text = search.best.metrics.get("verdict_text") if search.best is not None else None

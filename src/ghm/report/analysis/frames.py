@@ -16,6 +16,7 @@ BEFORE = {
     "seed": "training seed; empty if not recorded",
     "calibration": "name of the model that it was trained on; empty: the search's own",
     "stage": "explore, or confirm: trained again on a fresh seed",
+    "directory": "its directory, below that of the results",
     "status": "completed, stopped_at_rung, unfinished, or how it failed (diverged, crashed, out_of_memory, timeout, …)",
     "success": "whether it completed and has a return",
     "error": "why it failed, in one line; empty otherwise",
@@ -43,6 +44,7 @@ METRICS = {
     "monte_carlo_return": "the best policy's return simulated on held-out draws: the check of best_return",
     "monte_carlo_standard_error": "its standard error",
     "verdict": "the best policy in a word, such as near_optimal or never_issues",
+    "verdict_text": "the verdict in a sentence, with its figures",
     "payout_level": "cash above which the best policy pays out with the whole horizon ahead; empty if never",
     "issue_below": "cash below which it issues equity; empty if never",
     "issue_target": "cash that an issue raises to; empty if never",
@@ -66,7 +68,7 @@ def trials_frame(search: RecordedSearch) -> "pd.DataFrame":
     import pandas as pd
 
     frame = pd.DataFrame([_row(trial, search.names) for trial in search.trials], columns=list(columns(search)))
-    numeric = [name for name in METRICS if name != "verdict"]
+    numeric = [name for name in METRICS if not name.startswith("verdict")]
     return frame.astype(
         {**dict.fromkeys(numeric, float), "trial_num": int, "configuration": int, "seed": "Int64", "success": bool}
     )
@@ -79,6 +81,7 @@ def _row(trial: RecordedTrial, names: tuple[str, ...]) -> dict[str, Any]:
         "seed": trial.seed,
         "calibration": math.nan if trial.calibration is None else trial.calibration,
         "stage": trial.stage,
+        "directory": trial.directory.name,
         "status": trial.status,
         "success": trial.success,
         "error": trial.reason if trial.failed else None,
@@ -90,6 +93,8 @@ def _row(trial: RecordedTrial, names: tuple[str, ...]) -> dict[str, Any]:
         row[name] = finite(trial.metrics.get(name))
     verdict = trial.metrics.get("verdict")
     row |= {"best_return": trial.best_return, "verdict": verdict if isinstance(verdict, str) else None}
+    words = trial.metrics.get("verdict_text")
+    row["verdict_text"] = words if isinstance(words, str) else None
     if trial.best_return is None:
         row["final_return"] = None
     return row

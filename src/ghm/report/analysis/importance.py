@@ -50,6 +50,12 @@ MAX_GROUPS = 6
 
 QUANTILE_GROUPS = 4
 
+FEWEST_OF_A_VALUE = 4
+"""Trials with a value from which on the median of resamples says something of its spread."""
+
+RESAMPLES_OF_A_VALUE = 400
+"""Standard error of a bound of a 90% interval: one point of its level."""
+
 FEWEST_TRIALS = 10
 """Below this, even a hyperparameter that decides everything can hardly be told from luck, so nothing is claimed."""
 
@@ -87,6 +93,61 @@ def importances(search: RecordedSearch, seed: int = 0) -> tuple[Importance, ...]
         if name not in inert
     }
     return rank_importances(scores, groups, seed)
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What one value of a hyperparameter buys."""
+
+    name: str
+    value: Any
+    """The value, or the median of a group of many."""
+    trials: int
+    median: float
+    """Median captured value of the trials with it."""
+    difference: float
+    """That, less the median of the trials with other values."""
+    low: float
+    high: float
+    """Ends of its 90% bootstrap interval."""
+
+
+def purchases(search: RecordedSearch, seed: int = 0) -> tuple[Purchase, ...]:
+    """What each value buys, in order of the hyperparameters; empty with fewer than `FEWEST_TRIALS` trials.
+
+    A main effect: what goes with it in other hyperparameters is averaged over. Values of fewer than `FEWEST_OF_A_VALUE`
+    trials are left out, since a bootstrap of so few has no width to speak of.
+    """
+    trials = [trial for trial in search.ranked if trial.captured_value is not None]
+    if len(trials) < FEWEST_TRIALS:
+        return ()
+    captured = np.array([trial.captured_value for trial in trials], dtype=float)
+    generator = np.random.default_rng(seed)
+    inert = inert_hyperparameters(search.config)
+    found = []
+    for name in search.varied:
+        values = [trial.hyperparameters.get(name) for trial in trials]
+        groups = group_of(values)
+        for group in np.unique(groups) if name not in inert else ():
+            ours, others = captured[groups == group], captured[groups != group]
+            if min(len(ours), len(others)) < FEWEST_OF_A_VALUE:
+                continue
+            spread = _medians(ours, generator) - _medians(others, generator)
+            low, high = np.quantile(spread, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+            members = [value for value, at in zip(values, groups, strict=True) if at == group]
+            median = float(np.median(ours))
+            typical = members[0]
+            if len({label(one) for one in members}) > 1:
+                typical = float(f"{np.median(np.array(members, dtype=float)):.3g}")
+            difference = median - float(np.median(others))
+            found.append(Purchase(name, typical, len(ours), median, difference, float(low), float(high)))
+    return tuple(found)
+
+
+def _medians(values: Array, generator: np.random.Generator) -> Array:
+    """Medians of resamples of ``values``, (B,)."""
+    chosen = generator.integers(len(values), size=(RESAMPLES_OF_A_VALUE, len(values)))
+    return np.asarray(np.median(values[chosen], axis=1))
 
 
 def rank_importances(

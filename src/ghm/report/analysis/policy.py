@@ -24,8 +24,9 @@ from ghm.reference.levels import policy_levels
 from ghm.reference.policy_value import deterministic_cash, policy_values
 from ghm.reference.reading import most_likely
 from ghm.reference.store import Reference, load
+from ghm.reference.threshold_policy import ThresholdPolicy
 from ghm.reference.validation.simulation import draw_cash_after
-from ghm.search.records.reader import RecordedSearch
+from ghm.search.records.reader import RecordedSearch, RecordedTrial
 
 CASH_NODES = 120
 """Values of cash shown: finer than a screen's pixels in a figure of half a page."""
@@ -38,6 +39,9 @@ FIRMS = 2000
 
 SHOWN_FIRMS = 24
 """Paths drawn: enough to see the spread, few enough to follow one."""
+
+LEVEL_TIMES = 12
+"""Times to horizon at which any trial's levels are shown."""
 
 SHOWN_TIMES = 250
 """Points of a drawn path."""
@@ -66,6 +70,20 @@ class Firms:
     """Equity issues after the first action, (firms,)."""
     liquidated: float
     """Share of the firms that are liquidated by the horizon."""
+    early: "EarlyLife"
+
+
+@dataclass(frozen=True)
+class EarlyLife:
+    """What all firms together do in the first half of the horizon: near its end the optimum pays everything out."""
+
+    years: float
+    """Years that they existed."""
+    payouts: float
+    paid: float
+    issues: float
+    raised: float
+    liquidations: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,60 @@ class PolicyStudy:
     wind_up_value: Array
     """Value of closing the firm at once, c + ℓ, (N,)."""
     firms: Firms
+    optimal_firms: Firms
+    """The same firms under the optimum."""
+    model: GHMModel
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A figure of a firm's life, learned beside optimal."""
+
+    name: str
+    learned: float
+    optimal: float
+
+
+def moments(study: PolicyStudy) -> list[Moment]:
+    """What firms do and become in the first half of the horizon, learned and optimal; NaN where nothing of the kind happened."""
+    learned, optimal = (_figures(firms) for firms in (study.firms, study.optimal_firms))
+    return [Moment(name, learned[name], optimal[name]) for name in learned]
+
+
+def _figures(firms: Firms) -> dict[str, float]:
+    early = firms.early
+    return {
+        "Payouts a year": early.payouts / early.years,
+        "Size of a payout (cash)": early.paid / early.payouts if early.payouts else math.nan,
+        "Dividends a year (cash)": early.paid / early.years,
+        "Equity issues a year": early.issues / early.years,
+        "Size of an issue (cash)": early.raised / early.issues if early.issues else math.nan,
+        "Liquidations a year (hazard)": early.liquidations / early.years,
+        "Mean cash": float(np.nanmean(early_cash(firms))),
+    }
+
+
+def early_cash(firms: Firms) -> Array:
+    """Cash in the first half of the horizon, (firms, n/2)."""
+    return firms.cash[:, : max(firms.cash.shape[1] // 2, 1)]
+
+
+def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
+    """Levels of a trial's best policy over time to horizon; None where it cannot be read."""
+    from ghm.training.checkpoint import load_trained
+
+    try:
+        trained = load_trained(trial.best_checkpoint)
+    except (UserError, OSError):
+        return None
+    times = np.geomspace(trained.config.dt, trained.config.T, LEVEL_TIMES)
+    found = [policy_levels(trained.policy, trained.config.model, float(time)) for time in times]
+    names = ("payout_level", "issue_below", "issue_target")
+    levels = {
+        name: [None if (value := getattr(one, name)) is None else round(float(value), 5) for one in found]
+        for name in names
+    }
+    return {"x": [round(float(time), 5) for time in times], **levels}
 
 
 def study_best(search: RecordedSearch) -> PolicyStudy:
@@ -134,6 +206,8 @@ def study(
         optimal_value=_surface(reference.cash, reference.time_to_horizon, reference.values, cash, times),
         wind_up_value=cash + model.liquidation_value,
         firms=simulate_firms(policy, model, dt, T, stochastic=stochastic),
+        optimal_firms=simulate_firms(ThresholdPolicy.from_reference(reference, dt, T), model, dt, T),
+        model=model,
     )
 
 
@@ -158,22 +232,30 @@ def simulate_firms(
     cash = generator.permutation((np.arange(count) + generator.uniform(size=count)) / count * model.c_max)
     paths = np.full((count, steps), np.nan)
     dividends, issues = np.zeros(count), np.zeros(count, dtype=np.int64)
+    early = np.zeros(6)  # in the order of EarlyLife's fields
     alive = np.ones(count, dtype=bool)
     for step in range(steps):
         actions = policy(np.where(alive, cash, 0.0), T - step * dt)
         drawn = draw_cash_after(cash, actions, model.c_max, generator) if stochastic else None
         after = deterministic_cash(cash, actions, model.c_max) if drawn is None else drawn
-        after = np.where(alive, after, cash)
+        before, after = cash, np.where(alive, after, cash)
         if step:  # the first brings a random start to where the policy wants it: no dividend of a going firm's
             dividends += np.maximum(cash - after, 0.0)
             issues += after > cash
         paths[alive, step] = after[alive]
         shock = generator.standard_normal(count)
         cash = after + model.drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
-        alive &= cash > 0
+        survives = alive & (cash > 0)
+        if step < max(steps // 2, 1):
+            done = alive if step else np.zeros_like(alive)  # not the first action, as above
+            down, up = np.where(done, before - after, 0.0), np.where(done, after - before, 0.0)
+            lost = alive.sum() - survives.sum()
+            early += [alive.sum() * dt, (down > 0).sum(), down[down > 0].sum(), (up > 0).sum(), up[up > 0].sum(), lost]
+        alive = survives
         dividends += np.where(alive, np.maximum(cash - model.c_max, 0.0), 0.0)
         cash = np.minimum(cash, model.c_max)
-    return Firms(dt * np.arange(steps, dtype=np.float64), paths, dividends, issues, float(1 - alive.mean()))
+    time = dt * np.arange(steps, dtype=np.float64)
+    return Firms(time, paths, dividends, issues, float(1 - alive.mean()), EarlyLife(*early))
 
 
 def _cash_shown(model: GHMModel, *levels: Levels) -> float:

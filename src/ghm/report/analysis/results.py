@@ -82,6 +82,13 @@ class Results:
     search: RecordedSearch
     """The record itself: settings, space, environment, and each trial's files."""
 
+    def __repr__(self) -> str:
+        """A line: what it is, how many trials, and the best."""
+        best = self.search.best
+        reached = "" if best is None else f", best: trial {best.number} with {best.best_return:.4f}"
+        done = f"{len(self.search.ranked)} of {len(self.search.trials)} trials completed"
+        return f"<Results of {self.search.path}: {done}{reached}>"
+
     @cached_property
     def trials(self) -> "pd.DataFrame":
         """All trials, a row each; `column_descriptions` says what the columns are."""

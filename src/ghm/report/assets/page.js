@@ -7,6 +7,7 @@
   const described = (trial) => content.trials[trial];
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const touch = matchMedia("(pointer: coarse)");
+  const narrow = matchMedia("(max-width: 700px)");
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
@@ -94,6 +95,7 @@
     ]);
     const shapes = axes.map((_, x) => ({ type: "line", x0: x, x1: x, y0: -0.03, y1: 1.03, line: { color: colour("muted"), width: 1 } }));
     const none = { visible: false, fixedrange: true };
+    if (narrow.matches) return turned(data, axes, last);
     return {
       data,
       layout: {
@@ -101,6 +103,59 @@
         xaxis: { ...none, range: [-0.65, last + 0.65] }, yaxis: { ...none, range: [-0.08, 1.16] },
       },
     };
+  }
+
+  // On a narrow screen the axes lie below each other, so that all of them are seen.
+  function turned(data, axes, last) {
+    const down = (axis) => last - axis;
+    const annotations = axes.flatMap((axis, at) => [
+      { x: 0, y: down(at) + 0.36, text: "<b>" + axis.title + "</b>", showarrow: false, font: { size: 12 }, xanchor: "left" },
+      ...axis.ticks.map((tick) => ({
+        x: tick.at, y: down(at) - 0.2, text: tick.text, showarrow: false, font: { size: 10 }, bgcolor: colour("background"),
+        xanchor: tick.at < 0.05 ? "left" : tick.at > 0.95 ? "right" : "center",
+      })),
+    ]);
+    const shapes = axes.map((_, at) => ({ type: "line", x0: -0.02, x1: 1.02, y0: down(at), y1: down(at), line: { color: colour("muted"), width: 1 } }));
+    const none = { visible: false, fixedrange: true };
+    const swapped = data.map((trace) => ({ ...trace, x: trace.y, y: trace.x.map((at) => (at === null ? null : down(at))) }));
+    return {
+      data: swapped,
+      layout: {
+        ...layout({}), annotations, shapes, hovermode: "closest", dragmode: false,
+        xaxis: { ...none, range: [-0.05, 1.05] }, yaxis: { ...none, range: [-0.45, last + 0.6] },
+      },
+    };
+  }
+
+  // One trial by itself: everything is in the page, and drawn when it is chosen.
+  const LEVELS = [["payout_level", "pays out above", "solid"], ["issue_target", "issues up to", "dash"], ["issue_below", "issues below", "dot"]];
+
+  function chosen() {
+    const select = document.getElementById("trial");
+    if (!select) return;
+    const one = content.details[select.value];
+    const set = (id, text) => { document.getElementById(id).textContent = text; };
+    document.getElementById("trial-facts").replaceChildren(...one.facts.flatMap(([name, value]) => {
+      const [dt, dd] = [document.createElement("dt"), document.createElement("dd")];
+      [dt.textContent, dd.textContent] = [name, value];
+      return [dt, dd];
+    }));
+    set("trial-verdict", one.verdict);
+    set("trial-log", one.log || "It wrote nothing.");
+    set("trial-files", one.files);
+    const line = (x, y, name, dash, shade) => ({ type: "scatter", mode: x.length > 1 ? "lines" : "markers", x, y, name, line: { dash, color: colour(shade), width: 2 } });
+    const axis = (title, more) => ({ title: { text: title }, ...more });
+    Plotly.react("trial-curve", [line(one.x, one.gap, "missing", "solid", "accent")],
+      layout({ showlegend: false, xaxis: axis("training iterations", { rangemode: "tozero" }), yaxis: axis("missing to the optimum", { type: "log", tickformat: ".2~%", dtick: "D2" }) }), settings);
+    const during = one.levels.x;
+    const ends = during.length ? [during[0], during[during.length - 1]] : [];
+    const optimal = LEVELS.filter(([key]) => one.optimal[key] !== null && ends.length)
+      .map(([key, , dash]) => ({ ...line(ends, [one.optimal[key], one.optimal[key]], "", dash, "muted"), showlegend: false, hoverinfo: "skip" }));
+    Plotly.react("trial-levels", [...optimal, ...LEVELS.map(([key, name, dash]) => line(during, one.levels[key], name, dash, "accent"))],
+      layout({ xaxis: axis("training iterations", { rangemode: "tozero" }), yaxis: axis("cash", { rangemode: "tozero" }) }), settings);
+    set("trial-policy-note", one.policy ? "Levels over time to horizon." : "The page has the policies of the best trials only; ghm evaluate with this trial's checkpoints/best_model.pt and --figures draws it.");
+    Plotly.react("trial-policy", one.policy ? LEVELS.map(([key, name, dash]) => line(one.policy.x, one.policy[key], name, dash, "accent")) : [],
+      layout({ xaxis: axis("time to horizon (years)", { type: "log", dtick: 1 }), yaxis: axis("cash", { rangemode: "tozero" }) }), settings);
   }
 
   function control() {
@@ -122,7 +177,7 @@
     heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = head.textContent;
+      button.append(...head.childNodes);
       head.replaceChildren(button);
       button.addEventListener("click", () => {
         const numeric = head.classList.contains("number");
@@ -169,13 +224,21 @@
       await new Promise((next) => setTimeout(next));
       paused = performance.now();
     }
+    chosen();
     document.documentElement.dataset.figures = "drawn";
   }
 
   document.querySelectorAll("table.sortable").forEach(sortable);
   copying();
   control();
+  document.getElementById("trial")?.addEventListener("change", chosen);
   // The page can be read before the first figure is drawn.
   addEventListener("load", () => setTimeout(drawAll));
   dark.addEventListener("change", drawAll);
+  narrow.addEventListener("change", drawAll);
+  // Paper is narrower than the screen that figures were drawn for.
+  const PAPER_PX = 680;
+  const placed = () => figures.map((figure) => document.getElementById(figure.name)).filter((place) => place && place.layout);
+  addEventListener("beforeprint", () => placed().forEach((place) => Plotly.relayout(place, { width: PAPER_PX, autosize: false })));
+  addEventListener("afterprint", () => placed().forEach((place) => Plotly.relayout(place, { width: null, autosize: true })));
 })();

@@ -14,11 +14,15 @@ import numpy as np
 from ghm.report.analysis.findings import percent
 from ghm.report.analysis.importance import MAX_GROUPS, Importance, group_of
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.search.settings.inert import inert_hyperparameters
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
 
 FLOOR = -0.25
 """Captured values below this are drawn at it: a ruined trial can lie arbitrarily low, and would flatten the rest."""
+
+MEDIANS = 3
+"""Trials a value from which on a slice has medians: fewer are a trial or two joined by a line."""
 
 HIGHLIGHTED = 5
 """Curves of the best trials that stand out from the others'."""
@@ -82,7 +86,8 @@ def search_charts(search: RecordedSearch, importances: tuple[Importance, ...]) -
         return []
     charts = [order_chart(search), *curve_charts(search)]
     if search.varied:
-        charts += [parallel_chart(search), *(panel_chart(search, name) for name in search.varied)]
+        idle = inert_hyperparameters(search.config)
+        charts += [parallel_chart(search), *(panel_chart(search, name) for name in search.varied if name not in idle)]
     if importances:
         charts.append(importance_chart(importances))
     return charts
@@ -218,6 +223,7 @@ def panel_chart(search: RecordedSearch, name: str) -> Chart:
         "y": [median for _, median in medians], "hoverinfo": "skip", "line": {"color": "@second", "width": 2},
         "marker": {"symbol": "line-ew", "size": 22, "line": {"color": "@second", "width": 3}},
     }  # fmt: skip
+    enough = min(int(m.sum()) for m in members) >= MEDIANS
     # Long labels lean to the left, where there is room, and none is left out.
     angle = -35 if any(len(text(value)) > SHORT_LABEL for _, value in ticks) else 0
     shown = ", ".join(percent(median) for _, median in medians)
@@ -226,7 +232,8 @@ def panel_chart(search: RecordedSearch, name: str) -> Chart:
         f"panel-{list(search.varied).index(name)}",
         label(name),
         f"Captured value by {label(name)}, at {listed}. Medians from left to right: {shown}.",
-        data=[points, line],
+        "A point a trial; bars are medians." if enough else "A point a trial; too few a value for medians.",
+        data=[points, line] if enough else [points],
         layout={
             "xaxis": {"tickvals": [at for at, _ in ticks], "ticktext": [text(value) for _, value in ticks],
                       "range": [-0.25, 1.25], "showgrid": False,

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ghm.report.analysis.findings import percent
 from ghm.report.analysis.instances import confirmed_entries, reached_by
-from ghm.report.drawing.charts import FLOOR, Chart, captured_axis
+from ghm.report.drawing.charts import COLOURS, FLOOR, Chart, captured_axis, evaluations
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.search.records.reader import RecordedSearch
 from ghm.search.settings.space import label
@@ -99,7 +101,7 @@ def confirmation_table(search: RecordedSearch) -> Table | None:
 
 def instance_charts(search: RecordedSearch) -> list[Chart]:
     """Charts of configurations that have something to show."""
-    return [chart for chart in (_bands(search), _rungs(search)) if chart is not None]
+    return [chart for chart in (_bands(search), _curves(search), _rungs(search)) if chart is not None]
 
 
 def _bands(search: RecordedSearch) -> Chart | None:
@@ -137,6 +139,43 @@ def _bands(search: RecordedSearch) -> Chart | None:
         "Each band spans the trials of a configuration, from the least to the greatest; the point is their mean.",
         [bands, means],
         {"xaxis": {"title": {"text": "configuration, best first"}, "type": "category"}, "yaxis": captured_axis()},
+    )
+
+
+def _curves(search: RecordedSearch) -> Chart | None:
+    """The best configurations' learning curves: the median over their trials, and a band from the least to the greatest."""
+    if not search.several_instances:
+        return None
+    data: list[dict[str, Any]] = []
+    for entry, colour in zip(search.ranking[: len(COLOURS)], COLOURS, strict=False):
+        number = entry.get("number")
+        curves = [
+            dict(zip(*evaluations(trial, "iteration"), strict=True))
+            for trial in search.explored
+            if trial.configuration == number
+        ]
+        at = sorted(set.intersection(*map(set, curves))) if curves else []
+        if len(at) < 2:  # a point is no curve
+            continue
+        values = np.array([[curve[x] for x in at] for curve in curves])
+        style = {"type": "scatter", "mode": "lines", "x": at, "legendgroup": str(number)}
+        edge = {**style, "line": {"width": 0, "color": colour}, "showlegend": False, "hoverinfo": "skip"}
+        band = {"fill": "tonexty", "fillcolor": colour, "opacity": 0.2}
+        middle = {"name": f"configuration {number}", "line": {"color": colour, "width": 2}}
+        data += [
+            {**edge, "y": values.min(axis=0).tolist()},
+            {**edge, **band, "y": values.max(axis=0).tolist()},
+            {**style, **middle, "y": np.median(values, axis=0).tolist()},
+        ]
+    if not data:
+        return None
+    return Chart(
+        "configuration-curves",
+        "Configurations as they learn",
+        f"Captured value against training iterations of the {len(data) // 3} best configurations.",
+        "Lines are medians over a configuration's trials, bands go from the least to the greatest.",
+        data,
+        {"xaxis": {"title": {"text": "training iterations"}, "rangemode": "tozero"}, "yaxis": captured_axis()},
     )
 
 

@@ -130,7 +130,7 @@ def value_curves(study: PolicyStudy) -> "Figure":
     left.legend(loc="lower right")
     loss = np.maximum(study.optimal_value - study.value, 0.0)
     mesh = right.pcolormesh(
-        study.time_to_horizon, study.cash, loss.T, cmap="cividis", shading="nearest", rasterized=True
+        study.time_to_horizon, study.cash, loss.T, vmin=0.0, cmap="cividis", shading="nearest", rasterized=True
     )
     figure.colorbar(mesh, ax=right)
     right.set(xscale="log", xlabel="time to horizon (years)", ylabel="cash", title="value given away")

@@ -61,7 +61,7 @@ def modes_chart(study: PolicyStudy) -> Chart:
     scale = [[(mode + side) / 3, colour] for mode, _, colour in colours for side in (0, 1)]
     data: list[dict[str, Any]] = [
         {
-            "type": "heatmap", "x": _numbers(study.time_to_horizon), "y": _numbers(study.cash),
+            "type": "heatmap", "x": numbers(study.time_to_horizon), "y": numbers(study.cash),
             "z": study.modes.T.tolist(), "zmin": -0.5, "zmax": 2.5, "colorscale": scale, "showscale": False,
             "hovertemplate": "time to horizon %{x:.2f}<br>cash %{y:.3f}<extra></extra>",
         }
@@ -122,8 +122,8 @@ def loss_chart(study: PolicyStudy) -> Chart:
         "Value of the optimum less exact value of the policy, from each state on.",
         [
             {
-                "type": "heatmap", "x": _numbers(study.time_to_horizon), "y": _numbers(study.cash),
-                "z": [_numbers(row) for row in loss.T], "zmin": 0,
+                "type": "heatmap", "x": numbers(study.time_to_horizon), "y": numbers(study.cash),
+                "z": [numbers(row) for row in loss.T], "zmin": 0,
                 "zmax": max(float(loss.max()), 10.0**-DECIMALS),
                 "colorscale": [[0, "@scale-low"], [1, "@scale-high"]],
                 "colorbar": {"thickness": 12, "outlinewidth": 0},
@@ -141,11 +141,11 @@ def paths_chart(study: PolicyStudy) -> Chart:
     x: list[float | None] = []
     y: list[float | None] = []
     for path in firms.cash[1:SHOWN_FIRMS, ::every]:
-        x += [*_numbers(firms.time[::every]), None]
-        y += [*_numbers(path), None]
+        x += [*numbers(firms.time[::every]), None]
+        y += [*numbers(path), None]
     data = [
         {"type": "scatter", "mode": "lines", "name": f"{SHOWN_FIRMS - 1} firms", "x": x, "y": y, "hoverinfo": "skip",
-         "line": {"color": "@soft", "width": 1}, "opacity": 0.6},
+         "line": {"color": "@soft", "width": 1}, "opacity": 0.8},
         _line(firms.time[::every], firms.cash[0, ::every], name="one firm", line={"color": "@accent", "width": 2}),
     ]  # fmt: skip
     horizon = study.time_to_horizon[-1]
@@ -185,10 +185,10 @@ def _time_axis(study: PolicyStudy) -> dict[str, Any]:
 
 
 def _line(x: Array, y: Array, **rest: Any) -> dict[str, Any]:
-    return {"type": "scatter", "mode": "lines", "x": _numbers(x), "y": _numbers(y), **rest}
+    return {"type": "scatter", "mode": "lines", "x": numbers(x), "y": numbers(y), **rest}
 
 
-def _numbers(values: Array) -> list[float | None]:
+def numbers(values: Array) -> list[float | None]:
     """Rounded numbers; None, which Plotly leaves out, for what is not finite."""
     return [round(float(value), DECIMALS) if np.isfinite(value) else None for value in values]
 

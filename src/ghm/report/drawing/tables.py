@@ -54,7 +54,7 @@ def leaderboard(search: RecordedSearch, most: int | None = None) -> Table | None
     if not search.ranked:
         return None
     heads = [Column("Rank", True), Column("Trial", True), Column("Captured value", True), Column("Best return", True)]
-    heads += [Column("Final return", True), Column("Verdict"), Column("Training time", True)]
+    heads += [Column("Verdict"), Column("Training time", True)]
     settings = [Column(name, _numeric(search, name)) for name in search.varied]
     rows = tuple(_row(rank, trial, search) for rank, trial in enumerate(search.ranked[:most], start=1))
     caption = f"{len(rows)} of {len(search.ranked)} completed trials" if most else "Completed trials"
@@ -123,7 +123,6 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _row(rank: int, trial: RecordedTrial, search: RecordedSearch) -> tuple[Cell, ...]:
     captured, best, seconds = trial.captured_value, trial.best_return, trial.seconds
-    final = finite(trial.metrics.get("final_return"))
     verdict = str(trial.metrics.get("verdict") or "–").replace("_", " ")
     bar = None if captured is None else round(100 * min(max(captured, 0.0), 1.0), 1)
     return (
@@ -131,7 +130,6 @@ def _row(rank: int, trial: RecordedTrial, search: RecordedSearch) -> tuple[Cell,
         Cell(str(trial.number), trial.number),
         Cell(percent(captured), _key(captured), bar),
         Cell(number(best), _key(best)),
-        Cell(number(final), _key(final)),
         Cell(_shown(verdict)),
         Cell(duration(seconds), _key(seconds)),
         *_settings(trial, search),

@@ -1,31 +1,132 @@
-"""How long a search will take, roughly: said before it starts, and corrected by the trials that have finished."""
+"""How long a search will still take: from this machine's own pace, start-up included; nothing is said before it is known."""
 
+import heapq
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.space import Choices
-from ghm.search.trials.outcome import Outcome
-
-# Time of one training iteration on one core: a fixed part, and a part for each path and time step.
-# `benchmarks/search_overhead.py` is where these are measured; they are good to a factor of two.
 SECONDS_PER_ITERATION = 0.015
 SECONDS_PER_PATH_STEP = 3e-8
+"""How the time of an iteration grows with its paths: `weight` takes ratios of it alone, the pace itself is measured."""
+
+FEWEST_INTERVALS = 2
+"""Intervals between two records from which on a trial has a pace: compiling falls into the first."""
 
 
-def estimated_seconds(config: SearchConfig, choices: Choices, n_trials: int, finished: Sequence[Outcome] = ()) -> float:
-    """Seconds until ``n_trials`` more trials are done, from the finished ones if there are any."""
-    # A trial that was stopped at a rung took its share of a whole one's time.
-    whole = [(one, config.n_iterations / one.iterations if one.iterations else 1.0) for one in finished if one.success]
-    times = [one.seconds * share for one, share in whole]
-    if times:
-        trial = sum(times) / len(times)
-    else:
-        paths = choices["n_trajectories"]
-        path_steps = sum(paths) / len(paths) * config.training().n_steps
-        trial = config.n_iterations * (SECONDS_PER_ITERATION + SECONDS_PER_PATH_STEP * path_steps)
-    # The last round of workers may be incomplete, and takes as long as a full one.
-    rounds = -(-n_trials // config.n_workers)
-    return trial * rounds
+def weight(paths: float, n_steps: int) -> float:
+    """Relative cost of an iteration of ``paths`` paths of ``n_steps`` steps."""
+    return SECONDS_PER_ITERATION + SECONDS_PER_PATH_STEP * paths * n_steps
+
+
+@dataclass
+class TrialPace:
+    """How fast one trial goes, by the clock of the search."""
+
+    started: float
+    """When its process was started (seconds of the search's clock)."""
+    iterations: int
+    """Iterations that it has to do, from where it starts."""
+    weight: float
+    """Relative cost of one of them."""
+    intervals: list[tuple[int, float]] = field(default_factory=list)
+    """Between two of its records each: iterations, and seconds of its own clock."""
+    done: int = 0
+    """Iterations done at the last record that was seen."""
+    seen: float = 0.0
+    """When that was."""
+    ended: float | None = None
+
+    @property
+    def rate(self) -> float | None:
+        """Seconds an iteration: the median over what was recorded, which compiling and pauses do not move."""
+        if len(self.intervals) < FEWEST_INTERVALS:
+            return None
+        ordered = sorted((seconds / count, count) for count, seconds in self.intervals)
+        half, passed = sum(count for _, count in ordered) / 2, 0
+        for pace, count in ordered:
+            passed += count
+            if passed >= half:
+                return pace
+        return ordered[-1][0]
+
+    @property
+    def startup(self) -> float | None:
+        """Seconds before its first iteration, and of compiling; None before there is a pace."""
+        rate = self.rate
+        return None if rate is None else max(self.seen - self.started - rate * self.done, 0.0)
+
+    @property
+    def startup_of_others(self) -> float | None:
+        """Start-up of a trial after it: without the compiling that shows in its first interval, which others find done."""
+        rate, startup = self.rate, self.startup
+        if rate is None or startup is None:
+            return None
+        count, seconds = self.intervals[0]
+        return max(startup - max(seconds - rate * count, 0.0), 0.0)
+
+    @property
+    def training(self) -> float | None:
+        """Seconds of all its iterations."""
+        rate = self.rate
+        if rate is None:
+            return None if self.ended is None else self.ended - self.started
+        whole = rate * self.iterations
+        return whole if self.ended is None else min(whole, self.ended - self.started)
+
+    @property
+    def ending(self) -> float:
+        """Seconds from its last iteration to its end; 0 while it runs."""
+        if self.ended is None:
+            return 0.0
+        return max(self.ended - self.seen - (self.rate or 0.0) * (self.iterations - self.done), 0.0)
+
+    def left(self, now: float, ending: float) -> float | None:
+        """Seconds to its end, of which ``ending`` after the last iteration; None before there is a pace."""
+        rate = self.rate
+        if rate is None:
+            return None
+        return max(rate * (self.iterations - self.done) - (now - self.seen), 0.0) + ending
+
+
+def seconds_left(
+    now: float, trials: Sequence[TrialPace], waiting: int, iterations: float, mean_weight: float, n_workers: int
+) -> float | None:
+    """Seconds until all is done; None before anything is known.
+
+    Args:
+        now: the search's clock.
+        trials: those that were started, in order; failed ones left out.
+        waiting: trials still to be started.
+        iterations: of each of those.
+        mean_weight: relative cost of one of their iterations.
+        n_workers: trials that run at once.
+    """
+    known = [trial for trial in trials if trial.training is not None]
+    if not known:
+        return None
+    ending = _typical([trial.ending for trial in known if trial.ended is not None])
+    # The newest start-up: the first trials on a machine compile what later ones find compiled.
+    startup = next((one for trial in reversed(known) if (one := trial.startup_of_others) is not None), 0.0)
+    pace = statistics.fmean((trial.training or 0.0) / (trial.iterations * trial.weight) for trial in known)
+    one_more = startup + pace * iterations * mean_weight + ending
+    busy = [_left(trial, now, ending, startup, pace) for trial in trials if trial.ended is None]
+    # The next trial goes to the worker that is free first; the last round may be incomplete, and takes as long as a full one.
+    free = sorted([*busy, *[0.0] * max(n_workers - len(busy), 0)])
+    heapq.heapify(free)
+    for _ in range(waiting):
+        heapq.heapreplace(free, free[0] + one_more)
+    return max(free)
+
+
+def _left(trial: TrialPace, now: float, ending: float, startup: float, pace: float) -> float:
+    left = trial.left(now, ending)
+    if left is None:
+        left = max(startup + pace * trial.iterations * trial.weight + ending - (now - trial.started), 0.0)
+    return left
+
+
+def _typical(values: Sequence[float]) -> float:
+    return statistics.median_low(values) if values else 0.0
 
 
 def duration(seconds: float) -> str:

@@ -68,7 +68,7 @@ def plan_text(plan: Plan) -> str:
     kind = {"tpe": "TPE", "gp": "Gaussian process"}.get(config.search_type, config.search_type.capitalize())
     return (
         f"{kind} search: {_trials_text(plan)}{kept} x {config.n_iterations} iterations, "
-        f"{workers}, about {duration(plan.seconds)}, into {plan.results_dir}"
+        f"{workers}, into {plan.results_dir}"
     )
 
 

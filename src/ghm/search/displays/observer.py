@@ -23,8 +23,6 @@ class Plan:
     """Trials in total."""
     n_pending: int
     """Trials still to run, the interrupted ones included."""
-    seconds: float
-    """Estimated time (seconds)."""
     notes: tuple[str, ...] = ()
     """What the user should know before it starts."""
     layout: Layout | None = None

@@ -20,7 +20,7 @@ from ghm.search.trials.trial import Trial
 SHARE = 0.01
 """Largest share of the search's time that goes into refreshing its report."""
 
-FIRST_S = 300.0
+FIRST_S = 60.0
 """Seconds before the first refresh: it costs about three, and a shorter search gets its page at the end."""
 
 LAST_LIMIT_S = 120.0
@@ -79,13 +79,19 @@ class ReportRefresher(Observer):
             self._start()
 
     def stopping(self) -> None:
-        """An interrupted search ends as soon as its trials allow; ``ghm report`` writes its page."""
+        """An interrupted search ends as soon as its trials allow, and does not wait for its page."""
         self._stopping = True
 
     def search_finished(self, results: ResultsIndex) -> None:
         """Write the page of the finished search, and say where it is."""
         self._end()
-        if self._stopping or self._path is None:
+        if self._path is None:
+            return
+        if self._stopping:
+            # It goes on by itself, in a session of its own, when the search is gone.
+            self._start()
+            self._process = None
+            self._print(f"Report: {self._path.with_name('report.html')}, being written")
             return
         self._start()
         assert self._process is not None

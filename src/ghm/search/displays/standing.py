@@ -2,10 +2,12 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ghm.reading import DamagedError, open_regular
+from ghm.search.displays.estimate import TrialPace, seconds_left, weight
 from ghm.search.displays.observer import Plan
 from ghm.search.records.index import ResultsIndex
 from ghm.search.records.reader import parse_record
@@ -33,14 +35,22 @@ class HistoryTail:
         self._file_number: int | None = None
         self.figures: dict[str, Any] = {}
         """The newest value of each figure; an evaluation's stay until the next one, whose missing ones replace them."""
+        self.intervals: list[tuple[int, float]] = []
+        """Iterations and seconds between each two records."""
 
     def read(self) -> None:
         """Take in what was appended since the last call."""
         for line in self._appended():
             record = parse_record(line)
             if record is not None:
+                self._time(record)
                 evaluated = finite(record.get("exact_return")) is not None
                 self.figures.update({key: value for key, value in record.items() if evaluated or value is not None})
+
+    def _time(self, record: dict[str, Any]) -> None:
+        before, after = ((finite(one.get("iteration")), finite(one.get("seconds"))) for one in (self.figures, record))
+        if None not in (*before, *after) and after[0] > before[0]:  # type: ignore[operator]
+            self.intervals.append((int(after[0] - before[0]), after[1] - before[1]))  # type: ignore[operator]
 
     def _appended(self) -> list[bytes]:
         """Whole lines that are new; a line cut short waits for its end."""
@@ -50,6 +60,7 @@ class HistoryTail:
                 # A run that starts over, or drops records after its checkpoint, writes a new or a shorter file.
                 if status.st_ino != self._file_number or status.st_size < self._position:
                     self._position, self._rest, self._file_number, self.figures = 0, b"", status.st_ino, {}
+                    self.intervals = []
                 if status.st_size - self._position > MAX_READ:
                     self._position, self._rest = status.st_size - MAX_READ, b""
                 file.seek(self._position)
@@ -64,15 +75,22 @@ class HistoryTail:
 class Running:
     """How a running trial stands."""
 
-    def __init__(self, trial: Trial) -> None:
-        self.trial = trial
+    def __init__(self, trial: Trial, clock: Callable[[], float] = time.monotonic) -> None:
+        self.trial, self._clock = trial, clock
         self._tail = HistoryTail(trial.history_path)
         self.read()
         self.first = self.iteration
+        # What an earlier process recorded says nothing of this one's pace.
+        self._tail.intervals.clear()
+        cost = weight(trial.hyperparameters.n_trajectories, trial.config.n_steps)
+        self.pace = TrialPace(clock(), max(trial.until - self.first, 1), cost, self._tail.intervals)
 
     def read(self) -> None:
         """Look at what the trial has recorded since the last look."""
+        before = self.iteration
         self._tail.read()
+        if self.iteration != before:
+            self.pace.done, self.pace.seen, self.pace.intervals = self.done_here, self._clock(), self._tail.intervals
 
     @property
     def iteration(self) -> int:
@@ -102,10 +120,9 @@ class Running:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left at the pace so far; None before the first record."""
-        seconds = self._figure("seconds")
-        left = self.trial.until - self.iteration
-        return seconds / self.iteration * left if seconds is not None and self.iteration else None
+        """Time left at the pace so far; None before there is one."""
+        rate = self.pace.rate
+        return None if rate is None else rate * (self.trial.until - self.iteration)
 
     def _figure(self, name: str) -> float | None:
         return finite(self._tail.figures.get(name))
@@ -114,20 +131,30 @@ class Running:
 class SearchProgress:
     """How a search stands, whatever the display."""
 
-    def __init__(self, plan: Plan, results: ResultsIndex) -> None:
-        self._plan, self._results = plan, results
-        self._started = time.monotonic()
+    def __init__(self, plan: Plan, results: ResultsIndex, clock: Callable[[], float] = time.monotonic) -> None:
+        self._plan, self._results, self._clock = plan, results, clock
+        self._started = clock()
+        self._paces: list[TrialPace] = []
+        paths = results.record.choices["n_trajectories"]
+        n_steps = plan.config.training().n_steps
+        self._mean_weight = sum(weight(one, n_steps) for one in paths) / len(paths)
         self._ended = 0
         self._total = plan.n_pending * plan.config.n_iterations if plan.iterations is None else plan.iterations
         self.running: dict[int, Running] = {}
 
     def start(self, trial: Trial) -> None:
         """A trial starts."""
-        self.running[trial.number] = Running(trial)
+        self.running[trial.number] = one = Running(trial, self._clock)
+        self._paces.append(one.pace)
 
-    def finish(self, trial: Trial) -> None:
+    def finish(self, trial: Trial, success: bool = True) -> None:
         """A trial ended."""
         one = self.running.pop(trial.number, None)
+        if one is not None:
+            one.read()
+            one.pace.ended = self._clock()
+            if not success:  # cut short, it says nothing of how long the others take
+                self._paces.remove(one.pace)
         # What a failed trial has left undone will not be done.
         self._ended += trial.until - (0 if one is None else one.first)
 
@@ -160,14 +187,34 @@ class SearchProgress:
     @property
     def elapsed(self) -> float:
         """Seconds since the search started."""
-        return time.monotonic() - self._started
+        return self._clock() - self._started
 
     @property
-    def seconds_left(self) -> float:
-        """Time left: the rest at the pace so far, the plan's estimate before there is a pace."""
-        share = self.share_done
-        # With less than a hundredth done, start-up is most of what was measured.
-        return self.elapsed / share * (1 - share) if share > 0.01 else max(self._plan.seconds - self.elapsed, 0.0)
+    def seconds_left(self) -> float | None:
+        """Time left at this machine's pace; None before it is known."""
+        started = self._ended + sum(one.trial.until - one.first for one in self.running.values())
+        iterations = max(self._total - started, 0)
+        # Between rungs a trial goes on for less than the whole; what was started says for how much.
+        each = self._plan.config.n_iterations
+        if self._plan.config.rungs and self._paces:
+            each = max(round(sum(pace.iterations for pace in self._paces) / len(self._paces)), 1)
+        waiting = -(-iterations // each)
+        return seconds_left(self._clock(), self._paces, waiting, each, self._mean_weight, self._plan.config.n_workers)
+
+    def time_left(self) -> str:
+        """Time left in words; nothing before it is known."""
+        left = self.seconds_left
+        return "" if left is None else f"about {duration(left)} left"
+
+    def _best_running(self) -> str:
+        """What the trials have reached that still run, while none has ended."""
+        reached = [
+            (one.captured_value, one.trial.number) for one in self.running.values() if one.captured_value is not None
+        ]
+        if not reached:
+            return "best so far: none yet"
+        value, number = max(reached)
+        return f"best so far: captured value {value:.3f}, trial {number}, which still runs"
 
     def counts(self) -> str:
         """Finished, failed and running trials, and how many stand at each rung."""
@@ -184,7 +231,7 @@ class SearchProgress:
         """The best configuration so far, and what its trials spread over."""
         leader, best = self._results.leader, self._results.best
         if leader is None or best is None:
-            return "best so far: none yet"
+            return self._best_running()
         if self._results.n_instances == 1:
             captured = "" if best.captured_value is None else f", captured value {best.captured_value:.3f}"
             return f"best so far: trial {best.trial_num}, return {best.best_return:.4f}{captured}"
@@ -206,7 +253,6 @@ def configuration(hyperparameters: Hyperparameters) -> str:
 def standing(one: Running) -> str:
     """How a running trial stands, on one line."""
     captured = "" if one.captured_value is None else f", captured {one.captured_value:.3f}"
-    return (
-        f"iteration {one.iteration}/{one.trial.config.n_iterations}: return {number(one.current_return)}{captured}, "
-        f"about {duration(one.seconds_left)} left"
-    )
+    left = "" if one.seconds_left is None else f", about {duration(one.seconds_left)} left"
+    total = one.trial.config.n_iterations
+    return f"iteration {one.iteration}/{total}: return {number(one.current_return)}{captured}{left}"

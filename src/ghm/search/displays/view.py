@@ -22,15 +22,13 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
 PLAIN_INTERVAL_S = 60.0
 """Seconds between two lines about the same trial: an hour's log stays readable."""
 
 WIDE = 120
 """Columns of a terminal from which on the table shows the whole configuration."""
-
-NARROW_BAR = 8
-"""Columns of a progress bar on a narrower terminal."""
 
 
 class PlainView(PlainObserver):
@@ -64,8 +62,8 @@ class PlainView(PlainObserver):
         """Say how a trial ended, and how the search stands."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
-            self._progress.finish(trial)
-            self._print(f"{self._progress.counts()}; about {duration(self._progress.seconds_left)} left")
+            self._progress.finish(trial, outcome.success)
+            self._print("; ".join(filter(None, (self._progress.counts(), self._progress.time_left()))))
 
     def tick(self) -> None:
         """Say how trials stand whose last line is long ago."""
@@ -114,7 +112,7 @@ class LiveView(PlainObserver):
         """Say how a trial ended, and take its row away."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
-            self._progress.finish(trial)
+            self._progress.finish(trial, outcome.success)
 
     def tick(self) -> None:
         """Draw again if there is time for it."""
@@ -143,7 +141,7 @@ class LiveView(PlainObserver):
         if self._live is None:
             super()._print(text)
         else:
-            self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._live.console.print(text, markup=False, highlight=False, overflow="fold")
 
     def _table(self, console: "Console") -> "Group":
         from rich.console import Group
@@ -151,30 +149,42 @@ class LiveView(PlainObserver):
         assert self._progress is not None
         # Rows beyond the terminal's height would be cut off without a word.
         room = max(console.height - 8, 1)
+        if console.width < WIDE:
+            room = max(room // 2, 1)
         running = list(self._progress.running.values())
         more = [f"and {len(running) - room} more running"] if len(running) > room else []
-        trials = [_trials(running[:room], console)] if running else []
+        trials: list[Table | Text] = [_trials(running[:room], console)] if running else []
+        if console.width < WIDE:
+            shown = enumerate(running[:room])
+            trials = [part for at, one in shown for part in (_trials([one], console, head=at == 0), _settings(one))]
         return Group(*trials, *more, *_totals(self._progress))
 
 
-def _trials(running: list[Running], console: "Console") -> "Table":
-    """The running trials, a row each."""
+def _settings(one: Running) -> "Text":
+    from rich.text import Text
+
+    return Text(f"  {configuration(one.trial.hyperparameters)}", style="dim")
+
+
+def _trials(running: list[Running], console: "Console", head: bool = True) -> "Table":
+    """The running trials, a row each; widths are fixed, so that tables under each other line up."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
-    table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
-    table.add_column("trial", justify="right", no_wrap=True)
-    # A wide terminal shows the whole configuration, and the bar takes the rest; a narrow one, the other way round.
+    table = Table(box=None, expand=True, padding=(0, 1), header_style="dim", show_header=head)
+    table.add_column("trial", justify="right", no_wrap=True, min_width=5)
+    # On a narrow terminal the whole configuration has a line of its own: cut short, trials would look alike.
     wide = console.width >= WIDE
-    table.add_column("configuration", no_wrap=True, overflow="ellipsis", ratio=None if wide else 1)
-    table.add_column("progress", ratio=1 if wide else None, width=None if wide else NARROW_BAR)
-    for title in ("iteration", "return", "captured", "left"):
-        table.add_column(title, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("configuration", no_wrap=True)
+    table.add_column("progress", ratio=1)
+    for title, width in (("iteration", 11), ("return", 6), ("captured", 8), ("left", 7)):
+        table.add_column(title, justify="right", no_wrap=True, min_width=width)
     for one in running:
         total = one.trial.config.n_iterations
         table.add_row(
             str(one.trial.number),
-            configuration(one.trial.hyperparameters),
+            *([configuration(one.trial.hyperparameters)] if wide else []),
             ProgressBar(total=total, completed=one.iteration),
             f"{one.iteration}/{total}",
             number(one.current_return),

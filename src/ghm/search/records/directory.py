@@ -9,7 +9,7 @@
         report.html                      what `ghm report` makes of it
         reference.npz                    the model's solution, one for all trials
         trial_001/ ...                   the trials, each with its own record
-        earlier/TIMESTAMP/               the searches that were here before, whole
+    results_dir_earlier/TIMESTAMP/       the searches that were here before, whole
 """
 
 import contextlib
@@ -122,7 +122,9 @@ def most_bytes(results: Path) -> int:
 
 
 def move_earlier(results_dir: Path) -> Path | None:
-    """Move a search that is in the directory to ``earlier/``, whole, so that it can still be read and resumed.
+    """Move a search that is in the directory to one beside it, whole, so that it can still be read and resumed.
+
+    Beside it, since TensorBoard shows whatever is below the directory that it is given.
 
     Returns:
         Where it is now; None if there was none.
@@ -131,15 +133,16 @@ def move_earlier(results_dir: Path) -> Path | None:
     parts = _parts(results_dir)
     if not parts:
         return None
-    target = _free_name(results_dir / EARLIER_NAME, _name_of(results_dir))
+    parent = _earlier(results_dir)
+    target = _free_name(parent, _name_of(results_dir))
     # Killed halfway, the search would be in two places: the note says so to whoever comes next.
-    write_sealed(results_dir / _MOVING_NAME, {"to": target.name})
+    write_sealed(results_dir / _MOVING_NAME, {"to": target.name, "beside": parent != results_dir / EARLIER_NAME})
     finish_move(results_dir)
     return target
 
 
 def finish_move(results_dir: Path) -> None:
-    """Finish a move to ``earlier/`` that was cut short.
+    """Finish a move of an earlier search that was cut short.
 
     Raises:
         UserError: when the note that says where it went is damaged.
@@ -148,10 +151,13 @@ def finish_move(results_dir: Path) -> None:
     if not note.exists():
         return
     try:
-        target = results_dir / EARLIER_NAME / Path(str(read_sealed(note)["to"])).name
+        recorded = read_sealed(note)
+        # A note without the second key is of a version that moved searches into the directory itself.
+        parent = _beside(results_dir) if recorded.get("beside") is True else results_dir / EARLIER_NAME
+        target = parent / Path(str(recorded["to"])).name
     except (DamagedError, KeyError) as error:
         raise UserError(
-            f"{note} should say where in {EARLIER_NAME}/ half of a search was moved, and is damaged ({error}); move the "
+            f"{note} should say where in {_beside(results_dir)} half of a search was moved, and is damaged ({error}); move the "
             "rest there by hand, and remove that file"
         ) from error
     target.mkdir(parents=True, exist_ok=True)
@@ -164,7 +170,7 @@ def find_record(path: Path, flag: str = "--resume ") -> tuple[Path, SearchRecord
     """The results directory and the record of the search that ``--resume path`` means.
 
     ``path`` is a results JSON, which may be damaged or deleted as long as ``search.json`` is beside it, or a results
-    directory. A search that has been moved to ``earlier/`` since is found there. Messages call it ``flag`` and the path.
+    directory. A search that has been moved out of it since is found there. Messages call it ``flag`` and the path.
 
     Raises:
         UserError: when there is none.
@@ -175,9 +181,10 @@ def find_record(path: Path, flag: str = "--resume ") -> tuple[Path, SearchRecord
             finish_move(directory)
     if path.is_dir():
         return path, _newest(path, flag)
-    moved = directory / EARLIER_NAME / path.stem.removeprefix("search_results_")
-    if not path.exists() and moved.is_dir():
-        return moved, _newest(moved, flag)
+    for parent in (_beside(directory), directory / EARLIER_NAME):
+        moved = parent / path.stem.removeprefix("search_results_")
+        if not path.exists() and moved.is_dir():
+            return moved, _newest(moved, flag)
     beside = _read(directory / RECORD_NAME)
     if isinstance(beside, SearchRecord) and beside.results_name == path.name:
         return directory, beside
@@ -245,6 +252,16 @@ def _name_of(results_dir: Path) -> str:
         return _newest(results_dir).name
     except UserError:
         return "unknown"
+
+
+def _beside(results_dir: Path) -> Path:
+    return results_dir.with_name(f"{results_dir.name}_{EARLIER_NAME}")
+
+
+def _earlier(results_dir: Path) -> Path:
+    """Where earlier searches go: beside the directory, or into it where nothing can be moved out of it."""
+    inside = os.path.ismount(results_dir) or not os.access(results_dir.parent, os.W_OK)
+    return results_dir / EARLIER_NAME if inside else _beside(results_dir)
 
 
 def _free_name(parent: Path, name: str) -> Path:

@@ -17,6 +17,7 @@ SEARCH_SCRIPT = "scripts/hyperparameter_search.py"
 # 20,000 iterations after trials of 5,000.
 VERIFICATION_FACTOR = 4
 VERIFICATION_SEED = 999
+VERIFICATION_RUNS = Path("runs")
 
 _SETTINGS = tuple(field.name for field in dataclasses.fields(TrainConfig))
 
@@ -48,12 +49,19 @@ def verification_command(config: SearchConfig, best: Hyperparameters) -> str:
     decisive = ("dt", "T", "terminal", "estimator", "baseline", "device", "model")
     changed = [name for name in decisive if getattr(longer, name) != getattr(TrainConfig(), name)]
     names = [*NAMES, "n_iterations", "seed", *changed]
-    return shlex.join(["python", TRAINING_SCRIPT, *training_arguments(longer, names)])
+    run = VERIFICATION_RUNS / f"best-of-{config.results_dir.name}"
+    kept = ["--log_dir", str(run / "logs"), "--ckpt_dir", str(run / "checkpoints")]
+    return shlex.join([*_front(TRAINING_SCRIPT, "train"), *training_arguments(longer, names), *kept])
+
+
+def _front(script: str, command: str) -> list[str]:
+    """What starts a command here: the documented script where the user stands in the checkout, else the installed command."""
+    return ["python", script] if Path(script).is_file() else ["ghm", command]
 
 
 def resume_command(results_file: Path) -> str:
     """The command that continues a search."""
-    return shlex.join(["python", SEARCH_SCRIPT, "--resume", str(results_file)])
+    return shlex.join([*_front(SEARCH_SCRIPT, "search"), "--resume", str(results_file)])
 
 
 def _text(value: object) -> str:

@@ -111,7 +111,7 @@ class SearchConfig:
     device: Device = "cpu"
     """Where the networks run; with several GPUs the workers get different ones."""
     results_dir: Path = Path("results/hyperparam_search")
-    """Directory of the trials and the results JSON; an earlier search there is moved to earlier/."""
+    """Directory of the trials and the results JSON; an earlier search there is moved, whole, to RESULTS_DIR_earlier/."""
     log_freq: int = 100
     """Iterations between two log lines of a trial."""
     eval_freq: int = 500

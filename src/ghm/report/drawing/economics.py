@@ -1,0 +1,148 @@
+"""What an economist looks for: parameters, the value and its slope, the distribution of cash, moments."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ghm.model import GHMModel
+from ghm.report.analysis.policy import PolicyStudy, early_cash, moments
+from ghm.report.drawing.charts import Chart
+from ghm.report.drawing.policy_charts import numbers
+from ghm.report.drawing.tables import Cell, Column, Table
+from ghm.search.records.reader import RecordedSearch
+from ghm.search.trials.outcome import finite
+
+SYMBOLS = {
+    "alpha": ("α", "mean cash flow a year"),
+    "mu": ("μ", "growth rate of productivity a year"),
+    "r": ("r", "interest rate a year"),
+    "carry_cost": ("λ", "cost of holding cash a year"),
+    "sigma_a": ("σ_A", "volatility of the permanent shock"),
+    "sigma_x": ("σ_X", "volatility of the transitory shock"),
+    "rho": ("ρ", "correlation of the two shocks"),
+    "proportional_cost": ("p", "equity raised per unit of cash received"),
+    "fixed_cost": ("φ", "fixed cost of an equity issue"),
+    "recovery": ("ω", "recovery rate at liquidation"),
+    "c_max": ("c̄", "upper end of the cash range"),
+}
+"""Symbols of docs/design/model.md; a test holds that no parameter is left out."""
+
+BINS = 60
+"""Of the histogram of cash: finer ones show the simulation's noise."""
+
+SLOPE_SHOWN = 2.0
+"""Slopes are shown up to this: near zero cash they can be steep."""
+
+
+def parameters_table(search: RecordedSearch) -> Table:
+    """The model's parameters with their symbols."""
+    recorded = search.config.get("model")
+    values: Mapping[str, Any] = recorded if isinstance(recorded, dict) else dataclasses.asdict(GHMModel())
+    rows = tuple(
+        (
+            Cell(symbol),
+            Cell(meaning),
+            Cell("–" if (value := finite(values.get(name))) is None else f"{value:g}"),
+            Cell(name),
+        )
+        for name, (symbol, meaning) in SYMBOLS.items()
+    )
+    heads = (Column("Symbol"), Column("Meaning"), Column("Value", True), Column("Flag, after --model."))
+    return Table("The firm", heads, rows)
+
+
+def moments_table(study: PolicyStudy, search: RecordedSearch) -> Table:
+    """Moments of simulated firms, learned beside optimal, and the loss in per cent of firm value."""
+    rows = [(Cell(one.name), Cell(_shown(one.learned)), Cell(_shown(one.optimal))) for one in moments(study)]
+    best, optimal = (search.best.best_return if search.best else None), search.optimal_return
+    if best is not None and optimal:
+        rows.append((Cell("Firm value, mean over starts"), Cell(f"{best:.4f}"), Cell(f"{optimal:.4f}")))
+        rows.append((Cell("Loss in per cent of firm value"), Cell(f"{100 * (1 - best / optimal):.3f}%"), Cell("0%")))
+    heads = (
+        Column(f"{len(study.firms.cash):,} simulated firms, first half of the horizon"),
+        Column("Learned", True),
+        Column("Optimum", True),
+    )
+    return Table("What firms do and become", heads, tuple(rows))
+
+
+def economics_charts(study: PolicyStudy) -> list[Chart]:
+    """The value's slope with the boundaries, and the distribution of cash."""
+    return [slope_chart(study), cash_chart(study)]
+
+
+def slope_chart(study: PolicyStudy) -> Chart:
+    """V′(c) with the whole horizon ahead, learned and optimal, with the boundaries marked."""
+    learned, optimal = (np.gradient(value[-1], study.cash) for value in (study.value, study.optimal_value))
+    cost = study.model.proportional_cost
+    top = min(SLOPE_SHOWN, 1.1 * float(np.nanmax([optimal.max(), learned.max(), cost])))
+    data = [
+        _line(study.cash, optimal, "optimum", {"color": "@second", "width": 2}),
+        _line(study.cash, learned, "learned", {"color": "@accent", "width": 2, "dash": "dash"}),
+    ]
+    marks = (
+        ("pays out above", "payout_level", "solid"),
+        ("issues below", "issue_below", "dot"),
+        ("issues up to", "issue_target", "dash"),
+    )
+    shapes = []
+    for _, key, dash in marks:
+        for levels, colour in ((study.levels, "@accent"), (study.optimal_levels, "@second")):
+            at = float(getattr(levels, key)[-1])
+            if math.isfinite(at):
+                line = {"color": colour, "dash": dash, "width": 1}
+                shapes.append({"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+    for level in (1.0, cost):
+        line = {"color": "@muted", "width": 1}
+        shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": line})
+    return Chart(
+        "policy-slope",
+        "What one more unit of cash is worth: V′(c)",
+        f"Slope of the value over cash with the whole horizon ahead. At the optimum it falls from {optimal[0]:.2f} at no cash to "
+        f"1 at the payout level {_level(study.optimal_levels.payout_level[-1])}.",
+        "Vertical lines: payout level (solid), issue threshold (dotted), issue target (dashed); blue learned, orange optimal. "
+        f"Grey lines: 1, below which cash is paid out, and p = {cost:g}, what a unit raised costs.",
+        data,
+        {
+            "xaxis": {"title": {"text": "cash"}, "range": [0, float(study.cash[-1])]},
+            "yaxis": {"title": {"text": "V′(c)"}, "range": [min(0.9, float(learned.min())), top]},
+            "shapes": shapes,
+        },
+    )
+
+
+def cash_chart(study: PolicyStudy) -> Chart:
+    """How cash is distributed over simulated firms and years."""
+    edges = np.linspace(0.0, float(study.cash[-1]), BINS + 1)
+    middle, data, means = (edges[1:] + edges[:-1]) / 2, [], []
+    pairs = (("optimum", study.optimal_firms, "@second", "solid"), ("learned", study.firms, "@accent", "dash"))
+    for name, firms, colour, dash in pairs:
+        kept = early_cash(firms)
+        held = kept[np.isfinite(kept)]
+        counts, _ = np.histogram(held, edges)
+        means.append(f"{held.mean():.3f} ({name})")
+        density = counts / (held.size * (edges[1] - edges[0]))
+        data.append(_line(middle, density, name, {"color": colour, "width": 2, "dash": dash, "shape": "hvh"}))
+    return Chart(
+        "policy-cash",
+        "How much cash firms hold",
+        f"Density of cash over simulated firms and years; the mean is {' and '.join(means)}.",
+        "Density over firms and the first half of the horizon, after each transaction; liquidated firms are left out.",
+        data,
+        {"xaxis": {"title": {"text": "cash"}}, "yaxis": {"title": {"text": "density"}, "rangemode": "tozero"}},
+    )
+
+
+def _line(x: Any, y: Any, name: str, line: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "scatter", "mode": "lines", "name": name, "x": numbers(x), "y": numbers(y), "line": line}
+
+
+def _shown(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.4f}"
+
+
+def _level(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "(none)"

@@ -1,0 +1,80 @@
+"""Searches beside each other on one page, what values buy, and the moments of firms."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from factory import Made, make_search
+
+from ghm.errors import UserError
+from ghm.model import GHMModel
+from ghm.report.analysis.importance import purchases
+from ghm.report.analysis.policy import moments, study_best
+from ghm.report.comparison import MOST, write_comparison
+from ghm.report.drawing.economics import SYMBOLS
+from ghm.report.drawing.tuning import LEAST_GAP, gap
+from ghm.report.main import main
+from ghm.search.records.reader import read_search
+
+
+def test_two_searches_are_set_beside_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = make_search(tmp_path / "wide", 12), make_search(tmp_path / "deep", 8, n_iterations=10_000, seed=3)
+    assert main([str(first.path), str(second.path.parent)]) == 0
+    page = (tmp_path / "wide" / "comparison.html").read_text()
+    assert "comparison.html" in capsys.readouterr().out
+    for words in (
+        "2 searches side by side",
+        "wide",
+        "deep",
+        "Where they differ",
+        "compared-best",
+        "different effort: 60,000, 80,000",
+    ):
+        assert words in page
+
+
+def test_more_searches_than_colours_are_refused(tmp_path: Path) -> None:
+    made = make_search(tmp_path / "r", 2)
+    with pytest.raises(UserError, match=f"at most {MOST}"):
+        write_comparison([made.path] * (MOST + 1))
+
+
+def test_a_page_into_a_missing_folder_is_refused_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = make_search(tmp_path / "r", 2)
+    assert main([str(made.path), "--output", str(tmp_path / "no" / "page.html")]) == 2
+    assert f"there is no directory {tmp_path / 'no'}" in capsys.readouterr().err
+
+
+def test_what_a_value_buys_is_found_where_it_is_and_nowhere_else(tmp_path: Path) -> None:
+    """The made searches have an effect of lr_policy (-0.30, -0.08, 0) and of entropy_weight alone."""
+    found = purchases(read_search(make_search(tmp_path / "r", 60).path))
+    by_value = {(one.name, one.value): one for one in found if not isinstance(one.value, list)}
+    low = by_value["lr_policy", 1e-4]
+    assert low.high < 0
+    assert -0.4 < low.difference < -0.1
+    assert by_value["lr_policy", 1e-3].low > 0
+    idle = [one for one in found if one.name not in ("lr_policy", "entropy_weight")]
+    # 90% intervals of 20 values without an effect: 2 beyond chance expected; 7 or more have a probability below 1%.
+    assert len(idle) >= 15
+    assert sum(one.low > 0 or one.high < 0 for one in idle) < 7
+
+
+def test_moments_of_the_optimum_are_those_of_its_levels(studied: Made) -> None:
+    study = study_best(read_search(studied.path))
+    found = {one.name: one for one in moments(study)}
+    assert found["Equity issues a year"].optimal > 0
+    size = np.nanmean(study.optimal_levels.issue_target - study.optimal_levels.issue_below)
+    # An issue raises from below the threshold to the target: at least the distance, at most the target.
+    assert 0.5 * size < found["Size of an issue (cash)"].optimal < np.nanmax(study.optimal_levels.issue_target)
+    assert 0 <= found["Liquidations a year (hazard)"].learned < 5
+
+
+def test_every_parameter_of_the_model_has_its_symbol() -> None:
+    assert list(SYMBOLS) == list(vars(GHMModel()))
+
+
+def test_what_is_missing_has_a_floor() -> None:
+    assert gap(0.99) == pytest.approx(0.01)
+    assert gap(1.0) == LEAST_GAP

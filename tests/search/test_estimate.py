@@ -1,0 +1,81 @@
+"""The time left, on simulated clocks over the paces of real trainings: within a factor of 1.5 from the second minute on."""
+
+import heapq
+import itertools
+
+import pytest
+
+from ghm.search.displays.estimate import TrialPace, seconds_left, weight
+
+# Six real trainings of the default space, two at a time on two cores: paths, seconds of start-up and compiling, seconds an
+# iteration, seconds from the last iteration to the end. The first two compiled what the others found compiled.
+RECORDED = [
+    (500, 27.5, 0.070, 1.8), (250, 27.4, 0.069, 1.6), (1000, 1.9, 0.105, 1.2), (500, 1.4, 0.066, 0.8),
+    (250, 1.4, 0.077, 0.7), (1000, 1.4, 0.085, 0.8),
+]  # fmt: skip
+STEPS, WORKERS, LOOK_S, RECORDS = 1000, 2, 2.0, 20
+MEAN_WEIGHT = sum(weight(paths, STEPS) for paths in (250, 500, 1000)) / 3
+
+
+class SimulatedSearch:
+    """A search of recorded trainings, one after the other on each worker, as the display sees it at any time."""
+
+    def __init__(self, n_trials: int, iterations: int) -> None:
+        self.iterations = iterations
+        later = itertools.chain(RECORDED, itertools.cycle(RECORDED[2:]))
+        self.trials: list[tuple[float, float, tuple[int, float, float, float]]] = []
+        free = [0.0] * WORKERS
+        for cost in itertools.islice(later, n_trials):
+            _, startup, rate, ending = cost
+            began = free[0]
+            heapq.heapreplace(free, began + startup + rate * iterations + ending)
+            self.trials.append((began, began + startup + rate * iterations + ending, cost))
+        self.total = max(ended for _, ended, _ in self.trials)
+
+    def left(self, now: float) -> float | None:
+        """What is said at ``now``."""
+        paces = [self._pace(now, *trial) for trial in self.trials if trial[0] <= now]
+        waiting = len(self.trials) - len(paces)
+        return seconds_left(now, paces, waiting, self.iterations, MEAN_WEIGHT, WORKERS)
+
+    def _pace(self, now: float, began: float, ended: float, cost: tuple[int, float, float, float]) -> TrialPace:
+        paths, startup, rate, _ = cost
+        pace = TrialPace(began, self.iterations, weight(paths, STEPS))
+        step = self.iterations // RECORDS
+        for record in range(1, RECORDS + 1):
+            at = began + startup + rate * step * record
+            if at <= now:
+                # Compiling falls between the first two records of a training.
+                pace.intervals.append((step, rate * step + (0.5 * startup if record == 1 else 0.0)))
+                pace.done, pace.seen = step * record, at
+        pace.ended = ended if ended <= now else None
+        return pace
+
+
+@pytest.mark.parametrize(("n_trials", "iterations"), [(6, 1000), (20, 500), (60, 1500)])
+def test_from_the_second_minute_on_it_is_within_a_factor_of_one_and_a_half(n_trials: int, iterations: int) -> None:
+    search = SimulatedSearch(n_trials, iterations)
+    assert search.total > 180
+    looked = 0
+    now = 60.0
+    while now < search.total - 5:
+        said = search.left(now)
+        assert said is not None
+        assert 1 / 1.5 <= said / (search.total - now) <= 1.5, (now, said, search.total - now)
+        looked += 1
+        now += LOOK_S
+    assert looked > 50
+
+
+def test_a_twin_that_leaves_out_start_up_is_found_out() -> None:
+    """Negative control: short trainings whose start-up is most of their time, told from the pace of iterations alone."""
+    search = SimulatedSearch(40, 20)
+    now = 60.0
+    iterations_left = sum(1 for began, _, _ in search.trials if began > now) * 20
+    told = iterations_left * 0.07 / WORKERS
+    assert told < (search.total - now) / 1.5
+
+
+def test_nothing_is_said_before_a_pace_is_known() -> None:
+    assert SimulatedSearch(6, 1000).left(20.0) is None, "compiling"
+    assert seconds_left(0.0, [], 5, 100, 1.0, 2) is None
