@@ -78,7 +78,7 @@ def test_every_block_is_one_that_is_run(page: Path) -> None:
 
 
 def named(line: str) -> list[str]:
-    return [line, line.replace("pip install .", '"pip", "install"'), line.replace("make setup", "make test")]
+    return [line, line.replace("pip install .", '"pip", "install"'), line.replace("make setup", "make test"), *(["--resume"] if "--resume" in line else [])]
 
 
 def test_pages_have_no_other_kinds_of_code() -> None:
