@@ -6,15 +6,12 @@ from pathlib import Path
 import pytest
 import session
 from blocks import Block, Options, blocks, cut
-from pages import BORROWED, DOCS, LATER, ROOT
+from pages import BORROWED, DOCS, ROOT
 
 import ghm.cli
 from ghm.cli.completion import SETTINGS
 
 PAGES = [page for page in session.pages() if blocks(page, DOCS)]
-HAND_RUN = {"manual.md"} | set(LATER)
-"""Pages whose commands other tests run: tests/search/test_spec.py, and those of clusters."""
-
 LONG = 900
 """Seconds for the longest page where the machine has other work: its searches take a minute of a core that is theirs alone."""
 
@@ -88,8 +85,6 @@ def named(line: str) -> list[str]:
 
 def test_pages_have_no_other_kinds_of_code() -> None:
     for page in session.pages():
-        if page.name in HAND_RUN:
-            continue
         text = page.read_text(encoding="utf-8")
         languages = set(re.findall(r"^ *(?:```|~~~)([^\s`]+)", text, re.MULTILINE))
         assert languages <= {"console", "python", "text"}, page
