@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from foreign_hosts import hosts
 from executed import executed_page
+from foreign_hosts import hosts
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files

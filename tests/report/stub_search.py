@@ -21,7 +21,7 @@ def watched_search(view: Observer, directory: Path, pause: float = 0.0, n_trials
     """Two trials at a time: the first of each pair completes, the second fails."""
     config = SearchConfig(n_trials=n_trials, n_iterations=ITERATIONS, n_workers=2, results_dir=directory)
     results = ResultsIndex(
-        directory / "search_results_20260101-120000.json", new_record(config, SearchSpace().choices(), directory)
+        directory / "search_results_20260101-120000.json", new_record(config, SearchSpace().choices())
     )
     view.search_started(Plan(config, directory, n_trials, n_trials), results)
     for first in range(1, n_trials + 1, 2):

@@ -25,7 +25,7 @@ def outcome(number: int, value: float | None = 6.0) -> Outcome:
 
 @pytest.fixture
 def results(tmp_path: Path) -> ResultsIndex:
-    record = new_record(SearchConfig(), SearchSpace().choices(), tmp_path)
+    record = new_record(SearchConfig(), SearchSpace().choices())
     return ResultsIndex(tmp_path / record.results_name, record)
 
 

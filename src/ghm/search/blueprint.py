@@ -12,7 +12,7 @@ from ghm.errors import UserError, require_linux
 from ghm.search.decisions.agenda import Agenda, iterations_to_run, pending
 from ghm.search.decisions.proposals import make_proposal
 from ghm.search.displays.observer import Plan
-from ghm.search.records.directory import find_record
+from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.settings.calibrations import Calibration, read_calibrations
 from ghm.search.settings.config import LEARNING, MAX_TRIALS, SearchConfig
@@ -76,7 +76,7 @@ class Blueprint:
             UserError: when it continues one whose results would not be comparable.
         """
         if self.recorded is None:
-            return new_record(self.config, self.choices, self.results_dir, self.calibrations)
+            return new_record(self.config, self.choices, names_taken(self.results_dir), self.calibrations)
         return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
 
     def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({}), retry_machine: bool = False) -> Plan:

@@ -141,6 +141,12 @@ def move_earlier(results_dir: Path) -> Path | None:
     return target
 
 
+def names_taken(results_dir: Path) -> set[str]:
+    """Names of the searches whose results are in the directory, or were moved out of it."""
+    here = {path.stem.removeprefix("search_results_") for path in results_dir.glob("search_results_*.json")}
+    return here | {path.name for parent in _places(results_dir) for path in parent.glob("*")}
+
+
 def finish_move(results_dir: Path) -> None:
     """Finish a move of an earlier search that was cut short.
 
@@ -181,7 +187,7 @@ def find_record(path: Path, flag: str = "--resume ") -> tuple[Path, SearchRecord
             finish_move(directory)
     if path.is_dir():
         return path, _newest(path, flag)
-    for parent in (_beside(directory), directory / EARLIER_NAME):
+    for parent in _places(directory):
         moved = parent / path.stem.removeprefix("search_results_")
         if not path.exists() and moved.is_dir():
             return moved, _newest(moved, flag)
@@ -255,7 +261,13 @@ def _name_of(results_dir: Path) -> str:
 
 
 def _beside(results_dir: Path) -> Path:
-    return results_dir.with_name(f"{results_dir.name}_{EARLIER_NAME}")
+    whole = results_dir.resolve()  # "." and ".." have no name to make another of
+    return whole.with_name(f"{whole.name}_{EARLIER_NAME}") if whole.name else whole / EARLIER_NAME
+
+
+def _places(results_dir: Path) -> tuple[Path, Path]:
+    """Where an earlier search of the directory may be; in the second, versions before put it always."""
+    return _beside(results_dir), results_dir / EARLIER_NAME
 
 
 def _earlier(results_dir: Path) -> Path:

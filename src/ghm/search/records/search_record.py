@@ -5,9 +5,9 @@ The record is kept twice, in ``search.json`` and at the head of the results JSON
 
 import dataclasses
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Self
 
 from ghm.errors import UserError
@@ -93,15 +93,13 @@ class SearchRecord:
 
 
 def new_record(
-    config: SearchConfig, choices: Choices, results_dir: Path, calibrations: tuple[Calibration, ...] = ()
+    config: SearchConfig, choices: Choices, taken: Container[str] = (), calibrations: tuple[Calibration, ...] = ()
 ) -> SearchRecord:
-    """The record of a search that starts now, with a name that no file in ``results_dir`` has."""
+    """The record of a search that starts now, with a name that is not among those ``taken``."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    taken = {path.name for path in results_dir.glob("search_results_*.json")}
-    taken |= {f"search_results_{path.name}.json" for path in (results_dir / "earlier").glob("*")}
     name, copy = stamp, 1
     # Two searches within a second, or a clock that was set back.
-    while f"search_results_{name}.json" in taken:
+    while name in taken:
         copy += 1
         name = f"{stamp}-{copy}"
     return SearchRecord(name, config, choices, code_version(), environment(), calibrations)
