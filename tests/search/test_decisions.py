@@ -137,7 +137,7 @@ class ByTheClock(Agenda):
 def test_a_twin_that_looks_at_time_is_found_out(
     twin: type[Agenda], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Negative control of the tests above. What took longer is told to the twins: a busy machine's clock is no basis for a test."""
+    """Negative control of the tests above; what took longer is told to the twins, since a busy machine is no clock."""
     monkeypatch.setattr("ghm.search.blueprint.Agenda", twin)
     monkeypatch.setenv("STUB_STEP_S", "0.002")
     seen = []

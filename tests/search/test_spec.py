@@ -17,9 +17,12 @@ from ghm.search.trials import gpus as gpus_module
 from ghm.training.config import TrainConfig
 from tests.search.support import STUB, no_solver, read, results_file, run_search
 
-SPEC = Path(__file__).parents[3] / "shared/spec/hyperparameter_search.txt"
+ROOT = Path(__file__).parents[2]
+SPEC = ROOT.parent / "shared/spec/hyperparameter_search.txt"
 pytestmark = pytest.mark.skipif(not SPEC.exists(), reason=f"the specification is not at {SPEC}")
 TEXT = SPEC.read_text(encoding="utf-8") if SPEC.exists() else ""
+
+TRAINING = "train_monte_carlo_ghm_time_augmented.py"
 
 
 def blocks(language: str) -> list[str]:
@@ -41,7 +44,7 @@ SEARCHES = commands("hyperparameter_search.py")
 
 def test_the_spec_is_read() -> None:
     assert len(SEARCHES) == 7
-    assert len(commands("train_monte_carlo_ghm_time_augmented.py")) == 1
+    assert len(commands(TRAINING)) == 1
     assert len(blocks("python")) == 3
 
 
@@ -141,14 +144,18 @@ def test_the_reading_snippet_runs_unchanged(modes: str, tmp_path: Path, monkeypa
 
 
 def test_the_verification_command_is_one_that_the_search_prints(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (documented,) = commands("train_monte_carlo_ghm_time_augmented.py")
-    run_search("--n_trials", 2, "--n_iterations", 2)
-    (line,) = [
-        line for line in capsys.readouterr().out.splitlines() if line.startswith("  python scripts/train_monte_carlo")
-    ]
-    printed = shlex.split(line)[2:]
-    assert [flag for flag in printed if flag.startswith("--")] == [f for f in documented if f.startswith("--")]
-    for flags in (documented, printed):
-        tyro.cli(TrainConfig, args=flags, use_underscores=True)
+    """In the checkout its script, elsewhere the installed command; with directories of its own, over no other run's."""
+    (documented,) = commands(TRAINING)
+    for place, front in ((tmp_path, ["ghm", "train"]), (ROOT, ["python", f"scripts/{TRAINING}"])):
+        monkeypatch.chdir(place)
+        run_search("--n_trials", 2, "--n_iterations", 2, "--results_dir", tmp_path / "found")
+        *_, line = (line for line in capsys.readouterr().out.splitlines() if " --lr_policy " in line)
+        words = shlex.split(line)
+        assert words[:2] == front
+        expected = [flag for flag in documented if flag.startswith("--")]
+        assert [flag for flag in words if flag.startswith("--")] == [*expected, "--log_dir", "--ckpt_dir"]
+        assert words[-1] == "runs/best-of-found/checkpoints"
+        for flags in (documented, words[2:]):
+            tyro.cli(TrainConfig, args=flags, use_underscores=True)

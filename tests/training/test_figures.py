@@ -40,12 +40,20 @@ def test_policy_figure_has_learned_and_optimal_levels(reference: Reference) -> N
     assert not np.array_equal(pixels(figure), pixels(other)), "another policy, another picture"
 
 
+def test_levels_that_the_policy_does_not_use_are_not_drawn(reference: Reference) -> None:
+    """It never issues: its issue target is no level of its; nor is the payout level of one that never pays."""
+    found = curves(policy_figure(pays_above(0.3), reference))  # type: ignore[arg-type]
+    assert np.isnan(found["issue target"]).all()
+    never = curves(policy_figure(pays_above(reference.cash[-1]), reference))  # type: ignore[arg-type]
+    assert np.isnan(never["payout level"]).all()
+
+
 def test_value_figure_puts_equal_values_on_the_optimums_curves(reference: Reference) -> None:
     figure = value_figure(reference.cash, reference.time_to_horizon, reference.values, reference)
     found = curves(figure)
-    assert found["value network"] == pytest.approx(found["optimum"], abs=1e-12)
+    assert found["value network"] == pytest.approx(found["optimum, τ = 1"], abs=1e-12)
     higher = curves(value_figure(reference.cash, reference.time_to_horizon, reference.values + 1, reference))
-    assert higher["value network"] == pytest.approx(found["optimum"] + 1)
+    assert higher["value network"] == pytest.approx(found["optimum, τ = 1"] + 1)
 
 
 def pixels(figure: Figure) -> Array:

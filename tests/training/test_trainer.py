@@ -90,6 +90,10 @@ def test_default_settings_learn_to_be_clearly_better_than_winding_up(tmp_path: P
     metrics = json.loads((tmp_path / "result.json").read_text())["metrics"]
     assert metrics["best_return"] > 5.95 + 0.9 * (6.6548 - 5.95)
     assert metrics["monte_carlo_agrees"]
+    # What becomes of a firm is of the policy; the optimum's is beside it.
+    assert metrics["issues"] != metrics["optimal_issues"]
+    assert metrics["issues"] == pytest.approx(metrics["optimal_issues"], rel=1)
+    assert 0 < metrics["optimal_early_liquidation"] < 0.5
 
 
 def test_checkpoints_are_plain_data_and_complete(whole: Path) -> None:

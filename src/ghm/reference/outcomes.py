@@ -56,7 +56,7 @@ def outcomes(policy: Policy, model: GHMModel, dt: float, T: float, stochastic: b
             actions = certain_actions(*most_likely(cash, actions))
         hold, pay, issue = actions.mode_probabilities.T
         after, weights = cash_after(cash, actions, QUADRATURE if stochastic else 1)
-        paid, issued = chance_of_effect(cash, actions)
+        paid, issued = chance_of_effect(cash, actions, cash[-1])
         accrued = (issue * issued, pay * paid, dt, 0.0)
         for i, operator in enumerate((onward, onward, onward, ended if 2 * to_go > n_steps else onward)):
             held = operator.apply(expected[i])

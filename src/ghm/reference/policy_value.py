@@ -106,7 +106,7 @@ def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost
     if all(np.all(field == field[0]) for field in actions[1:5]):
         return _average_common(cash, held, actions, cost, fixed_cost)
     probabilities = actions.mode_probabilities
-    issued = chance_of_effect(cash, actions)[1]
+    issued = chance_of_effect(cash, actions, cash[-1])[1]
     value: Array = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * issued
     after, weights = cash_after(cash, actions, QUADRATURE)
     before, continuation = np.broadcast_to(cash[:, None], after[0].shape), Cubic.through(cash, held)
@@ -146,7 +146,7 @@ def _average_common(cash: Array, held: Array, actions: Actions, cost: float, fix
     issued = 1 - raised
     issue = (weights @ raised_gain - raised_below) + cost * cash * issued + held * raised
     probabilities = actions.mode_probabilities
-    issue -= cost * fixed_cost * chance_of_effect(cash, actions)[1]
+    issue -= cost * fixed_cost * chance_of_effect(cash, actions, cash[-1])[1]
     value: Array = probabilities[:, HOLD] * held + probabilities[:, PAY] * pay + probabilities[:, ISSUE] * issue
     return value
 
@@ -164,10 +164,21 @@ def cash_after(cash: Array, actions: Actions, points: int) -> tuple[Array, Array
     return after, weights / weights.sum()
 
 
-def chance_of_effect(cash: Array, actions: Actions) -> Array:
+def effective_probabilities(cash: Array, actions: Actions, c_max: float) -> Array:
+    """Probabilities of holding, of paying with an effect and of issuing with one, at ``cash`` (N,), (N, 3).
+
+    Paying down to more than there is, and issuing up to less, is holding by another name.
+    """
+    probabilities = np.array(actions.mode_probabilities, dtype=float)
+    probabilities[:, [PAY, ISSUE]] *= chance_of_effect(cash, actions, c_max).T
+    probabilities[:, HOLD] = 1.0 - probabilities[:, PAY] - probabilities[:, ISSUE]
+    return probabilities
+
+
+def chance_of_effect(cash: Array, actions: Actions, c_max: float) -> Array:
     """Probability that a drawn payout level is below ``cash`` (N,), and a drawn issue target above it, (2, N).
 
-    At c̄, the last of ``cash``, nothing is issued.
+    At c̄ nothing is issued.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # no cash has the logarithm −∞; a spread of 0 decides
         logarithm = np.log(cash + actions.level_shift)
@@ -175,5 +186,5 @@ def chance_of_effect(cash: Array, actions: Actions) -> Array:
         issued = (actions.issue_log_mean - logarithm) / actions.issue_log_std
         distance = np.stack([paid, issued])
     chance: Array = ndtr(np.where(np.isnan(distance), -np.inf, distance))
-    chance[1, cash >= cash[-1]] = 0.0
+    chance[1, cash >= c_max] = 0.0
     return chance

@@ -62,10 +62,14 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word, one of the keys of `SENTENCES`, and a sentence with the figures."""
+    """A word, one of the keys of `SENTENCES`, a sentence with the figures, and what becomes of a firm."""
 
     name: str
     text: str
+    learned: Outcomes
+    """Under the policy."""
+    optimal: Outcomes
+    """Under the optimum."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +143,18 @@ def judge(
         outcomes(optimum, model, dt, T),
     )
     if _is_near_optimal(findings):
-        return Verdict("near_optimal", _sentence("near_optimal", findings, ""))
+        return _verdict("near_optimal", findings, "")
     repaired = {decision: worth(Repaired(acting, optimum, decision)) for decision in (PAY, ISSUE)}
     if repaired[PAY] >= repaired[ISSUE]:
         name, remedy = _payout_fault(findings), "payouts"
     else:
         name, remedy = _issue_fault(findings, dt), "issues"
     remedy = f" ({_worth(max(repaired.values()), reference)} with the optimum's {remedy})"
-    return Verdict(name, _sentence(name, findings, remedy))
+    return _verdict(name, findings, remedy)
+
+
+def _verdict(name: str, findings: Findings, remedy: str) -> Verdict:
+    return Verdict(name, _sentence(name, findings, remedy), findings.learned, findings.optimal)
 
 
 def _is_near_optimal(findings: Findings) -> bool:

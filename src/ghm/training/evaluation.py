@@ -1,6 +1,6 @@
 """Judging a policy: its exact return beside the optimum's, a simulated check, what it does, and a verdict in words."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ghm.policy.distribution import PolicyTables
@@ -85,7 +85,9 @@ class Evaluator:
             "monte_carlo_agrees": abs(simulated.mean - returns.best) <= WARNING_ERRORS * simulated.standard_error,
             "verdict": verdict.name,
             "verdict_text": verdict.text,
+            **asdict(verdict.learned),
             "optimal_payout_level": reference.payout_level,
             "optimal_issue_below": reference.issue_below,
             "optimal_issue_target": reference.issue_target,
+            **{f"optimal_{name}": value for name, value in asdict(verdict.optimal).items()},
         }

@@ -9,6 +9,7 @@ import numpy as np
 
 from ghm.actions import ISSUE, PAY, Policy
 from ghm.model import Array
+from ghm.reference.policy_value import effective_probabilities
 from ghm.reference.store import Reference
 
 if TYPE_CHECKING:
@@ -22,13 +23,18 @@ CASH_SHOWN = 3.0
 """Cash is shown up to this multiple of the optimal payout level: beyond, every sensible policy pays."""
 
 
+TAKEN = 0.05
+"""Probability, at the cash where it is highest, from which an action is one that the policy takes."""
+
+
 def policy_figure(policy: Policy, reference: Reference) -> "Figure":
     """Where the policy pays and issues, and its levels, over cash and time to horizon; the optimum's as lines."""
     from matplotlib.figure import Figure
 
     times = reference.time_to_horizon[1:]
     cash = np.linspace(0.0, _shown(reference), 121)
-    modes = np.stack([policy(cash, float(time)).mode_probabilities for time in times])
+    actions = [policy(cash, float(time)) for time in times]
+    modes = np.stack([effective_probabilities(cash, one, float(reference.cash[-1])) for one in actions])
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True)
     for axes, mode, title, optimal in (
@@ -41,7 +47,11 @@ def policy_figure(policy: Policy, reference: Reference) -> "Figure":
         axes.plot(times, optimal, color=OPTIMAL, linewidth=1.5, label="optimal threshold")
         axes.set(title=title, ylabel="cash c")
         axes.legend(loc="upper left", fontsize="small")
-    _levels(panels[2], policy, reference, times)
+    payout = np.array([one.median_payout_level[0] for one in actions])
+    target = np.array([one.median_issue_target[0] for one in actions])
+    # A level that the policy does not use is none.
+    used = modes.max(axis=1) >= TAKEN
+    _levels(panels[2], reference, np.where(used[:, PAY], payout, np.nan), np.where(used[:, ISSUE], target, np.nan))
     for axes in panels:
         axes.set_xlabel("time to horizon τ (years)")
         axes.set_xscale("log")
@@ -50,10 +60,10 @@ def policy_figure(policy: Policy, reference: Reference) -> "Figure":
     return figure
 
 
-def _levels(axes: "Axes", policy: Policy, reference: Reference, times: Array) -> None:
-    actions = [policy(np.zeros(1), float(time)) for time in times]
-    axes.plot(times, [a.median_payout_level[0] for a in actions], color=LEARNED, label="payout level")
-    axes.plot(times, [a.median_issue_target[0] for a in actions], color=LEARNED, linestyle="--", label="issue target")
+def _levels(axes: "Axes", reference: Reference, payout: Array, target: Array) -> None:
+    times = reference.time_to_horizon[1:]
+    axes.plot(times, payout, color=LEARNED, label="payout level")
+    axes.plot(times, target, color=LEARNED, linestyle="--", label="issue target")
     axes.plot(times, reference.payout_levels[1:], color=OPTIMAL, label="optimal payout level")
     axes.plot(times, reference.issue_targets[1:], color=OPTIMAL, linestyle="--", label="optimal issue target")
     axes.set(title="levels", ylabel="cash", ylim=(0, 1.5 * axes.get_ylim()[1]))  # room for the legend above the lines
@@ -72,24 +82,18 @@ def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: 
     from matplotlib.figure import Figure
 
     wind_up = reference.wind_up_return - reference.cash[-1] / 2
-    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    figure = Figure(figsize=(7.5, 3.8), layout="constrained")
     axes = figure.subplots()
     chosen = np.unique(np.linspace(0, time_to_horizon.size - 1, 5).astype(int))
     for shade, k in zip(np.linspace(0.35, 1.0, chosen.size), chosen, strict=True):
         nearest = int(np.argmin(np.abs(reference.time_to_horizon - time_to_horizon[k])))
         optimal = reference.values[nearest] - reference.cash - wind_up
-        learned_label, optimal_label = ("value network", "optimum") if k == chosen[-1] else (None, None)
-        axes.plot(reference.cash, optimal, color=OPTIMAL, alpha=shade, label=optimal_label)
-        axes.plot(cash, values[k] - cash - wind_up, color=LEARNED, alpha=shade, linestyle="--", label=learned_label)
-        axes.annotate(
-            f"τ = {time_to_horizon[k]:.3g}",
-            (reference.cash[-1], optimal[-1]),
-            ha="right",
-            va="bottom",
-            fontsize="small",
-        )
+        axes.plot(reference.cash, optimal, color=OPTIMAL, alpha=shade, label=f"optimum, τ = {time_to_horizon[k]:.3g}")
+        label = "value network" if k == chosen[-1] else None
+        axes.plot(cash, values[k] - cash - wind_up, color=LEARNED, alpha=shade, linestyle="--", label=label)
     axes.set(xlabel="cash c", ylabel="value less c + ℓ", title="value over cash, at several times to horizon")
-    axes.legend()
+    # Beside the lines: with the horizon near or far they lie anywhere, one on another.
+    axes.legend(reverse=True, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 

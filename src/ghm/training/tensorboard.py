@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TAGS = {
     "simulated_return": "return/simulated",
     "exact_return": "return/exact",
+    "stochastic_return": "return/stochastic",
+    "most_likely_return": "return/most_likely",
     "captured_value": "return/captured_value",
     "policy_loss": "loss/policy",
     "value_loss": "loss/value",
@@ -41,7 +43,10 @@ TAGS = {
 }
 """Tag of each figure of a line of history.jsonl: learned levels stand beside the optimal ones."""
 
-METRICS = ("captured_value", "best_return", "final_return", "monte_carlo_return", "seconds")
+METRICS = (
+    "captured_value", "best_return", "final_return", "monte_carlo_return",
+    "issues", "payouts", "years", "early_liquidation", "seconds",
+)  # fmt: skip
 """Columns of the HParams dashboard besides the hyperparameters; their tags are ``final/<name>``."""
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ghm.actions import HOLD, ISSUE, PAY, Policy
 from ghm.errors import UserError
 from ghm.model import Array
+from ghm.reference.policy_value import effective_probabilities
 from ghm.report.analysis.frames import configuration_columns, configurations_frame, trials_frame
 from ghm.search.records.reader import RecordedSearch, read_search
 
@@ -23,15 +24,15 @@ class PolicyAction:
     """What a policy does in some states; each field has the states' shape."""
 
     hold: Array
-    """Probability of doing nothing."""
+    """Probability of doing nothing; paying down to more than there is, or issuing up to less, does nothing."""
     pay: Array
-    """Probability of paying out down to `payout_level`."""
+    """Probability of paying something out."""
     issue: Array
-    """Probability of issuing equity up to `issue_target`."""
+    """Probability of issuing some equity."""
     payout_level: Array
-    """Median level of cash that a payout leaves; one at or above the cash there is has no effect."""
+    """Median of the level of cash that payouts are drawn to, of which those below the cash there is have an effect."""
     issue_target: Array
-    """Median level of cash that an issue raises to; one at or below the cash there is has no effect."""
+    """Median of the level of cash that issues are drawn to, of which those above the cash there is have an effect."""
 
 
 class BestPolicy:
@@ -39,10 +40,11 @@ class BestPolicy:
 
     Args:
         policy: The policy, one time to horizon a call.
+        c_max: Largest cash c̄; issues go no further.
     """
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, policy: Policy, c_max: float) -> None:
+        self._policy, self._c_max = policy, c_max
 
     def __call__(self, cash: ArrayLike, time_to_horizon: ArrayLike) -> PolicyAction:
         """What the policy does.
@@ -63,7 +65,8 @@ class BestPolicy:
         for time in np.unique(flat_time):
             chosen = flat_time == time
             actions = self._policy(flat_cash[chosen], float(time))
-            columns[:3, chosen] = actions.mode_probabilities.T[[HOLD, PAY, ISSUE]]
+            probabilities = effective_probabilities(flat_cash[chosen], actions, self._c_max)
+            columns[:3, chosen] = probabilities.T[[HOLD, PAY, ISSUE]]
             columns[3, chosen] = actions.median_payout_level
             columns[4, chosen] = actions.median_issue_target
         return PolicyAction(*columns.reshape(5, *states[0].shape))
@@ -120,9 +123,10 @@ class Results:
         """
         if self.search.best is None:
             raise UserError(f"{self.search.path}: no trial has completed, so there is no best policy")
-        from ghm.training.checkpoint import load_policy
+        from ghm.training.checkpoint import load_trained
 
-        return BestPolicy(load_policy(self.search.best.best_checkpoint))
+        trained = load_trained(self.search.best.best_checkpoint)
+        return BestPolicy(trained.policy, trained.config.model.c_max)
 
 
 def load_results(path: str | Path) -> Results:
