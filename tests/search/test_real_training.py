@@ -28,8 +28,8 @@ def launch(*arguments: object) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def finish(search: "subprocess.Popen[bytes]", exit_status: int = 0) -> str:
-    output, _ = search.communicate(timeout=120)
+def finish(search: "subprocess.Popen[bytes]", exit_status: int = 0, limit: float = 120) -> str:
+    output, _ = search.communicate(timeout=limit)
     assert search.returncode == exit_status, output.decode()
     return output.decode()
 

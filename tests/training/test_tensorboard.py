@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
@@ -86,20 +87,17 @@ def test_hparams_dashboard_has_values_metrics_and_end(tmp_path: Path, success: b
     assert "final/final_return" not in events.Tags()["scalars"]
 
 
-def test_hparams_table_of_two_trials_through_tensorboards_own_plugin(tmp_path: Path) -> None:
-    """The dashboard's own request handler lists both trials with their values and metrics."""
+def session_groups(logdir: Path) -> list[Any]:
+    """Rows of the HParams dashboard, from its own request handler."""
     from tensorboard import context as context_module
     from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
     from tensorboard.plugins import base_plugin
     from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
-    for trial, rate in ((1, 1e-3), (2, 3e-4)):
-        with EventLog(tmp_path / f"trial_{trial:03d}" / "logs", TrainConfig(lr_policy=rate)) as log:
-            log.finish({"captured_value": trial / 10, "best_return": 6.0}, True)
     multiplexer = plugin_event_multiplexer.EventMultiplexer()
-    multiplexer.AddRunsFromDirectory(str(tmp_path))
+    multiplexer.AddRunsFromDirectory(str(logdir))
     multiplexer.Reload()
-    provider = data_provider.MultiplexerDataProvider(multiplexer, str(tmp_path))
+    provider = data_provider.MultiplexerDataProvider(multiplexer, str(logdir))
     context = backend_context.Context(base_plugin.TBContext(data_provider=provider))
     request_context = context_module.RequestContext()
     experiment = context.experiment_from_metadata(
@@ -113,18 +111,33 @@ def test_hparams_table_of_two_trials_through_tensorboards_own_plugin(tmp_path: P
         start_index=0,
         slice_size=10,
         include_metrics=True,
+        aggregation_type=api_pb2.AGGREGATION_AVG,
         allowed_statuses=[api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE, api_pb2.STATUS_RUNNING],
         col_params=[api_pb2.ColParams(metric=info.name) for info in experiment.metric_infos],
     )
-    handler = list_session_groups.Handler(request_context, context, "", request)
-    response = handler.run()
-    found = {
-        group.hparams["lr_policy"].number_value: {value.name.tag: value.value for value in group.metric_values}[
-            "final/captured_value"
-        ]
-        for group in response.session_groups
-    }
+    return list(list_session_groups.Handler(request_context, context, "", request).run().session_groups)
+
+
+def captured(group: Any) -> float:
+    return float({value.name.tag: value.value for value in group.metric_values}["final/captured_value"])
+
+
+def test_hparams_table_of_two_trials_through_tensorboards_own_plugin(tmp_path: Path) -> None:
+    """The dashboard lists both trials with their values and metrics."""
+    for trial, rate in ((1, 1e-3), (2, 3e-4)):
+        with EventLog(tmp_path / f"trial_{trial:03d}" / "logs", TrainConfig(lr_policy=rate)) as log:
+            log.finish({"captured_value": trial / 10, "best_return": 6.0}, True)
+    found = {group.hparams["lr_policy"].number_value: captured(group) for group in session_groups(tmp_path)}
     assert found == {1e-3: pytest.approx(0.1), 3e-4: pytest.approx(0.2)}
+
+
+def test_a_configurations_seeds_are_one_row_of_the_dashboard(tmp_path: Path) -> None:
+    """With the mean of their figures; a configuration of another name is a row of its own."""
+    for trial, group in ((1, "configuration 1"), (2, "configuration 1"), (3, "configuration 2")):
+        with EventLog(tmp_path / f"trial_{trial:03d}" / "logs", TrainConfig(seed=trial, group=group)) as log:
+            log.finish({"captured_value": trial / 10, "best_return": 6.0}, True)
+    found = {group.name: (len(group.sessions), captured(group)) for group in session_groups(tmp_path)}
+    assert found == {"configuration 1": (2, pytest.approx(0.15)), "configuration 2": (1, pytest.approx(0.3))}
 
 
 def test_a_resumed_run_replaces_what_the_interrupted_one_logged_beyond_its_checkpoint(tmp_path: Path) -> None:
