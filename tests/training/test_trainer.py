@@ -325,7 +325,10 @@ def test_the_newest_numbered_checkpoints_stay(tmp_path: Path) -> None:
     directory.mkdir()
     for name in ("step_999999.pt", "step_1000000.pt"):  # as text, the first is the larger
         (directory / name).touch()
-    assert train(config(tmp_path, keep_checkpoints=2, n_iterations=4)) == ExitStatus.COMPLETED
+    trial = config(
+        tmp_path, keep_checkpoints=2, n_iterations=4, parent_pid=os.getppid()
+    )  # a search keeps its trials apart
+    assert train(trial) == ExitStatus.COMPLETED
     assert {path.name for path in directory.glob("step_*")} == {"step_999999.pt", "step_1000000.pt"}
     assert train(config(tmp_path / "b", keep_checkpoints=2)) == ExitStatus.COMPLETED
     assert {path.name for path in (tmp_path / "b").rglob("step_*")} == {"step_000008.pt", "step_000012.pt"}

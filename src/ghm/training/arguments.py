@@ -13,7 +13,7 @@ def require_separate_widths(arguments: Sequence[str]) -> None:
     Raises:
         UserError: with the words that were meant.
     """
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=False):
         name, _, attached = flag.partition("=")
         given = attached or value
         if name.replace("-", "_").replace("__", "--", 1) not in _WIDTHS or given.isdigit() or given.startswith("--"):
