@@ -313,7 +313,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--most", type=int, default=80, help="configurations of a search at most")
-    parser.add_argument("--rungs", type=int, nargs="+", default=[250, 750])
+    parser.add_argument("--rungs", type=int, nargs="+", default=[60, 180])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--figure", type=Path, default=FIGURE)
     flags = parser.parse_args()

@@ -222,3 +222,15 @@ def test_a_results_file_with_strange_values_still_makes_a_frame(tmp_path: Path) 
     assert np.isnan(frame.loc[0, "seconds"])
     assert frame.loc[0, "verdict"] is None or pd.isna(frame.loc[0, "verdict"])
     assert "extra" in frame.columns
+
+
+def test_figures_are_drawn_without_a_search_for_room(
+    studied: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking for a legend's best place among a map's points takes seconds, and Matplotlib warns the user of it."""
+
+    def search(*_: object) -> None:
+        raise AssertionError("a legend has no fixed place")
+
+    monkeypatch.setattr("matplotlib.legend.Legend._find_best_position", search)
+    assert len([file for file in export(studied.path, tmp_path) if file.suffix == ".png"]) > 3

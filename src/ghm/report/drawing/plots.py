@@ -103,7 +103,9 @@ def policy_map(study: PolicyStudy) -> "Figure":
     left.plot(study.time_to_horizon, study.optimal_levels.payout_level, color="black", linewidth=1)
     left.plot(study.time_to_horizon, study.optimal_levels.issue_below, color="black", linewidth=1, linestyle=":")
     names = ("hold", "pay", "issue")
-    left.legend(handles=[Patch(facecolor=c, edgecolor="grey", label=n) for c, n in zip(colours, names, strict=True)])
+    # Places of legends are fixed: looking for the best one among so many points takes seconds, and Matplotlib warns of it.
+    patches = [Patch(facecolor=c, edgecolor="grey", label=n) for c, n in zip(colours, names, strict=True)]
+    left.legend(handles=patches, loc="upper left")
     left.set(title="most likely action; optimum's thresholds", ylabel="cash", ylim=(0, study.cash[-1]))
     styles = (
         ("payout_level", "pays above", "-"),
@@ -114,7 +116,7 @@ def policy_map(study: PolicyStudy) -> "Figure":
         right.plot(study.time_to_horizon, getattr(study.levels, key), style, color=LEARNED, label=title)
         right.plot(study.time_to_horizon, getattr(study.optimal_levels, key), style, color=OPTIMAL)
     right.set(title="levels: learned (blue), optimal (orange)", ylim=(0, None))
-    right.legend()
+    right.legend(loc="upper left")
     for axes in (left, right):
         axes.set(xscale="log", xlabel="time to horizon (years)")
     return figure
