@@ -183,8 +183,8 @@ def keep_figures(text: str, directory: Path) -> None:
         for drawn in directory.rglob(name):
             with Image.open(drawn) as picture:
                 picture.thumbnail((FIGURE_WIDTH, FIGURE_WIDTH))
-                # 64 colours are all that a chart with smooth edges needs, at a third of the size.
-                picture.convert("RGB").quantize(64).save(DOCS / "figures" / name, optimize=True)
+                # A palette is a third of the size; with fewer colours a map takes them all, and lines beside it turn grey.
+                picture.convert("RGB").quantize(256).save(DOCS / "figures" / name, optimize=True)
 
 
 if __name__ == "__main__":

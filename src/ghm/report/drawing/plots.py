@@ -105,7 +105,7 @@ def policy_map(study: PolicyStudy) -> "Figure":
     names = ("hold", "pay", "issue")
     # Places of legends are fixed: looking for the best one among so many points takes seconds, and Matplotlib warns of it.
     patches = [Patch(facecolor=c, edgecolor="grey", label=n) for c, n in zip(colours, names, strict=True)]
-    left.legend(handles=patches, loc="upper left")
+    left.legend(handles=patches, loc="upper left", frameon=True)
     left.set(title="most likely action; optimum's thresholds", ylabel="cash", ylim=(0, study.cash[-1]))
     styles = (
         ("payout_level", "pays above", "-"),
@@ -115,7 +115,8 @@ def policy_map(study: PolicyStudy) -> "Figure":
     for key, title, style in styles:
         right.plot(study.time_to_horizon, getattr(study.levels, key), style, color=LEARNED, label=title)
         right.plot(study.time_to_horizon, getattr(study.optimal_levels, key), style, color=OPTIMAL)
-    right.set(title="levels: learned (blue), optimal (orange)", ylim=(0, None))
+    # Room for the legend above the lines.
+    right.set(title="levels: learned (blue), optimal (orange)", ylim=(0, 1.45 * right.get_ylim()[1]))
     right.legend(loc="upper left")
     for axes in (left, right):
         axes.set(xscale="log", xlabel="time to horizon (years)")
