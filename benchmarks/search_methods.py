@@ -12,6 +12,7 @@ import argparse
 import functools
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.search.decisions.proposals import Known, make_proposal
+from ghm.search.decisions.learned import LearnedProposal, ask_optuna
+from ghm.search.decisions.proposals import Known, Proposal, make_proposal
 from ghm.search.settings.config import SearchType
 from ghm.search.settings.inert import effective_choices, inert_hyperparameters
 from ghm.search.settings.space import NAMES, Choices, SearchSpace, parse_hyperparameters, plain_hyperparameters
@@ -32,6 +34,10 @@ FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "search_methods.png"
 
 CLOSE = 1e-3
 """Regret in captured value that counts as having found the best."""
+
+MOST = {"random": 150, "tpe": 60, "gp": 60}
+"""Configurations of a search at most: random ones cost nothing to propose, so that random search is followed until it has found
+the best; with rungs, 60 configurations cost less than 16 whole trainings."""
 
 LAG = 4
 """Proposals see all but the last four configurations, as in a search by default."""
@@ -78,6 +84,13 @@ class Method:
     search_type: SearchType
     rungs: tuple[int, ...] = ()
     keep: float = 0.34
+    peer: bool = False
+    """Optuna's Gaussian process in place of ours."""
+
+    @property
+    def most(self) -> int:
+        """Configurations at most."""
+        return MOST[self.search_type]
 
 
 @dataclass(frozen=True)
@@ -156,10 +169,25 @@ def methods(rungs: tuple[int, ...]) -> list[Method]:
     return plain + [Method(f"{one.name} + rungs", one.search_type, rungs) for one in plain]
 
 
-def search(table: Table, method: Method, seed: int, most: int) -> Course:
-    """One search of up to ``most`` configurations."""
+class OptunaGaussianProcess(LearnedProposal):
+    """``gp`` as Optuna's ``GPSampler`` would have it, told the same."""
+
+    def ask(
+        self, known: NDArray[Any], objective: NDArray[Any], pending: NDArray[Any], seed: np.random.SeedSequence
+    ) -> Sequence[int]:
+        """Indices of the proposal."""
+        import optuna
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is called experimental
+            sampler = optuna.samplers.GPSampler(seed=int(seed.generate_state(1)[0]), n_startup_trials=0)
+            return ask_optuna(sampler, self.axes, known, objective, pending)
+
+
+def search(table: Table, method: Method, seed: int) -> Course:
+    """One search of up to ``method.most`` configurations."""
     reading = table.reading(method.rungs[0]) if method.rungs else table.final
-    order = _propose_all(table, method, seed, most, reading)
+    order = _propose_all(table, method, seed, method.most, reading)
     spent, regret = [], []
     for count in range(1, len(order) + 1):
         iterations, best = _trained(table, method, np.array(order[:count]))
@@ -172,7 +200,11 @@ def search(table: Table, method: Method, seed: int, most: int) -> Course:
 
 def _propose_all(table: Table, method: Method, seed: int, most: int, reading: NDArray[np.float64]) -> list[int]:
     """Rows of the table in the order in which the method asks for them."""
-    propose = make_proposal(method.search_type, table.effective, seed)
+    propose: Proposal = (
+        OptunaGaussianProcess("gp", table.effective, seed)
+        if method.peer
+        else make_proposal(method.search_type, table.effective, seed)
+    )
     coordinates = _coordinates(table, table.configurations)
     order: list[int] = []
     for number in range(1, min(most, len(table.configurations)) + 1):
@@ -230,28 +262,32 @@ def _value(reading: float) -> float | None:
 
 
 def median_regret(courses: Sequence[Course], budgets: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Median over searches of the regret that each has when ``budgets`` iterations are spent, (b,); infinite before."""
+    """Median over searches of the regret that each has when ``budgets`` iterations are spent, (b,).
+
+    Infinite before anything is trained to the end; not a number past the end of the courses, which are of one length.
+    """
     found = np.full((len(courses), len(budgets)), np.inf)
     for row, course in zip(found, courses, strict=True):
         last = np.searchsorted(course.iterations, budgets, side="right") - 1
         row[last >= 0] = course.regret[last[last >= 0]]
+        step = course.iterations[-1] - course.iterations[-2] if len(course.iterations) > 1 else 0
+        row[budgets >= course.iterations[-1] + max(step, 1)] = np.nan
     return np.asarray(np.median(found, axis=0))
 
 
 def iterations_needed(courses: Sequence[Course], budgets: NDArray[np.int64], regret: float = CLOSE) -> int | None:
     """Least budget from which on the median regret stays at or below ``regret``; None where it never does."""
-    above = np.nonzero(median_regret(courses, budgets) > regret)[0]
+    regrets = median_regret(courses, budgets)
+    above = np.nonzero(regrets > regret)[0]
     first = 0 if not len(above) else int(above[-1]) + 1
-    return int(budgets[first]) if first < len(budgets) else None
+    return int(budgets[first]) if first < np.sum(np.isfinite(regrets) | np.isposinf(regrets)) else None
 
 
-def run(
-    table: Table, compared: Sequence[Method], repeats: int, most: int, processes: int = 1
-) -> dict[str, list[Course]]:
+def run(table: Table, compared: Sequence[Method], repeats: int, processes: int = 1) -> dict[str, list[Course]]:
     """``repeats`` searches of each method, with the seeds from 0 on."""
     found = {}
     for method in compared:
-        one = functools.partial(_repeat, table, method, most)
+        one = functools.partial(_repeat, table, method)
         if processes == 1:
             found[method.name] = [one(seed) for seed in range(repeats)]
         else:
@@ -260,40 +296,43 @@ def run(
     return found
 
 
-def _repeat(table: Table, method: Method, most: int, seed: int) -> Course:
-    return search(table, method, seed, most)
+def _repeat(table: Table, method: Method, seed: int) -> Course:
+    return search(table, method, seed)
 
 
-def budgets_of(table: Table, most: int) -> NDArray[np.int64]:
-    """Budgets at which methods are compared: whole trainings."""
-    return np.arange(1, most + 1) * int(table.iterations[-1])
+def budgets_of(table: Table, found: dict[str, list[Course]]) -> NDArray[np.int64]:
+    """Budgets at which methods are compared: thirds of whole trainings, as far as any of the searches went."""
+    whole = int(table.iterations[-1])
+    last = max(int(course.iterations[-1]) for courses in found.values() for course in courses)
+    return np.arange(whole // 3, last + 1, whole // 3)
 
 
-def report(found: dict[str, list[Course]], table: Table, most: int) -> str:
+def report(found: dict[str, list[Course]], table: Table) -> str:
     """The comparison as a Markdown table."""
-    budgets = budgets_of(table, most)
+    budgets = budgets_of(table, found)
     lines = [
         f"{len(table.configurations)} configurations x {table.iterations[-1]} iterations; medians over "
         f"{len(next(iter(found.values())))} searches of each method",
         "",
-        f"| method | iterations until regret ≤ {CLOSE:g} | regret after 10 | 20 | 40 whole trainings |",
-        "|---|---|---|---|---|",
+        f"| method | iterations until regret ≤ {CLOSE:g} | regret after the iterations of 5 | 10 | 15 | 30 whole trainings |",
+        "|---|---|---|---|---|---|",
     ]
     for name, courses in found.items():
         needed = iterations_needed(courses, budgets)
         regrets = median_regret(courses, budgets)
-        shown = [f"{regrets[count - 1]:.5f}" if count <= most else "–" for count in (10, 20, 40)]
+        at = [np.flatnonzero(budgets == count * int(table.iterations[-1])) for count in (5, 10, 15, 30)]
+        shown = [f"{regrets[one[0]]:.5f}" if len(one) and np.isfinite(regrets[one[0]]) else "–" for one in at]
         lines.append(f"| {name} | {'not reached' if needed is None else f'{needed:,}'} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
-def draw(found: dict[str, list[Course]], table: Table, most: int, path: Path) -> None:
+def draw(found: dict[str, list[Course]], table: Table, path: Path) -> None:
     """Median regret against iterations, a curve a method."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.3, 3.6), layout="constrained")
     axes = figure.subplots()
-    budgets = budgets_of(table, most)
+    budgets = budgets_of(table, found)
     colours = ("#0072B2", "#D55E00", "#009E73")
     for index, (name, courses) in enumerate(found.items()):
         regrets = np.maximum(median_regret(courses, budgets), 10.0**-DIGITS)
@@ -312,7 +351,7 @@ def main() -> None:
     parser.add_argument("--record", type=Path, help="make the table from this results directory, and stop")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--repeats", type=int, default=200)
-    parser.add_argument("--most", type=int, default=80, help="configurations of a search at most")
+    parser.add_argument("--peer", action="store_true", help="gp beside Optuna's GPSampler instead, without rungs")
     parser.add_argument("--rungs", type=int, nargs="+", default=[60, 180])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--figure", type=Path, default=FIGURE)
@@ -322,9 +361,14 @@ def main() -> None:
         print(f"{flags.table}: {len(table.configurations)} configurations x {len(table.iterations)} evaluations")
         return
     table = load(flags.table)
-    found = run(table, methods(tuple(flags.rungs)), flags.repeats, flags.most, flags.processes)
-    print(report(found, table, flags.most))
-    draw(found, table, flags.most, flags.figure)
+    compared = methods(tuple(flags.rungs))
+    if flags.peer:
+        compared = [Method("gp", "gp"), Method("Optuna's GPSampler", "gp", peer=True)]
+    found = run(table, compared, flags.repeats, flags.processes)
+    print(report(found, table))
+    if flags.peer:
+        return
+    draw(found, table, flags.figure)
 
 
 if __name__ == "__main__":

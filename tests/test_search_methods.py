@@ -81,6 +81,10 @@ def test_medians_and_the_budget_needed(methods: ModuleType) -> None:
     assert methods.median_regret(courses, budgets).tolist() == [np.inf, 0.5, 0.1, 0.0]
     assert methods.iterations_needed(courses, budgets) == 300
     assert methods.iterations_needed(courses[2:], budgets) is None
+    assert np.isnan(methods.median_regret(courses, np.array([399, 400]))).tolist() == [False, True], (
+        "searches that have ended"
+    )
+    assert methods.iterations_needed(courses, np.array([50, 100, 250, 400])) is None
 
 
 def test_a_recorded_search_becomes_a_table(methods: ModuleType, tmp_path: Path) -> None:
@@ -94,8 +98,8 @@ def test_a_recorded_search_becomes_a_table(methods: ModuleType, tmp_path: Path) 
     table = methods.record(tmp_path / "r", tmp_path / "table.json")
     assert table.best.shape == (5, 3)
     assert table.iterations.tolist() == [2, 4, 6]
-    found = methods.run(table, [methods.Method("random", "random")], repeats=2, most=5)
+    found = methods.run(table, [methods.Method("random", "random")], repeats=2)
     assert all(course.regret[-1] == 0 for course in found["random"]), "all of the table were trained"
-    methods.draw(found, table, 5, tmp_path / "figure.png")
+    methods.draw(found, table, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
-    assert "| random |" in methods.report(found, table, 5)
+    assert "| random |" in methods.report(found, table)

@@ -20,7 +20,6 @@ the least predicted mean of the known configurations, since outcomes are noisy.
 Linear algebra runs on one thread: on several its rounding, and then the proposal, would depend on the machine's load.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,12 +61,12 @@ class Axis:
 
     def distances(self, first: Indices, second: Indices) -> Array:
         """Squared distances between indices (n,) and (m,), (n, m)."""
-        if not self.ordered:
-            different: Array = (first[:, None] != second[None, :]).astype(np.float64)
-            return different
-        steps: Array = (first[:, None] - second[None, :]) / (len(self.values) - 1)
-        squared: Array = np.square(steps)
-        return squared
+        indices = np.arange(len(self.values))
+        steps = indices[:, None] - indices[None, :]
+        # Of the values, which are few; looking it up is cheaper than computing it for each of 11,664 candidates.
+        table: Array = np.square(steps / max(len(indices) - 1, 1)) if self.ordered else (steps != 0).astype(np.float64)
+        found: Array = table.take(second, axis=1).take(first, axis=0)
+        return found
 
 
 def propose(
@@ -134,10 +133,10 @@ class _Process:
         return mean, np.sqrt(left)
 
     def _covariance(self, places: Indices) -> Array:
-        columns = zip(self.axes, places.T, self.seen.T, strict=True)
-        distances = [axis.distances(first, second) for axis, first, second in columns]
-        scaled = sum(d * math.exp(-2 * log) for d, log in zip(distances, self.logs[:-2], strict=True))
-        return _matern(np.asarray(scaled), math.exp(self.logs[-2]))[0]
+        scaled = np.zeros((len(places), len(self.seen)))
+        for axis, log, first, second in zip(self.axes, self.logs[:-2], places.T, self.seen.T, strict=True):
+            scaled += axis.distances(first, second) * math.exp(-2 * log)
+        return _matern(scaled, math.exp(self.logs[-2]))[0]
 
 
 def _loss(logs: Array, distances: list[Array], outcomes: Array, priors: Array) -> tuple[float, Array]:
@@ -168,11 +167,14 @@ def _candidates(axes: Sequence[Axis], known: Indices, pending: Indices, seed: np
     """Configurations to choose from, (m, d): all but the known and pending ones, or all where nothing else is left."""
     lengths = [len(axis.values) for axis in axes]
     if math.prod(lengths) <= MAX_CANDIDATES:
-        grid = np.array(list(itertools.product(*map(range, lengths))), dtype=np.int64)
+        grid = np.indices(lengths).reshape(len(lengths), -1).T
     else:
         grid = np.random.default_rng(seed).integers(lengths, size=(MAX_CANDIDATES, len(lengths)))
-    seen = (
-        set(map(tuple, np.concatenate([known, pending]).tolist())) if len(pending) else set(map(tuple, known.tolist()))
-    )
-    fresh = np.array([row not in seen for row in map(tuple, grid.tolist())])
+    seen = np.concatenate([known, pending]) if len(pending) else known
+    fresh = np.isin(_numbers(grid, lengths), _numbers(seen, lengths), invert=True)
     return grid[fresh] if fresh.any() else grid
+
+
+def _numbers(configurations: Indices, lengths: Sequence[int]) -> Indices:
+    """A number for each configuration, (m,), its indices as digits."""
+    return np.asarray(np.ravel_multi_index(tuple(configurations.T), tuple(lengths)))

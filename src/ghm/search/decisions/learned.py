@@ -18,6 +18,7 @@ from ghm.training.config import Hyperparameters
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
 
 N_STARTUP = 10
 """Outcomes before which proposals are random draws, those of a random search: a model of fewer is guesswork."""
@@ -49,7 +50,7 @@ class LearnedProposal:
         self._seed_base = seed_base
         self._random = RandomProposal(choices, seed_base)
         self._varied = [name for name in NAMES if len(choices[name]) > 1]
-        self._axes = [Axis.of(choices[name]) for name in self._varied]
+        self.axes = [Axis.of(choices[name]) for name in self._varied]
 
     def __call__(self, configuration: int, history: Sequence[Known] = ()) -> Hyperparameters:
         """Hyperparameters of a configuration (numbered from 1), given all those before it, by number."""
@@ -61,17 +62,24 @@ class LearnedProposal:
         objective = objectives([one.value for one in known])
         # A seed of its own for each configuration, independent of those of the random draws.
         seed = np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 1))
-        ask = ask_tpe if self._method == "tpe" else propose
-        chosen = self._configuration(ask(self._axes, positions[~pending], objective, positions[pending], seed))
+        chosen = self._configuration(self.ask(positions[~pending], objective, positions[pending], seed))
         return self._unseen(chosen, configuration, history)
+
+    def ask(
+        self, known: np.ndarray, objective: np.ndarray, pending: np.ndarray, seed: np.random.SeedSequence
+    ) -> Sequence[int]:
+        """An index for each hyperparameter that is varied; the arguments are those of ``ask_optuna``."""
+        if self._method == "gp":
+            return propose(self.axes, known, objective, pending, seed)
+        return ask_optuna(parzen_estimator(seed), self.axes, known, objective, pending)
 
     def _position(self, hyperparameters: Hyperparameters) -> list[int]:
         values = [getattr(hyperparameters, name) for name in self._varied]
-        return [axis.values.index(value) for axis, value in zip(self._axes, values, strict=True)]
+        return [axis.values.index(value) for axis, value in zip(self.axes, values, strict=True)]
 
     def _configuration(self, position: Sequence[int]) -> Hyperparameters:
         chosen: dict[str, Any] = {name: self._choices[name][0] for name in NAMES}
-        for name, axis, index in zip(self._varied, self._axes, position, strict=True):
+        for name, axis, index in zip(self._varied, self.axes, position, strict=True):
             chosen[name] = axis.values[index]
         return Hyperparameters(**chosen)
 
@@ -79,7 +87,7 @@ class LearnedProposal:
         """``chosen``, or a random one instead if it has been proposed before: a second training of it tells little."""
         seen = {one.hyperparameters for one in history}
         generator = np.random.default_rng(np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 2)))
-        lengths = [len(axis.values) for axis in self._axes]
+        lengths = [len(axis.values) for axis in self.axes]
         for _ in range(MAX_REDRAWS):
             if chosen not in seen:
                 break
@@ -95,20 +103,8 @@ def objectives(values: Sequence[float | None]) -> np.ndarray:
     return np.array([worst if value is None else next(left) for value in values])
 
 
-def ask_tpe(
-    axes: Sequence[Axis], known: np.ndarray, objective: np.ndarray, pending: np.ndarray, seed: np.random.SeedSequence
-) -> list[int]:
-    """The proposal of Optuna's TPE.
-
-    Args:
-        axes: the hyperparameters' values.
-        known: indices of configurations whose outcome counts, (n, d), in order of number: TPE depends on the order.
-        objective: what they reached, to be minimised, (n,).
-        pending: indices of configurations without an outcome yet, (m, d).
-        seed: of this one proposal.
-
-    Returns:
-        An index for each axis.
+def parzen_estimator(seed: np.random.SeedSequence) -> "BaseSampler":
+    """Optuna's sampler for ``tpe``.
 
     Raises:
         UserError: when Optuna is not installed.
@@ -117,6 +113,30 @@ def ask_tpe(
         import optuna
     except ImportError as error:
         raise UserError("--search_type tpe needs Optuna; install it with `pip install 'ghm[optuna]'`") from error
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of options that Optuna calls experimental
+        return optuna.samplers.TPESampler(
+            seed=int(seed.generate_state(1)[0]), n_startup_trials=0, multivariate=True, constant_liar=True
+        )
+
+
+def ask_optuna(
+    sampler: "BaseSampler", axes: Sequence[Axis], known: np.ndarray, objective: np.ndarray, pending: np.ndarray
+) -> list[int]:
+    """What a sampler proposes when it is told all that is known, and nothing else.
+
+    Args:
+        sampler: fresh, with a seed of its own.
+        axes: the hyperparameters' values.
+        known: indices of configurations whose outcome counts, (n, d), in order of number: TPE depends on the order.
+        objective: what they reached, to be minimised, (n,).
+        pending: indices of configurations without an outcome yet, (m, d).
+
+    Returns:
+        An index for each axis.
+    """
+    import optuna
     from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -133,18 +153,13 @@ def ask_tpe(
     def parameters(row: np.ndarray) -> dict[str, int]:
         return {name: int(index) for name, index in zip(names, row, strict=True)}
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of options that Optuna calls experimental
-        sampler = optuna.samplers.TPESampler(
-            seed=int(seed.generate_state(1)[0]), n_startup_trials=0, multivariate=True, constant_liar=True
-        )
-        study = optuna.create_study(sampler=sampler)
-        study.add_trials(
-            [
-                create_trial(params=parameters(row), distributions=spaces, value=float(value))
-                for row, value in zip(known, objective, strict=True)
-            ]
-            + [create_trial(state=TrialState.RUNNING, params=parameters(row), distributions=spaces) for row in pending]
-        )
-        asked = study.ask(spaces)
+    study = optuna.create_study(sampler=sampler)
+    study.add_trials(
+        [
+            create_trial(params=parameters(row), distributions=spaces, value=float(value))
+            for row, value in zip(known, objective, strict=True)
+        ]
+        + [create_trial(state=TrialState.RUNNING, params=parameters(row), distributions=spaces) for row in pending]
+    )
+    asked = study.ask(spaces)
     return [int(asked.params[name]) for name in names]
