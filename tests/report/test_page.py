@@ -1,8 +1,10 @@
 """The page without a browser: every state of a search has one, nothing in it is injected, it is written whole."""
 
 import html
+import itertools
 import json
 import re
+import shlex
 from collections import Counter
 from html.parser import HTMLParser
 from importlib import resources
@@ -10,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tyro
 from factory import Made, make_search
 
+from ghm.cli.solve.config import SolveConfig
 from ghm.errors import UserError
+from ghm.model import GHMModel
+from ghm.reference.validation import Card
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.page import plotly_script, render, write_report
 from ghm.search import SearchSpace
@@ -171,6 +177,25 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     with pytest.raises(UserError):
         write_report(tmp_path / "trial_001")
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_the_optimum_is_proved_and_the_searchs_own_can_be(tmp_path: Path) -> None:
+    usual, other = make_search(tmp_path / "a"), make_search(tmp_path / "b", model=GHMModel(sigma_x=0.2), dt=0.05)
+    text = html.unescape(page_of(usual))
+    assert 'id="card"' in text
+    for line in Card.default().lines:
+        assert f"{line.claim}</th>" in text
+        assert f"{line.figure:.1e}</td>" in text
+    usual_words, words = (
+        shlex.split(found.replace("\\\n", " "))
+        for made in (usual, other)
+        for found in re.findall(r"<code>(ghm solve .*?)</code>", html.unescape(page_of(made)), re.DOTALL)
+    )
+    assert usual_words == ["ghm", "solve", "--check"]
+    assert ("--model.sigma_x", "0.2") in itertools.pairwise(words)
+    assert ("--dt", "0.05") in itertools.pairwise(words)
+    config = tyro.cli(SolveConfig, args=words[2:])
+    assert (config.check, config.model, config.dt) == (True, GHMModel(sigma_x=0.2), 0.05)
 
 
 def test_a_missing_checkpoint_is_said_where_the_policy_would_be(tmp_path: Path) -> None:

@@ -19,14 +19,14 @@ from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.report.analysis.findings import certainty, headline, meaning, percent, searched, verdict, verification
+from ghm.report.analysis.findings import certainty, check, headline, meaning, percent, searched, verdict, verification
 from ghm.report.analysis.importance import importances, purchases
 from ghm.report.analysis.instances import confirmation_sentences, inert_sentence, rung_predictions
 from ghm.report.analysis.policy import PolicyStudy, study_best
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing import tables
 from ghm.report.drawing.charts import Chart, search_charts, trial_texts
-from ghm.report.drawing.economics import economics_charts, moments_table, parameters_table
+from ghm.report.drawing.economics import card_table, economics_charts, moments_table, parameters_table
 from ghm.report.drawing.instances import (
     calibrations_table,
     configurations_table,
@@ -89,6 +89,8 @@ def render(search: RecordedSearch) -> str:
         "policy_note": policy_note,
         "purchases": purchases_table(purchases(search)),
         "economics": [parameters_table(search), *([] if study is None else [moments_table(study, search)])],
+        "card": card_table(),
+        "check": check(search),
         "details": details,
         "failures": tables.failures(drawn),
         "settings": tables.settings(search),
@@ -100,7 +102,18 @@ def render(search: RecordedSearch) -> str:
 def page(words: dict[str, Any], instances: list[Chart]) -> str:
     """A page of another content in the same dress: headline, sentences, tables, and charts under them."""
     absent: dict[str, Any] = dict.fromkeys(
-        ("best", "levels", "verdict", "command", "leaderboard", "policy_note", "failures", "purchases", "meaning")
+        (
+            "best",
+            "levels",
+            "verdict",
+            "command",
+            "leaderboard",
+            "policy_note",
+            "failures",
+            "purchases",
+            "meaning",
+            "card",
+        )
     )
     empty = dict.fromkeys(
         ("tiles", "progress", "effects", "panels", "policy_charts", "settings", "economics", "details"), ()
@@ -182,6 +195,7 @@ def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("details", "trials", "Any trial"),
         ("best", "policy", "Policy"),
         ("economics", "economics", "Economics"),
+        ("card", "card", "The optimum"),
     )
     closing = [("failures", "Failures"), ("settings", "Settings")] if content["settings"] else []
     return [(anchor, name) for key, anchor, name in present if content[key]] + closing

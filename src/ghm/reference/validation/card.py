@@ -24,9 +24,12 @@ optimal_stopping        φ = 0: V tends to the value whose slope solves the stop
 ======================  ================================================================  =====================================
 """
 
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from importlib import resources
+from typing import Any, Self
 
 import numpy as np
 from numpy.polynomial import Chebyshev
@@ -110,6 +113,16 @@ class Card:
             for line in self.lines
         ]
         return {"status": "PASS" if self.passed else "FAIL", "lines": lines, "notes": list(self.notes)}
+
+    @classmethod
+    def default(cls) -> Self:
+        """The default calibration's card as recorded with the code: computing it takes seconds, and a test does."""
+        content = json.loads(resources.files("ghm.reference.validation").joinpath("default_card.json").read_bytes())
+        lines = tuple(
+            Line(one["name"], one["claim"], math.nan if one["figure"] is None else one["figure"], one["tolerance"])
+            for one in content["lines"]
+        )
+        return cls(lines, tuple(content["notes"]))
 
 
 def validate(model: GHMModel, dt: float = 0.01, T: float = 10.0, terminal: Terminal = "liquidation") -> Card:

@@ -9,7 +9,7 @@ import numpy as np
 from ghm.errors import UserError
 from ghm.report.analysis.importance import FEWEST_TRIALS, Importance
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
-from ghm.search.settings.command import verification_command
+from ghm.search.settings.command import check_command, verification_command
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import parse_hyperparameters
 from ghm.search.trials.outcome import finite
@@ -100,7 +100,19 @@ def verification(search: RecordedSearch) -> str | None:
         command = verification_command(config, parse_hyperparameters(dict(search.best.hyperparameters)))
     except (UserError, KeyError, TypeError):
         return None
-    # One flag a line, so that it reads on a narrow screen; the shell joins the lines again.
+    return _narrow(command)
+
+
+def check(search: RecordedSearch) -> str | None:
+    """The command that checks the solution that the trials were judged by; None where the record is not of this version."""
+    try:
+        return _narrow(check_command(SearchConfig.from_dict(dict(search.config))))
+    except (UserError, KeyError, TypeError):
+        return None
+
+
+def _narrow(command: str) -> str:
+    """A command with one flag a line, so that it reads on a narrow screen; the shell joins the lines again."""
     words = [shlex.quote(word) for word in shlex.split(command)]
     return "".join(f" \\\n    {word}" if word.startswith("--") else f" {word}" for word in words).strip()
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ghm.model import GHMModel
+from ghm.reference.validation import Card
 from ghm.report.analysis.policy import PolicyStudy, early_cash, moments
 from ghm.report.drawing.charts import Chart
 from ghm.report.drawing.policy_charts import numbers
@@ -67,6 +68,17 @@ def moments_table(study: PolicyStudy, search: RecordedSearch) -> Table:
         Column("Optimum", True),
     )
     return Table("What firms do and become", heads, tuple(rows))
+
+
+def card_table() -> Table:
+    """The validation card of the default calibration."""
+    card = Card.default()
+    rows = tuple(
+        (Cell(line.claim), Cell(f"{line.figure:.1e}"), Cell(f"{line.tolerance:.1e}"), Cell(line.status))
+        for line in card.lines
+    )
+    heads = (Column("Claim"), Column("Off by", True), Column("Allowed", True), Column(""))
+    return Table("The optimum of the default calibration, checked", heads, rows)
 
 
 def economics_charts(study: PolicyStudy) -> list[Chart]:

@@ -54,6 +54,15 @@ def verification_command(config: SearchConfig, best: Hyperparameters) -> str:
     return shlex.join([*_front(TRAINING_SCRIPT, "train"), *training_arguments(longer, names), *kept])
 
 
+def check_command(config: SearchConfig) -> str:
+    """The command that checks the solution of a search's own problem."""
+    training = config.training()
+    changed = [
+        name for name in ("dt", "T", "terminal", "model") if getattr(training, name) != getattr(TrainConfig(), name)
+    ]
+    return shlex.join(["ghm", "solve", "--check", *training_arguments(training, changed)])
+
+
 def _front(script: str, command: str) -> list[str]:
     """What starts a command here: the documented script where the user stands in the checkout, else the installed command."""
     return ["python", script] if Path(script).is_file() else ["ghm", command]
