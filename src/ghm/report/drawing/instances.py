@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghm.report.analysis.findings import percent
 from ghm.report.analysis.instances import confirmed_entries, reached_by
@@ -104,19 +105,60 @@ def instance_charts(search: RecordedSearch) -> list[Chart]:
     return [chart for chart in (_bands(search), _curves(search), _rungs(search)) if chart is not None]
 
 
+def spreads(search: RecordedSearch) -> list[tuple[str, list[float]]]:
+    """Captured values of each configuration's trials, by number, best configuration first; none where each has one trial."""
+    if not search.several_instances:
+        return []
+    values = [
+        (
+            _whole(entry.get("number")),
+            [
+                max(t.captured_value, FLOOR)
+                for t in search.ranked
+                if t.configuration == entry.get("number") and t.captured_value is not None
+            ],
+        )
+        for entry in search.ranking[:MOST]
+    ]
+    return [(number, ours) for number, ours in values if ours]
+
+
+def learning_bands(search: RecordedSearch) -> list[tuple[str, list[float], NDArray[np.float64]]]:
+    """Learning curves of the best configurations: number, iterations (e,), captured value of each trial (trials, e)."""
+    if not search.several_instances:
+        return []
+    found = []
+    for entry in search.ranking[: len(COLOURS)]:
+        curves = [
+            dict(zip(*evaluations(trial, "iteration"), strict=True))
+            for trial in search.explored
+            if trial.configuration == entry.get("number")
+        ]
+        at = sorted(set.intersection(*map(set, curves))) if curves else []
+        if len(at) > 1:  # a point is no curve
+            found.append((_whole(entry.get("number")), at, np.array([[curve[x] for x in at] for curve in curves])))
+    return found
+
+
+def rung_courses(search: RecordedSearch) -> tuple[list[int], list[tuple[bool, list[tuple[int, float]]]]]:
+    """Rungs and the end; and of each trial whether it was stopped, and its best captured value at those that it reached."""
+    rungs = [int(rung) for rung in search.config.get("rungs") or () if finite(rung) is not None]
+    if not rungs:
+        return [], []
+    ends = [*rungs, int(finite(search.config.get("n_iterations")) or 0)]
+    courses = []
+    for trial in search.ranked:
+        reached = finite(trial.metrics.get("iterations")) or 0.0
+        points = [
+            (end, max(value, FLOOR)) for end in ends if end <= reached and (value := reached_by(trial, end)) is not None
+        ]
+        courses.append((trial.status == "stopped_at_rung", points))
+    return ends, courses
+
+
 def _bands(search: RecordedSearch) -> Chart | None:
     """The spread of each configuration's trials as a band, in order of rank."""
-    if not search.several_instances:
-        return None
-    values = {
-        entry.get("number"): [
-            max(t.captured_value, FLOOR)
-            for t in search.ranked
-            if t.configuration == entry.get("number") and t.captured_value is not None
-        ]
-        for entry in search.ranking[:MOST]
-    }
-    shown = [(str(number), ours) for number, ours in values.items() if ours]
+    shown = spreads(search)
     if not shown:
         return None
     names = [name for name, _ in shown]
@@ -144,21 +186,9 @@ def _bands(search: RecordedSearch) -> Chart | None:
 
 def _curves(search: RecordedSearch) -> Chart | None:
     """The best configurations' learning curves: the median over their trials, and a band from the least to the greatest."""
-    if not search.several_instances:
-        return None
     data: list[dict[str, Any]] = []
-    for entry, colour in zip(search.ranking[: len(COLOURS)], COLOURS, strict=False):
-        number = entry.get("number")
-        curves = [
-            dict(zip(*evaluations(trial, "iteration"), strict=True))
-            for trial in search.explored
-            if trial.configuration == number
-        ]
-        at = sorted(set.intersection(*map(set, curves))) if curves else []
-        if len(at) < 2:  # a point is no curve
-            continue
-        values = np.array([[curve[x] for x in at] for curve in curves])
-        style = {"type": "scatter", "mode": "lines", "x": at, "legendgroup": str(number)}
+    for (number, at, values), colour in zip(learning_bands(search), COLOURS, strict=False):
+        style = {"type": "scatter", "mode": "lines", "x": at, "legendgroup": number}
         edge = {**style, "line": {"width": 0, "color": colour}, "showlegend": False, "hoverinfo": "skip"}
         band = {"fill": "tonexty", "fillcolor": colour, "opacity": 0.2}
         middle = {"name": f"configuration {number}", "line": {"color": colour, "width": 2}}
@@ -181,37 +211,27 @@ def _curves(search: RecordedSearch) -> Chart | None:
 
 def _rungs(search: RecordedSearch) -> Chart | None:
     """Trials at each rung: those that went on and those that were stopped there."""
-    rungs = [int(rung) for rung in search.config.get("rungs") or () if finite(rung) is not None]
-    if not rungs:
-        return None
-    ends = [*rungs, int(finite(search.config.get("n_iterations")) or 0)]
-    stopped_x: list[int | None] = []
-    stopped_y: list[float | None] = []
-    going_x: list[int | None] = []
-    going_y: list[float | None] = []
-    fallen = 0
-    for trial in search.ranked:
-        reached = finite(trial.metrics.get("iterations")) or 0.0
-        points = [(end, value) for end in ends if end <= reached and (value := reached_by(trial, end)) is not None]
-        stopped = trial.status == "stopped_at_rung"
-        fallen += stopped
-        x, y = (stopped_x, stopped_y) if stopped else (going_x, going_y)
-        x += [*(end for end, _ in points), None]
-        y += [*(max(value, FLOOR) for _, value in points), None]
-    if not (stopped_x or going_x):
+    ends, courses = rung_courses(search)
+    if not courses:
         return None
     style = {"type": "scatter", "mode": "lines+markers", "hoverinfo": "x+y"}
-    data: list[dict[str, Any]] = [
-        {**style, "name": "stopped", "x": stopped_x, "y": stopped_y, "line": {"color": "@faint", "width": 1}},
-        {**style, "name": "went to the end", "x": going_x, "y": going_y, "line": {"color": "@accent", "width": 2}},
-    ]
+
+    def lines(stopped: bool, name: str, line: dict[str, Any]) -> dict[str, Any]:
+        # One trace for all: a gap (null) between a trial and the next.
+        joined = [point for which, points in courses if which == stopped for point in (*points, (None, None))]
+        return {**style, "name": name, "x": [x for x, _ in joined], "y": [y for _, y in joined], "line": line}
+
+    fallen = sum(stopped for stopped, _ in courses)
     return Chart(
         "rungs",
         "Rungs",
-        f"Best captured value of each trial at the rungs {', '.join(map(str, rungs))}: {fallen} of {len(search.ranked)} were "
+        f"Best captured value of each trial at the rungs {', '.join(map(str, ends[:-1]))}: {fallen} of {len(courses)} were "
         "stopped at one.",
         "Grey trials were stopped at their last rung; --resume with --keep 1.0 lets them go on.",
-        data,
+        [
+            lines(True, "stopped", {"color": "@faint", "width": 1}),
+            lines(False, "went to the end", {"color": "@accent", "width": 2}),
+        ],
         {"xaxis": {"title": {"text": "training iterations"}, "tickvals": ends}, "yaxis": captured_axis()},
     )
 

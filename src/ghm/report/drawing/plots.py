@@ -7,6 +7,7 @@ import numpy as np
 from ghm.report.analysis.importance import Importance, group_of
 from ghm.report.analysis.policy import SHOWN_FIRMS, PolicyStudy
 from ghm.report.drawing.charts import FLOOR, HIGHLIGHTED, compared, evaluations, scale
+from ghm.report.drawing.instances import learning_bands, rung_courses, spreads
 from ghm.search.records.reader import RecordedSearch
 from ghm.search.settings.space import label
 
@@ -24,6 +25,9 @@ LEARNED, OPTIMAL, FAINT = COLOURS[0], COLOURS[1], "#B4BCC6"
 MARKS = ("o", "s", "D", "^", "P")
 PANELS_A_ROW = 4
 
+MOST_NAMES = 14
+"""Numbers of configurations under an axis of half the text's width."""
+
 
 def search_figures(search: RecordedSearch, importances: tuple[Importance, ...]) -> dict[str, "Figure"]:
     """Every figure of the search that has something to show, by file name."""
@@ -34,6 +38,10 @@ def search_figures(search: RecordedSearch, importances: tuple[Importance, ...]) 
         figures["hyperparameters"] = hyperparameter_panels(search)
     if importances:
         figures["importance"] = importance_bars(importances)
+    if spreads(search):
+        figures["configurations"] = configuration_bands(search)
+    if rung_courses(search)[1]:
+        figures["rungs"] = rung_lines(search)
     return figures
 
 
@@ -87,6 +95,43 @@ def importance_bars(importances: tuple[Importance, ...]) -> "Figure":
     axes.barh([one.name for one in importances], shares, xerr=[below, above], color=colours, capsize=2)
     axes.invert_yaxis()
     axes.set(xlabel="share of the ranking's variance, with 90% interval", xlim=(0, 1))
+    return figure
+
+
+def configuration_bands(search: RecordedSearch) -> "Figure":
+    """Each configuration's spread over its trials, in order of rank; the best as they learn, medians with bands."""
+    figure = _figure(2.8)
+    left, right = figure.subplots(1, 2, sharey=True)
+    shown = spreads(search)
+    for place, (_, values) in enumerate(shown):
+        left.vlines(place, min(values), max(values), color=LEARNED, alpha=0.35, linewidth=4)
+        left.plot(place, sum(values) / len(values), "o", color=OPTIMAL, markersize=3)
+    step = -(-len(shown) // MOST_NAMES)
+    left.set_xticks(range(0, len(shown), step), [number for number, _ in shown[::step]])
+    left.set(xlabel="configuration, best first", ylabel="captured value", title="least, mean and greatest")
+    for (number, at, curves), colour in zip(learning_bands(search), COLOURS, strict=False):
+        right.fill_between(at, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+        right.plot(at, np.median(curves, axis=0), color=colour, label=f"configuration {number}")
+    right.set(xlabel="iteration", title="medians, from least to greatest")
+    if right.lines:
+        right.legend(loc="lower right")
+    return figure
+
+
+def rung_lines(search: RecordedSearch) -> "Figure":
+    """Each trial's best captured value at the rungs that it reached; those that went to the end stand out."""
+    figure = _figure(2.8)
+    axes = figure.subplots()
+    ends, courses = rung_courses(search)
+    for stopped, points in sorted(courses, key=lambda course: not course[0]):  # those that went on lie above
+        colour, width = (FAINT, 0.7) if stopped else (LEARNED, 1.2)
+        if points:
+            axes.plot(*zip(*points, strict=True), "o-", color=colour, linewidth=width, markersize=2.5)
+    axes.plot([], [], "o-", color=LEARNED, markersize=2.5, label="went to the end")
+    axes.plot([], [], "o-", color=FAINT, markersize=2.5, label="stopped at a rung")
+    axes.set_xticks(ends)
+    axes.set(xlabel="iteration", ylabel="captured value")
+    axes.legend(loc="lower right")
     return figure
 
 
