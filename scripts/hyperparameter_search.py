@@ -1,9 +1,10 @@
 """Search hyperparameters for Monte Carlo policy gradient on the GHM model; `--help` lists the flags."""
 
+import functools
 import sys
 
 import ghm.search
-from ghm.platforms import exit_if_unsupported
+from ghm.platforms import run_program
 from ghm.search.displays.refresh import ReportRefresher
 from ghm.search.displays.view import LiveView, PlainView
 from ghm.search.main import main
@@ -20,5 +21,5 @@ class SearchSpace(ghm.search.SearchSpace):
 
 
 if __name__ == "__main__":
-    exit_if_unsupported()
-    sys.exit(main(space=SearchSpace(), live=LiveView, plain=PlainView, others=[ReportRefresher()]))
+    search = functools.partial(main, space=SearchSpace(), live=LiveView, plain=PlainView, others=[ReportRefresher()])
+    sys.exit(run_program(search))

@@ -2,9 +2,8 @@
 
 import sys
 
-from ghm.platforms import exit_if_unsupported
+from ghm.platforms import run_program
 from ghm.training.main import main
 
 if __name__ == "__main__":
-    exit_if_unsupported()
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -1,5 +1,6 @@
 """What ``import ghm`` offers, how light it stays, and where it refuses to run."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -76,3 +77,22 @@ def test_lower_ends_of_the_ranges():
     assert {"torch", "numba", "tyro", "gymnasium"} <= found.keys()
     with pytest.raises(ValueError, match="'numpy' has no lower end"):
         lowest('[project]\ndependencies = ["numpy"]\n[project.optional-dependencies]\nbenchmarks = []\n')
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "ghm", "search", "--help"],
+        [sys.executable, "-m", "ghm", "--help"],
+        [sys.executable, str(ROOT / "scripts" / "hyperparameter_search.py"), "--help"],
+        [sys.executable, str(ROOT / "scripts" / "train_monte_carlo_ghm_time_augmented.py"), "--help"],
+    ],
+    ids=["ghm search", "ghm", "search script", "training script"],
+)
+def test_a_reader_that_has_had_enough_gets_no_complaint(command):
+    """As `| head -1` does, at the worst moment: nobody reads any more when the first word is written."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (platforms.EXIT_BROKEN_PIPE, "")

@@ -74,6 +74,11 @@ def test_resuming_a_finished_search_runs_nothing(tmp_path: Path, capsys: pytest.
     assert read(tmp_path / "r")["results"] == before["results"]
 
 
+def test_of_several_resume_flags_the_last_one_counts(tmp_path: Path) -> None:
+    assert run_search(*SMALL, "--results_dir", tmp_path / "r") == 0
+    assert run_search("--resume", tmp_path / "nowhere", "--resume", tmp_path / "r", *QUIET) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_in_order_and_the_printed_command_resumes(
     number: signal.Signals, tmp_path: Path, undisturbed: dict[str, Any]

@@ -5,16 +5,13 @@ Modules are imported when their command is asked for, so that ``ghm --help`` nee
 
 import difflib
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from ghm import __version__
-from ghm.platforms import exit_if_unsupported
+from ghm.platforms import run_program
 
 EXIT_USER_ERROR = 2
-EXIT_BROKEN_PIPE = 141
-"""What shells report of a program that SIGPIPE ended: 128 + 13."""
 
 COMMANDS = {
     "train": ("ghm.cli.train", "train one policy"),
@@ -31,8 +28,10 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    exit_if_unsupported()
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    return run_program(lambda: _main(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _main(words: list[str]) -> int:
     if words == ["--version"]:
         sys.stdout.write(f"ghm {__version__}\n")
         return 0
@@ -45,13 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: no command {words[0]!r}; {remedy}\n")
         return EXIT_USER_ERROR
     module = importlib.import_module(COMMANDS[words[0]][0])
-    try:
-        status = int(module.main(words[1:]))
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output, `head` for instance, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
-    return status
+    return int(module.main(words[1:]))
 
 
 def usage() -> str:

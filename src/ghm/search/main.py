@@ -57,12 +57,13 @@ def _refuse_varied(arguments: Sequence[str]) -> None:
 
 def _resume_path(arguments: Sequence[str]) -> Path | None:
     """What ``--resume`` names; settings that are given with it may be in order only together with the recorded ones."""
+    path = None  # of several, the last one counts, as for every flag
     for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
         name, equals, attached = flag.partition("=")
         if name == "--resume":
             text = attached if equals else value
-            return None if text in ("", "None") or (not equals and text.startswith("--")) else Path(text)
-    return None
+            path = None if text in ("", "None") or (not equals and text.startswith("--")) else Path(text)
+    return path
 
 
 def main(
@@ -90,6 +91,9 @@ def main(
             stream.reconfigure(errors="backslashreplace")  # a path must not stop a search on an ASCII terminal
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments, prog)
+    except UserError as error:
+        return _fail(str(error), EXIT_USER_ERROR)
+    try:
         observers = [*_observers(config, live, plain), *others]
         own = space if config.space is None and space is not None and _edited(space) else None
         search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
