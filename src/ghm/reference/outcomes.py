@@ -8,15 +8,17 @@ without discounting. The operator is :meth:`ghm.reference.transition.Transition.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
-from ghm.actions import Policy
-from ghm.model import GHMModel
+from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
+from ghm.model import Array, GHMModel
 from ghm.reference.induction import cash_grid, mean_over_starts
 from ghm.reference.policy_value import cash_after, chance_of_effect
-from ghm.reference.reading import certain_actions, most_likely
-from ghm.reference.transition import Transition
+from ghm.reference.reading import most_likely
+from ghm.reference.transition import BandedOperator, Transition, apply_banded
 
 QUADRATURE = 7
 """Gauss-Hermite points for a random level: counts are read to two digits."""
@@ -52,17 +54,69 @@ def outcomes(policy: Policy, model: GHMModel, dt: float, T: float, stochastic: b
     expected = np.zeros((4, cash.size))
     for to_go in range(1, n_steps + 1):
         actions = policy(cash, to_go * dt)
-        if not stochastic:
-            actions = certain_actions(*most_likely(cash, actions))
-        hold, pay, issue = actions.mode_probabilities.T
-        after, weights = cash_after(cash, actions, QUADRATURE if stochastic else 1)
-        paid, issued = chance_of_effect(cash, actions, cash[-1])
-        accrued = (issue * issued, pay * paid, dt, 0.0)
-        for i, operator in enumerate((onward, onward, onward, ended if 2 * to_go > n_steps else onward)):
-            held = operator.apply(expected[i])
-            # Linear interpolation: counts jump where the policy changes its mode, and a cubic would overshoot.
-            acted = pay * (np.interp(after[0], cash, held) @ weights) + issue * (
-                np.interp(after[1], cash, held) @ weights
-            )
-            expected[i] = accrued[i] + hold * held + acted
+        taken = _drawn(cash, actions) if stochastic else _certain(cash, actions)
+        liquidated = ended if 2 * to_go > n_steps else onward
+        # Everything accrues in the step itself, but for liquidation.
+        _accrue(expected, cash, taken.modes, taken.after, taken.weights, onward, liquidated.constant)
+        expected[:3] += np.stack(
+            [taken.modes[ISSUE] * taken.issued, taken.modes[PAY] * taken.paid, np.full(cash.size, dt)]
+        )
     return Outcomes(*(mean_over_starts(cash, row) for row in expected))
+
+
+class _Taken(NamedTuple):
+    """What a policy does in one step at N values of cash."""
+
+    modes: Array
+    """Probabilities of the three modes, (3, N)."""
+    after: Array
+    """Cash after paying and after issuing, at Q points of the level, (2, N, Q)."""
+    weights: Array
+    """Of the points, (Q,)."""
+    paid: Array
+    """Probability that paying changes something, (N,)."""
+    issued: Array
+    """Probability that issuing does, (N,)."""
+
+
+def _drawn(cash: Array, actions: Actions) -> _Taken:
+    after, weights = cash_after(cash, actions, QUADRATURE)
+    paid, issued = chance_of_effect(cash, actions, cash[-1])
+    return _Taken(np.ascontiguousarray(actions.mode_probabilities.T), after, weights, paid, issued)
+
+
+def _certain(cash: Array, actions: Actions) -> _Taken:
+    """The same under the most likely reading, where nothing is left to chance."""
+    mode, payout, target = most_likely(cash, actions)
+    after = np.stack([np.minimum(payout, cash), np.maximum(np.minimum(target, cash[-1]), cash)])
+    changed = (after != cash).astype(np.float64)
+    return _Taken(np.eye(3)[:, mode], np.where(np.isnan(after), cash, after)[:, :, None], np.ones(1), *changed)
+
+
+@njit(cache=True)
+def _accrue(
+    expected: Array, cash: Array, modes: Array, after: Array, weights: Array, onward: BandedOperator, liquidated: Array
+) -> None:
+    """One step backward, in place: ``expected`` (4, N) becomes what it is before the step, without what accrues in it.
+
+    Linear interpolation: counts jump where the policy changes its mode, and a cubic would overshoot.
+    """
+    size = cash.size
+    held = np.empty((4, size))
+    for row in range(4):
+        constant = liquidated if row == 3 else onward.constant
+        apply_banded(expected[row], onward.start, onward.coefficients, constant, held[row])
+    for i in range(size):
+        for row in range(4):
+            expected[row, i] = modes[HOLD, i] * held[row, i]
+        for action in range(2):
+            probability = modes[PAY + action, i]
+            if probability == 0.0:
+                continue
+            for q in range(weights.size):
+                to = after[action, i, q]
+                cell = min(max(np.searchsorted(cash, to, side="right") - 1, 0), size - 2)
+                share = min(max((to - cash[cell]) / (cash[cell + 1] - cash[cell]), 0.0), 1.0)
+                weight = probability * weights[q]
+                for row in range(4):
+                    expected[row, i] += weight * (held[row, cell] + share * (held[row, cell + 1] - held[row, cell]))

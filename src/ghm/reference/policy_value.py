@@ -10,6 +10,7 @@ level that it pays down to. docs/design/model.md has the figures.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,12 +157,19 @@ def cash_after(cash: Array, actions: Actions, points: int) -> tuple[Array, Array
 
     Issues go no further than c̄, the last of ``cash``.
     """
-    z, weights = np.polynomial.hermite_e.hermegauss(points)
+    z, weights = _quadrature(points)
     payout = level_from_log(actions.payout_log_mean[:, None] + actions.payout_log_std[:, None] * z, actions.level_shift)
     target = level_from_log(actions.issue_log_mean[:, None] + actions.issue_log_std[:, None] * z, actions.level_shift)
     before = cash[:, None]
     after = np.stack([np.minimum(payout, before), np.maximum(np.minimum(target, cash[-1]), before)])
-    return after, weights / weights.sum()
+    return after, weights
+
+
+@cache
+def _quadrature(points: int) -> tuple[Array, Array]:
+    """Gauss-Hermite points of a standard normal variable and their weights; kept, since finding them takes longer than a step."""
+    z, weights = np.polynomial.hermite_e.hermegauss(points)
+    return z, weights / weights.sum()
 
 
 def effective_probabilities(cash: Array, actions: Actions, c_max: float) -> Array:

@@ -44,11 +44,12 @@ def most_likely(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
     at its median level, its probability is holding's. Ties go to the lower mode.
     """
     payout, target = actions.median_payout_level, actions.median_issue_target
-    likelihood = np.array(actions.mode_probabilities, dtype=float)
-    for mode, idle in ((PAY, payout >= cash), (ISSUE, target <= cash)):
-        likelihood[idle, HOLD] += likelihood[idle, mode]
-        likelihood[idle, mode] = 0.0
-    return np.argmax(likelihood, axis=-1), payout, target
+    hold, pay, issue = np.asarray(actions.mode_probabilities, dtype=float).T
+    pays, issues = ~(payout >= cash), ~(target <= cash)  # a missing level changes something, so that using it is seen
+    hold = hold + np.where(pays, 0.0, pay) + np.where(issues, 0.0, issue)
+    pay, issue = pay * pays, issue * issues
+    mode = np.where(pay > hold, PAY, HOLD)
+    return np.where(issue > np.maximum(hold, pay), ISSUE, mode), payout, target
 
 
 def certain_actions(mode: Array, payout: Array, target: Array) -> Actions:

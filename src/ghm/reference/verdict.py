@@ -139,7 +139,7 @@ def judge(
         reference,
         worth(acting) if achieved is None else achieved,
         policy_levels(policy, model, T),
-        outcomes(acting, model, dt, T, stochastic),
+        outcomes(policy, model, dt, T, stochastic),
         outcomes(optimum, model, dt, T),
     )
     if _is_near_optimal(findings):

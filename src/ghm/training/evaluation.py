@@ -7,7 +7,6 @@ from ghm.policy.distribution import PolicyTables
 from ghm.policy.grid import StateGrid
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.levels import PolicyLevels, policy_levels
-from ghm.reference.reading import read
 from ghm.reference.store import Reference
 from ghm.reference.validation.simulation import simulate
 from ghm.reference.verdict import judge
@@ -74,7 +73,7 @@ class Evaluator:
         policy, stochastic = TabulatedPolicy(self.grid, tables), returns.reading == "stochastic"
         problem = (config.model, config.dt, config.T, config.terminal)
         # The most likely action is taken in each state of a path, so this is no simulation of tables: an independent check.
-        simulated = simulate(read(policy, returns.reading), *problem, CHECK_PATHS, config.seed, stochastic)
+        simulated = simulate(policy, *problem, CHECK_PATHS, config.seed, stochastic)
         verdict = judge(policy, *problem, reference, returns.reading, achieved=returns.best)
         return {
             **evaluation.record(),

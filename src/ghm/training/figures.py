@@ -35,8 +35,10 @@ def policy_figure(policy: Policy, reference: Reference) -> "Figure":
     cash = np.linspace(0.0, _shown(reference), 121)
     actions = [policy(cash, float(time)) for time in times]
     modes = np.stack([effective_probabilities(cash, one, float(reference.cash[-1])) for one in actions])
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    # Fixed margins: finding them takes as long as drawing, at the end of every trial.
+    figure = Figure(figsize=(10, 3.6))
     panels = figure.subplots(1, 3, sharex=True)
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.14, top=0.92, wspace=0.28)
     for axes, mode, title, optimal in (
         (panels[0], PAY, "probability of paying", reference.payout_levels[1:]),
         (panels[1], ISSUE, "probability of issuing", reference.issue_thresholds[1:]),
@@ -82,8 +84,9 @@ def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: 
     from matplotlib.figure import Figure
 
     wind_up = reference.wind_up_return - reference.cash[-1] / 2
-    figure = Figure(figsize=(7.5, 3.8), layout="constrained")
+    figure = Figure(figsize=(7.5, 3.8))
     axes = figure.subplots()
+    figure.subplots_adjust(left=0.09, right=0.72, bottom=0.13, top=0.92)
     chosen = np.unique(np.linspace(0, time_to_horizon.size - 1, 5).astype(int))
     for shade, k in zip(np.linspace(0.35, 1.0, chosen.size), chosen, strict=True):
         nearest = int(np.argmin(np.abs(reference.time_to_horizon - time_to_horizon[k])))
