@@ -1,12 +1,15 @@
 """A search is a function of its settings and recorded outcomes: any number of workers, killed anywhere, the same decisions."""
 
+import contextlib
 import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +50,29 @@ def everything(results_dir: Path) -> tuple[dict[str, Any], bytes]:
     return content, (results_dir / "journal.jsonl").read_bytes()
 
 
-def undisturbed(name: str, directory: Path) -> tuple[dict[str, Any], bytes]:
-    assert run_search(*flags(name, directory / "undisturbed")) == 0
-    return everything(directory / "undisturbed")
+Recorded = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """The directory of a search of each kind that nothing disturbed; run once, and for reading only."""
+    home = tmp_path_factory.mktemp("recorded")
+    (home / "calibrations.json").write_text(CALIBRATIONS)
+
+    @cache
+    def record(name: str) -> Path:
+        with contextlib.chdir(home):
+            assert run_search(*flags(name, home / name)) == 0
+        return home / name
+
+    return record
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_one_worker_and_two_decide_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = undisturbed(name, tmp_path)
+def test_one_worker_and_two_decide_the_same(
+    name: str, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = everything(recorded(name))
     # Trials take different times, so that they end in another order than they began in.
     monkeypatch.setenv("STUB_UNEVEN", "1")
     assert run_search(*flags(name, tmp_path / "two"), "--n_workers", 2) == 0
@@ -91,8 +109,8 @@ def kill_until_done(arguments: list[object], results_dir: Path, rng: random.Rand
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_killed_twenty_times_it_decides_the_same(name: str, tmp_path: Path) -> None:
-    expected = undisturbed(name, tmp_path)
+def test_killed_twenty_times_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+    expected = everything(recorded(name))
     rng, kills, rounds = random.Random(name), 0, 0
     while kills < 20:
         rounds += 1
@@ -148,8 +166,10 @@ def test_a_twin_that_looks_at_time_is_found_out(
     assert seen[0] != seen[1]
 
 
-def test_a_decision_that_comes_out_otherwise_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_search(*flags("rungs", tmp_path / "r"))
+def test_a_decision_that_comes_out_otherwise_is_refused(
+    recorded: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(recorded("rungs"), tmp_path / "r")
     cut = next(decision for decision in read_journal(tmp_path / "r") if decision.kind == "cut")
     loser = next(k for k, _ in cut.content["ranking"] if k not in cut.content["go_on"])
     results = read(tmp_path / "r")
@@ -166,9 +186,10 @@ def test_a_decision_that_comes_out_otherwise_is_refused(tmp_path: Path, capsys: 
 
 
 def test_a_damaged_journal_is_refused_and_a_lost_one_is_made_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recorded: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected = undisturbed("confirm", tmp_path)
+    shutil.copytree(recorded("confirm"), tmp_path / "undisturbed")
+    expected = everything(tmp_path / "undisturbed")
     journal = tmp_path / "undisturbed/journal.jsonl"
     data = journal.read_bytes()
     journal.write_bytes(data.replace(b"proposal", b"proposed", 1))
@@ -209,17 +230,22 @@ def test_decisions_are_written_down_before_they_are_acted_on(tmp_path: Path) -> 
     ],
 )
 def test_what_would_undo_a_decision_is_refused(
-    name: str, change: tuple[object, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str,
+    change: tuple[object, ...],
+    message: str,
+    recorded: Recorded,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run_search(*flags(name, tmp_path / "r"))
+    shutil.copytree(recorded(name), tmp_path / "r")
     before = (tmp_path / "r/search.json").read_bytes()
     assert run_search("--resume", tmp_path / "r", *change, *QUIET) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "r/search.json").read_bytes() == before
 
 
-def test_all_that_were_stopped_can_go_on(tmp_path: Path) -> None:
-    run_search(*flags("rungs", tmp_path / "r"))
+def test_all_that_were_stopped_can_go_on(recorded: Recorded, tmp_path: Path) -> None:
+    shutil.copytree(recorded("rungs"), tmp_path / "r")
     statuses = {entry["metrics"]["status"] for entry in read(tmp_path / "r")["results"]}
     assert statuses == {"completed", "stopped_at_rung"}
     assert run_search("--resume", tmp_path / "r", "--keep", 1.0, *QUIET) == 0

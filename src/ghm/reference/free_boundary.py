@@ -11,6 +11,7 @@ the boundary condition at zero then picks c*. Above c* the firm pays out the exc
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -76,6 +77,7 @@ class FreeBoundary:
         return np.where(cash > self.payout_level, 1.0, inside)
 
 
+@lru_cache(maxsize=16)  # under `going_concern` every part of a training asks for it
 def free_boundary(model: GHMModel) -> FreeBoundary:
     """Solve the infinite-horizon problem.
 
