@@ -42,6 +42,9 @@ the best; with rungs, 60 configurations cost less than 16 whole trainings."""
 LAG = 4
 """Proposals see all but the last four configurations, as in a search by default."""
 
+FINEST = 1e-4
+"""Less regret is drawn as this: of two trainings with other seeds it would be chance."""
+
 DIGITS = 7
 """Decimals of captured value kept: a hundred times finer than the reference solution is good to."""
 
@@ -335,10 +338,11 @@ def draw(found: dict[str, list[Course]], table: Table, path: Path) -> None:
     budgets = budgets_of(table, found)
     colours = ("#0072B2", "#D55E00", "#009E73")
     for index, (name, courses) in enumerate(found.items()):
-        regrets = np.maximum(median_regret(courses, budgets), 10.0**-DIGITS)
+        regrets = np.maximum(median_regret(courses, budgets), FINEST)
         style = "--" if "rungs" in name else "-"
         axes.step(budgets, regrets, style, where="post", color=colours[index % 3], label=name)
     axes.axhline(CLOSE, color="grey", linewidth=0.8)
+    axes.set_ylim(0.9 * FINEST, None)
     axes.set(xlabel="training iterations spent", ylabel="median regret (captured value)", xscale="log", yscale="log")
     axes.legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
