@@ -20,12 +20,16 @@ from ghm.errors import UserError
 from ghm.reading import parse_object
 from ghm.reference import store
 from ghm.report.analysis.frames import trials_frame
+from ghm.search.executors.lease import take
+from ghm.search.executors.signs import DIRECTORY, SearchSigns
 from ghm.search.records.reader import read_search
+from ghm.search.settings.config import MIN_HEARTBEAT
 from ghm.training.checkpoint import load_trained
 from ghm.training.config import TrainConfig
 from tests.search.support import comparable, read, results_file, run_search
 
-SEARCH = ("--n_trials", 4, "--n_iterations", 8, "--max_retries", 0, "--progress", "none")
+# The shortest heartbeat there is: a damaged lease is respected for so long.
+SEARCH = ("--n_trials", 4, "--n_iterations", 8, "--max_retries", 0, "--heartbeat", MIN_HEARTBEAT, "--progress", "none")
 REAL = {
     "n_iterations": 4, "dt": 0.05, "T": 0.5, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,),
     "eval_freq": 2, "ckpt_freq": 4, "log_freq": 2, "progress": "none",
@@ -55,6 +59,13 @@ def searched(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         shutil.rmtree(results_dir / "trial_001" / name)
         shutil.copytree(trained / name, results_dir / "trial_001" / name)
     shutil.copy(trained / "reference.npz", results_dir)
+    # What workers on other hosts leave.
+    for number in (1, 3):
+        lease = take(results_dir / f"trial_{number:03d}", MIN_HEARTBEAT, lambda: False)
+        assert lease is not None
+        lease.release()
+    with SearchSigns(results_dir, MIN_HEARTBEAT):
+        pass
     (results_dir / "report.html").write_text("a page")
     return results_dir
 
@@ -114,6 +125,7 @@ class Flipper:
         data[bit // 8] ^= 1 << bit % 8
         victim.write_bytes(data)
         kind = "events" if file.name.startswith("events") else file.name.split("_2")[0]
+        kind = "signs of life" if file.parent.name == DIRECTORY else kind
         kind = f"stand-in's {kind}" if file.suffix == ".pt" and file not in self._contents else kind
         refused = same_or_refused(victim, lambda: figures(results_dir), self._shown)
         if file in self._contents:
@@ -143,6 +155,7 @@ class Flipper:
 
 KINDS = {
     "search.json", "search_results", "outcome.json", "result.json", "hyperparameters.json", "history.jsonl", "latest.pt",
+    "journal.jsonl", "lease-1.json", "signs of life",
     "stand-in's latest.pt", "best_model.pt", "final_model.pt", "reference.npz", "stdout.log", "events", "report.html",
 }  # fmt: skip
 
