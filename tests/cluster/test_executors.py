@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ghm.errors import UserError
@@ -181,10 +182,11 @@ async def _forget(address: str, dask_scheduler: Any = None) -> None:
     await dask_scheduler.remove_worker(address, stimulus_id="test", close=False)
 
 
-def given_up_by_the_engine(tmp_path: Path, run: Any) -> int:
+def given_up_by_the_engine(tmp_path: Path, run: Any, trial_goes_on: bool = True) -> int:
     """A search of one trial on a cluster that gives up its worker, which stands still while the trial goes on.
 
-    The other worker gets the task at once. Returns the search's exit status.
+    The other worker gets the task at once; a trial that stands still, too, is there for as long as the second copy takes to
+    start. Returns the search's exit status.
     """
     results_dir = tmp_path / "r"
     environment = os.environ | {"STUB_LEDGER": str(tmp_path / "ledger"), "STUB_STEP_S": "0.6"}
@@ -199,11 +201,17 @@ def given_up_by_the_engine(tmp_path: Path, run: Any) -> int:
                 assert worker is not None
                 (address,) = [one for one, pid in client.run(os.getpid).items() if pid == worker.pid]
                 worker.suspend()
+                if not trial_goes_on:
+                    trial.suspend()
                 try:
                     client.run_on_scheduler(_forget, address)
                     # The second copy waits for the heartbeat, unless it knows no lease.
                     wait_until(lambda: {one.pid for one in trials_of(results_dir)} - {trial.pid})
+                    if not trial_goes_on:
+                        wait_until(lambda: (tmp_path / "ledger").read_text().count("\n") > 1)
                 finally:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        trial.resume()
                     worker.resume()
 
         with ThreadPoolExecutor(1) as thread:
@@ -223,7 +231,7 @@ def test_an_engine_that_runs_a_task_again_while_its_first_copy_lives(tmp_path: P
 
 def test_the_ledger_shows_what_that_engine_does_without_the_lease(tmp_path: Path) -> None:
     """Negative control."""
-    given_up_by_the_engine(tmp_path, run_without_lease)
+    given_up_by_the_engine(tmp_path, run_without_lease, trial_goes_on=False)
     with pytest.raises(AssertionError, match="two processes in one directory"):
         check_ledger(tmp_path / "ledger", n_trials=1)
 
