@@ -10,6 +10,7 @@ few seconds pays that for each.
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,8 +35,8 @@ Learner(DecisionProblem.build(c.model, c.dt, c.n_steps, c.terminal), c).tabulate
 
 def commands(directory: Path) -> dict[str, list[str]]:
     """What is measured, by name; the model's solution lies in ``directory`` from the second run on."""
-    stored = directory / "reference.npz"
-    kept = ["--log_dir", str(directory / "logs"), "--ckpt_dir", str(directory / "checkpoints"), "--progress", "none"]
+    stored, run = directory / "reference.npz", directory / "run"
+    kept = ["--log_dir", str(run / "logs"), "--ckpt_dir", str(run / "checkpoints"), "--progress", "none"]
     train = [sys.executable, "-m", "ghm.training", "--n_iterations", "1", *kept]
     return {
         "Python": [sys.executable, "-c", "pass"],
@@ -44,7 +45,7 @@ def commands(directory: Path) -> dict[str, list[str]]:
         "the trainer imported": [sys.executable, "-c", TRAINER],
         "ready for the first iteration": [sys.executable, "-c", PREPARED.replace("FILE", str(stored))],
         "a whole trial of one iteration": [*train, "--reference_file", str(stored)],
-        "the same, and the model solved": [*train, "--reference_file", str(directory / "gone" / "reference.npz")],
+        "the same, and the model solved": [*train, "--reference_file", str(run / "reference.npz")],
     }
 
 
@@ -69,7 +70,7 @@ def main() -> None:
         for repeat in range(flags.repeats + 1):
             for name, command in commands(Path(temporary)).items():
                 result = measure(command)
-                (Path(temporary) / "gone" / "reference.npz").unlink(missing_ok=True)
+                shutil.rmtree(Path(temporary) / "run", ignore_errors=True)
                 if repeat:  # the first round compiles and fills caches
                     found.setdefault(name, []).append(result)
     rows = {

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ghm.search.decisions.proposals import RandomProposal
+from ghm.search.settings.space import SearchSpace, parse_hyperparameters
 from tests.search.support import comparable, read
 from tests.search.test_real_training import finish, launch
 
@@ -38,8 +40,9 @@ COMMON = (
     "none",
 )
 SEARCHES: dict[str, tuple[object, ...]] = {
-    "tpe": ("--search_type", "tpe", "--n_trials", 8, "--proposal_lag", 2),
-    "gp": ("--search_type", "gp", "--n_trials", 8, "--proposal_lag", 2),
+    # The first ten outcomes are a random search's, and the last two are not seen: two proposals are learned.
+    "tpe": ("--search_type", "tpe", "--n_trials", 14, "--proposal_lag", 2),
+    "gp": ("--search_type", "gp", "--n_trials", 14, "--proposal_lag", 2),
     "rungs": ("--n_trials", 3, "--rungs", 20, 40, "--keep", 0.5, "--n_seeds", 2, "--calibrations", "calibrations.json"),
     "confirm": ("--n_trials", 4, "--confirm", 2, "--confirm_seeds", 3),
 }
@@ -70,6 +73,11 @@ def test_real_trainings_decide_the_same_however_they_are_run(
         finish(launch(*flags, "--n_workers", workers, "--results_dir", workers), limit=600)
     alone = everything(Path("1"))
     assert everything(Path("2")) == alone
+    if name in ("tpe", "gp"):
+        drawn = RandomProposal(SearchSpace.from_dict(SPACE).choices(), seed_base=123)
+        proposed = [parse_hyperparameters(one["hyperparameters"]) for one in alone[0]["configurations"]]
+        assert proposed[:10] == [drawn(number) for number in range(1, 11)]
+        assert proposed != [drawn(number) for number in range(1, len(proposed) + 1)], "nothing was learned"
 
     rng, kills, rounds = random.Random(name), 0, 0
     while kills < KILLS:
