@@ -23,9 +23,10 @@ setup: $(STAMP) ## create .venv and install the pinned versions
 search: $(STAMP) ## a real search: 4 random trials x 300 iterations, 2 workers, into results/
 	$(BIN)/python scripts/hyperparameter_search.py --search_type random --n_trials 4 --n_iterations 300 --n_workers 2 --results_dir results/quick
 
+# Three processes for two cores: tests of kills, signals and clusters mostly wait.
 .PHONY: test
 test: lint types contract ## everything that CI runs: format, lint, types, import contract, tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 .PHONY: test-browser
 test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)

@@ -14,7 +14,7 @@ from ghm.training.config import TrainConfig
 from ghm.training.exact import ExactReturns, Returns
 
 CHECK_PATHS = 4000
-"""Paths of the simulated check: a standard error of 3e-4 with the defaults, 0.05% of captured value, in half a second."""
+"""Paths of the simulated check: a standard error of 3e-4 with the defaults, 0.05% of captured value, in a second."""
 
 WARNING_ERRORS = 4.0
 """Standard errors between exact and simulated return beyond which something is wrong: one run in 16,000 by chance."""
