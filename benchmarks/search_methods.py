@@ -75,7 +75,13 @@ class Table:
         return effective_choices(self.choices, inert_hyperparameters(self.settings))
 
     def reading(self, rung: int) -> NDArray[np.float64]:
-        """What each had reached at a rung, (n,)."""
+        """What each had reached at a rung, (n,).
+
+        Raises:
+            ValueError: when nothing was evaluated there.
+        """
+        if rung not in self.iterations:
+            raise ValueError(f"rung {rung}: the table has evaluations at {', '.join(map(str, self.iterations))}")
         return self.best[:, int(np.searchsorted(self.iterations, rung))]
 
 

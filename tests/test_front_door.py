@@ -96,3 +96,24 @@ def test_a_reader_that_has_had_enough_gets_no_complaint(command):
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (platforms.EXIT_BROKEN_PIPE, "")
+
+
+def test_a_full_disk_and_a_crash_keep_their_status(tmp_path):
+    """What cannot be printed any more hides neither how a program ended nor that it has a defect."""
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    programs = {
+        "print(1); return 6": 6,
+        "print(1); raise SystemExit(2)": 2,
+        "print(1); raise RuntimeError('a defect')": 1,
+    }
+    for body, status in programs.items():
+        code = (
+            f"import sys\nfrom ghm.platforms import run_program\ndef main():\n    {body}\nsys.exit(run_program(main))"
+        )
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, check=False
+            )
+        assert ("a defect" in done.stderr) == ("defect" in body)
+        if "defect" not in body:
+            assert (done.returncode, done.stderr) == (status, "")

@@ -7,6 +7,9 @@ Windows has none of these in that form; there the Windows Subsystem for Linux ru
 import os
 import sys
 from collections.abc import Callable
+from typing import TypeVar
+
+Status = TypeVar("Status")
 
 EXIT_UNSUPPORTED = 2
 EXIT_BROKEN_PIPE = 141
@@ -34,10 +37,25 @@ def run_program(main: Callable[[], int]) -> int:
     """Run a program's main function where it can run; its exit status. No complaint where nobody reads the output any more."""
     exit_if_unsupported()
     try:
-        try:
-            return main()
-        finally:  # --help ends by SystemExit
-            sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output, `head` for instance, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _flushed(main())
+    except SystemExit as end:  # --help and wrong flags end so
+        raise SystemExit(_flushed(end.code)) from None
+    except BrokenPipeError:
+        _silence()
         return EXIT_BROKEN_PIPE
+
+
+def _flushed(status: Status) -> Status | int:
+    """``status``, once all that was printed is out; what cannot be written is given up."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _silence()
+        if isinstance(error, BrokenPipeError):  # whoever read the output, `head` for instance, has had enough
+            return EXIT_BROKEN_PIPE
+    return status
+
+
+def _silence() -> None:
+    """Let what is still printed, at the interpreter's end for instance, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -35,7 +35,7 @@ COMMON = (
     "--dt",
     0.02,
     "--max_retries",
-    1000,
+    100,
     "--progress",
     "none",
 )

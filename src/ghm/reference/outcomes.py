@@ -90,7 +90,7 @@ def _certain(cash: Array, actions: Actions) -> _Taken:
     mode, payout, target = most_likely(cash, actions)
     after = np.stack([np.minimum(payout, cash), np.maximum(np.minimum(target, cash[-1]), cash)])
     changed = (after != cash).astype(np.float64)
-    return _Taken(np.eye(3)[:, mode], np.where(np.isnan(after), cash, after)[:, :, None], np.ones(1), *changed)
+    return _Taken(np.ascontiguousarray(np.eye(3)[:, mode]), after[:, :, None], np.ones(1), *changed)
 
 
 @njit(cache=True)

@@ -91,9 +91,6 @@ def main(
             stream.reconfigure(errors="backslashreplace")  # a path must not stop a search on an ASCII terminal
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments, prog)
-    except UserError as error:
-        return _fail(str(error), EXIT_USER_ERROR)
-    try:
         observers = [*_observers(config, live, plain), *others]
         own = space if config.space is None and space is not None and _edited(space) else None
         search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
@@ -103,6 +100,8 @@ def main(
         outcome = search.run()
     except UserError as error:
         return _fail(str(error), EXIT_USER_ERROR)
+    except BrokenPipeError:  # nobody reads what --help says, see `ghm.platforms`
+        raise
     except OSError as error:
         return _fail(f"the search cannot go on: {error}; what was recorded is kept, see --resume", EXIT_INFRASTRUCTURE)
     _say(outcome.summary)

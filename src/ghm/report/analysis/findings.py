@@ -104,7 +104,12 @@ def verification(search: RecordedSearch) -> str | None:
 
 
 def check(search: RecordedSearch) -> str | None:
-    """The command that checks the solution that the trials were judged by; None where the record is not of this version."""
+    """The command that checks the solution that the trials were judged by.
+
+    None where the record is not of this version, or there are several calibrations and so several solutions.
+    """
+    if search.config.get("calibrations"):
+        return None
     try:
         return _narrow(check_command(SearchConfig.from_dict(dict(search.config))))
     except (UserError, KeyError, TypeError):
