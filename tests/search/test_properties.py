@@ -182,7 +182,7 @@ VICTIMS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(victim=st.sampled_from(VICTIMS), data=st.data())
 def test_any_damaged_record_is_recovered(finished: Path, victim: str, data: st.DataObject) -> None:
     with directory() as place:
