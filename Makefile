@@ -93,7 +93,7 @@ search-table: $(STAMP) ## benchmarks/search_table.json: 204 real trainings of ra
 	$(BIN)/python benchmarks/search_methods.py --record results/search_table
 
 .PHONY: search-methods
-search-methods: $(STAMP) ## search methods on the recorded table: regret against iterations, with a figure (more than an hour)
+search-methods: $(STAMP) ## search methods on the recorded table: regret against iterations, with a figure (half an hour)
 	$(BIN)/python benchmarks/search_methods.py
 
 .PHONY: figures

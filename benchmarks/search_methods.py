@@ -42,9 +42,6 @@ the best; with rungs, 60 configurations cost less than 16 whole trainings."""
 LAG = 4
 """Proposals see all but the last four configurations, as in a search by default."""
 
-FINEST = 1e-4
-"""Less regret is drawn as this: of two trainings with other seeds it would be chance."""
-
 DIGITS = 7
 """Decimals of captured value kept: a hundred times finer than the reference solution is good to."""
 
@@ -296,17 +293,13 @@ def run(table: Table, compared: Sequence[Method], repeats: int, processes: int =
     """``repeats`` searches of each method, with the seeds from 0 on."""
     found = {}
     for method in compared:
-        one = functools.partial(_repeat, table, method)
+        one = functools.partial(search, table, method)
         if processes == 1:
             found[method.name] = [one(seed) for seed in range(repeats)]
         else:
             with ProcessPoolExecutor(processes) as pool:
                 found[method.name] = list(pool.map(one, range(repeats), chunksize=4))
     return found
-
-
-def _repeat(table: Table, method: Method, seed: int) -> Course:
-    return search(table, method, seed)
 
 
 def budgets_of(table: Table, found: dict[str, list[Course]]) -> NDArray[np.int64]:
@@ -344,11 +337,10 @@ def draw(found: dict[str, list[Course]], table: Table, path: Path) -> None:
     budgets = budgets_of(table, found)
     colours = ("#0072B2", "#D55E00", "#009E73")
     for index, (name, courses) in enumerate(found.items()):
-        regrets = np.maximum(median_regret(courses, budgets), FINEST)
+        regrets = np.maximum(median_regret(courses, budgets), 10.0**-DIGITS)
         style = "--" if "rungs" in name else "-"
         axes.step(budgets, regrets, style, where="post", color=colours[index % 3], label=name)
     axes.axhline(CLOSE, color="grey", linewidth=0.8)
-    axes.set_ylim(0.9 * FINEST, None)
     axes.set(xlabel="training iterations spent", ylabel="median regret (captured value)", xscale="log", yscale="log")
     axes.legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
