@@ -143,6 +143,16 @@ def test_the_gaussian_process_finds_the_bottom_of_a_valley() -> None:
     assert valley[rows].min() == 0, "12 of 73 places searched: by chance with a probability of 0.16"
 
 
+def test_a_grid_of_more_cells_than_a_machine_word_counts() -> None:
+    """300^8 is beyond 2^63: candidates are drawn, and what is known is still left out."""
+    axes = [Axis.of([float(value) for value in range(300)])] * 8
+    known = np.random.default_rng(0).integers(300, size=(12, 8))
+    found = propose(axes, known, known[:, 0] / 300, known[:0], np.random.SeedSequence(1))
+    assert len(found) == 8
+    assert found not in known.tolist()
+    assert found == propose(axes, known, known[:, 0] / 300, known[:0], np.random.SeedSequence(1))
+
+
 def test_inert_hyperparameters_follow_from_the_settings() -> None:
     assert inert_hyperparameters({"baseline": "sweep"}) == ("lr_baseline", "value_hidden")
     assert inert_hyperparameters({"baseline": "network"}) == ()

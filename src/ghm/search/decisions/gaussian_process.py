@@ -176,5 +176,6 @@ def _candidates(axes: Sequence[Axis], known: Indices, pending: Indices, seed: np
 
 
 def _numbers(configurations: Indices, lengths: Sequence[int]) -> Indices:
-    """A number for each configuration, (m,), its indices as digits."""
-    return np.asarray(np.ravel_multi_index(tuple(configurations.T), tuple(lengths)))
+    """A number for each configuration, (m,), its indices as digits; modulo 2^64, where a rare clash costs a candidate."""
+    strides = np.cumprod([1, *lengths[:0:-1]], dtype=np.int64)[::-1]
+    return np.asarray(configurations @ strides)
