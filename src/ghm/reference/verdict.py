@@ -17,6 +17,7 @@ from ghm.reference.policy_value import policy_value
 from ghm.reference.reading import Reading, most_likely, read
 from ghm.reference.store import Reference
 from ghm.reference.threshold_policy import ThresholdPolicy
+from ghm.shares import percent_text
 
 NEAR_OPTIMAL = 0.97
 """Captured value from which a policy is near-optimal; with the defaults, paying optimally but never issuing has 0.950."""
@@ -229,7 +230,7 @@ def _reservation(findings: Findings) -> str:
 
 def _worth(achieved: float, reference: Reference) -> str:
     captured = reference.captured_value(achieved)
-    return f"{achieved:.4f}" if captured is None else f"{captured:.1%}"
+    return f"{achieved:.4f}" if captured is None else percent_text(captured)
 
 
 def _level(level: float | None) -> str:

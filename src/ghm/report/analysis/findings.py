@@ -13,6 +13,7 @@ from ghm.search.settings.command import check_command, verification_command
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import parse_hyperparameters
 from ghm.search.trials.outcome import finite
+from ghm.shares import percent_text
 
 CLOSE = 0.01
 """Captured values that differ by less than this are called close: another seed moves a good trial by about as much."""
@@ -124,7 +125,7 @@ def _narrow(command: str) -> str:
 
 def percent(value: float | None) -> str:
     """A captured value as a percentage; a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f}%"
+    return "–" if value is None else percent_text(value)
 
 
 def expected_best(values: np.ndarray, draws: int) -> float:

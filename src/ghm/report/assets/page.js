@@ -59,7 +59,12 @@
     return "rgb(" + a.map((v, i) => Math.round(v + share * (b[i] - v))).join(",") + ")";
   }
 
-  const percent = (value) => (100 * value).toFixed(1) + "%";
+  // As the page's text has it: what is short of 100% is not rounded up to it.
+  function percent(value) {
+    let decimals = 1;
+    while (value < 1 && Number((100 * value).toFixed(decimals)) >= 100 && decimals < 3) decimals += 1;
+    return (100 * value).toFixed(decimals) + "%";
+  }
 
   function threshold(spec) {
     const [low, high] = spec.range;

@@ -10,6 +10,7 @@ from ghm.search.displays.observer import Observer, Plan
 from ghm.search.records.index import ResultsIndex
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
+from ghm.shares import share_text
 
 MANY = 20
 """Configurations that a message names."""
@@ -102,7 +103,7 @@ def decision_text(decision: Decision) -> str:
 
 def outcome_text(outcome: Outcome, leader: Standing | None, n_instances: int = 1) -> str:
     """How a trial ended, in one line."""
-    captured = "" if outcome.captured_value is None else f", captured {outcome.captured_value:.3f}"
+    captured = "" if outcome.captured_value is None else f", captured {share_text(outcome.captured_value)}"
     if outcome.status == "paused":
         return f"Waits at iteration {outcome.iterations}: return {outcome.best_return:.4f}{captured}{_best(leader, n_instances)}"
     if not outcome.success:

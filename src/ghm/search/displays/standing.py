@@ -14,6 +14,7 @@ from ghm.search.records.reader import parse_record
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
 from ghm.search.trials.trial import Trial
+from ghm.shares import share_text
 from ghm.training.config import Hyperparameters
 from ghm.training.progress import duration, number
 
@@ -214,7 +215,7 @@ class SearchProgress:
         if not reached:
             return "best so far: none yet"
         value, number = max(reached)
-        return f"best so far: captured value {value:.3f}, trial {number}, which still runs"
+        return f"best so far: captured value {share_text(value)}, trial {number}, which still runs"
 
     def counts(self) -> str:
         """Finished, failed and running trials, and how many stand at each rung."""
@@ -233,10 +234,14 @@ class SearchProgress:
         if leader is None or best is None:
             return self._best_running()
         if self._results.n_instances == 1:
-            captured = "" if best.captured_value is None else f", captured value {best.captured_value:.3f}"
+            captured = "" if best.captured_value is None else f", captured value {share_text(best.captured_value)}"
             return f"best so far: trial {best.trial_num}, return {best.best_return:.4f}{captured}"
         values = [one.captured_value for one in leader.trials if one.captured_value is not None]
-        spread = f", captured value {min(values):.3f} to {max(values):.3f} over {len(values)} trials" if values else ""
+        spread = (
+            f", captured value {share_text(min(values))} to {share_text(max(values))} over {len(values)} trials"
+            if values
+            else ""
+        )
         return f"best so far: configuration {leader.configuration}{spread}"
 
 
@@ -252,7 +257,7 @@ def configuration(hyperparameters: Hyperparameters) -> str:
 
 def standing(one: Running) -> str:
     """How a running trial stands, on one line."""
-    captured = "" if one.captured_value is None else f", captured {one.captured_value:.3f}"
+    captured = "" if one.captured_value is None else f", captured {share_text(one.captured_value)}"
     left = "" if one.seconds_left is None else f", about {duration(one.seconds_left)} left"
     total = one.trial.config.n_iterations
     return f"iteration {one.iteration}/{total}: return {number(one.current_return)}{captured}{left}"

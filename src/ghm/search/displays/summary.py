@@ -9,6 +9,7 @@ from ghm.search.settings.command import resume_command, verification_command
 from ghm.search.settings.inert import inert_note
 from ghm.search.settings.space import NAMES
 from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome
+from ghm.shares import share_text
 
 TOP = 5
 # Text is wrapped for a terminal as narrow as they come.
@@ -73,7 +74,7 @@ def _top(results: ResultsIndex) -> str:
     """A column a trial: side by side the names alone would be wider than a terminal."""
     columns = [("rank", "trial", "return", "captured", *NAMES)]
     for rank, outcome in enumerate(results.ranked[:TOP], 1):
-        captured = "" if outcome.captured_value is None else f"{outcome.captured_value:.3f}"
+        captured = "" if outcome.captured_value is None else share_text(outcome.captured_value)
         values = (_shown(getattr(outcome.hyperparameters, name)) for name in NAMES)
         columns.append((str(rank), str(outcome.trial_num), f"{outcome.best_return:.4f}", captured, *values))
     widths = [max(map(len, column)) for column in columns]
@@ -180,7 +181,7 @@ def _again(outcome: Outcome) -> str:
 
 def _captured(outcome: Outcome) -> str:
     value = outcome.captured_value
-    return "" if value is None else f", captured value {value:.3f} (0: closing the firm at once, 1: optimal)"
+    return "" if value is None else f", captured value {share_text(value)} (0: closing the firm at once, 1: optimal)"
 
 
 def _shown(value: object) -> str:
