@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from ghm.model import Array, GHMModel, Terminal
-from ghm.policy.distribution import PolicyTables
 from ghm.policy.grid import StateGrid
+from ghm.policy.tables import PolicyTables
 from ghm.training.problem import DecisionProblem
 
 

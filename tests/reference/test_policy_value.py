@@ -13,7 +13,7 @@ from scipy.stats import norm
 from ghm.actions import HOLD, ISSUE, PAY, Actions
 from ghm.errors import UserError
 from ghm.model import GHMModel
-from ghm.policy.distribution import PolicyTables
+from ghm.policy.tables import PolicyTables
 from ghm.reference import dynamic_program, policy_value
 from ghm.reference.policy_value import deterministic_cash, effective_probabilities, policy_values
 from ghm.reference.reading import most_likely

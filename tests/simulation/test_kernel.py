@@ -16,8 +16,8 @@ from small_problems import random_tables, small_problem, threshold_tables
 
 from ghm.actions import ISSUE, PAY
 from ghm.model import Array, GHMModel, Terminal
-from ghm.policy.distribution import PolicyTables
 from ghm.policy.grid import StateGrid
+from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.policy_value import policy_value
 from ghm.simulation import twin

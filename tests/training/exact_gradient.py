@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import norm
 
 from ghm.model import Array
-from ghm.policy.distribution import PolicyTables
+from ghm.policy.tables import PolicyTables
 from ghm.training.problem import DecisionProblem
 
 Z = np.linspace(-5, 5, 602)[:-1] + 1 / 120.2

@@ -13,7 +13,7 @@ from small_problems import random_tables
 from ghm.actions import Policy
 from ghm.errors import UserError
 from ghm.model import GHMModel, Terminal
-from ghm.policy.distribution import PolicyTables
+from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.dynamic_program import dynamic_program
 from ghm.reference.store import solve

@@ -17,7 +17,7 @@ from small_problems import random_tables, small_problem, waves
 from training.exact_gradient import Gradient, exact_gradient
 
 from ghm.model import Array
-from ghm.policy.distribution import PolicyTables
+from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.policy_value import policy_value
 from ghm.simulation.kernel import Simulator

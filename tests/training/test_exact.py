@@ -6,7 +6,7 @@ from fine_quadrature import fine_quadrature
 from small_problems import random_tables, small_problem, threshold_tables
 
 from ghm.model import GHMModel, Terminal
-from ghm.policy.distribution import PolicyTables
+from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference import dynamic_program
 from ghm.reference.policy_value import policy_value

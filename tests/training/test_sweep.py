@@ -11,7 +11,7 @@ from small_problems import random_tables, small_problem, threshold_tables, waves
 
 from ghm.actions import HOLD, ISSUE, PAY
 from ghm.model import Array, GHMModel
-from ghm.policy.distribution import PolicyTables
+from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.policy_value import policy_values
 from ghm.training.estimator import SweptValues, sweep_tables

@@ -23,27 +23,15 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ghm.model import GHMModel
 from ghm.policy.grid import LEVEL_SHIFT
+from ghm.policy.tables import PolicyTables
 
 RAW_OUTPUTS = 7
 LOGIT_BOUND = 6.0
 LOWEST_LOG_STD = -3.0
-
-PAYOUT_MEAN, PAYOUT_STD, ISSUE_MEAN, ISSUE_STD = range(4)
-"""Rows of a table of levels."""
-
-
-class PolicyTables(NamedTuple):
-    """A policy tabulated on a grid of K times to horizon and M levels of cash; between nodes it is interpolated."""
-
-    modes: NDArray[np.float32]
-    """Probabilities of paying and of issuing, (2, K, M)."""
-    levels: NDArray[np.float32]
-    """Mean and standard deviation of B, then of I, (4, K)."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 
 from ghm.actions import Actions
 from ghm.model import Array
-from ghm.policy.distribution import PolicyTables
 from ghm.policy.grid import StateGrid
+from ghm.policy.tables import PolicyTables
 
 
 @dataclass(frozen=True)

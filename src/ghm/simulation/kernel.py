@@ -16,8 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ghm.model import Array, GHMModel
-from ghm.policy.distribution import PolicyTables
 from ghm.policy.grid import StateGrid
+from ghm.policy.tables import PolicyTables
 from ghm.simulation.random import FAST, STARTS, TRAINING, Floats, draw_pair, fast_exp, key_words, starting_cash
 
 BATCH_STEPS = 1 << 20

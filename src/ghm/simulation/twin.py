@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ghm.model import Array, GHMModel
-from ghm.policy.distribution import PolicyTables
 from ghm.policy.grid import StateGrid
+from ghm.policy.tables import PolicyTables
 
 HOLD, PAY, ISSUE = 0, 1, 2
 

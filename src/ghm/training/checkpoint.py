@@ -19,7 +19,7 @@ from ghm.actions import Policy
 from ghm.errors import UserError
 from ghm.files import write_atomically
 from ghm.model import Array
-from ghm.policy.distribution import PolicyTables
+from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reading import DamagedError, read_archive
 from ghm.reference.reading import Reading, read

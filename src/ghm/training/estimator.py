@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ghm.model import Array
-from ghm.policy.distribution import PolicyTables
+from ghm.policy.tables import PolicyTables
 from ghm.simulation.kernel import Paths, Simulator
 from ghm.training import scores
 from ghm.training.config import Estimator

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ghm.policy.distribution import PolicyTables
 from ghm.policy.grid import StateGrid
+from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reference.levels import PolicyLevels, policy_levels
 from ghm.reference.store import Reference

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 
 from ghm.model import Array, GHMModel, Terminal
-from ghm.policy.distribution import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.policy.grid import StateGrid
+from ghm.policy.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.reference.cubic import at_points, node_slopes
 from ghm.reference.induction import cash_grid, mean_over_starts
 from ghm.reference.reading import Reading, better_reading

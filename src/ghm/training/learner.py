@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ghm.actions import ISSUE
 from ghm.model import Array
-from ghm.policy.distribution import RAW_OUTPUTS, Distribution, LevelBounds, PolicyTables
+from ghm.policy.distribution import RAW_OUTPUTS, Distribution, LevelBounds
 from ghm.policy.networks import Perceptron
+from ghm.policy.tables import PolicyTables
 from ghm.training.adam import Adam
 from ghm.training.config import TrainConfig
 from ghm.training.estimator import GradientEstimate
