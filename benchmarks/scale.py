@@ -26,7 +26,7 @@ from no_training import NoTraining
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from report.factory import make_search
+from report.factory import add_policy, make_search
 
 import ghm
 from ghm.search import HyperparameterSearch, Observer, PlainObserver, SearchConfig, resumed_config
@@ -131,11 +131,9 @@ def main() -> None:
         if flags.what == "search":
             measure_search(flags, Path(directory))
         else:
-            write_page(
-                make_search(
-                    Path(directory), flags.n_trials, failures={7: ("diverged", "NaN at 9")}, unfinished=[8]
-                ).path
-            )
+            made = make_search(Path(directory), flags.n_trials, failures={7: ("diverged", "NaN at 9")}, unfinished=[8])
+            add_policy(made)
+            write_page(made.path)
 
 
 if __name__ == "__main__":

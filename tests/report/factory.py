@@ -109,8 +109,9 @@ def add_policy(made: Made) -> None:
     best = max(made.content["results"], key=lambda entry: entry["metrics"]["best_return"])
     training = search.training(**vars(parse_hyperparameters(best["hyperparameters"])), seed=best["seed"])
     problem = DecisionProblem.build(training.model, training.dt, training.n_steps, training.terminal)
-    state = Learner(problem, training).state()
-    Checkpoint(training, Standing(), state).save(made.path.parent / best["directory"] / "checkpoints" / "best_model.pt")
+    learner = Learner(problem, training)
+    file = made.path.parent / best["directory"] / "checkpoints" / "best_model.pt"
+    Checkpoint(training, Standing(), learner.state()).save(file, (learner.tabulate().tables, "stochastic"))
     load_or_solve(made.path.parent / "reference.npz", training.model, training.dt, training.T, training.terminal)
 
 

@@ -44,7 +44,7 @@ def test_values_of_no_size_or_text_leave_a_page(value: str, made: Made) -> None:
     text = text.replace('"verdict": "near_optimal"', f'"verdict": {value}').replace('"seed": 124', f'"seed": {value}')
     made.path.write_text(text.replace('"trial_num": 2,', f'"trial_num": {value},'))
     assert value in made.path.read_text()
-    page = render(read_search(made.path)).encode()
+    page = render(read_search(made.path))
     assert b"Leaderboard" in page
 
 
@@ -86,7 +86,7 @@ def test_an_archive_that_grows_costs_bounded_memory(made: Made) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2.5 * store.MAX_BYTES  # pieces, and what they are joined to
     finally:
         tracemalloc.stop()
-    assert "a damaged solution of the model at" in render(read_search(made.path))
+    assert b"a damaged solution of the model at" in render(read_search(made.path))
 
 
 def test_cells_of_a_csv_are_no_formulas(made: Made, tmp_path: Path) -> None:

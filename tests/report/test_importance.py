@@ -15,6 +15,7 @@ from ghm.report.analysis.importance import (
     explained_share,
     group_of,
     importances,
+    mid_ranks,
     rank_importances,
 )
 from ghm.search.records.reader import read_search
@@ -33,6 +34,16 @@ def test_share_is_the_kruskal_wallis_effect_size(ties: bool) -> None:
     statistic = stats.kruskal(*(scores[groups == g] for g in range(3))).statistic
     share = explained_share(stats.rankdata(scores)[None], groups[None])[0]
     assert share == pytest.approx((statistic - 3 + 1) / (60 - 3), rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0, 1e9])
+def test_ranks_are_scipys(scale: float) -> None:
+    """With few ties, many, and all."""
+    generator = np.random.default_rng(5)
+    values = np.round(generator.normal(size=(30, 41)) * 10 / scale)
+    values[:, :3] = -np.inf
+    assert np.array_equal(mid_ranks(values), stats.rankdata(values, axis=1))
+    assert np.array_equal(mid_ranks(values[:, :1]), np.ones((30, 1)))
 
 
 def test_share_at_the_edges() -> None:

@@ -43,11 +43,11 @@ class Outline(HTMLParser):
 
 
 def page_of(made: Made) -> str:
-    return render(read_search(made.path))
+    return render(read_search(made.path)).decode()
 
 
 def without_library(page: str) -> str:
-    return page.replace(plotly_script(), "")
+    return page.replace(plotly_script().decode(), "")
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_a_page_of_very_many_trials_draws_a_sample_and_says_so(tmp_path: Path) -
     assert sentence(search, search) is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ghm.report.page.sample", lambda whole: sample(whole, most=25))
-        page = render(search)
+        page = render(search).decode()
     assert "25 of the 60 trials, the best one and others drawn at random" in page
-    assert page.count("<tr") < render(search).count("<tr")
-    assert "drawn at random" not in render(search)
+    assert page.count("<tr") < render(search).count(b"<tr")
+    assert b"drawn at random" not in render(search)
 
 
 def test_samples_are_drawn_evenly(tmp_path: Path) -> None:

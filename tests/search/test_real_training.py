@@ -20,7 +20,7 @@ from tests.search.test_spec import SPEC, check_structure, commands
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts/hyperparameter_search.py"
 SPACE = '{"n_trajectories": [20, 30], "policy_hidden": [[8], [16]], "value_hidden": [[8]]}'
-TINY = ("--n_trials", 2, "--n_iterations", 200, "--eval_freq", 20, "--T", 0.2, "--dt", 0.02, "--progress", "none")
+TINY = ("--n_trials", 2, "--n_iterations", 120, "--eval_freq", 10, "--T", 0.2, "--dt", 0.02, "--progress", "none")
 
 
 def launch(*arguments: object) -> "subprocess.Popen[bytes]":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
 from ghm.reference.terminal import terminal_values
-from ghm.reference.transition import Transition, apply_banded
+from ghm.reference.transition import apply_banded, transition_on
 
 SLICES = 64
 """Times to horizon at which the value function is kept, for figures; memory stays linear in the grid."""
@@ -63,7 +63,7 @@ def dynamic_program(
     """
     n_steps = round(T / dt)
     cash = cash_grid(model, dt, n_steps, refinement)
-    operator = Transition.build(model, dt, cash).value_operator(model, dt)
+    operator = transition_on(model, dt, cash).value_operator(model, dt)
     kept = kept_steps(n_steps, SLICES, kept)
     values, levels = np.empty((kept.size, cash.size)), np.empty((4, n_steps))
     values[0] = terminal_values(model, terminal, cash)

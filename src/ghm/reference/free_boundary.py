@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.integrate import solve_ivp
-from scipy.optimize import brentq
 
 from ghm.errors import UserError
 from ghm.model import Array, GHMModel
@@ -119,6 +117,8 @@ def _payout_level(model: GHMModel) -> float:
     brings the firm to where its two shocks cancel.
     """
     bound = model.alpha * (1 - model.recovery) / model.carry_cost
+    from scipy.optimize import brentq  # late, as the solver below: most programs only read solutions
+
     if model.sigma_a > 0:
         quietest = model.rho * model.sigma_x / model.sigma_a  # where s², a parabola in cash, is lowest
         if quietest > 0 and model.variance(np.array(quietest)) < SMALLEST_VARIANCE:
@@ -160,6 +160,8 @@ def _integrate(model: GHMModel, level: float) -> Callable[[Array], Array]:
         at = np.array(c)
         return [slope, float(2 * (k * value - model.drift(at) * slope) / model.variance(at))]
 
+    from scipy.integrate import solve_ivp
+
     start = [float(model.drift(np.array(level))) / k, 1.0]
     solution = solve_ivp(
         right_hand_side, (level, 0.0), start, method="DOP853", rtol=TOLERANCE, atol=TOLERANCE, dense_output=True
@@ -184,6 +186,8 @@ def _best_issue(model: GHMModel, inner: Callable[[Array], Array], level: float) 
 
     target = grid[best]
     if marginal(left) > 0 > marginal(right):
+        from scipy.optimize import brentq
+
         target = brentq(marginal, left, right, xtol=1e-13)
     value = float(inner(np.array([target]))[0, 0])
     return float(target), value - p * (float(target) + model.fixed_cost)

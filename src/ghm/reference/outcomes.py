@@ -18,7 +18,7 @@ from ghm.model import Array, GHMModel
 from ghm.reference.induction import cash_grid, mean_over_starts
 from ghm.reference.policy_value import cash_after, chance_of_effect
 from ghm.reference.reading import most_likely
-from ghm.reference.transition import BandedOperator, Transition, apply_banded
+from ghm.reference.transition import BandedOperator, apply_banded, transition_on
 
 QUADRATURE = 7
 """Gauss-Hermite points for a random level: counts are read to two digits."""
@@ -49,7 +49,7 @@ def outcomes(policy: Policy, model: GHMModel, dt: float, T: float, stochastic: b
     """
     n_steps = round(T / dt)
     cash = cash_grid(model, dt, n_steps)
-    transition = Transition.build(model, dt, cash)
+    transition = transition_on(model, dt, cash)
     onward, ended = (transition.expectation_operator(at_liquidation) for at_liquidation in (0.0, 1.0))
     expected = np.zeros((4, cash.size))
     for to_go in range(1, n_steps + 1):

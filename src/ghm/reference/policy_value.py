@@ -22,7 +22,7 @@ from ghm.reference.cubic import Cubic
 from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
 from ghm.reference.reading import most_likely
 from ghm.reference.terminal import terminal_values
-from ghm.reference.transition import Transition
+from ghm.reference.transition import transition_on
 
 QUADRATURE = 31
 """Gauss-Hermite points for a random level: its effect has a kink at cash, which fewer points would blur."""
@@ -76,7 +76,7 @@ def policy_values(
     """
     n_steps = round(T / dt)
     cash = cash_grid(model, dt, n_steps, refinement)
-    operator = Transition.build(model, dt, cash).value_operator(model, dt)
+    operator = transition_on(model, dt, cash).value_operator(model, dt)
     kept = kept_steps(n_steps, SLICES, kept)
     values = np.empty((kept.size, cash.size))
     values[0] = value = terminal_values(model, terminal, cash)

@@ -11,6 +11,7 @@ cell have closed forms, so that there is no quadrature error and the jump from V
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -116,6 +117,22 @@ class Transition:
     def expectation_operator(self, at_liquidation: float) -> BandedOperator:
         """E[f(c')], not discounted, of an f that is ``at_liquidation`` below zero and f(c̄) above c̄."""
         return BandedOperator(self.start, self.coefficients, at_liquidation * self.liquidation)
+
+
+def transition_on(model: GHMModel, dt: float, nodes: Array) -> Transition:
+    """The transition from ``nodes`` (M,) onto themselves; shared, so not to be written into.
+
+    Remembered: the end of a training solves one problem seven times, on two grids.
+
+    Raises:
+        UserError: as :meth:`Transition.build`.
+    """
+    return _remembered(model, dt, nodes.tobytes())
+
+
+@lru_cache(maxsize=2)
+def _remembered(model: GHMModel, dt: float, nodes: bytes) -> Transition:
+    return Transition.build(model, dt, np.frombuffer(nodes))
 
 
 def _density(z: Array) -> Array:

@@ -37,12 +37,12 @@ def write_comparison(results: Sequence[Path], output: Path | None = None) -> Pat
         raise UserError(f"ghm report sets at most {MOST} searches beside each other; received {len(results)}")
     searches = [read_search(path) for path in results]
     file = output or searches[0].path.parent / "comparison.html"
-    write_atomically(file, render_comparison(searches).encode())
+    write_atomically(file, render_comparison(searches))
     return file
 
 
-def render_comparison(searches: Sequence[RecordedSearch]) -> str:
-    """The page's HTML."""
+def render_comparison(searches: Sequence[RecordedSearch]) -> bytes:
+    """The page's HTML, in UTF-8."""
     names = _names(searches)
     tables = [_table(searches, names), _differences(searches, names)]
     return page(

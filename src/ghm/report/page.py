@@ -38,6 +38,10 @@ from ghm.report.drawing.tuning import gap_charts, purchases_table, trial_details
 from ghm.search.records.reader import RecordedSearch, read_search
 from ghm.training.progress import duration, number
 
+_PLACE = "<script>Plotly's library</script>"
+"""Where the library goes once the rest is encoded: as text in the template it would take ten times its size in memory. Nothing
+that comes from the records can look like this, as their angle brackets are escaped."""
+
 COURSE = ("order", "iterations", "gap", "time")
 """Charts of the section on the search's course; panels and policy charts have sections of their own."""
 
@@ -58,12 +62,12 @@ def write_report(results: Path, output: Path | None = None) -> Path:
     """
     search = read_search(results)
     file = output or search.path.parent / "report.html"
-    write_atomically(file, render(search).encode())
+    write_atomically(file, render(search))
     return file
 
 
-def render(search: RecordedSearch) -> str:
-    """The page's HTML."""
+def render(search: RecordedSearch) -> bytes:
+    """The page's HTML, in UTF-8."""
     drawn = sample(search)
     weights = importances(drawn)
     note = sentence(drawn, search)
@@ -99,7 +103,7 @@ def render(search: RecordedSearch) -> str:
     return _filled(content)
 
 
-def page(words: dict[str, Any], instances: list[Chart]) -> str:
+def page(words: dict[str, Any], instances: list[Chart]) -> bytes:
     """A page of another content in the same dress: headline, sentences, tables, and charts under them."""
     absent: dict[str, Any] = dict.fromkeys(
         (
@@ -123,20 +127,22 @@ def page(words: dict[str, Any], instances: list[Chart]) -> str:
     return _filled({**absent, **empty, "instances": instances, "figures": figures, "version": version, **words})
 
 
-def _filled(content: dict[str, Any]) -> str:
+def _filled(content: dict[str, Any]) -> bytes:
     """The template with its content, script and style."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    plotly = plotly_script() if content["figures"]["charts"] else ""
+    plotly = plotly_script() if content["figures"]["charts"] else b""
+    script = _asset("page.js")
     dress = {
-        "plotly": plotly,
-        "script": _asset("page.js"),
+        "plotly": _PLACE if plotly else "",
+        "script": script,
         "style": _asset("page.css"),
-        "policy": _security_policy([plotly, _asset("page.js")]),
+        "policy": _security_policy([plotly, script.encode()]),
         "sections": _sections(content),
     }
-    return environment.from_string(_asset("page.html.j2")).render({**content, **dress})
+    page = environment.from_string(_asset("page.html.j2")).render({**content, **dress}).encode()
+    return page.replace(_PLACE.encode(), b"<script>" + plotly + b"</script>", 1) if plotly else page
 
 
 def _study(search: RecordedSearch) -> tuple[PolicyStudy | None, str | None]:
@@ -207,8 +213,8 @@ def _figure(chart: Chart) -> dict[str, Any]:
     return {key: content[key] for key in ("name", "data", "layout", "parallel")}
 
 
-def _security_policy(scripts: list[str]) -> str:
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts if text]
+def _security_policy(scripts: list[bytes]) -> str:
+    digests = [base64.b64encode(hashlib.sha256(text).digest()).decode() for text in scripts if text]
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
 
@@ -218,10 +224,9 @@ def _asset(name: str) -> str:
     return resources.files("ghm.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-@cache
-def plotly_script() -> str:
+def plotly_script() -> bytes:
     """Plotly's library, from the installed package; the package itself, slow to import, is not imported."""
     found = importlib.util.find_spec("plotly")
     assert found is not None
     assert found.origin is not None
-    return (Path(found.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    return (Path(found.origin).parent / "package_data" / "plotly.min.js").read_bytes()

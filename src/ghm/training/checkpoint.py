@@ -21,20 +21,17 @@ from ghm.files import write_atomically
 from ghm.model import Array
 from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
-from ghm.reading import DamagedError, read_archive
 from ghm.reference.reading import Reading, read
-from ghm.sealed import read_sealed_archive, seal_archive
+from ghm.sealed import seal_archive
 from ghm.training.config import TrainConfig
 from ghm.training.estimator import sweep_tables
 from ghm.training.exact import ExactReturns
 from ghm.training.learner import Learner
 from ghm.training.problem import DecisionProblem
+from ghm.training.stored import add_policy, read_checkpoint
 
 FORMAT = 2
 """Number of the checkpoint's layout; another number is refused."""
-
-MAX_BYTES = 1 << 30
-"""A larger file is no checkpoint of ours: the largest networks allowed make far smaller ones."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,12 @@ class Checkpoint:
     standing: Standing
     learner_state: dict[str, Any]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, policy: tuple[PolicyTables, Reading] | None = None) -> None:
         """Write to ``path`` atomically.
+
+        Args:
+            path: the file.
+            policy: the networks' policy and the better of its readings, for those who read it without them.
 
         Raises:
             OSError: when it cannot be written; what was there stays.
@@ -70,7 +71,10 @@ class Checkpoint:
             "learner": self.learner_state,
         }
         torch.save(content, buffer)
-        write_atomically(path, seal_archive(buffer.getvalue()))
+        archive = buffer.getvalue()
+        if policy is not None:
+            archive = add_policy(archive, self.config, *policy)
+        write_atomically(path, seal_archive(archive))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -111,18 +115,9 @@ class Checkpoint:
 
 def _read(path: Path) -> Any:
     """What `torch.save` was given for ``path``."""
-    if not path.is_file():
-        raise UserError(f"no checkpoint at {path}; give the path of a .pt file that training wrote")
+    data, _ = read_checkpoint(path)
     try:
-        data = read_sealed_archive(path, MAX_BYTES, follow=True)
-        read_archive(data, most=len(data))  # PyTorch packs without compressing: one that grows is no checkpoint
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
-    except DamagedError as error:
-        raise UserError(
-            f"{path} is no checkpoint, or a damaged one ({error}); use another, such as best_model.pt"
-        ) from error
     except Exception as error:  # a good seal around nonsense: PyTorch's reader ends in whatever it meets
         raise UserError(f"{path} is no checkpoint of this program; use another, such as best_model.pt") from error
 

@@ -12,7 +12,7 @@ from ghm.model import Array, GHMModel, Terminal
 from ghm.policy.grid import StateGrid
 from ghm.policy.networks import features
 from ghm.reference.terminal import terminal_values
-from ghm.reference.transition import BandedOperator, Transition
+from ghm.reference.transition import BandedOperator, transition_on
 from ghm.training.sweep import log_points
 
 POLICY_STRIDE, VALUE_STRIDE = 3, 6
@@ -50,7 +50,7 @@ class DecisionProblem:
         return cls(
             model,
             grid,
-            Transition.build(model, dt, grid.cash).value_operator(model, dt),
+            transition_on(model, dt, grid.cash).value_operator(model, dt),
             terminal_values(model, terminal, grid.cash),
             log_points(grid.cash, grid.level_shift),
         )

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ghm.files import open_to_append, write_atomically
+from ghm.policy.tables import PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reading import DamagedError, parse_object, read_bytes
+from ghm.reference.reading import Reading
 from ghm.reference.store import Reference
 from ghm.simulation.kernel import Simulator
 from ghm.training.checkpoint import Checkpoint, Standing, value_table
@@ -165,7 +167,8 @@ class Trainer:
 
     def _evaluate(self, iteration: int, keep: bool) -> dict[str, Any]:
         """Evaluate the policy exactly; with ``keep``, keep it if it is the best so far."""
-        evaluation = self._evaluator(self._learner.tabulate().tables)
+        tables = self._learner.tabulate().tables
+        evaluation = self._evaluator(tables)
         value = evaluation.returns.best
         if keep:
             self.standing = dataclasses.replace(self.standing, last_return=value)
@@ -175,7 +178,7 @@ class Trainer:
                     best_return=value,
                     best_iteration=iteration,
                 )
-                self._checkpoint("best_model.pt")
+                self._checkpoint("best_model.pt", (tables, evaluation.returns.reading))
         return evaluation.record()
 
     def _optimal_levels(self) -> dict[str, float | None]:
@@ -238,8 +241,8 @@ class Trainer:
             self._checkpoint("latest.pt")
             raise Interrupted(f"interrupted after iteration {self.standing.iteration}")
 
-    def _checkpoint(self, name: str) -> None:
-        Checkpoint(self._config, self.standing, self._learner.state()).save(self._config.ckpt_dir / name)
+    def _checkpoint(self, name: str, policy: tuple[PolicyTables, Reading] | None = None) -> None:
+        Checkpoint(self._config, self.standing, self._learner.state()).save(self._config.ckpt_dir / name, policy)
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._started

@@ -35,7 +35,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy.interpolate import CubicSpline
 
 from ghm.errors import UserError
 from ghm.model import Array, GHMModel, Terminal
@@ -74,6 +73,8 @@ class StoppingSolution:
         row = int(np.clip(np.searchsorted(self.time_to_horizon, time_to_horizon) - 1, 0, last - 1))
         left, right = self.time_to_horizon[row : row + 2]
         weight = (time_to_horizon - left) / (right - left)
+        from scipy.interpolate import CubicSpline  # late: this module is loaded by programs that solve nothing
+
         slope = (1 - weight) * self.slope[row] + weight * self.slope[row + 1]
         at_zero = (1 - weight) * self.value_at_zero[row] + weight * self.value_at_zero[row + 1]
         value: Array = at_zero + CubicSpline(self.cash, slope).antiderivative()(cash)

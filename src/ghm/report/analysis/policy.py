@@ -27,6 +27,7 @@ from ghm.reference.store import Reference, load
 from ghm.reference.threshold_policy import ThresholdPolicy
 from ghm.reference.validation.simulation import draw_cash_after
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.training.stored import load_stored
 
 CASH_NODES = 120
 """Values of cash shown: finer than a screen's pixels in a figure of half a page."""
@@ -63,7 +64,7 @@ class Firms:
     time: Array
     """Years since the start, (n,)."""
     cash: Array
-    """Cash after the transaction at each time, (firms, n); NaN from liquidation on."""
+    """Cash after the transaction at each time, (firms, n), in single precision; NaN from liquidation on."""
     dividends: Array
     """Dividends paid after the first action, undiscounted, (firms,)."""
     issues: NDArray[np.int64]
@@ -140,14 +141,12 @@ def early_cash(firms: Firms) -> Array:
 
 def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
     """Levels of a trial's best policy over time to horizon; None where it cannot be read."""
-    from ghm.training.checkpoint import load_trained
-
     try:
-        trained = load_trained(trial.best_checkpoint)
+        stored = load_stored(trial.best_checkpoint)
     except (UserError, OSError):
         return None
-    times = np.geomspace(trained.config.dt, trained.config.T, LEVEL_TIMES)
-    found = [policy_levels(trained.policy, trained.config.model, float(time)) for time in times]
+    times = np.geomspace(stored.dt, stored.T, LEVEL_TIMES)
+    found = [policy_levels(stored.policy, stored.model, float(time)) for time in times]
     names = ("payout_level", "issue_below", "issue_target")
     levels = {
         name: [None if (value := getattr(one, name)) is None else round(float(value), 5) for one in found]
@@ -164,13 +163,9 @@ def study_best(search: RecordedSearch) -> PolicyStudy:
     """
     if search.best is None:
         raise UserError("no trial has completed, so there is no best policy")
-    # PyTorch takes seconds to import, and a page without a best trial does not need it.
-    from ghm.training.checkpoint import load_trained
-
-    trained = load_trained(search.best.best_checkpoint)
-    config = trained.config
-    problem = (config.model, config.dt, config.T, config.terminal)
-    return study(trained.policy, *problem, load(search.reference_path), trained.reading == "stochastic")
+    stored = load_stored(search.best.best_checkpoint)
+    problem = (stored.model, stored.dt, stored.T, stored.terminal)
+    return study(stored.policy, *problem, load(search.reference_path), stored.reading == "stochastic")
 
 
 def study(
@@ -230,7 +225,7 @@ def simulate_firms(
     steps = round(T / dt)
     # One start from each of `count` equal parts of [0, c̄], in random order: the shown firms are any of them.
     cash = generator.permutation((np.arange(count) + generator.uniform(size=count)) / count * model.c_max)
-    paths = np.full((count, steps), np.nan)
+    paths = np.full((count, steps), np.nan, dtype=np.float32)  # to be drawn, and averaged
     dividends, issues = np.zeros(count), np.zeros(count, dtype=np.int64)
     early = np.zeros(6)  # in the order of EarlyLife's fields
     alive = np.ones(count, dtype=bool)

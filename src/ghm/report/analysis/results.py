@@ -123,10 +123,10 @@ class Results:
         """
         if self.search.best is None:
             raise UserError(f"{self.search.path}: no trial has completed, so there is no best policy")
-        from ghm.training.checkpoint import load_trained
+        from ghm.training.stored import load_stored
 
-        trained = load_trained(self.search.best.best_checkpoint)
-        return BestPolicy(trained.policy, trained.config.model.c_max)
+        stored = load_stored(self.search.best.best_checkpoint)
+        return BestPolicy(stored.policy, stored.model.c_max)
 
 
 def load_results(path: str | Path) -> Results:

@@ -1,0 +1,133 @@
+"""The best policy as tables inside its checkpoint: showing it needs no networks, and none of PyTorch's memory.
+
+A checkpoint is an archive with a folder in which PyTorch finds what it wrote; in ``best_model.pt`` three files lie beside that:
+
+======================  ============================================================================================
+file                    content
+======================  ============================================================================================
+``policy/policy.json``  the problem (model, dt, T, terminal), and the better of the policy's two readings
+``policy/modes.npy``    probabilities of paying and of issuing, (2, K, M), as in `ghm.policy.tables`
+``policy/levels.npy``   mean and standard deviation of the payout level, then of the issue target, (4, K)
+======================  ============================================================================================
+"""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import numpy as np
+
+from ghm.actions import Policy
+from ghm.errors import UserError
+from ghm.model import GHMModel, Terminal
+from ghm.policy.grid import StateGrid
+from ghm.policy.tables import PolicyTables
+from ghm.policy.tabulated import TabulatedPolicy
+from ghm.reading import DamagedError, parse_array, parse_object, read_archive
+from ghm.reference.reading import Reading, read
+from ghm.sealed import read_sealed_archive
+from ghm.training.config import TrainConfig
+
+MAX_BYTES = 1 << 30
+"""A larger file is no checkpoint of ours: the largest networks allowed make far smaller ones."""
+
+SETTINGS, MODES, LEVELS = "policy/policy.json", "policy/modes.npy", "policy/levels.npy"
+
+PROBLEM = ("model", "dt", "T", "terminal")
+"""Settings of a training that say what its policy is a policy of."""
+
+
+@dataclass(frozen=True)
+class StoredPolicy:
+    """A training's best policy, ready to be shown and judged."""
+
+    model: GHMModel
+    dt: float
+    T: float
+    terminal: Terminal
+    reading: Reading
+    """The better of its two readings."""
+    policy: Policy
+    """As a function of the state, under that reading."""
+
+    @classmethod
+    def of(cls, config: TrainConfig, reading: Reading, policy: Policy) -> Self:
+        """A policy for the problem of these settings."""
+        return cls(config.model, config.dt, config.T, config.terminal, reading, policy)
+
+
+def add_policy(archive: bytes, config: TrainConfig, tables: PolicyTables, reading: Reading) -> bytes:
+    """The archive with a policy in it; the same bytes whenever it is made."""
+    problem = {name: config.to_dict()[name] for name in PROBLEM}
+    settings = json.dumps({"problem": problem, "reading": reading}).encode()
+    file = io.BytesIO(archive)
+    with zipfile.ZipFile(file, "a") as writer:
+        folder = writer.namelist()[0].partition("/")[0]  # PyTorch refuses an archive with a second one
+        for name, data in ((SETTINGS, settings), (MODES, _npy(tables.modes)), (LEVELS, _npy(tables.levels))):
+            writer.writestr(zipfile.ZipInfo(f"{folder}/{name}"), data)  # its date is 1980's
+    return file.getvalue()
+
+
+def load_stored(path: Path) -> StoredPolicy:
+    """The policy that a checkpoint holds; from its networks, where it was written before it held tables.
+
+    Raises:
+        UserError: when there is no such file, it is no checkpoint, or it is damaged.
+    """
+    members = read_checkpoint(path)[1]
+    if SETTINGS not in members:
+        # Late: PyTorch takes seconds to import, and memory.
+        from ghm.training.checkpoint import load_trained
+
+        trained = load_trained(path)
+        return StoredPolicy.of(trained.config, trained.reading, trained.policy)
+    try:
+        settings = parse_object(members[SETTINGS])
+        problem, reading = settings["problem"], settings["reading"]
+        config = TrainConfig.from_dict({name: problem[name] for name in PROBLEM})
+        tables = PolicyTables(parse_array(members[MODES]), parse_array(members[LEVELS]))
+        grid = StateGrid.build(config.model, config.dt, config.n_steps)
+        _require_whole(tables, grid, reading)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{path} holds no whole policy ({error}); use another checkpoint") from error
+    return StoredPolicy.of(config, reading, read(TabulatedPolicy(grid, tables), reading))
+
+
+def read_checkpoint(path: Path) -> tuple[bytes, dict[str, bytes]]:
+    """A checkpoint's bytes, whole by their seal, and the files in its folder.
+
+    Raises:
+        UserError: when there is no such file, it cannot be read, or it is damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}; give the path of a .pt file that training wrote")
+    try:
+        data = read_sealed_archive(path, MAX_BYTES, follow=True)
+        # Nothing in it is compressed: one that grows is no checkpoint.
+        files = read_archive(data, most=len(data))
+        return data, {name.partition("/")[2]: content for name, content in files.items()}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
+    except DamagedError as error:
+        raise UserError(
+            f"{path} is no checkpoint, or a damaged one ({error}); use another, such as best_model.pt"
+        ) from error
+
+
+def _require_whole(tables: PolicyTables, grid: StateGrid, reading: Any) -> None:
+    shape = (grid.steps_to_go.size, grid.cash.size)
+    if tables.modes.shape != (2, *shape) or tables.levels.shape != (4, shape[0]):
+        raise ValueError(f"tables of shapes {tables.modes.shape} and {tables.levels.shape} for {shape} nodes")
+    if not all(table.dtype == np.float32 and np.isfinite(table).all() for table in tables):
+        raise ValueError("tables that are not of finite numbers")
+    if reading not in get_args(Reading):
+        raise ValueError(f"no reading {str(reading)[:40]!r}")
+
+
+def _npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
+    return file.getvalue()

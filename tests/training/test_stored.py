@@ -1,0 +1,135 @@
+"""The policy that lies in a checkpoint as tables: the networks' own, read without them, and refused where it is not whole."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ghm.errors import UserError
+from ghm.sealed import seal_archive
+from ghm.training import stored
+from ghm.training.checkpoint import Checkpoint, load_trained
+from ghm.training.config import TrainConfig
+from ghm.training.main import ExitStatus, train
+from ghm.training.stored import LEVELS, MODES, SETTINGS, load_stored
+
+CASH = np.linspace(0.0, 1.0, 40)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoints of a short training."""
+    directory = tmp_path_factory.mktemp("run")
+    config = TrainConfig(
+        n_iterations=6, dt=0.05, T=1.0, n_trajectories=20, policy_hidden=(8,), value_hidden=(8,), eval_freq=2,
+        progress="none", log_dir=directory / "logs", ckpt_dir=directory / "checkpoints",
+    )  # fmt: skip
+    assert train(config) == ExitStatus.COMPLETED
+    return directory / "checkpoints"
+
+
+def acts(policy: Any) -> list[bytes]:
+    """What a policy does, bit for bit."""
+    return [np.asarray(part).tobytes() for time in (0.03, 0.4, 1.0) for part in policy(CASH, time)]
+
+
+def test_it_is_the_networks_policy_to_the_last_bit(run: Path) -> None:
+    trained, found = load_trained(run / "best_model.pt"), load_stored(run / "best_model.pt")
+    assert acts(found.policy) == acts(trained.policy)
+    assert found.reading == trained.reading
+    config = trained.config
+    assert (found.model, found.dt, found.T, found.terminal) == (config.model, config.dt, config.T, config.terminal)
+
+
+def test_reading_it_needs_no_pytorch(run: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from ghm.training.stored import load_stored; load_stored(Path(sys.argv[1]));"
+        "print('torch' in sys.modules)"
+    )
+    for name, needed in (("best_model.pt", "False"), ("final_model.pt", "True")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(run / name)], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == needed
+
+
+def test_a_checkpoint_from_before_is_read_through_its_networks(run: Path, tmp_path: Path) -> None:
+    old = tmp_path / "best_model.pt"
+    Checkpoint.load(run / "best_model.pt").save(old)
+    assert SETTINGS not in stored.read_checkpoint(old)[1]
+    assert acts(load_stored(old).policy) == acts(load_stored(run / "best_model.pt").policy)
+
+
+def test_pytorch_reads_the_file_and_equal_runs_write_equal_files(run: Path, tmp_path: Path) -> None:
+    content = torch.load(run / "best_model.pt", weights_only=True)
+    checkpoint = Checkpoint.load(run / "best_model.pt")
+    assert content["standing"] == vars(checkpoint.standing)
+    tables, reading = load_trained(run / "best_model.pt").tables, load_stored(run / "best_model.pt").reading
+    for name in ("one.pt", "two.pt"):
+        checkpoint.save(tmp_path / name, (tables, reading))
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
+
+
+def forged(run: Path, path: Path, changes: dict[str, bytes | None]) -> Path:
+    """The best policy's checkpoint with other files in it (None: left out), under a good seal."""
+    members = stored.read_checkpoint(run / "best_model.pt")[1] | changes
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            if data is not None:
+                archive.writestr(f"archive/{name}", data)
+    path.write_bytes(seal_archive(file.getvalue()))
+    return path
+
+
+def array(values: Any) -> bytes:
+    """In NumPy's format."""
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {MODES: None},
+        {MODES: b"nonsense"},
+        {MODES: array(np.zeros((2, 3, 4), np.float32))},
+        {LEVELS: array(np.full((4, 20), np.nan, np.float32))},
+        {SETTINGS: b"[]"},
+        {SETTINGS: b"{}"},
+        {SETTINGS: json.dumps({"problem": {"model": {}, "dt": 0, "T": 1, "terminal": "liquidation"}}).encode()},
+        {SETTINGS: b"not json"},
+    ],
+    ids=["missing", "no array", "another grid", "not a number", "a list", "empty", "another problem", "no JSON"],
+)
+def test_what_is_not_whole_is_refused_by_name(run: Path, tmp_path: Path, changes: dict[str, bytes | None]) -> None:
+    with pytest.raises(UserError, match=r"x\.pt"):
+        load_stored(forged(run, tmp_path / "x.pt", changes))
+
+
+def test_the_forger_makes_a_good_file_when_it_changes_nothing(run: Path, tmp_path: Path) -> None:
+    assert acts(load_stored(forged(run, tmp_path / "x.pt", {})).policy) == acts(
+        load_stored(run / "best_model.pt").policy
+    )
+
+
+def test_a_flipped_bit_is_refused_by_name(run: Path, tmp_path: Path) -> None:
+    whole = (run / "best_model.pt").read_bytes()
+    tables = whole.index(SETTINGS.encode())  # from the first of the tables on, and a few before
+    for at in np.random.default_rng(1).integers(tables - 2000, len(whole), 60).tolist():
+        data = bytearray(whole)
+        data[at] ^= 1 << (at % 8)
+        (tmp_path / "best_model.pt").write_bytes(data)
+        with pytest.raises(UserError, match=r"best_model\.pt"):
+            load_stored(tmp_path / "best_model.pt")
+    shutil.copy(run / "best_model.pt", tmp_path)
+    load_stored(tmp_path / "best_model.pt")
