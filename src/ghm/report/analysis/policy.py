@@ -63,7 +63,7 @@ class Firms:
 
     time: Array
     """Years since the start, (n,)."""
-    cash: Array
+    cash: NDArray[np.float32]
     """Cash after the transaction at each time, (firms, n), in single precision; NaN from liquidation on."""
     dividends: Array
     """Dividends paid after the first action, undiscounted, (firms,)."""
@@ -134,7 +134,7 @@ def _figures(firms: Firms) -> dict[str, float]:
     }
 
 
-def early_cash(firms: Firms) -> Array:
+def early_cash(firms: Firms) -> NDArray[np.float32]:
     """Cash in the first half of the horizon, (firms, n/2)."""
     return firms.cash[:, : max(firms.cash.shape[1] // 2, 1)]
 
