@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghm.actions import HOLD, ISSUE, PAY
 from ghm.model import Array
@@ -184,11 +185,11 @@ def _time_axis(study: PolicyStudy) -> dict[str, Any]:
     }
 
 
-def _line(x: Array, y: Array, **rest: Any) -> dict[str, Any]:
+def _line(x: Array, y: Array | NDArray[np.float32], **rest: Any) -> dict[str, Any]:
     return {"type": "scatter", "mode": "lines", "x": numbers(x), "y": numbers(y), **rest}
 
 
-def numbers(values: Array) -> list[float | None]:
+def numbers(values: Array | NDArray[np.float32]) -> list[float | None]:
     """Rounded numbers; None, which Plotly leaves out, for what is not finite."""
     return [round(float(value), DECIMALS) if np.isfinite(value) else None for value in values]
 
