@@ -11,7 +11,7 @@ from scipy.stats import norm
 from ghm.actions import ISSUE, PAY, Actions
 from ghm.model import GHMModel
 from ghm.reference import policy_value
-from ghm.reference.levels import policy_levels
+from ghm.reference.levels import level_words, policy_levels
 from ghm.reference.outcomes import outcomes
 from ghm.reference.store import solve
 from ghm.reference.threshold_policy import ThresholdPolicy
@@ -123,6 +123,31 @@ def test_what_becomes_of_firms_whose_policy_draws():
     assert certain == pytest.approx(0.5, abs=5e-3)
     assert rare == pytest.approx(0.1 * certain, rel=1e-6)
     assert outcomes(policy(0.1), one_step, DT, DT).issues == 0.0
+
+
+def test_who_issues_and_pays_at_random_is_not_said_never_to(references):
+    """No mode is ever the most likely but holding, and yet a firm issues many times."""
+
+    def at_random(cash, tau):
+        n = cash.size
+        modes = np.tile([0.9, 0.05, 0.05], (n, 1))
+        return Actions(modes, np.full(n, np.log(0.02)), np.full(n, 0.1), np.full(n, np.log(0.3)), np.full(n, 0.1))
+
+    found = judge(at_random, MODEL, DT, T, "liquidation", references[MODEL], "stochastic")
+    assert found.learned.issues > 2 * found.optimal.issues
+    assert found.name != "issues_too_late"
+    assert "issues at random" in found.text
+    assert "pays at random" in found.text
+    assert "never" not in found.text
+    holding = judge(at_random, MODEL, DT, T, "liquidation", references[MODEL], "most_likely")
+    assert "issues never" in holding.text
+    assert holding.name in ("never_pays", "never_issues_though_it_should")
+
+
+def test_level_words():
+    assert [level_words(*of) for of in ((0.25, 3.0), (None, 3.0), (None, 0.0), (None, None))] == [
+        "0.2500", "at random", "never", "never",
+    ]  # fmt: skip
 
 
 def test_the_sentence_has_the_figures(references):

@@ -34,8 +34,3 @@ def print_table(title: str, rows: list[tuple[str, ...]], headings: tuple[str, ..
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     console.print(title, style="bold")
     console.print(table, "")
-
-
-def level(value: float | None) -> str:
-    """A level of cash, or that there is none."""
-    return "never" if value is None else f"{value:.4f}"

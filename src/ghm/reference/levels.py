@@ -8,6 +8,9 @@ from ghm.actions import ISSUE, PAY, Policy
 from ghm.model import GHMModel
 from ghm.reference.reading import most_likely
 
+NEVER = 1e-3
+"""Expected number of issues, or of payouts, a firm below which the policy never does it."""
+
 NODES = 4001
 """Levels of cash at which the policy is asked."""
 
@@ -22,6 +25,13 @@ class PolicyLevels:
     """Cash below which it issues."""
     issue_target: float | None
     """Cash that an issue at the lowest such cash raises to."""
+
+
+def level_words(level: float | None, times: float | None = None) -> str:
+    """A level of cash; where there is none, whether the thing is never done or, so many ``times`` a firm, at random."""
+    if level is not None:
+        return f"{level:.4f}"
+    return "never" if times is None or times < NEVER else "at random"
 
 
 def policy_levels(policy: Policy, model: GHMModel, T: float) -> PolicyLevels:

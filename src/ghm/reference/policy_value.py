@@ -20,7 +20,7 @@ from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy, cash_flow, level_from
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.cubic import Cubic
 from ghm.reference.induction import cash_grid, kept_steps, mean_over_starts
-from ghm.reference.reading import most_likely
+from ghm.reference.reading import Reading, most_likely
 from ghm.reference.terminal import terminal_values
 from ghm.reference.transition import transition_on
 
@@ -109,7 +109,7 @@ def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost
     probabilities = actions.mode_probabilities
     issued = chance_of_effect(cash, actions, cash[-1])[1]
     value: Array = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * issued
-    after, weights = cash_after(cash, actions, QUADRATURE)
+    after, weights = cash_after(cash, actions, QUADRATURE, cash[-1])
     before, continuation = np.broadcast_to(cash[:, None], after[0].shape), Cubic.through(cash, held)
     for mode in (PAY, ISSUE):
         # Quadrature sees what is continuous in the level; the fixed cost, a jump, is above.
@@ -152,16 +152,26 @@ def _average_common(cash: Array, held: Array, actions: Actions, cost: float, fix
     return value
 
 
-def cash_after(cash: Array, actions: Actions, points: int) -> tuple[Array, Array]:
+def expected_cash(cash: Array, actions: Actions, c_max: float, reading: Reading) -> Array:
+    """Mean cash after the transaction under a reading of the policy, (N,); issues go no further than ``c_max``."""
+    if reading == "most_likely":
+        return deterministic_cash(cash, actions, c_max)
+    after, weights = cash_after(cash, actions, QUADRATURE, c_max)
+    outcomes = np.stack([cash, *(after @ weights)], axis=-1)
+    mean: Array = np.sum(actions.mode_probabilities * outcomes, axis=-1)
+    return mean
+
+
+def cash_after(cash: Array, actions: Actions, points: int, c_max: float) -> tuple[Array, Array]:
     """Cash after paying and after issuing at Q Gauss-Hermite points of the level, (2, N, Q), and their weights, (Q,).
 
-    Issues go no further than c̄, the last of ``cash``.
+    Issues go no further than ``c_max``.
     """
     z, weights = _quadrature(points)
     payout = level_from_log(actions.payout_log_mean[:, None] + actions.payout_log_std[:, None] * z, actions.level_shift)
     target = level_from_log(actions.issue_log_mean[:, None] + actions.issue_log_std[:, None] * z, actions.level_shift)
     before = cash[:, None]
-    after = np.stack([np.minimum(payout, before), np.maximum(np.minimum(target, cash[-1]), before)])
+    after = np.stack([np.minimum(payout, before), np.maximum(np.minimum(target, c_max), before)])
     return after, weights
 
 

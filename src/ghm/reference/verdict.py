@@ -11,7 +11,7 @@ import numpy as np
 
 from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.model import Array, GHMModel, Terminal
-from ghm.reference.levels import PolicyLevels, policy_levels
+from ghm.reference.levels import NEVER, PolicyLevels, level_words, policy_levels
 from ghm.reference.outcomes import Outcomes, outcomes
 from ghm.reference.policy_value import policy_value
 from ghm.reference.reading import Reading, most_likely, read
@@ -24,9 +24,6 @@ NEAR_OPTIMAL = 0.97
 
 NEAR_RETURN = 1e-3
 """Where closing the firm is optimal and captured value undefined: loss of return, as a share, that is near-optimal."""
-
-NEVER = 1e-3
-"""Expected number of issues, or of payouts, a firm below which the policy never does it."""
 
 CONSTANTLY = 0.1
 """Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0016."""
@@ -173,7 +170,9 @@ def _payout_fault(findings: Findings) -> str:
     if excess >= LIQUIDATES:
         return "liquidates_early"
     learned, optimal = findings.levels.payout_level, findings.reference.payout_level
-    late = learned is None or (optimal is not None and learned >= optimal)
+    if learned is None:  # it pays at random, at no level more likely than not
+        return "pays_too_early" if findings.learned.payouts > findings.optimal.payouts else "pays_too_late"
+    late = optimal is not None and learned >= optimal
     return "pays_too_late" if late else "pays_too_early"
 
 
@@ -187,8 +186,8 @@ def _issue_fault(findings: Findings, dt: float) -> str:
     best_below, best_target = findings.reference.issue_below, findings.reference.issue_target
     if best_below is None or best_target is None:
         return "issues_though_it_should_not"
-    if below is None or target is None:
-        return "issues_too_late"
+    if below is None or target is None:  # it issues at random, at no level more likely than not
+        return "issues_too_early" if learned.issues > optimal.issues else "issues_too_late"
     # The level that is further off, in cash, names the fault.
     if abs(below - best_below) >= abs(target - best_target):
         return "issues_too_early" if below > best_below else "issues_too_late"
@@ -206,8 +205,9 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
     return (
         f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
-        f"with the whole horizon ahead pays above {_level(levels.payout_level)} (optimum {_level(reference.payout_level)}); "
-        f"issues {_issue(levels.issue_below, levels.issue_target)} "
+        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts)} "
+        f"(optimum {_level(reference.payout_level)}); "
+        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues)} "
         f"(optimum {_issue(reference.issue_below, reference.issue_target)}), "
         f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
         f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
@@ -237,5 +237,11 @@ def _level(level: float | None) -> str:
     return "no level" if level is None else f"{level:.4f}"
 
 
-def _issue(below: float | None, target: float | None) -> str:
-    return "never" if below is None or target is None else f"below {below:.4f} up to {target:.4f}"
+def _payout(level: float | None, times: float) -> str:
+    return level_words(level, times) if level is None and times >= NEVER else f"above {_level(level)}"
+
+
+def _issue(below: float | None, target: float | None, times: float | None = None) -> str:
+    if below is None or target is None:
+        return level_words(None, times)
+    return f"below {below:.4f} up to {target:.4f}"

@@ -301,11 +301,12 @@ def _untrained(config: TrainConfig) -> float | None:
 
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
     """The run in a few plain lines."""
+    from ghm.reference.levels import level_words
 
     def level(name: str) -> str:
         learned, optimal = metrics[name], metrics[f"optimal_{name}"]
-        words = ["never" if value is None else f"{value:.4f}" for value in (learned, optimal)]
-        return f"{words[0]} (optimum {words[1]})"
+        times = metrics["payouts" if name == "payout_level" else "issues"]
+        return f"{level_words(learned, times)} (optimum {level_words(optimal)})"
 
     captured = metrics["captured_value"]
     untrained = _untrained(config)

@@ -13,6 +13,7 @@ from ghm.reference import policy_value
 from ghm.reference.answers import load_table
 from ghm.reference.policy_value import policy_values
 from ghm.reference.threshold_policy import ThresholdPolicy
+from ghm.reference.validation.simulation import draw_cash_after
 
 DT, T = 0.05, 1.0
 MODEL = GHMModel()
@@ -70,6 +71,32 @@ def test_what_only_one_of_the_two_does_has_no_difference():
     errors = found.compare([0.0, 0.1], [1.0]).error_figures()
     assert errors["pays_above"] == {"mean_absolute": None, "root_mean_square": None}
     assert errors["value"]["mean_absolute"] > 0
+
+
+def drawing_in_all_modes(cash, tau):
+    """Each mode so likely that drawing is the better reading: holding for ever is the other one."""
+    n = cash.size
+    modes = np.tile([0.5, 0.3, 0.2], (n, 1))
+    return Actions(modes, np.full(n, -1.5), np.full(n, 0.3), np.full(n, -2.5), np.full(n, 0.2))
+
+
+def test_maps_are_of_the_reading_that_is_judged():
+    """Of a policy that is better as it draws: its value over the starts is its return, its cash what draws leave on average."""
+    found = ghm.evaluate(drawing_in_all_modes, MODEL, DT, T)
+    assert found.reading == "stochastic"
+    assert found.stochastic_return - found.most_likely_return > 0.01
+    cash = np.linspace(0.0, MODEL.c_max, 8001)
+    maps = found.compare(cash, [T]).columns
+    mean = np.trapezoid(maps["value"][0], cash) / MODEL.c_max
+    assert mean == pytest.approx(found.exact_return, abs=1e-4)
+    few = np.array([0.0, 0.05, 0.2, 1.0])
+    generator, actions = np.random.default_rng(1), drawing_in_all_modes(few, T)
+    drawn = np.array([draw_cash_after(few, actions, MODEL.c_max, generator) for _ in range(40_000)])
+    error = drawn.std(axis=0) / np.sqrt(len(drawn))
+    expected = found.compare(few, [T]).columns["cash_after"][0]
+    assert np.all(np.abs(drawn.mean(axis=0) - expected) < 4 * error + 1e-4)  # 1e-4: quadrature at the kink
+    # The wrong twin: the most likely action leaves other cash.
+    assert np.abs(few - expected).max() > 100 * error.max()
 
 
 def test_a_policy_written_is_read_back(tmp_path):

@@ -138,7 +138,7 @@ def evaluate_checkpoint(trained: "TrainedPolicy") -> dict[str, Any]:
 def _compare(config: EvaluateConfig, judged: Judged) -> Comparison:
     assert config.output is not None
     problem = (judged.model, judged.dt, judged.T, judged.terminal)
-    comparison = compare(judged.policy, *problem, config.cash_grid, config.time_grid)
+    comparison = compare(judged.policy, *problem, config.cash_grid, config.time_grid, judged.figures["reading"])
     comparison.save(config.output)
     return comparison
 

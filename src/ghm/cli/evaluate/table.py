@@ -4,7 +4,8 @@ import sys
 import textwrap
 from typing import Any
 
-from ghm.cli.output import level, print_table
+from ghm.cli.output import print_table
+from ghm.reference.levels import level_words
 
 WIDTH = 80
 
@@ -35,12 +36,12 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
         ("return of winding up at once", f"{figures['wind_up_return']:.4f}", ""),
         ("captured value", _share(figures["captured_value"]), "1.0000"),
     ]
-    for name, text in (
-        ("payout_level", "pays out above"),
-        ("issue_below", "issues below"),
-        ("issue_target", "issues up to"),
+    for name, text, times in (
+        ("payout_level", "pays out above", "payouts"),
+        ("issue_below", "issues below", "issues"),
+        ("issue_target", "issues up to", "issues"),
     ):
-        rows.append((text, level(figures[name]), level(figures[f"optimal_{name}"])))
+        rows.append((text, level_words(figures[name], figures[times]), level_words(figures[f"optimal_{name}"])))
     print_table(title, rows, ("", "policy", "optimum"))
     sys.stdout.write(textwrap.fill(figures["verdict_text"], WIDTH) + "\n")
     if "errors" in figures:

@@ -9,10 +9,11 @@ import tyro
 from scipy.interpolate import PchipInterpolator
 
 import ghm.reference.answers
-from ghm.cli.output import fail, level, print_json, print_table
+from ghm.cli.output import fail, print_json, print_table
 from ghm.cli.solve.config import SolveConfig
 from ghm.errors import UserError
 from ghm.reference.free_boundary import FreeBoundary, free_boundary
+from ghm.reference.levels import level_words
 from ghm.reference.store import Reference, solve
 
 
@@ -99,9 +100,9 @@ def _print_tables(
         [
             ("optimal return J*", f"{reference.optimal_return:.4f}"),
             ("return of winding up at once J₀", f"{reference.wind_up_return:.4f}"),
-            ("pays out above", level(reference.payout_level)),
-            ("issues below", level(reference.issue_below)),
-            ("issues up to", level(reference.issue_target)),
+            ("pays out above", level_words(reference.payout_level)),
+            ("issues below", level_words(reference.issue_below)),
+            ("issues up to", level_words(reference.issue_target)),
         ],
     )
     print_table(
@@ -114,10 +115,10 @@ def _print_tables(
     print_table(
         "Infinite horizon, continuous time",
         [
-            ("pays out above c*", level(boundary.payout_level)),
+            ("pays out above c*", level_words(boundary.payout_level)),
             ("value at zero F(0)", f"{boundary.value_at_zero:.4f}"),
             ("at zero cash the firm", "issues" if boundary.refinances else "is liquidated"),
-            ("issues up to", level(boundary.issue_target)),
+            ("issues up to", level_words(boundary.issue_target)),
             ("liquidation value ℓ", f"{boundary.liquidation_value:.4f}"),
         ],
     )

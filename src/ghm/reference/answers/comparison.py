@@ -15,8 +15,8 @@ from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.answers.grids import write_states
 from ghm.reference.answers.solution import Solution, solve
 from ghm.reference.levels import policy_levels
-from ghm.reference.policy_value import deterministic_cash, policy_values
-from ghm.reference.reading import most_likely
+from ghm.reference.policy_value import deterministic_cash, expected_cash, policy_values
+from ghm.reference.reading import Reading, most_likely
 from ghm.reference.threshold_policy import ThresholdPolicy
 
 
@@ -39,7 +39,7 @@ class MapError:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a deterministic policy does and is worth over (c, τ), beside the optimum; every array is of the same grid."""
+    """What a policy does and is worth over (c, τ), beside the optimum; every array is of the same grid."""
 
     solution: Solution
     """The optimum on the grid."""
@@ -80,8 +80,12 @@ def compare(
     terminal: Terminal,
     cash: ArrayLike | None = None,
     times: ArrayLike | None = None,
+    reading: Reading = "most_likely",
 ) -> Comparison:
-    """Lay a policy beside the optimum on a grid; arguments as :func:`ghm.solve`.
+    """Lay a policy beside the optimum on a grid; arguments as :func:`ghm.solve`, and the reading whose value it is.
+
+    Cash after the transaction is the mean over what is drawn where the policy is read as it acts; levels are those of its most
+    likely actions in any case.
 
     Raises:
         UserError: when the grid leaves its range, or the problem cannot be solved at these settings.
@@ -90,7 +94,7 @@ def compare(
     rows = best.time_to_horizon > 0
     nodes, taus = best.cash, best.time_to_horizon[rows]
     steps: NDArray[np.int64] = np.round(best.time_to_horizon / dt).astype(np.int64)
-    exact = policy_values(policy, model, dt, T, terminal, kept=steps)
+    exact = policy_values(policy, model, dt, T, terminal, reading == "stochastic", kept=steps)
     kept = np.searchsorted(np.round(exact.time_to_horizon / dt).astype(np.int64), steps[rows])
     value = PchipInterpolator(exact.cash, exact.values[kept], axis=1)(nodes)
     optimum = ThresholdPolicy(
@@ -108,7 +112,7 @@ def compare(
         _, columns["payout_level"][row], columns["issue_target"][row] = most_likely(nodes, actions)
         columns["payout_log_std"][row], columns["issue_log_std"][row] = actions.payout_log_std, actions.issue_log_std
         columns["level_shift"][row] = actions.level_shift
-        after[row] = deterministic_cash(nodes, actions, model.c_max)
+        after[row] = expected_cash(nodes, actions, model.c_max, reading)
         optimal_after[row] = deterministic_cash(nodes, optimum(nodes, tau), model.c_max)
     columns |= _beside("value", value, best.values[rows])
     columns |= _beside("cash_after", after, optimal_after)

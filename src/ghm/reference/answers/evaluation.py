@@ -83,7 +83,7 @@ class PolicyEvaluation:
         Raises:
             UserError: when the grid leaves its range.
         """
-        return compare(self.policy, self.model, self.dt, self.T, self.terminal, cash, times)
+        return compare(self.policy, self.model, self.dt, self.T, self.terminal, cash, times, self.reading)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures in JSON types, named as in docs/design/records.md."""
@@ -102,6 +102,7 @@ class PolicyEvaluation:
             "monte_carlo_agrees": self.agrees,
             "verdict": self.verdict.name,
             "verdict_text": self.verdict.text,
+            **dataclasses.asdict(self.verdict.learned),
             "payout_level": self.levels.payout_level,
             "issue_below": self.levels.issue_below,
             "issue_target": self.levels.issue_target,

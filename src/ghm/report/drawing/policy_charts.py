@@ -48,7 +48,7 @@ def levels_chart(study: PolicyStudy) -> Chart:
         "policy-levels",
         "Levels of cash that the policy acts at",
         f"Levels over time to horizon, learned and optimal. With the whole horizon ahead: {at_start}.",
-        "Blue: learned. Orange: optimal. Where a line is missing, the firm never does it.",
+        "Blue: learned. Orange: optimal. Where a line is missing, it is the most likely action at no level of cash.",
         data,
         {"xaxis": _time_axis(study), "yaxis": {"title": {"text": "cash"}, "rangemode": "tozero"}},
         height=460,
@@ -195,4 +195,4 @@ def numbers(values: Array | NDArray[np.float32]) -> list[float | None]:
 
 
 def _shown(value: float) -> str:
-    return f"{value:.4f}" if np.isfinite(value) else "never"
+    return f"{value:.4f}" if np.isfinite(value) else "at no level"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ghm.reference.levels import level_words
 from ghm.report.analysis.findings import percent
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
 from ghm.search.settings.space import label
@@ -77,7 +78,7 @@ def best_levels(search: RecordedSearch) -> Table | None:
     if search.best is None or not any(key in search.best.metrics for key, _ in LEVELS):
         return None
     metrics = search.best.metrics
-    rows = [(Cell(title), Cell(_level(metrics, key)), Cell(_level(metrics, f"optimal_{key}"))) for key, title in LEVELS]
+    rows = [(Cell(title), Cell(level(metrics, key)), Cell(level(metrics, f"optimal_{key}"))) for key, title in LEVELS]
     rows.append((Cell("Return"), Cell(number(search.best.best_return)), Cell(number(search.optimal_return))))
     columns = (Column("At the full time to horizon"), Column("Learned", True), Column("Optimum", True))
     return Table("The best policy and the optimal one", columns, tuple(rows))
@@ -150,9 +151,13 @@ def _numeric(search: RecordedSearch, name: str) -> bool:
     return all(finite(trial.hyperparameters.get(name)) is not None for trial in search.trials)
 
 
-def _level(metrics: Mapping[str, Any], key: str) -> str:
+def level(metrics: Mapping[str, Any], key: str) -> str:
+    """A level of cash by its name in the metrics, or that the policy acts at none."""
     value = finite(metrics.get(key))
-    return "never" if value is None else number(value)
+    times = (
+        None if key.startswith("optimal_") else finite(metrics.get("payouts" if key == "payout_level" else "issues"))
+    )
+    return level_words(None, times) if value is None else number(value)
 
 
 def _log(trial: RecordedTrial) -> str:

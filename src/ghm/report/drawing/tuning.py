@@ -8,7 +8,7 @@ from ghm.report.analysis.importance import Purchase
 from ghm.report.analysis.policy import trial_levels
 from ghm.report.drawing.charts import COLOURS, HIGHLIGHTED, SYMBOLS, Chart, compared, evaluations
 from ghm.report.drawing.policy_charts import LEVELS
-from ghm.report.drawing.tables import Cell, Column, Table
+from ghm.report.drawing.tables import Cell, Column, Table, level
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
@@ -111,7 +111,7 @@ def _details(trial: RecordedTrial, with_policy: bool) -> dict[str, Any]:
         ("training time", duration(trial.seconds)),
         ("seed", str(trial.seed)),
         *(
-            (f"{title} (optimum)", f"{_level(metrics, key)} ({_level(metrics, 'optimal_' + key)})")
+            (f"{title} (optimum)", f"{level(metrics, key)} ({level(metrics, 'optimal_' + key)})")
             for key, title, _ in LEVELS
         ),
         *((name, label(value)) for name, value in trial.hyperparameters.items()),
@@ -143,11 +143,6 @@ def log_end(trial: RecordedTrial) -> str:
         if text:
             return "\n".join(line[:200] for line in text.splitlines()[-LOG_LINES:])
     return ""
-
-
-def _level(metrics: Any, key: str) -> str:
-    value = finite(metrics.get(key))
-    return "never" if value is None else number(value)
 
 
 def _rounded(value: Any) -> float | None:
