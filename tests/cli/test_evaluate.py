@@ -163,6 +163,6 @@ def test_damaged_checkpoints_are_refused(checkpoint, tmp_path):
 
 def test_places_without_a_file_are_refused(tmp_path):
     assert_refused(run("evaluate", tmp_path / "none.pt"), "no checkpoint at", "give the path of a .pt file")
-    assert_refused(run("evaluate", tmp_path), "no checkpoint at")
+    assert_refused(run("evaluate", tmp_path), "is a directory; give a checkpoint in it")
     assert_refused(run("evaluate"), "no policy to judge; give a checkpoint (.pt), a table (.npz)")
     assert_refused(run("evaluate", "a.pt", "--bogus", "1"), "Unrecognized options")

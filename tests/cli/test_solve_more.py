@@ -83,7 +83,9 @@ def test_two_sweeps_fit_the_terminal(tmp_path, parameter):
         "--plot", tmp_path / "two.pdf",
     )  # fmt: skip
     assert (ran.status, ran.errors) == (0, "")
-    assert max(map(len, ran.output.splitlines())) <= 80
+    *table, written = ran.output.splitlines()
+    assert max(map(len, table)) <= 80
+    assert written == f"Written: {tmp_path / 'two.pdf'}"
     assert (tmp_path / "two.pdf").read_bytes().startswith(b"%PDF")
 
 

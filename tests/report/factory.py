@@ -111,7 +111,7 @@ def add_policy(made: Made) -> None:
     problem = DecisionProblem.build(training.model, training.dt, training.n_steps, training.terminal)
     learner = Learner(problem, training)
     file = made.path.parent / best["directory"] / "checkpoints" / "best_model.pt"
-    Checkpoint(training, Standing(), learner.state()).save(file, (learner.tabulate().tables, "stochastic"))
+    Checkpoint(training, Standing(), learner.state()).save(file, (learner.tabulate().tables, "most_likely"))
     load_or_solve(made.path.parent / "reference.npz", training.model, training.dt, training.T, training.terminal)
 
 

@@ -192,6 +192,26 @@ def test_a_search_without_success_exports_what_it_has(tmp_path: Path, failures: 
     assert len(pd.read_csv(tmp_path / "out" / "trials.csv")) == 2
 
 
+def test_files_of_the_users_are_not_written_over(tmp_path: Path) -> None:
+    """Refused before anything is written; an export over an export is renewed."""
+    made = make_search(tmp_path / "s", 1, failures={1: ("diverged", "NaN")})
+    paper = tmp_path / "paper"
+    export(made.path, paper)
+    (paper / "trials.csv").write_text("damaged")
+    export(made.path, paper)
+    assert (paper / "trials.csv").read_text() != "damaged"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "README.md").write_text("# My paper")
+    (mine / "other.tex").write_text("mine")
+    with pytest.raises(UserError, match=r"mine: README.md there was not written by an export"):
+        export(made.path, mine)
+    assert {file.name for file in mine.iterdir()} == {"README.md", "other.tex"}
+    (mine / "README.md").unlink()
+    export(made.path, mine)
+    assert (mine / "other.tex").read_text() == "mine"
+
+
 class TestCommand:
     def test_page_and_export(self, studied: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([str(studied.path), "--output", str(tmp_path / "page.html")]) == 0
@@ -205,6 +225,7 @@ class TestCommand:
             (["{results}", "--output", "{tmp}/no/page.html"], 2, "there is no directory"),
             (["{results}", "--output", "a.html", "--export", "b"], 2, "give one of them"),
             (["{tmp}"], 2, "holds no search_results"),
+            (["{results}", "--output", "{tmp}"], 2, "is a directory; name a file in it"),
         ],
     )
     def test_mistakes(

@@ -83,7 +83,7 @@ def test_rungs_are_where_trials_were_stopped(search: RecordedSearch, directory: 
 
 def test_they_are_on_the_page_and_in_figures_for_papers(search: RecordedSearch, tmp_path: Path) -> None:
     assert [chart.name for chart in instance_charts(search)] == ["bands", "configuration-curves", "rungs"]
-    page = html.unescape(render(search))
+    page = html.unescape(render(search).decode())
     assert all(f'id="{name}"' in page for name in ("bands", "configuration-curves", "rungs"))
     bands = configuration_bands(search)
     heights = sorted(segment[1, 1] - segment[0, 1] for c in bands.axes[0].collections for segment in c.get_segments())

@@ -163,7 +163,7 @@ def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytes
 def test_the_page_and_the_frames_show_it_all(tmp_path: Path, calibrations: Path) -> None:
     flags = ("--n_trials", 4, "--n_seeds", 2, "--calibrations", calibrations, "--rungs", 2, "--confirm", 2)
     run_search(*flags, *FLAGS, "--results_dir", tmp_path / "r")
-    page = render(read_search(results_file(tmp_path / "r")))
+    page = render(read_search(results_file(tmp_path / "r"))).decode()
     for part in (
         "Configurations and their spread",
         "When tuned",
@@ -281,7 +281,7 @@ def test_a_search_from_before_all_this_is_read_and_goes_on(tmp_path: Path) -> No
         for key in ("configuration", "calibration", "stage", "rungs"):
             del entry[key]
         write_sealed(path, entry)
-    assert "Leaderboard" in render(read_search(results_file(tmp_path / "r")))
+    assert b"Leaderboard" in render(read_search(results_file(tmp_path / "r")))
     assert list(ghm.load_results(tmp_path / "r").trials["configuration"]) == [1, 2]
     assert run_search("--resume", tmp_path / "r", "--n_trials", 3, "--progress", "none") == 0
     ours, expected = read(tmp_path / "r"), read(tmp_path / "whole")

@@ -145,6 +145,34 @@ def test_workers_run_at_the_same_time(tmp_path: Path, monkeypatch: pytest.Monkey
     assert at_once[4] > 1
 
 
+def test_files_that_are_no_search_are_kept_and_not_called_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_dir = tmp_path / "r"
+    results_dir.mkdir()
+    for name in ("report.html", "notes.txt"):
+        (results_dir / name).write_text("mine")
+    assert run_search("--n_trials", 1, "--n_iterations", 3, "--results_dir", results_dir) == 0
+    said = capsys.readouterr().out
+    assert "no search that can be read; they are kept as" in said
+    assert "--resume" not in said.split("they are kept")[0]
+    assert "held an earlier search" not in said
+    assert (tmp_path / "r_earlier" / "unknown" / "report.html").read_text() == "mine"
+    assert (results_dir / "notes.txt").read_text() == "mine"
+
+
+def test_a_dry_run_of_a_search_that_has_begun_says_what_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_search("--n_trials", 2, "--n_iterations", 3, "--results_dir", tmp_path / "r") == 0
+    assert "have an outcome" not in capsys.readouterr().out
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 5, "--dry_run") == 0
+    assert "2 of them have an outcome; what is done is not run again." in capsys.readouterr().out
+    (tmp_path / "file").touch()
+    assert run_search("--n_trials", 2, "--results_dir", tmp_path / "file", "--dry_run") == 2
+    assert "file is no directory" in capsys.readouterr().err
+
+
 def test_a_new_search_moves_the_earlier_one_and_both_can_be_resumed(tmp_path: Path) -> None:
     run_search("--n_trials", 2, "--n_iterations", 3, "--results_dir", tmp_path / "r")
     first, first_path = read(tmp_path / "r"), results_file(tmp_path / "r")

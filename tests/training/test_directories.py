@@ -39,6 +39,18 @@ def test_directories_that_the_user_chose_are_refused_when_they_hold_a_run(capsys
     assert [path.name for path in Path("mine").rglob("*") if path.is_file()] == ["latest.pt"], "nothing was written"
 
 
+def test_only_a_run_that_is_there_is_offered_to_be_continued(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("logs").mkdir()
+    Path("logs/events.out.tfevents.1").touch()
+    assert main([*SHORT, "--ckpt_dir", "new", "--log_dir", "logs"]) == 2
+    said = capsys.readouterr().err
+    assert "--log_dir: logs/events.out.tfevents.1 is of another run" in said
+    assert "--resume" not in said
+    leave_run(Path("mine"))
+    assert main([*SHORT, "--ckpt_dir", "mine/checkpoints", "--log_dir", "more"]) == 2
+    assert "--resume mine/checkpoints/latest.pt" in capsys.readouterr().err
+
+
 def test_a_run_that_continues_goes_on_where_it_was() -> None:
     leave_run(Path("runs/train"))
     leave_run(Path("runs/train-2"))

@@ -133,3 +133,9 @@ def test_a_flipped_bit_is_refused_by_name(run: Path, tmp_path: Path) -> None:
             load_stored(tmp_path / "best_model.pt")
     shutil.copy(run / "best_model.pt", tmp_path)
     load_stored(tmp_path / "best_model.pt")
+
+
+def test_a_directory_is_told_from_a_checkpoint(run: Path) -> None:
+    for directory in (run, run.parent):
+        with pytest.raises(UserError, match=rf"{directory} is a directory; .* such as {run}/best_model\.pt"):
+            load_stored(directory)

@@ -3,11 +3,13 @@
 import csv
 import dataclasses
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
+from ghm.reading import DamagedError, read_bytes
 from ghm.report.analysis.findings import headline, searched
 from ghm.report.analysis.frames import columns, configurations_frame, trials_frame
 from ghm.report.analysis.importance import Importance, importances
@@ -53,16 +55,19 @@ _LATEX = str.maketrans(
 )  # fmt: skip
 
 
+_HEADING = "## Columns of trials.csv"
+"""In the README of every export, by which it is known."""
+
+
 def export(results: Path, directory: Path) -> list[Path]:
     """Write figures and tables of a search into ``directory``, made if missing; the files written.
 
     Raises:
-        UserError: when ``results`` is no search's.
+        UserError: when ``results`` is no search's, or a file of the user's would be written over.
         OSError: when a file cannot be written.
     """
     search = read_search(results)
     weights = importances(search)
-    directory.mkdir(parents=True, exist_ok=True)
     files = {"trials.csv": _safe(trials_frame(search))}
     if search.configurations:
         files["configurations.csv"] = _safe(configurations_frame(search))
@@ -75,9 +80,24 @@ def export(results: Path, directory: Path) -> list[Path]:
     files |= parquet
     note += missing
     files["README.md"] = _readme(search, list(files), note).encode()
+    _refuse_foreign(directory, list(files))
+    directory.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         write_atomically(directory / name, content)
     return [directory / name for name in files]
+
+
+def _refuse_foreign(directory: Path, names: list[str]) -> None:
+    """Refuse to write over what no export has written; an earlier export, told by its README, is renewed."""
+    try:
+        ours = _HEADING in read_bytes(directory / "README.md").decode(errors="replace")
+    except (OSError, DamagedError):
+        ours = False
+    if not ours and (there := [name for name in names if os.path.lexists(directory / name)]):
+        raise UserError(
+            f"--export {directory}: {', '.join(there[:3])} there {'was' if len(there) == 1 else 'were'} not written by an "
+            "export, and would be lost; choose another directory"
+        )
 
 
 def as_latex(table: Table, reference: str) -> str:
@@ -218,6 +238,6 @@ def _readme(search: RecordedSearch, names: list[str], note: str) -> str:
     return (
         f"# {search.path.stem}\n\n{searched(search)}\n{headline(search)}\n{note}\n"
         f"Files: {', '.join(f'`{name}`' for name in names)}.\n\n"
-        "## Columns of trials.csv\n\nA row a trial; an empty field is a missing figure.\n\n"
+        f"{_HEADING}\n\nA row a trial; an empty field is a missing figure.\n\n"
         f"| column | meaning |\n|---|---|\n{described}\n"
     )

@@ -25,7 +25,7 @@ class ReportConfig:
     """Results JSON of the search, or its directory (then the newest search in it); several: one page that sets them side by
     side."""
     output: Path | None = None
-    """The page's file; default: report.html beside the results."""
+    """The page's file; default: report.html beside the results, or comparison.html beside the first of several."""
     export: Path | None = None
     """Instead of the page: write figures (PDF, PNG), tables (LaTeX, CSV) and all trials (CSV) into this directory."""
 
@@ -38,7 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(str(error), EXIT_USER_ERROR)
     except OSError as error:
-        return _fail(f"the report cannot be written: {error}", EXIT_INFRASTRUCTURE)
+        # The file's own name would be that of one in the making.
+        return _fail(
+            f"the report cannot be written: {error.strerror or error}; mend that, or choose another place "
+            f"({'--export DIRECTORY' if config.export is not None else '--output FILE'})",
+            EXIT_INFRASTRUCTURE,
+        )
 
 
 def run(config: ReportConfig) -> int:
@@ -55,6 +60,10 @@ def run(config: ReportConfig) -> int:
     if config.output is not None and not config.output.parent.is_dir():
         raise UserError(
             f"--output {config.output}: there is no directory {config.output.parent}; make it, or choose another"
+        )
+    if config.output is not None and config.output.is_dir():
+        raise UserError(
+            f"--output {config.output} is a directory; name a file in it, such as {config.output / 'report.html'}"
         )
     if len(config.results) > 1:
         if config.export is not None:

@@ -17,6 +17,7 @@ from ghm.search.blueprint import resumed_config
 from ghm.search.decisions.agenda import Step
 from ghm.search.displays.lines import PlainObserver, plan_text
 from ghm.search.displays.observer import Observer
+from ghm.search.records.directory import whole_outcomes
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import NAMES, SearchSpace
@@ -134,6 +135,8 @@ def _observers(config: SearchConfig, live: Callable[[], Observer], plain: Callab
 
 def _dry_run(search: HyperparameterSearch) -> None:
     blueprint = search.blueprint()
+    if blueprint.results_dir.exists() and not blueprint.results_dir.is_dir():
+        raise UserError(f"--results_dir {blueprint.results_dir} is no directory; choose another")
     plan = blueprint.plan()
     steps = blueprint.agenda({}).steps()
     # What depends on outcomes cannot be shown before there are any.
@@ -141,6 +144,8 @@ def _dry_run(search: HyperparameterSearch) -> None:
         itertools.islice((step for step in itertools.takewhile(_known, steps) if isinstance(step, Trial)), SHOWN)
     )
     lines = [*plan.notes, plan_text(plan)]
+    if done := 0 if blueprint.recorded is None else whole_outcomes(blueprint.results_dir):
+        lines.append(f"{done:,} of them have an outcome; what is done is not run again.")
     lines += [f"{trial.label} seed {trial.config.seed}{_on(trial)}, {trial.hyperparameters}" for trial in trials]
     lines += [f"and {plan.n_trials - len(trials):,} more"] if plan.n_trials > len(trials) else []
     _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))

@@ -28,7 +28,14 @@ from ghm.search.executors.crew import Crew, RemoteCrew, await_workers, employed
 from ghm.search.executors.engines import hired
 from ghm.search.executors.signs import take_over
 from ghm.search.executors.task import Report, Task, run_task
-from ghm.search.records.directory import RECORD_NAME, finish_move, locked, move_earlier, trial_directories
+from ghm.search.records.directory import (
+    RECORD_NAME,
+    UNREADABLE_NAME,
+    finish_move,
+    locked,
+    move_earlier,
+    trial_directories,
+)
 from ghm.search.records.index import ReferenceReturns, ResultsIndex
 from ghm.search.records.journal import Journal
 from ghm.search.records.reader import read_outcomes
@@ -234,6 +241,8 @@ class HyperparameterSearch:
                 event(observer)
             except Exception as error:
                 self._observers.remove(observer)
+                if isinstance(error, BrokenPipeError):
+                    continue  # its reader has had enough
                 with contextlib.suppress(OSError):
                     sys.stderr.write(f"display dropped: {error!r}\n")
 
@@ -264,6 +273,8 @@ def _default_observers(config: SearchConfig) -> list[Observer]:
 
 
 def _moved_note(results_dir: Path, moved: Path) -> str:
+    if moved.name.startswith(UNREADABLE_NAME):
+        return f"{results_dir} held files by names that a search uses, but no search that can be read; they are kept as {moved}."
     return f"{results_dir} held an earlier search; it is kept, whole, as {moved} (--resume {moved} goes on with it)."
 
 

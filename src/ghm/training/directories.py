@@ -28,9 +28,12 @@ def own_directories(config: TrainConfig) -> TrainConfig:
         numbered = (home.with_name(f"{home.name}-{number}") for number in itertools.count(2))
         return next(moved for run in itertools.chain([home], numbered) if not found(moved := _in(config, run)))
     if there := found(config):
+        latest = config.ckpt_dir / "latest.pt"
+        go_on = f"continue that run (--resume {latest}), " if latest.is_file() else ""
+        flag = "--log_dir" if there[0].parent == config.log_dir else "--ckpt_dir"
         raise UserError(
-            f"{there[0]} is of another run, which this one would overwrite; choose other directories (--ckpt_dir, --log_dir), "
-            f"continue that run (--resume {config.ckpt_dir / 'latest.pt'}), or remove it"
+            f"{flag}: {there[0]} is of another run, which this one would overwrite; choose other directories (--ckpt_dir and "
+            f"--log_dir), {go_on}or remove it"
         )
     return config
 

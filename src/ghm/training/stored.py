@@ -102,6 +102,10 @@ def read_checkpoint(path: Path) -> tuple[bytes, dict[str, bytes]]:
     Raises:
         UserError: when there is no such file, it cannot be read, or it is damaged.
     """
+    if path.is_dir():
+        inside = [path / "best_model.pt", path / "checkpoints" / "best_model.pt"]
+        known = next((one for one in inside if one.is_file()), path / "trial_001/checkpoints/best_model.pt")
+        raise UserError(f"{path} is a directory; give a checkpoint in it, such as {known}")
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; give the path of a .pt file that training wrote")
     try:

@@ -201,3 +201,16 @@ def test_other_files_are_refused_and_nothing_in_them_is_run(tmp_path):
     (tmp_path / "one.npy").rename(path)
     with pytest.raises(UserError, match=r"is no \.npz file of plain arrays"):
         load_table(path)
+
+
+def test_other_kinds_of_arguments_get_a_message(tmp_path):
+    (tmp_path / "best_model.pt").touch()
+    for arguments, message in (
+        ((tmp_path / "best_model.pt",), r"is a checkpoint; judge it by `ghm evaluate"),
+        ((lambda cash, tau: (0.0, 0.0), 0.2), r"model must be a ghm.GHMModel; received float"),
+        ((3,), r"policy must be a function .*; received int"),
+    ):
+        with pytest.raises(UserError, match=message):
+            ghm.evaluate(*arguments)
+    with pytest.raises(UserError, match="received int"):
+        ghm.load_results(3)

@@ -63,8 +63,8 @@ def run(config: SolveConfig) -> int:
         print_json(_summary(config, reference, boundary, values))
     else:
         _print_tables(config, reference, boundary, values)
-        if config.output is not None:
-            sys.stdout.write(f"Written: {config.output}\n")
+        for written in (config.plot, config.output):
+            sys.stdout.write(f"Written: {written}\n" if written is not None else "")
     # What has a solution is shown even where the other problem has none; the status says that something is missing.
     return fail(unsolved) if unsolved else 0
 

@@ -74,8 +74,8 @@ def _print(config: SolveConfig, points: tuple[StaticsPoint, ...]) -> None:
     )
     for note in dict.fromkeys(point.note for point in points if point.note):
         sys.stdout.write(textwrap.fill(f"Note: {note}", WIDTH) + "\n")
-    if config.output is not None:
-        sys.stdout.write(f"Written: {config.output}\n")
+    for written in (config.plot, config.output):
+        sys.stdout.write(f"Written: {written}\n" if written is not None else "")
 
 
 def _cell(value: float | None) -> str:

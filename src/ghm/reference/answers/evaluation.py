@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ghm.actions import Actions, Policy
+from ghm.errors import UserError
 from ghm.model import GHMModel, Terminal
 from ghm.reference.answers.comparison import Comparison, compare
 from ghm.reference.answers.foreign import RememberedPolicy, as_policy
@@ -152,8 +153,14 @@ def evaluate(
     if isinstance(policy, str | Path):
         table = load_table(policy)
         policy, problem, name = table.policy, table.problem, name or str(policy)
+    if not callable(policy):
+        raise UserError(
+            f"policy must be a function of (cash, time_to_horizon), or the path of a .npz file; received {type(policy).__name__}"
+        )
     if model is None:
         model = problem.get("model", GHMModel())
+    if not isinstance(model, GHMModel):
+        raise UserError(f"model must be a ghm.GHMModel; received {type(model).__name__}; write dt=… and T=… by name")
     dt = problem.get("dt", 0.01) if dt is None else dt
     T = problem.get("T", 10.0) if T is None else T
     terminal = problem.get("terminal", "liquidation") if terminal is None else terminal

@@ -140,12 +140,19 @@ def load_table(path: str | Path) -> Table:
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise UserError(f"no policy at {path}; give a .npz file of arrays, or a checkpoint (.pt) that training wrote")
+        raise UserError(f"no policy at {path}; give a .npz file of arrays")
+    if path.suffix.lower() == ".pt":
+        raise UserError(
+            f"{path} is a checkpoint; judge it by `ghm evaluate {path}`, or pass the policy that "
+            f"ghm.training.checkpoint.load_policy({str(path)!r}) returns"
+        )
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path} has {path.stat().st_size:,} bytes, too many for a policy of two state variables")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; mend that or use another") from error
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no .npz file of plain arrays ({error}); write one with numpy.savez") from error
 

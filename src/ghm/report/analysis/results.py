@@ -138,4 +138,8 @@ def load_results(path: str | Path) -> Results:
     Raises:
         UserError: when there is none, or the file is no search's.
     """
+    if not isinstance(path, str | Path):
+        raise UserError(
+            f"load_results takes the path of a results JSON or its directory; received {type(path).__name__}"
+        )
     return Results(read_search(Path(path)))

@@ -33,6 +33,9 @@ from ghm.search.trials.trial import OUTCOME_NAME, directory_number
 
 RECORD_NAME = "search.json"
 EARLIER_NAME = "earlier"
+UNREADABLE_NAME = "unknown"
+"""What is moved is called this where no search can be read in it."""
+
 REPORT_NAME = "report.html"
 JOURNAL_NAME = "journal.jsonl"
 
@@ -202,7 +205,7 @@ def find_record(path: Path, flag: str = "--resume ") -> tuple[Path, SearchRecord
                 f"{beside.results_name}; resume that one, or move this file to a directory of its own"
             )
         return directory, found
-    if (whole := _whole_outcomes(directory)) and path.name.startswith("search_results_"):
+    if (whole := whole_outcomes(directory)) and path.name.startswith("search_results_"):
         raise UserError(
             f"{flag}{path}: {found}, and {directory / RECORD_NAME}: {beside}; the own records of {whole} trials are "
             "whole, but not the settings that they belong to: put back a copy of either file"
@@ -218,7 +221,7 @@ def _newest(directory: Path, flag: str = "") -> SearchRecord:
         if isinstance(found, SearchRecord):
             return found
         reasons.append(f"{candidate.name}: {found}")
-    whole = _whole_outcomes(directory)
+    whole = whole_outcomes(directory)
     remedy = (
         f"; the own records of {whole} trials are whole, but not the settings that they belong to: put back a copy of "
         f"{RECORD_NAME} or of the results JSON"
@@ -226,7 +229,7 @@ def _newest(directory: Path, flag: str = "") -> SearchRecord:
     raise UserError(f"{flag}{directory}: no search there ({'; '.join(reasons[:3])}){remedy if whole else ''}")
 
 
-def _whole_outcomes(directory: Path) -> int:
+def whole_outcomes(directory: Path) -> int:
     """How many trials' own records in the directory can be read."""
     count = 0
     for trial in trial_directories(directory).values() if directory.is_dir() else ():
@@ -257,7 +260,7 @@ def _name_of(results_dir: Path) -> str:
     try:
         return _newest(results_dir).name
     except UserError:
-        return "unknown"
+        return UNREADABLE_NAME
 
 
 def _beside(results_dir: Path) -> Path:
