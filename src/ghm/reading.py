@@ -153,6 +153,8 @@ def read_archive(data: bytes, most: int) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for member in archive.infolist():
+                if member.filename in found:
+                    raise DamagedError(f"two files of one name ({member.filename[:60]!r})")
                 if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
                     raise DamagedError(f"an archive of a kind that this program does not write ({member.filename!r})")
                 with archive.open(member) as file:

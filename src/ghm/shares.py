@@ -1,21 +1,27 @@
 """Captured values as text: what is short of the optimum is never rounded up to it."""
 
+import math
+
 MOST_DECIMALS = 5
 """Of a share: what is nearer to the optimum than this is the optimum for every purpose."""
 
 
 def share_text(share: float, decimals: int = 3) -> str:
     """A share as a number, with more decimals where fewer would say 1: 0.988, 0.9998."""
-    return f"{share:.{_needed(share, decimals)}f}"
+    decimals, shown = _below_one(share, decimals)
+    return f"{shown:.{decimals}f}"
 
 
 def percent_text(share: float) -> str:
     """A share in percent, with more decimals where one would say 100: 98.8%, 99.98%."""
-    return f"{100 * share:.{_needed(share, 3) - 2}f}%"
+    decimals, shown = _below_one(share, 3)
+    return f"{100 * shown:.{decimals - 2}f}%"
 
 
-def _needed(share: float, decimals: int) -> int:
-    """Decimals of ``share`` that keep it below 1 if it is."""
-    while share < 1 <= round(share, decimals) and decimals < MOST_DECIMALS:
+def _below_one(share: float, decimals: int) -> tuple[int, float]:
+    """Decimals of ``share`` that keep it below 1 if it is, and the share, cut off where no number of them would."""
+    while share < 1 <= round(share, decimals):
+        if decimals == MOST_DECIMALS:
+            return decimals, math.floor(share * 10**decimals) / 10**decimals
         decimals += 1
-    return decimals
+    return decimals, share

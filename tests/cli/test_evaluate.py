@@ -8,6 +8,7 @@ import torch
 from cli.commands import assert_refused, run
 from fine_quadrature import fine_quadrature
 
+from ghm.errors import UserError
 from ghm.model import GHMModel
 from ghm.reference import policy_value
 from ghm.reference.store import solve
@@ -163,6 +164,27 @@ def test_damaged_checkpoints_are_refused(checkpoint, tmp_path):
 
 def test_places_without_a_file_are_refused(tmp_path):
     assert_refused(run("evaluate", tmp_path / "none.pt"), "no checkpoint at", "give the path of a .pt file")
-    assert_refused(run("evaluate", tmp_path), "is a directory; give a checkpoint in it")
+    assert_refused(run("evaluate", tmp_path), "is a directory; give the path of a .pt file")
     assert_refused(run("evaluate"), "no policy to judge; give a checkpoint (.pt), a table (.npz)")
     assert_refused(run("evaluate", "a.pt", "--bogus", "1"), "Unrecognized options")
+
+
+@pytest.mark.parametrize("modes", [(0.5, 0.3, 0.2), (0.0, 1.0, 0.0)], ids=["better as it draws", "better for certain"])
+def test_pictures_are_of_the_reading_that_is_judged(modes, tmp_path, monkeypatch):
+    """Value and firms that are drawn: those whose return is printed."""
+    drawn = []
+
+    def study(*arguments):
+        drawn.append(arguments[-1])
+        raise UserError("enough seen")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom ghm.actions import Actions\n\n\ndef act(cash, tau):\n    n = cash.size\n"
+        f"    return Actions(np.tile({modes}, (n, 1)), *(np.full(n, x) for x in (-1.5, 0.3, -2.5, 0.2)))\n"
+    )
+    words = ("evaluate", "--policy", "mine.py:act", "--dt", "0.05", "--T", "1")
+    ran = run(*words, "--json")
+    monkeypatch.setattr("ghm.cli.evaluate.figures.study", study)
+    assert "enough seen" in run(*words, "--figures", "pictures").errors
+    assert drawn == [json.loads(ran.output)["reading"] == "stochastic"]

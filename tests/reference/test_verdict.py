@@ -8,11 +8,12 @@ from reference.plain_simulation import simulate
 from reference.policies import constant
 from scipy.stats import norm
 
-from ghm.actions import ISSUE, PAY, Actions
+from ghm.actions import HOLD, ISSUE, PAY, Actions
 from ghm.model import GHMModel
 from ghm.reference import policy_value
 from ghm.reference.levels import level_words, policy_levels
 from ghm.reference.outcomes import outcomes
+from ghm.reference.reading import certain_actions
 from ghm.reference.store import solve
 from ghm.reference.threshold_policy import ThresholdPolicy
 from ghm.reference.verdict import SENTENCES, judge
@@ -144,10 +145,30 @@ def test_who_issues_and_pays_at_random_is_not_said_never_to(references):
     assert holding.name in ("never_pays", "never_issues_though_it_should")
 
 
+def test_who_acts_for_certain_but_later_is_not_said_to_act_at_random(references):
+    """A policy that leaves nothing to chance, and neither pays nor issues with the whole horizon ahead."""
+
+    def late(cash, tau):
+        mode = np.where(cash > 0.3, PAY, np.where(cash < 0.03, ISSUE, HOLD)) if tau < 3 else np.zeros(cash.size, int)
+        return certain_actions(mode, np.full(cash.size, 0.3), np.full(cash.size, 0.08))
+
+    found = judge(late, MODEL, DT, T, "liquidation", references[MODEL])
+    assert found.learned.issues > 0.01 < found.learned.payouts
+    assert found.name in ("pays_too_late", "issues_too_late")
+    assert "pays later only" in found.text
+    assert "issues later only" in found.text
+    assert "random" not in found.text
+
+
 def test_level_words():
-    assert [level_words(*of) for of in ((0.25, 3.0), (None, 3.0), (None, 0.0), (None, None))] == [
-        "0.2500", "at random", "never", "never",
-    ]  # fmt: skip
+    cases = (
+        (0.25, 3.0, "stochastic"),
+        (None, 3.0, "stochastic"),
+        (None, 3.0, "most_likely"),
+        (None, 0.0, "stochastic"),
+    )
+    assert [level_words(*of) for of in cases] == ["0.2500", "at random", "later only", "never"]
+    assert level_words(None) == "never"
 
 
 def test_the_sentence_has_the_figures(references):

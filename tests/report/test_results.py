@@ -212,6 +212,25 @@ def test_files_of_the_users_are_not_written_over(tmp_path: Path) -> None:
     assert (mine / "other.tex").read_text() == "mine"
 
 
+def test_an_export_that_was_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_search(tmp_path / "s", 1, failures={1: ("diverged", "NaN")})
+    written = []
+
+    def full(path: Path, content: bytes) -> None:
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(path.name)
+        path.write_bytes(content)
+
+    monkeypatch.setattr("ghm.report.export.write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        export(made.path, tmp_path / "out")
+    monkeypatch.undo()
+    assert {file.name for file in export(made.path, tmp_path / "out")} == {
+        file.name for file in (tmp_path / "out").iterdir()
+    }
+
+
 class TestCommand:
     def test_page_and_export(self, studied: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([str(studied.path), "--output", str(tmp_path / "page.html")]) == 0

@@ -44,7 +44,8 @@ def test_only_a_run_that_is_there_is_offered_to_be_continued(capsys: pytest.Capt
     Path("logs/events.out.tfevents.1").touch()
     assert main([*SHORT, "--ckpt_dir", "new", "--log_dir", "logs"]) == 2
     said = capsys.readouterr().err
-    assert "--log_dir: logs/events.out.tfevents.1 is of another run" in said
+    assert "logs/events.out.tfevents.1 is of another run" in said
+    assert "all of --ckpt_dir and --log_dir" in said
     assert "--resume" not in said
     leave_run(Path("mine"))
     assert main([*SHORT, "--ckpt_dir", "mine/checkpoints", "--log_dir", "more"]) == 2

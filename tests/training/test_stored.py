@@ -1,10 +1,12 @@
 """The policy that lies in a checkpoint as tables: the networks' own, read without them, and refused where it is not whole."""
 
+import dataclasses
 import io
 import json
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import torch
 
 from ghm.errors import UserError
+from ghm.model import GHMModel
 from ghm.sealed import seal_archive
 from ghm.training import stored
 from ghm.training.checkpoint import Checkpoint, load_trained
@@ -97,23 +100,62 @@ def array(values: Any) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {MODES: None},
-        {MODES: b"nonsense"},
-        {MODES: array(np.zeros((2, 3, 4), np.float32))},
-        {LEVELS: array(np.full((4, 20), np.nan, np.float32))},
-        {SETTINGS: b"[]"},
-        {SETTINGS: b"{}"},
-        {SETTINGS: json.dumps({"problem": {"model": {}, "dt": 0, "T": 1, "terminal": "liquidation"}}).encode()},
-        {SETTINGS: b"not json"},
-    ],
-    ids=["missing", "no array", "another grid", "not a number", "a list", "empty", "another problem", "no JSON"],
-)
-def test_what_is_not_whole_is_refused_by_name(run: Path, tmp_path: Path, changes: dict[str, bytes | None]) -> None:
-    with pytest.raises(UserError, match=r"x\.pt"):
-        load_stored(forged(run, tmp_path / "x.pt", changes))
+PROBLEM: dict[str, Any] = {"model": dataclasses.asdict(GHMModel()), "dt": 0.05, "T": 1.0, "terminal": "liquidation"}
+
+
+def settings(**changes: Any) -> bytes:
+    return json.dumps({"format": stored.FORMAT, "problem": PROBLEM, "reading": "most_likely"} | changes).encode()
+
+
+def tables(run: Path, name: str, at: Any, value: float) -> bytes:
+    """The stored array with another value in it."""
+    values = np.load(io.BytesIO(stored.read_checkpoint(run / "best_model.pt")[1][name]))
+    values[at] = value
+    return array(values)
+
+
+FORGERIES: dict[str, tuple[Any, str]] = {
+    "missing": (lambda run: {MODES: None}, "policy/modes.npy"),
+    "no array": (lambda run: {MODES: b"nonsense"}, "no array"),
+    "another grid": (lambda run: {MODES: array(np.zeros((2, 3, 4), np.float32))}, "tables of shapes"),
+    "double precision": (lambda run: {LEVELS: array(np.zeros((4, 20)))}, "not of finite numbers"),
+    "not a number": (lambda run: {LEVELS: tables(run, LEVELS, (0, 3), np.nan)}, "not of finite numbers"),
+    "a level beyond all": (lambda run: {LEVELS: tables(run, LEVELS, (2, 3), 1e4)}, "levels beyond"),
+    "no spread": (lambda run: {LEVELS: tables(run, LEVELS, (1, 3), 0.0)}, "levels beyond"),
+    "no probability": (lambda run: {MODES: tables(run, MODES, (0, 1, 2), 3e38)}, "probabilities"),
+    "below zero": (lambda run: {MODES: tables(run, MODES, (1, 1, 2), -0.1)}, "probabilities"),
+    "a list": (lambda run: {SETTINGS: b"[]"}, "not an object"),
+    "empty": (lambda run: {SETTINGS: b"{}"}, "'format'"),
+    "another format": (lambda run: {SETTINGS: settings(format=3)}, "its format is 3; this version reads"),
+    "another problem": (lambda run: {SETTINGS: settings(problem=PROBLEM | {"dt": 0})}, "dt must be"),
+    "a model out of range": (
+        lambda run: {SETTINGS: settings(problem=PROBLEM | {"model": PROBLEM["model"] | {"sigma_x": 1e200}})},
+        "holds no whole policy",
+    ),
+    "no reading": (lambda run: {SETTINGS: settings(reading="x")}, "no reading 'x'"),
+    "no JSON": (lambda run: {SETTINGS: b"not json"}, "not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_what_is_not_whole_is_refused_by_name(run: Path, tmp_path: Path, name: str) -> None:
+    changes, reason = FORGERIES[name]
+    with pytest.raises(UserError, match=reason) as refusal:
+        load_stored(forged(run, tmp_path / "x.pt", changes(run)))
+    assert "x.pt" in str(refusal.value)
+
+
+def test_a_second_folder_or_file_of_one_name_is_refused(run: Path, tmp_path: Path) -> None:
+    whole = (run / "best_model.pt").read_bytes()
+    bare = whole[: -len("sha256 ") - 64 - 2] + b"\0\0"
+    for name in ("other/policy/policy.json", f"archive/{SETTINGS}"):
+        file = io.BytesIO(bare)
+        with zipfile.ZipFile(file, "a") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the second name
+            archive.writestr(name, settings())
+        (tmp_path / "x.pt").write_bytes(seal_archive(file.getvalue()))
+        with pytest.raises(UserError, match=r"x\.pt is no checkpoint, or a damaged one"):
+            load_stored(tmp_path / "x.pt")
 
 
 def test_the_forger_makes_a_good_file_when_it_changes_nothing(run: Path, tmp_path: Path) -> None:
@@ -135,7 +177,11 @@ def test_a_flipped_bit_is_refused_by_name(run: Path, tmp_path: Path) -> None:
     load_stored(tmp_path / "best_model.pt")
 
 
-def test_a_directory_is_told_from_a_checkpoint(run: Path) -> None:
+def test_a_directory_is_told_from_a_checkpoint(run: Path, tmp_path: Path) -> None:
     for directory in (run, run.parent):
-        with pytest.raises(UserError, match=rf"{directory} is a directory; .* such as {run}/best_model\.pt"):
+        with pytest.raises(
+            UserError, match=rf"{directory} is a directory; give one of {run}/best_model\.pt, .*latest\.pt"
+        ):
             load_stored(directory)
+    with pytest.raises(UserError, match=r"is a directory; give the path of a \.pt file"):
+        load_stored(tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ghm.actions import ISSUE, PAY, Policy
 from ghm.model import GHMModel
-from ghm.reference.reading import most_likely
+from ghm.reference.reading import Reading, most_likely
 
 NEVER = 1e-3
 """Expected number of issues, or of payouts, a firm below which the policy never does it."""
@@ -17,7 +17,7 @@ NODES = 4001
 
 @dataclass(frozen=True)
 class PolicyLevels:
-    """Levels of the deterministic policy at τ = T, in cash; None where it never does the thing."""
+    """Levels of the deterministic policy at τ = T, in cash; None where the thing is the most likely action at no level."""
 
     payout_level: float | None
     """Cash above which it pays out, the lower of where paying starts and has an effect."""
@@ -27,11 +27,13 @@ class PolicyLevels:
     """Cash that an issue at the lowest such cash raises to."""
 
 
-def level_words(level: float | None, times: float | None = None) -> str:
-    """A level of cash; where there is none, whether the thing is never done or, so many ``times`` a firm, at random."""
+def level_words(level: float | None, times: float = 0.0, reading: Reading = "most_likely") -> str:
+    """A level of cash; where there is none, how the thing is done that is done so many ``times`` a firm."""
     if level is not None:
         return f"{level:.4f}"
-    return "never" if times is None or times < NEVER else "at random"
+    if times < NEVER:
+        return "never"
+    return "at random" if reading == "stochastic" else "later only"
 
 
 def policy_levels(policy: Policy, model: GHMModel, T: float) -> PolicyLevels:

@@ -80,7 +80,7 @@ class _Taken(NamedTuple):
 
 
 def _drawn(cash: Array, actions: Actions) -> _Taken:
-    after, weights = cash_after(cash, actions, QUADRATURE, cash[-1])
+    after, weights = cash_after(cash, actions, QUADRATURE)
     paid, issued = chance_of_effect(cash, actions, cash[-1])
     return _Taken(np.ascontiguousarray(actions.mode_probabilities.T), after, weights, paid, issued)
 

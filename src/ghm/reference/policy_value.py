@@ -109,7 +109,7 @@ def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost
     probabilities = actions.mode_probabilities
     issued = chance_of_effect(cash, actions, cash[-1])[1]
     value: Array = probabilities[:, HOLD] * held - probabilities[:, ISSUE] * cost * fixed_cost * issued
-    after, weights = cash_after(cash, actions, QUADRATURE, cash[-1])
+    after, weights = cash_after(cash, actions, QUADRATURE)
     before, continuation = np.broadcast_to(cash[:, None], after[0].shape), Cubic.through(cash, held)
     for mode in (PAY, ISSUE):
         # Quadrature sees what is continuous in the level; the fixed cost, a jump, is above.
@@ -156,22 +156,34 @@ def expected_cash(cash: Array, actions: Actions, c_max: float, reading: Reading)
     """Mean cash after the transaction under a reading of the policy, (N,); issues go no further than ``c_max``."""
     if reading == "most_likely":
         return deterministic_cash(cash, actions, c_max)
-    after, weights = cash_after(cash, actions, QUADRATURE, c_max)
-    outcomes = np.stack([cash, *(after @ weights)], axis=-1)
-    mean: Array = np.sum(actions.mode_probabilities * outcomes, axis=-1)
+    shift = actions.level_shift
+    paid = _mean_clipped(actions.payout_log_mean, actions.payout_log_std, shift * np.ones_like(cash), cash + shift)
+    raised = _mean_clipped(
+        actions.issue_log_mean, actions.issue_log_std, cash + shift, np.full_like(cash, c_max + shift)
+    )
+    mean: Array = np.sum(actions.mode_probabilities * np.stack([cash, paid - shift, raised - shift], axis=-1), axis=-1)
     return mean
 
 
-def cash_after(cash: Array, actions: Actions, points: int, c_max: float) -> tuple[Array, Array]:
+def _mean_clipped(log_mean: Array, log_std: Array, lower: Array, upper: Array) -> Array:
+    """E[min(max(e^X, lower), upper)] of a normal X, each (N,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # a spread of 0, or a bound of 0: the limits are right
+        below, above = ((np.log(bound) - log_mean) / log_std for bound in (lower, upper))
+        inside = np.exp(log_mean + log_std**2 / 2) * (ndtr(above - log_std) - ndtr(below - log_std))
+    certain = np.clip(np.exp(log_mean), lower, upper)
+    return np.where(log_std > 0, lower * ndtr(below) + inside + upper * ndtr(-above), certain)
+
+
+def cash_after(cash: Array, actions: Actions, points: int) -> tuple[Array, Array]:
     """Cash after paying and after issuing at Q Gauss-Hermite points of the level, (2, N, Q), and their weights, (Q,).
 
-    Issues go no further than ``c_max``.
+    Issues go no further than c̄, the last of ``cash``.
     """
     z, weights = _quadrature(points)
     payout = level_from_log(actions.payout_log_mean[:, None] + actions.payout_log_std[:, None] * z, actions.level_shift)
     target = level_from_log(actions.issue_log_mean[:, None] + actions.issue_log_std[:, None] * z, actions.level_shift)
     before = cash[:, None]
-    after = np.stack([np.minimum(payout, before), np.maximum(np.minimum(target, c_max), before)])
+    after = np.stack([np.minimum(payout, before), np.maximum(np.minimum(target, cash[-1]), before)])
     return after, weights
 
 

@@ -103,6 +103,7 @@ class Findings:
     """What a verdict rests on."""
 
     reference: Reference
+    reading: Reading
     achieved: float
     """The policy's exact return."""
     levels: PolicyLevels
@@ -135,6 +136,7 @@ def judge(
 
     findings = Findings(
         reference,
+        reading,
         worth(acting) if achieved is None else achieved,
         policy_levels(policy, model, T),
         outcomes(policy, model, dt, T, stochastic),
@@ -170,9 +172,9 @@ def _payout_fault(findings: Findings) -> str:
     if excess >= LIQUIDATES:
         return "liquidates_early"
     learned, optimal = findings.levels.payout_level, findings.reference.payout_level
-    if learned is None:  # it pays at random, at no level more likely than not
+    if learned is None and findings.reading == "stochastic":  # it pays at random, at no level more likely than not
         return "pays_too_early" if findings.learned.payouts > findings.optimal.payouts else "pays_too_late"
-    late = optimal is not None and learned >= optimal
+    late = learned is None or (optimal is not None and learned >= optimal)
     return "pays_too_late" if late else "pays_too_early"
 
 
@@ -186,8 +188,9 @@ def _issue_fault(findings: Findings, dt: float) -> str:
     best_below, best_target = findings.reference.issue_below, findings.reference.issue_target
     if best_below is None or best_target is None:
         return "issues_though_it_should_not"
-    if below is None or target is None:  # it issues at random, at no level more likely than not
-        return "issues_too_early" if learned.issues > optimal.issues else "issues_too_late"
+    if below is None or target is None:
+        at_random = findings.reading == "stochastic"  # at no level more likely than not, and yet it may do so often
+        return "issues_too_early" if at_random and learned.issues > optimal.issues else "issues_too_late"
     # The level that is further off, in cash, names the fault.
     if abs(below - best_below) >= abs(target - best_target):
         return "issues_too_early" if below > best_below else "issues_too_late"
@@ -205,9 +208,9 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
     return (
         f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
-        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts)} "
+        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.reading)} "
         f"(optimum {_level(reference.payout_level)}); "
-        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues)} "
+        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.reading)} "
         f"(optimum {_issue(reference.issue_below, reference.issue_target)}), "
         f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
         f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
@@ -237,11 +240,11 @@ def _level(level: float | None) -> str:
     return "no level" if level is None else f"{level:.4f}"
 
 
-def _payout(level: float | None, times: float) -> str:
-    return level_words(level, times) if level is None and times >= NEVER else f"above {_level(level)}"
+def _payout(level: float | None, times: float, reading: Reading) -> str:
+    return level_words(level, times, reading) if level is None and times >= NEVER else f"above {_level(level)}"
 
 
-def _issue(below: float | None, target: float | None, times: float | None = None) -> str:
+def _issue(below: float | None, target: float | None, times: float = 0.0, reading: Reading = "most_likely") -> str:
     if below is None or target is None:
-        return level_words(None, times)
+        return level_words(None, times, reading)
     return f"below {below:.4f} up to {target:.4f}"

@@ -82,8 +82,9 @@ def export(results: Path, directory: Path) -> list[Path]:
     files["README.md"] = _readme(search, list(files), note).encode()
     _refuse_foreign(directory, list(files))
     directory.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        write_atomically(directory / name, content)
+    # The README first: by it an export that was cut short is known as one.
+    for name in ("README.md", *(name for name in files if name != "README.md")):
+        write_atomically(directory / name, files[name])
     return [directory / name for name in files]
 
 

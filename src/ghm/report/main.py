@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), EXIT_USER_ERROR)
     except OSError as error:
         # The file's own name would be that of one in the making.
+        place, flag = (config.export, "--export") if config.export is not None else (config.output, "--output")
         return _fail(
-            f"the report cannot be written: {error.strerror or error}; mend that, or choose another place "
-            f"({'--export DIRECTORY' if config.export is not None else '--output FILE'})",
+            f"{place or 'the report'} cannot be written: {error.strerror or error}; mend that, or choose another place ({flag})",
             EXIT_INFRASTRUCTURE,
         )
 

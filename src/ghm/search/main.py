@@ -17,7 +17,7 @@ from ghm.search.blueprint import resumed_config
 from ghm.search.decisions.agenda import Step
 from ghm.search.displays.lines import PlainObserver, plan_text
 from ghm.search.displays.observer import Observer
-from ghm.search.records.directory import whole_outcomes
+from ghm.search.records.directory import completed
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import NAMES, SearchSpace
@@ -144,8 +144,8 @@ def _dry_run(search: HyperparameterSearch) -> None:
         itertools.islice((step for step in itertools.takewhile(_known, steps) if isinstance(step, Trial)), SHOWN)
     )
     lines = [*plan.notes, plan_text(plan)]
-    if done := 0 if blueprint.recorded is None else whole_outcomes(blueprint.results_dir):
-        lines.append(f"{done:,} of them have an outcome; what is done is not run again.")
+    if done := 0 if blueprint.recorded is None else completed(blueprint.results_dir, plan.n_trials):
+        lines.append(f"{done:,} of them {'is' if done == 1 else 'are'} completed, and not run again.")
     lines += [f"{trial.label} seed {trial.config.seed}{_on(trial)}, {trial.hyperparameters}" for trial in trials]
     lines += [f"and {plan.n_trials - len(trials):,} more"] if plan.n_trials > len(trials) else []
     _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))

@@ -28,10 +28,8 @@ from ghm.training.estimator import sweep_tables
 from ghm.training.exact import ExactReturns
 from ghm.training.learner import Learner
 from ghm.training.problem import DecisionProblem
+from ghm.training.stored import FORMAT as FORMAT  # those who read checkpoints ask here
 from ghm.training.stored import add_policy, read_checkpoint
-
-FORMAT = 2
-"""Number of the checkpoint's layout; another number is refused."""
 
 
 @dataclass(frozen=True)

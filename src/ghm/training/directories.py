@@ -30,10 +30,10 @@ def own_directories(config: TrainConfig) -> TrainConfig:
     if there := found(config):
         latest = config.ckpt_dir / "latest.pt"
         go_on = f"continue that run (--resume {latest}), " if latest.is_file() else ""
-        flag = "--log_dir" if there[0].parent == config.log_dir else "--ckpt_dir"
+        flags = "--ckpt_dir and --log_dir" + (" and --result_file" if config.result_file is not None else "")
         raise UserError(
-            f"{flag}: {there[0]} is of another run, which this one would overwrite; choose other directories (--ckpt_dir and "
-            f"--log_dir), {go_on}or remove it"
+            f"{there[0]} is of another run, which this one would overwrite; choose other places (all of {flags}), "
+            f"{go_on}or remove it"
         )
     return config
 

@@ -302,11 +302,12 @@ def _untrained(config: TrainConfig) -> float | None:
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
     """The run in a few plain lines."""
     from ghm.reference.levels import level_words
+    from ghm.shares import share_text
 
     def level(name: str) -> str:
         learned, optimal = metrics[name], metrics[f"optimal_{name}"]
         times = metrics["payouts" if name == "payout_level" else "issues"]
-        return f"{level_words(learned, times)} (optimum {level_words(optimal)})"
+        return f"{level_words(learned, times, metrics['reading'])} (optimum {level_words(optimal)})"
 
     captured = metrics["captured_value"]
     untrained = _untrained(config)
@@ -315,7 +316,7 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
         f"Trained {config.n_iterations} iterations in {seconds:.1f} s ({1000 * seconds / config.n_iterations:.1f} ms each).",
         f"  best return      {metrics['best_return']:.4f} at iteration {metrics['best_iteration']}"
         f" (optimum {metrics['optimal_return']:.4f}, winding up {metrics['wind_up_return']:.4f})",
-        f"  captured value   {'undefined' if captured is None else f'{captured:.4f}'}{before}",
+        f"  captured value   {'undefined' if captured is None else share_text(captured, 4)}{before}",
         f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {metrics['monte_carlo_standard_error']:.4f}",
         f"  pays out above   {level('payout_level')}",
         f"  issues below     {level('issue_below')}",

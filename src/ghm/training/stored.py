@@ -5,7 +5,7 @@ A checkpoint is an archive with a folder in which PyTorch finds what it wrote; i
 ======================  ============================================================================================
 file                    content
 ======================  ============================================================================================
-``policy/policy.json``  the problem (model, dt, T, terminal), and the better of the policy's two readings
+``policy/policy.json``  format, the problem (model, dt, T, terminal), and the better of the policy's two readings
 ``policy/modes.npy``    probabilities of paying and of issuing, (2, K, M), as in `ghm.policy.tables`
 ``policy/levels.npy``   mean and standard deviation of the payout level, then of the issue target, (4, K)
 ======================  ============================================================================================
@@ -24,15 +24,21 @@ from ghm.actions import Policy
 from ghm.errors import UserError
 from ghm.model import GHMModel, Terminal
 from ghm.policy.grid import StateGrid
-from ghm.policy.tables import PolicyTables
+from ghm.policy.tables import ISSUE_MEAN, ISSUE_STD, PAYOUT_MEAN, PAYOUT_STD, PolicyTables
 from ghm.policy.tabulated import TabulatedPolicy
 from ghm.reading import DamagedError, parse_array, parse_object, read_archive
 from ghm.reference.reading import Reading, read
 from ghm.sealed import read_sealed_archive
 from ghm.training.config import TrainConfig
 
+FORMAT = 2
+"""Number of the checkpoint's layout, and of what its tables mean; another number is refused."""
+
 MAX_BYTES = 1 << 30
 """A larger file is no checkpoint of ours: the largest networks allowed make far smaller ones."""
+
+ROUNDING = 1e-4
+"""Of single precision, generously."""
 
 SETTINGS, MODES, LEVELS = "policy/policy.json", "policy/modes.npy", "policy/levels.npy"
 
@@ -62,7 +68,7 @@ class StoredPolicy:
 def add_policy(archive: bytes, config: TrainConfig, tables: PolicyTables, reading: Reading) -> bytes:
     """The archive with a policy in it; the same bytes whenever it is made."""
     problem = {name: config.to_dict()[name] for name in PROBLEM}
-    settings = json.dumps({"problem": problem, "reading": reading}).encode()
+    settings = json.dumps({"format": FORMAT, "problem": problem, "reading": reading}).encode()
     file = io.BytesIO(archive)
     with zipfile.ZipFile(file, "a") as writer:
         folder = writer.namelist()[0].partition("/")[0]  # PyTorch refuses an archive with a second one
@@ -86,12 +92,14 @@ def load_stored(path: Path) -> StoredPolicy:
         return StoredPolicy.of(trained.config, trained.reading, trained.policy)
     try:
         settings = parse_object(members[SETTINGS])
+        if settings["format"] != FORMAT:
+            raise ValueError(f"its format is {str(settings['format'])[:20]}; this version reads {FORMAT}")
         problem, reading = settings["problem"], settings["reading"]
         config = TrainConfig.from_dict({name: problem[name] for name in PROBLEM})
         tables = PolicyTables(parse_array(members[MODES]), parse_array(members[LEVELS]))
         grid = StateGrid.build(config.model, config.dt, config.n_steps)
         _require_whole(tables, grid, reading)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise UserError(f"{path} holds no whole policy ({error}); use another checkpoint") from error
     return StoredPolicy.of(config, reading, read(TabulatedPolicy(grid, tables), reading))
 
@@ -103,15 +111,21 @@ def read_checkpoint(path: Path) -> tuple[bytes, dict[str, bytes]]:
         UserError: when there is no such file, it cannot be read, or it is damaged.
     """
     if path.is_dir():
-        inside = [path / "best_model.pt", path / "checkpoints" / "best_model.pt"]
-        known = next((one for one in inside if one.is_file()), path / "trial_001/checkpoints/best_model.pt")
-        raise UserError(f"{path} is a directory; give a checkpoint in it, such as {known}")
+        inside = [one for place in (path, path / "checkpoints") for one in sorted(place.glob("*.pt"))]
+        remedy = (
+            f"give one of {', '.join(map(str, inside))}"
+            if inside
+            else "give the path of a .pt file that training wrote"
+        )
+        raise UserError(f"{path} is a directory; {remedy}")
     if not path.is_file():
         raise UserError(f"no checkpoint at {path}; give the path of a .pt file that training wrote")
     try:
         data = read_sealed_archive(path, MAX_BYTES, follow=True)
         # Nothing in it is compressed: one that grows is no checkpoint.
         files = read_archive(data, most=len(data))
+        if len({name.partition("/")[0] for name in files}) != 1:
+            raise DamagedError("not one folder in it")
         return data, {name.partition("/")[2]: content for name, content in files.items()}
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
@@ -127,6 +141,12 @@ def _require_whole(tables: PolicyTables, grid: StateGrid, reading: Any) -> None:
         raise ValueError(f"tables of shapes {tables.modes.shape} and {tables.levels.shape} for {shape} nodes")
     if not all(table.dtype == np.float32 and np.isfinite(table).all() for table in tables):
         raise ValueError("tables that are not of finite numbers")
+    highest = np.log(grid.cash[-1] + grid.level_shift)
+    means, deviations = tables.levels[[PAYOUT_MEAN, ISSUE_MEAN]], tables.levels[[PAYOUT_STD, ISSUE_STD]]
+    if tables.modes.min() < 0 or tables.modes.sum(axis=0).max() > 1 + ROUNDING:
+        raise ValueError("probabilities below 0 or above 1")
+    if means.max() > highest + ROUNDING or deviations.min() <= 0 or deviations.max() > 1 + ROUNDING:
+        raise ValueError("levels beyond those that a network can have")
     if reading not in get_args(Reading):
         raise ValueError(f"no reading {str(reading)[:40]!r}")
 

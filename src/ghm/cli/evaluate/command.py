@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if config.figures is not None:
                 from ghm.cli.evaluate.figures import write_figures
 
-                write_figures(config.figures, judged.policy, judged.model, judged.dt, judged.T, judged.terminal)
+                problem = (judged.model, judged.dt, judged.T, judged.terminal)
+                write_figures(config.figures, judged.policy, *problem, judged.figures["reading"])
     except UserError as error:
         return fail(str(error))
     figures = judged.figures if comparison is None else {**judged.figures, "errors": comparison.error_figures()}

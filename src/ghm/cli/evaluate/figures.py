@@ -8,14 +8,17 @@ from ghm.actions import Policy
 from ghm.cli.figures import write_figure
 from ghm.errors import UserError
 from ghm.model import GHMModel, Terminal
+from ghm.reference.reading import Reading
 from ghm.reference.store import solve
 from ghm.report.analysis.policy import study
 from ghm.report.drawing.plots import policy_figures
 from ghm.report.export import STYLE
 
 
-def write_figures(directory: Path, policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal) -> None:
-    """Draw the policy, its value and simulated firms beside the optimum's into ``directory``.
+def write_figures(
+    directory: Path, policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal, reading: Reading
+) -> None:
+    """Draw the policy, its value and simulated firms under a reading of it beside the optimum's into ``directory``.
 
     Raises:
         UserError: when the directory cannot be written.
@@ -26,7 +29,7 @@ def write_figures(directory: Path, policy: Policy, model: GHMModel, dt: float, T
         raise UserError(
             f"--figures {directory} cannot be written: {error.strerror or error}; choose another"
         ) from error
-    found = study(policy, model, dt, T, terminal, solve(model, dt, T, terminal))
+    found = study(policy, model, dt, T, terminal, solve(model, dt, T, terminal), reading == "stochastic")
     with mpl.rc_context(STYLE):
         for name, figure in policy_figures(found).items():
             for ending in (".pdf", ".png"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from ghm.cli.output import print_table
 from ghm.reference.levels import level_words
+from ghm.shares import share_text
 
 WIDTH = 80
 
@@ -41,7 +42,13 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
         ("issue_below", "issues below", "issues"),
         ("issue_target", "issues up to", "issues"),
     ):
-        rows.append((text, level_words(figures[name], figures[times]), level_words(figures[f"optimal_{name}"])))
+        rows.append(
+            (
+                text,
+                level_words(figures[name], figures[times], figures["reading"]),
+                level_words(figures[f"optimal_{name}"]),
+            )
+        )
     print_table(title, rows, ("", "policy", "optimum"))
     sys.stdout.write(textwrap.fill(figures["verdict_text"], WIDTH) + "\n")
     if "errors" in figures:
@@ -60,7 +67,7 @@ def _print_errors(errors: dict[str, dict[str, float | None]]) -> None:
 
 
 def _share(captured: float | None) -> str:
-    return "undefined" if captured is None else f"{captured:.4f}"
+    return "undefined" if captured is None else share_text(captured, 4)
 
 
 def _error(value: float | None) -> str:

@@ -104,6 +104,7 @@ class PolicyEvaluation:
             "verdict": self.verdict.name,
             "verdict_text": self.verdict.text,
             **dataclasses.asdict(self.verdict.learned),
+            **{f"optimal_{name}": value for name, value in dataclasses.asdict(self.verdict.optimal).items()},
             "payout_level": self.levels.payout_level,
             "issue_below": self.levels.issue_below,
             "issue_target": self.levels.issue_target,

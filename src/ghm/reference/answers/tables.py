@@ -143,8 +143,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"no policy at {path}; give a .npz file of arrays")
     if path.suffix.lower() == ".pt":
         raise UserError(
-            f"{path} is a checkpoint; judge it by `ghm evaluate {path}`, or pass the policy that "
-            f"ghm.training.checkpoint.load_policy({str(path)!r}) returns"
+            f"{path} is a checkpoint; judge it by `ghm evaluate {path}`, which knows the problem it was trained on"
         )
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path} has {path.stat().st_size:,} bytes, too many for a policy of two state variables")

@@ -63,7 +63,8 @@
   function percent(value) {
     let decimals = 1;
     while (value < 1 && Number((100 * value).toFixed(decimals)) >= 100 && decimals < 3) decimals += 1;
-    return (100 * value).toFixed(decimals) + "%";
+    const cut = value < 1 && Number((100 * value).toFixed(decimals)) >= 100;
+    return (cut ? 99.999 : 100 * value).toFixed(decimals) + "%";
   }
 
   function threshold(spec) {

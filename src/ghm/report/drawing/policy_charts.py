@@ -195,4 +195,4 @@ def numbers(values: Array | NDArray[np.float32]) -> list[float | None]:
 
 
 def _shown(value: float) -> str:
-    return f"{value:.4f}" if np.isfinite(value) else "at no level"
+    return f"{value:.4f}" if np.isfinite(value) else "never the most likely action"

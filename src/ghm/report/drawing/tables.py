@@ -154,10 +154,12 @@ def _numeric(search: RecordedSearch, name: str) -> bool:
 def level(metrics: Mapping[str, Any], key: str) -> str:
     """A level of cash by its name in the metrics, or that the policy acts at none."""
     value = finite(metrics.get(key))
-    times = (
-        None if key.startswith("optimal_") else finite(metrics.get("payouts" if key == "payout_level" else "issues"))
-    )
-    return level_words(None, times) if value is None else number(value)
+    if value is not None:
+        return number(value)
+    if key.startswith("optimal_"):
+        return level_words(None)
+    times = finite(metrics.get("payouts" if key == "payout_level" else "issues")) or 0.0
+    return level_words(None, times, "stochastic" if metrics.get("reading") == "stochastic" else "most_likely")
 
 
 def _log(trial: RecordedTrial) -> str:

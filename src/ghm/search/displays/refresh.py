@@ -1,6 +1,6 @@
 """Keeps a search's report up to date while it runs, and writes it when it ends.
 
-The page is written by a process of its own, at low priority: what it imports (PyTorch, for the best policy) does not stay
+The page is written by a process of its own, at low priority: what it imports (Numba, to judge the best policy) does not stay
 in the search's memory, and nothing that goes wrong with it can stop a search.
 """
 

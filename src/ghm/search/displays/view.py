@@ -16,6 +16,7 @@ from ghm.search.displays.standing import Running, SearchProgress, configuration,
 from ghm.search.records.index import ResultsIndex
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
+from ghm.shares import share_text
 from ghm.training.progress import DrawingBudget, duration, number
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _trials(running: list[Running], console: "Console", head: bool = True) -> "T
             ProgressBar(total=total, completed=one.iteration),
             f"{one.iteration}/{total}",
             number(one.current_return),
-            number(one.captured_value, 3),
+            "–" if one.captured_value is None else share_text(one.captured_value),
             duration(one.seconds_left),
         )
     return table
