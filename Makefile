@@ -69,7 +69,7 @@ test-lowest: ## the tests with the lowest versions that pyproject.toml allows, i
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tests/installation/lowest.py > $(LOWEST)/constraints.txt
 	grep -iE '^($(subst $() ,|,$(LOWEST_TOOLS)))==' constraints.txt > $(LOWEST)/tools.txt
-	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --progress-bar off -c $(LOWEST)/constraints.txt -r $(LOWEST)/tools.txt -e '.[benchmarks]' $(PIP_ARGS)
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --progress-bar off -c $(LOWEST)/constraints.txt -r $(LOWEST)/tools.txt -e '.[benchmarks,dask,optuna,parquet]' $(PIP_ARGS)
 	$(LOWEST)/bin/python -m pytest --ignore tests/report/test_browser.py --ignore tests/docs/test_site.py
 
 .PHONY: soak

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
-EXTRAS = ("benchmarks",)
+EXTRAS = ("benchmarks", "dask", "optuna", "parquet")
 """Extras whose ranges are users' business; those of development are pinned."""
 
 

@@ -3,6 +3,7 @@
 Most tests of the search use a stand-in that starts at once; these few show that the stand-in's promises are the trainer's.
 """
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -42,6 +43,16 @@ def wait_until(condition: Callable[[], object], search: "subprocess.Popen[bytes]
         time.sleep(0.002)
 
 
+def trials(search: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    """The trials' processes; a search has other children for a moment, such as git's."""
+    found = []
+    for child in psutil.Process(search.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "train_monte_carlo" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("space") / "space.json"
@@ -77,8 +88,8 @@ def test_killed_three_ways_and_stopped_with_two_workers_it_ends_the_same(
     search.communicate()
 
     search = launch("--resume", results_dir, "--progress", "none")
-    wait_until(lambda: psutil.Process(search.pid).children(), search)
-    psutil.Process(search.pid).children()[0].kill()  # a trial alone: it is started again
+    wait_until(lambda: trials(search), search)
+    trials(search)[0].kill()  # a trial alone: it is started again
     written = latest.stat().st_mtime_ns
     wait_until(lambda: latest.stat().st_mtime_ns > written, search)
     for process in (*psutil.Process(search.pid).children(), psutil.Process(search.pid)):  # both

@@ -168,7 +168,7 @@ def _log(trial: RecordedTrial) -> str:
 
 
 def _shown(value: Any) -> str:
-    shown = "–" if value is None else label(value)
+    shown = "–" if value in (None, [], "") else label(value)
     return shown if len(shown) <= MAX_CELL else shown[: MAX_CELL - 1] + "…"
 
 
