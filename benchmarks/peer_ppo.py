@@ -30,6 +30,7 @@ from ghm.policy.networks import FEATURES, features
 from ghm.reference.policy_value import policy_value
 from ghm.reference.reading import certain_actions
 from ghm.reference.store import Reference, solve
+from ghm.shares import share_text
 from ghm.training.config import TrainConfig
 from ghm.training.exact import ExactReturns
 
@@ -236,7 +237,7 @@ def show(figures: dict[str, Any]) -> None:
     times = [point[0] for point in names["ours"]]
     print(f"{'':<42}" + "".join(f"{seconds:>8.0f}" for seconds in times))
     for name, points in names.items():
-        print(f"{name:<42}" + "".join(f"{value:>8.3f}" for _, value in points))
+        print(f"{name:<42}" + "".join(f"{share_text(value):>8}" for _, value in points))
 
 
 def plot(figures: dict[str, Any], path: Path) -> None:
