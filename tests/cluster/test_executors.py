@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -188,15 +187,15 @@ def given_up_by_the_engine(tmp_path: Path, run: Any, trial_goes_on: bool = True)
     The other worker gets the task at once; a trial that stands still, too, is there for as long as the second copy takes to
     start. Returns the search's exit status.
     """
-    results_dir = tmp_path / "r"
-    environment = os.environ | {"STUB_LEDGER": str(tmp_path / "ledger"), "STUB_STEP_S": "0.6"}
+    results_dir, ledger = tmp_path / "r", tmp_path / "ledger"
+    environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.6"}
     with cluster(tmp_path / "cluster", environment) as made:
 
         def give_up_a_worker() -> None:
             with distributed.Client(scheduler_file=made.file, set_as_default=False) as client:
                 client.wait_for_workers(2)  # without the other one, the first would get its task back
-                wait_until(lambda: trials_of(results_dir))
-                (trial, *_) = trials_of(results_dir)
+                wait_until(ledger.exists)  # the trial is in its directory
+                (trial,) = trials_of(results_dir)
                 worker = trial.parent()
                 assert worker is not None
                 (address,) = [one for one, pid in client.run(os.getpid).items() if pid == worker.pid]
@@ -208,7 +207,7 @@ def given_up_by_the_engine(tmp_path: Path, run: Any, trial_goes_on: bool = True)
                     # The second copy waits for the heartbeat, unless it knows no lease.
                     wait_until(lambda: {one.pid for one in trials_of(results_dir)} - {trial.pid})
                     if not trial_goes_on:
-                        wait_until(lambda: (tmp_path / "ledger").read_text().count("\n") > 1)
+                        wait_until(lambda: ledger.read_text().count("\n") > 1)
                 finally:
                     with contextlib.suppress(psutil.NoSuchProcess):
                         trial.resume()
@@ -236,6 +235,11 @@ def test_the_ledger_shows_what_that_engine_does_without_the_lease(tmp_path: Path
         check_ledger(tmp_path / "ledger", n_trials=1)
 
 
+def both_under_way(results_dir: Path) -> bool:
+    """Whether the first two trials have each done an iteration."""
+    return all((results_dir / f"trial_00{number}/checkpoints/latest.pt").exists() for number in (1, 2))
+
+
 def interrupted(results_dir: Path) -> list[int]:
     """Iterations that the first two trials had done when they were interrupted, as their workers recorded it."""
     paths = [results_dir / f"trial_00{number}/outcome.json" for number in (1, 2)]
@@ -253,8 +257,7 @@ def test_stop_and_loss_of_the_search_reach_trials_on_workers(
     with cluster(tmp_path / "cluster", environment) as made:
         settings = [argument for argument in SMALL if argument not in ("--progress", "none")]
         driver = search(made, results_dir, *settings)
-        wait_until(lambda: len(trials_of(results_dir)) == 2)
-        time.sleep(1)
+        wait_until(lambda: both_under_way(results_dir))
         driver.send_signal(signal.SIGTERM)
         output, _ = driver.communicate(timeout=30)
         assert driver.returncode == 4, output
@@ -378,8 +381,7 @@ def test_ctrl_c_at_a_terminal_stops_a_cluster_that_was_started_here_in_order(tmp
         text=True,
         start_new_session=True,
     )
-    wait_until(lambda: len(trials_of(results_dir)) == 2)
-    time.sleep(0.5)
+    wait_until(lambda: both_under_way(results_dir))
     os.killpg(search.pid, signal.SIGINT)
     output, _ = search.communicate(timeout=60)
     assert search.returncode == 4, output

@@ -19,6 +19,7 @@ from tests.cluster.support import wait_until
 from tests.cluster.twins import enter_and_leave, hold
 
 TERM = 0.5
+MINUTE = 60.0
 
 
 def never() -> bool:
@@ -35,8 +36,8 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "trial_001"
 
 
-def taken(directory: Path) -> Lease:
-    lease = take(directory, TERM, never)
+def taken(directory: Path, term: float = TERM) -> Lease:
+    lease = take(directory, term, never)
     assert lease is not None
     return lease
 
@@ -48,10 +49,11 @@ def another_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lease_is_respected_while_it_is_renewed_and_free_once_it_is_released(directory: Path) -> None:
-    lease = taken(directory)
-    for _ in range(4):
+    term = 4 * TERM  # a second between what is asserted and what a busy machine might do instead
+    lease = taken(directory, term)
+    for _ in range(3):
         lease.renew()
-        assert take(directory, TERM, after(TERM / 2)) is None
+        assert take(directory, term, after(term / 2)) is None
     assert holder(directory) == this_process()
     lease.release()
     assert holder(directory) is None
@@ -61,7 +63,7 @@ def test_a_lease_is_respected_while_it_is_renewed_and_free_once_it_is_released(d
 def test_who_does_not_renew_loses_the_lease_after_its_term(directory: Path) -> None:
     lease, began = taken(directory), time.monotonic()
     second = taken(directory)
-    assert TERM <= time.monotonic() - began < 4 * TERM
+    assert time.monotonic() - began >= TERM
     assert lease.endangered
     with pytest.raises(LostError):
         lease.renew()
@@ -73,15 +75,15 @@ def test_who_does_not_renew_loses_the_lease_after_its_term(directory: Path) -> N
 def test_a_dead_owner_of_this_machine_is_known_at_once_one_of_another_after_the_term(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=hold, args=(directory, 60))
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(directory, MINUTE, 60))
     process.start()
     wait_until(lambda: holder(directory) is not None if directory.exists() else False)
-    assert take(directory, 5.0, after(0.2)) is None, "it lives"
+    assert take(directory, MINUTE, after(0.2)) is None, "it lives"
     process.kill()
     process.join()
     began = time.monotonic()
-    lease = taken(directory)
-    assert time.monotonic() - began < 2.0 < 5.0, "its term is five seconds"
+    lease = taken(directory, MINUTE)
+    assert time.monotonic() - began < MINUTE / 2, "a term would have to pass, if it were not known"
     lease.release()
     another_host(monkeypatch)
     taken(directory)

@@ -44,7 +44,7 @@ def enter_and_leave(directory: Path, times: int) -> int:
     return met
 
 
-def hold(directory: Path, seconds: float) -> None:
+def hold(directory: Path, term: float, seconds: float) -> None:
     """Take the lease and keep it without renewing it."""
-    take(directory, 5.0, lambda: False)
+    take(directory, term, lambda: False)
     time.sleep(seconds)
