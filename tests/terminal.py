@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import time
 from dataclasses import dataclass
 
 import pyte
+
+PICTURE = re.compile(rb"(?=\r\x1b\[2K\x1b\[1A)")
+"""Where Rich begins to draw anew: it clears the line that it is on and goes up."""
 
 
 @dataclass
@@ -40,8 +44,10 @@ def run_in_terminal(script: str, columns: int, lines: int = 40, seconds: float =
     try:
         while chunk := _read(controller):
             raw += chunk
-            stream.feed(chunk)
-            screens.append([line.rstrip() for line in screen.display])
+            # A reader that was kept waiting gets several pictures at once, and must see each.
+            for part in PICTURE.split(chunk):
+                stream.feed(part)
+                screens.append([line.rstrip() for line in screen.display])
             assert time.monotonic() < deadline, "the program did not end in time"
         return Session([line.rstrip() for line in screen.display], screens, raw, process.wait(timeout=10))
     finally:
