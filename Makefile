@@ -23,9 +23,18 @@ setup: $(STAMP) ## create .venv and install the pinned versions
 search: $(STAMP) ## a real search: 4 random trials x 300 iterations, 2 workers, into results/
 	$(BIN)/python scripts/hyperparameter_search.py --search_type random --n_trials 4 --n_iterations 300 --n_workers 2 --results_dir results/quick
 
+# Compiled once, beside the type check, which takes one core: in a new checkout the test processes would each do it.
+COMPILED := .venv/.compiled
+$(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' '^@njit' src)
+	@directory=$$(mktemp -d) && $(BIN)/ghm solve --check > $$directory/card \
+	&& $(BIN)/ghm train --n_iterations 1 --n_trajectories 10 --log_dir $$directory/logs --ckpt_dir $$directory/checkpoints > $$directory/run \
+	|| cat $$directory/card $$directory/run; rm -rf $$directory
+	@touch $@
+
 # Three processes for two cores: tests of kills, signals and clusters mostly wait.
 .PHONY: test
-test: lint types contract ## everything that CI runs: format, lint, types, import contract, tests
+test: lint contract ## everything that CI runs: format, lint, types, import contract, tests
+	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 .PHONY: test-browser
@@ -122,6 +131,7 @@ format: $(STAMP) ## format and mend what can be mended by itself
 .PHONY: clean-compiled
 clean-compiled: ## remove what Numba compiled (it does not see changes across modules)
 	find src tests benchmarks -name '*.nb[ci]' -delete
+	rm -f $(COMPILED)
 
 .PHONY: clean
 clean: ## remove .venv and caches (results stay)

@@ -3,6 +3,7 @@
 import io
 import json
 
+import numpy as np
 import pytest
 import torch
 from cli.commands import assert_refused, run
@@ -184,7 +185,9 @@ def test_pictures_are_of_the_reading_that_is_judged(modes, tmp_path, monkeypatch
         f"    return Actions(np.tile({modes}, (n, 1)), *(np.full(n, x) for x in (-1.5, 0.3, -2.5, 0.2)))\n"
     )
     words = ("evaluate", "--policy", "mine.py:act", "--dt", "0.05", "--T", "1")
-    ran = run(*words, "--json")
+    ran = run(*words, "--json", "--output", "maps.npz", "--times", "1")
+    with np.load("maps.npz") as file:
+        assert str(file["reading"]) == json.loads(ran.output)["reading"]
     monkeypatch.setattr("ghm.cli.evaluate.figures.study", study)
     assert "enough seen" in run(*words, "--figures", "pictures").errors
     assert drawn == [json.loads(ran.output)["reading"] == "stochastic"]

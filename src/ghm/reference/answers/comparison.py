@@ -49,6 +49,8 @@ class Comparison:
     """Without 0, where nothing is done, (S,)."""
     columns: Mapping[str, Array]
     """Arrays (S, M), (S, M, 3) or (S,) by name, as they are written."""
+    reading: Reading
+    """Of the policy, whose value and cash after the transaction they are."""
 
     def errors(self) -> dict[str, MapError]:
         """Mean absolute and root mean square difference, learned − optimum, by quantity."""
@@ -65,7 +67,7 @@ class Comparison:
         Raises:
             UserError: when the ending is neither, or the file cannot be written.
         """
-        write_states(Path(path), self.cash, self.time_to_horizon, self.columns, self.solution.problem)
+        write_states(Path(path), self.cash, self.time_to_horizon, self.columns, self.solution.problem, self.reading)
 
     def error_figures(self) -> dict[str, dict[str, float | None]]:
         """:meth:`errors` in JSON types."""
@@ -124,7 +126,7 @@ def compare(
         ("issues_up_to", "issue_target"),
     ):
         columns |= _beside(name, *(np.array([_number(getattr(at, level)) for at in rows]) for rows in levels))
-    return Comparison(best, nodes, taus, columns)
+    return Comparison(best, nodes, taus, columns, reading)
 
 
 def _beside(name: str, learned: Array, optimal: Array) -> dict[str, Any]:

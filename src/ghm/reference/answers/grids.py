@@ -14,6 +14,7 @@ from ghm.errors import UserError
 from ghm.files import write_atomically
 from ghm.model import Array, GHMModel, Terminal
 from ghm.reference.induction import MAX_STEPS
+from ghm.reference.reading import Reading
 
 ENDINGS = (".npz", ".csv")
 """Of the files that are written: NumPy's arrays, or one row a state."""
@@ -94,7 +95,12 @@ def require_file(path: Path, purpose: str = "--output") -> None:
 
 
 def write_states(
-    path: Path, cash: Array, times: Array, columns: Mapping[str, Array], problem: Mapping[str, Any]
+    path: Path,
+    cash: Array,
+    times: Array,
+    columns: Mapping[str, Array],
+    problem: Mapping[str, Any],
+    reading: Reading | None = None,
 ) -> None:
     """Write what is known on the grid into ``path``, in the format that its ending names.
 
@@ -104,6 +110,7 @@ def write_states(
         times: (S,).
         columns: arrays of shape (S,) or (S, M), and mode probabilities (S, M, 3), in a .csv file three columns.
         problem: what the arrays are of, in JSON types; in the .npz file only.
+        reading: of a policy whose value they are; in the .npz file only.
 
     Raises:
         UserError: when the ending is neither, there are too many states, or the file cannot be written.
@@ -117,6 +124,8 @@ def write_states(
         buffer = io.BytesIO()
         text = np.array(json.dumps(problem, allow_nan=False))
         arrays: dict[str, Any] = {"cash": cash, "time_to_horizon": times, **columns, "problem": text}
+        if reading is not None:
+            arrays["reading"] = np.array(reading)
         np.savez_compressed(buffer, **arrays)
         data = buffer.getvalue()
     else:
