@@ -98,22 +98,45 @@ def test_a_reader_that_has_had_enough_gets_no_complaint(command):
     assert (done.returncode, done.stderr) == (platforms.EXIT_BROKEN_PIPE, "")
 
 
-def test_a_full_disk_and_a_crash_keep_their_status(tmp_path):
-    """What cannot be printed any more hides neither how a program ended nor that it has a defect."""
+def program(body, output):
+    """A program of ours, run, whose main function is ``body`` and whose output goes there."""
+    code = f"import sys\nfrom ghm.platforms import run_program\ndef main():\n    {body}\nsys.exit(run_program(main))"
     buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with output.open("w") as file:
+        return subprocess.run(
+            [sys.executable, "-c", code], stdout=file, stderr=subprocess.PIPE, text=True, env=buffered, check=False
+        )
+
+
+def test_a_full_disk_and_a_crash_keep_their_status():
+    """What cannot be printed any more hides neither how a program ended nor that it has a defect."""
     programs = {
         "print(1); return 6": 6,
         "print(1); raise SystemExit(2)": 2,
         "print(1); raise RuntimeError('a defect')": 1,
     }
     for body, status in programs.items():
-        code = (
-            f"import sys\nfrom ghm.platforms import run_program\ndef main():\n    {body}\nsys.exit(run_program(main))"
-        )
-        with Path("/dev/full").open("w") as full:
-            done = subprocess.run(
-                [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, check=False
-            )
+        done = program(body, Path("/dev/full"))
         assert ("a defect" in done.stderr) == ("defect" in body)
         if "defect" not in body:
             assert (done.returncode, done.stderr) == (status, "")
+
+
+@pytest.mark.parametrize("body", ["print(1)", "print(1, flush=True)"], ids=["at its end", "in its middle"])
+def test_a_full_disk_under_what_is_printed_is_said_in_a_line(body):
+    done = program(f"{body}; return 0", Path("/dev/full"))
+    assert (done.returncode, done.stderr.count("\n")) == (platforms.EXIT_INFRASTRUCTURE, 1)
+    assert "no space left on the device" in done.stderr
+
+
+def test_ctrl_c_ends_any_command_without_a_traceback():
+    done = program("raise KeyboardInterrupt", Path(os.devnull))
+    assert (done.returncode, done.stderr) == (platforms.EXIT_KEYBOARD, "")
+
+
+def test_an_ascii_terminal_gets_every_help_text(monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    command = [sys.executable, "-m", "ghm", "solve", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u03c4" in done.stdout

@@ -4,16 +4,26 @@ A search locks its directory, is stopped by signals, ends its trials by process 
 Windows has none of these in that form; there the Windows Subsystem for Linux runs it.
 """
 
+import errno
+import io
 import os
+import signal
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 Status = TypeVar("Status")
 
 EXIT_UNSUPPORTED = 2
+EXIT_INFRASTRUCTURE = 6
+EXIT_KEYBOARD = 130
+"""What shells report of a program that Ctrl-C ended: 128 + 2."""
 EXIT_BROKEN_PIPE = 141
 """What shells report of a program that SIGPIPE ended: 128 + 13."""
+
+_program = threading.Event()
+"""Set in a process that ends with what it runs."""
 
 
 def unsupported() -> str:
@@ -36,6 +46,10 @@ def exit_if_unsupported() -> None:
 def run_program(main: Callable[[], int]) -> int:
     """Run a program's main function where it can run; its exit status. No complaint where nobody reads the output any more."""
     exit_if_unsupported()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path or a τ must not end a program on an ASCII terminal
+    _program.set()
     try:
         return _flushed(main())
     except SystemExit as end:  # --help and wrong flags end so
@@ -43,17 +57,45 @@ def run_program(main: Callable[[], int]) -> int:
     except BrokenPipeError:
         _silence()
         return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt:
+        return EXIT_KEYBOARD
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        return _full()
+    finally:
+        _program.clear()
+
+
+def put_back(handlers: Mapping[signal.Signals, Any], stopped: bool) -> None:
+    """Give signals back the handlers that they had before a run.
+
+    A program that was told to stop is deaf to SIGTERM and SIGHUP from then to its exit: at a logout or the end of a job both come
+    more than once, and a late one must not change how it ends. Where the caller's process lives on, they are the caller's again.
+    """
+    for number, handler in handlers.items():
+        deaf = stopped and _program.is_set() and number in (signal.SIGTERM, signal.SIGHUP)
+        signal.signal(number, signal.SIG_IGN if deaf else handler)
 
 
 def _flushed(status: Status) -> Status | int:
-    """``status``, once all that was printed is out; what cannot be written is given up."""
+    """``status``, once all that was printed is out; what cannot be written is given up, and said of a full disk."""
     try:
         sys.stdout.flush()
     except OSError as error:
         _silence()
         if isinstance(error, BrokenPipeError):  # whoever read the output, `head` for instance, has had enough
             return EXIT_BROKEN_PIPE
+        if error.errno == errno.ENOSPC and not status:
+            return _full()
     return status
+
+
+def _full() -> int:
+    """Say that the output's place is full."""
+    _silence()
+    sys.stderr.write("error: the output cannot be written: no space left on the device; send it elsewhere\n")
+    return EXIT_INFRASTRUCTURE
 
 
 def _silence() -> None:

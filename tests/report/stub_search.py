@@ -60,8 +60,8 @@ if __name__ == "__main__":
     from ghm.search.displays.view import LiveView
     from ghm.training import progress
 
-    # Every tick is drawn, however slow the machine; what drawing may cost is tested where it is decided.
-    progress.SHARE = 1.0
+    # Every tick is drawn, however long the last drawing took; what drawing may cost is tested where it is decided.
+    progress.SHARE = 1e9
     progress.DrawingBudget.__init__.__defaults__ = (0.0,)  # type: ignore[misc]
     watched_search(LiveView(), Path(sys.argv[1]), pause=0.05)
     sys.stdout.write("the summary follows\n")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ghm.platforms import run_program
 from ghm.search import replay as replay_module
 from ghm.search.main import main
 from ghm.search.records import search_record as record_module
@@ -53,4 +54,4 @@ def comparable(results: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_search(*sys.argv[1:]))
+    sys.exit(run_program(lambda: run_search(*sys.argv[1:])))

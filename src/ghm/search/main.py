@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import io
 import itertools
 import os
 import sys
@@ -87,9 +86,6 @@ def main(
         prog: what the user called, for messages; None: the name of the process.
         search_options: passed on to :class:`HyperparameterSearch`; for tests.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a path must not stop a search on an ASCII terminal
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments, prog)
         observers = [*_observers(config, live, plain), *others]

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from ghm.platforms import put_back
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
 
 # Two SIGINT within this time are one Ctrl-C, told twice (by the terminal and by a parent); no hand is as fast.
@@ -27,10 +29,10 @@ def stop_signals(
 ) -> Iterator[None]:
     """Call ``stop`` at the first signal; at a second Ctrl-C ``kill``, and raise KeyboardInterrupt in the main thread.
 
-    A stop that is under way is not made harder by SIGTERM or SIGHUP again: at a logout the kernel and the shell both hang
-    up, at the end of a job every process is told, some twice. Ctrl-Z calls ``pause`` before this process stands still, and
-    ``go_on`` after it. A closed terminal stays ignored where it is (``nohup``). Outside the main thread, where Python has
-    no signals, this does nothing.
+    A stop that is under way is not made harder by SIGTERM or SIGHUP again, to the program's very end
+    (:func:`ghm.platforms.put_back`): at a logout the kernel and the shell both hang up, at the end of a job every process is
+    told, some twice. Ctrl-Z calls ``pause`` before this process stands still, and ``go_on`` after it. A closed terminal stays
+    ignored where it is (``nohup``). Outside the main thread, where Python has no signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -61,6 +63,6 @@ def stop_signals(
     try:
         yield
     finally:
-        for number, handler in before.items():
-            # A terminal that hung up does not come back, but may be told of again.
-            signal.signal(number, signal.SIG_IGN if hung_up and number == signal.SIGHUP else handler)
+        if hung_up:  # a terminal that hung up does not come back, but may be told of again
+            before[signal.SIGHUP] = signal.SIG_IGN
+        put_back(before, stopped=bool(received))

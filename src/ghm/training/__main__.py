@@ -2,7 +2,8 @@
 
 import sys
 
+from ghm.platforms import run_program
 from ghm.training.main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

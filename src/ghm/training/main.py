@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
 from ghm.files import require_writable
+from ghm.platforms import put_back
 from ghm.sealed import write_sealed
 from ghm.training.arguments import require_separate_widths
 from ghm.training.config import TrainConfig
@@ -249,8 +250,7 @@ def _stop_on_signals(in_search: bool) -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: bool(received)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        put_back(before, stopped=bool(received))
 
 
 def _describe(failure: OSError) -> str:
