@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 import runpy
 import shutil
 import subprocess
@@ -263,6 +264,27 @@ class TestCommand:
         assert message in error
         assert error.count("\n") == 1
         assert not list(tmp_path.iterdir())
+
+    def test_a_page_takes_the_place_of_a_page_alone(
+        self, studied: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Not that of a record, whatever it is called."""
+        records = [*studied.path.parent.rglob("*.json"), *studied.path.parent.rglob("*.pt")]
+        before = {path: path.read_bytes() for path in records}
+        assert any(path.suffix == ".pt" for path in records)
+        for path in records:
+            assert main([str(studied.path), "--output", str(path)]) == 2
+            assert "a page's name ends in .html" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in records} == before
+        mine = tmp_path / "mine.html"
+        mine.write_text("<!DOCTYPE html><p>my own page</p>")
+        assert main([str(studied.path), "--output", str(mine)]) == 2
+        assert "exists and is no page of ghm's" in capsys.readouterr().err
+        os.mkfifo(tmp_path / "pipe.html")
+        assert main([str(studied.path), "--output", str(tmp_path / "pipe.html")]) == 2
+        for _ in range(2):
+            assert main([str(studied.path), "--output", str(tmp_path / "page.html")]) == 0
+        assert b"generator" in (tmp_path / "page.html").read_bytes()
 
     def test_unknown_flags_are_refused(self, studied: Made) -> None:
         with pytest.raises(SystemExit) as caught:

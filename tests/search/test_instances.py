@@ -1,6 +1,7 @@
 """Seeds, calibrations, rungs and confirmation, from the command line to the results and what reads them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 
 import ghm
 from ghm.model import GHMModel
+from ghm.report.analysis.importance import finished
 from ghm.report.page import render
 from ghm.search import SearchConfig
+from ghm.search.decisions.ranking import foretold
+from ghm.search.decisions.statistics import rank_correlation
 from ghm.search.records.reader import read_search
 from ghm.search.settings.config import MAX_TRIALS
 from ghm.search.settings.instances import Layout
@@ -158,6 +162,59 @@ def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytes
         len((tmp_path / "r" / e["directory"] / "history.jsonl").read_text().splitlines()) for e in results["results"]
     ]
     assert {reached: history.count(reached) for reached in ledger} == ledger, "no iteration was trained twice"
+
+
+@pytest.mark.parametrize("confirm", [0, 2])
+def test_summary_and_page_speak_of_configurations_and_agree(
+    confirm: int, tmp_path: Path, calibrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of what decided, not of a lucky training on an easy firm; seeds and firms are no more configurations."""
+    flags = ("--n_trials", 6, "--n_seeds", 2, "--calibrations", calibrations, "--rank_by", "worst", "--rungs", 2)
+    run_search(*flags, "--keep", 0.6, "--confirm", confirm, *FLAGS, "--results_dir", tmp_path / "r")
+    printed, content = capsys.readouterr().out, read(tmp_path / "r")
+    search = read_search(results_file(tmp_path / "r"))
+    page = render(search).decode()
+    order = sorted(content["configurations"], key=lambda e: (-e["iterations"], -e["worst"], e["number"]))
+    assert re.search(rf"configuration +{' +'.join(str(entry['number']) for entry in order[:5])}\n", printed)
+    if confirm:
+        first = content["confirmation"]["configurations"][0]
+        assert f"Best configuration: {first['configuration']}, captured value {first['confirmed']:.4f}" in printed
+        assert f"The best configuration, {first['configuration']}, captured {100 * first['confirmed']:.1f}%" in page
+        assert content["best_config"] == first["hyperparameters"]
+    else:
+        words = f"{order[0]['number']}, worst captured value {order[0]['worst']:.4f} of its 4 trials"
+        assert f"Best configuration: {words}" in printed
+        assert f"The best configuration, {order[0]['number']}, captured {100 * order[0]['worst']:.1f}%" in page
+        assert content["best_config"] == order[0]["hyperparameters"]
+    shown = search.best
+    assert shown is not None
+    assert f"trial {shown.number} on {shown.calibration}, return {shown.best_return:.4f}" in printed
+    assert f"Train the best configuration longer, on {shown.calibration}" in printed
+    command = printed[printed.rindex("ghm train") if "ghm train" in printed else printed.rindex("python ") :]
+    (model,) = [one for one in content["calibrations"] if one["name"] == shown.calibration]
+    assert f"--model.sigma_x {model['sigma_x']}" in command
+    assert f"--model.sigma_x {model['sigma_x']}" in page
+    assert "rung 2: 4 configurations went on" in printed
+    assert len(finished(search)) == 4
+    assert "Too few configurations finished (4)" in page
+    done = 6 * 4 + confirm * content["search_config"]["confirm_seeds"] * 2
+    assert f"{done} of {done} trials completed, 8 of them stopped at a rung" in printed
+    assert f"{done} trials completed, 8 of them stopped at a rung" in page
+
+
+def test_trials_of_one_configuration_are_one_comparison() -> None:
+    """Two firms far apart, on each of which the next rung turns the order around."""
+    pairs = {
+        number: [(0.1 + number / 100, 0.2 - number / 100), (0.8 + number / 100, 0.9 - number / 100)]
+        for number in range(6)
+    }
+    found = foretold(pairs, "mean")
+    assert found.configurations == 6
+    assert found.correlation is not None
+    assert found.correlation[0] == pytest.approx(-1.0)
+    pooled = rank_correlation(*zip(*(pair for ours in pairs.values() for pair in ours), strict=True))
+    assert pooled is not None
+    assert pooled[0] > 0.3, "the wrong twin takes the firms' difference for foresight"
 
 
 def test_the_page_and_the_frames_show_it_all(tmp_path: Path, calibrations: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from ghm.cli import main
 from ghm.search.records.journal import read_journal
+from ghm.search.why import _threshold
 from tests.search.support import read, run_search
 
 FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
@@ -26,7 +27,7 @@ def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
     for rank, (configuration, value) in enumerate(cut.content["ranking"], 1):
         text = says(tmp_path, configuration, capsys)
         verdict = "went on" if rank <= 2 else "was stopped"
-        assert f"At iteration 2 it {verdict}: it had reached {value:.4f}, rank {rank} of 4" in text
+        assert f"At iteration 2 it {verdict}: its configuration had a return of {value:.4f}, rank {rank} of 4" in text
         assert "drawn at random" in text
     confirmation = read(tmp_path)["confirmation"]
     (winner,) = confirmation["configurations"]
@@ -34,6 +35,30 @@ def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
         text = says(tmp_path, number, capsys)
         assert f"configuration {winner['configuration']}, trained again on a seed that nothing was tuned on" in text
         assert "ranked 1 of 4 as tuned" in text
+
+
+def test_a_configuration_of_several_trials_is_not_taken_for_one_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--n_seeds", 3, "--rank_by", "worst", "--rungs", 2, "--keep", 0.5, "--confirm", 1)
+    run_search("--n_trials", 4, *flags, *FLAGS, "--results_dir", tmp_path)
+    cut = next(decision for decision in read_journal(tmp_path) if decision.kind == "cut")
+    entries = {entry["trial_num"]: entry for entry in read(tmp_path)["results"]}
+    for rank, (configuration, value) in enumerate(cut.content["ranking"], 1):
+        ours = [number for number, one in entries.items() if one["configuration"] == configuration]
+        explored = [number for number in ours if entries[number]["stage"] == "explore"]
+        assert value == min(entries[number]["rungs"][0]["best_return"] for number in explored)
+        text = says(tmp_path, explored[0], capsys)
+        assert f"had a return of {value:.4f}, the worst of its 3 trials, rank {rank} of 4" in text
+        assert ("; of equals the one with the lower number goes first" in text) is False
+
+
+def test_a_tie_at_a_rung_is_said() -> None:
+    ranking = [[2, 0.5], [1, 0.4], [3, 0.4]]
+    assert _threshold(ranking, [1, 2], 0.4) == (
+        ", the last of them with 0.4000; of equals the one with the lower number goes first"
+    )
+    assert _threshold(ranking, [1, 2], None) == ", the last of them with 0.4000"
 
 
 def test_a_learning_proposal_names_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

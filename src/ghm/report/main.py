@@ -16,6 +16,9 @@ from ghm.report.page import write_report
 
 EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
 
+GENERATOR, HEAD_BYTES = b'<meta name="generator" content="ghm">', 4096
+"""What a page of ours says of itself, and where: in its first lines."""
+
 
 @dataclass(frozen=True)
 class ReportConfig:
@@ -57,14 +60,8 @@ def run(config: ReportConfig) -> int:
         raise UserError("--output names the page and --export writes no page; give one of them")
     if not config.results:
         raise UserError("ghm report takes a search's results directory or results JSON; received none")
-    if config.output is not None and not config.output.parent.is_dir():
-        raise UserError(
-            f"--output {config.output}: there is no directory {config.output.parent}; make it, or choose another"
-        )
-    if config.output is not None and config.output.is_dir():
-        raise UserError(
-            f"--output {config.output} is a directory; name a file in it, such as {config.output / 'report.html'}"
-        )
+    if config.output is not None:
+        _require_place(config.output)
     if len(config.results) > 1:
         if config.export is not None:
             raise UserError(f"--export takes one search; received {len(config.results)}")
@@ -80,6 +77,29 @@ def run(config: ReportConfig) -> int:
             files = export(config.results[0], config.export)
         sys.stdout.write(f"{len(files)} files in {config.export}, described in README.md\n")
     return 0
+
+
+def _require_place(output: Path) -> None:
+    """Refuse a file for the page that cannot be one, or that holds something else: a page is never worth a record.
+
+    Raises:
+        UserError: then.
+    """
+    if not output.parent.is_dir():
+        raise UserError(f"--output {output}: there is no directory {output.parent}; make it, or choose another")
+    if output.is_dir():
+        raise UserError(f"--output {output} is a directory; name a file in it, such as {output / 'report.html'}")
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--output {output}: a page's name ends in .html; try {output.with_suffix('.html')}")
+    if output.exists() and not _is_page(output):
+        raise UserError(f"--output {output} exists and is no page of ghm's; choose another file, or remove it")
+
+
+def _is_page(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return GENERATOR in file.read(HEAD_BYTES)
 
 
 def _fail(message: str, exit_status: int) -> int:

@@ -19,7 +19,17 @@ from typing import Any
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.report.analysis.findings import certainty, check, headline, meaning, percent, searched, verdict, verification
+from ghm.report.analysis.findings import (
+    best_value,
+    certainty,
+    check,
+    headline,
+    meaning,
+    percent,
+    searched,
+    verdict,
+    verification,
+)
 from ghm.report.analysis.importance import importances, purchases
 from ghm.report.analysis.instances import confirmation_sentences, inert_sentence, rung_predictions
 from ghm.report.analysis.policy import PolicyStudy, study_best
@@ -169,11 +179,11 @@ def _words(search: RecordedSearch) -> dict[str, Any]:
     best = search.best
     total = sum(trial.seconds or 0.0 for trial in search.trials)
     tiles = [
-        ("Best captured value", percent(best.captured_value if best else None)),
+        ("Best captured value", percent(best_value(search)[0])),
         ("Best return", number(best.best_return if best else None)),
         ("Optimum", number(search.optimal_return)),
         ("Closing the firm", number(search.wind_up_return)),
-        ("Completed", str(len(search.ranked))),
+        ("Completed", str(sum(trial.success for trial in search.trials))),
         ("Failed", str(len(search.failed))),
         ("Unfinished", str(len(search.unfinished))),
         ("Training time, all trials", duration(total)),

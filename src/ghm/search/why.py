@@ -9,12 +9,15 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.errors import UserError
+from ghm.search.decisions.agenda import measure_of
+from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.selection import Decision
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import read_outcomes
 from ghm.search.records.search_record import SearchRecord
-from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.config import RANK_WORDS, SearchConfig
+from ghm.search.settings.instances import Layout
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import Outcome
 
@@ -67,8 +70,8 @@ def why(results: Path, trial_num: int) -> str:
     decisions = read_journal(results_dir)
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record.config)]
     if outcome.stage == "explore":
-        lines += _cuts(outcome, decisions)
-    lines += _chosen(outcome, decisions)
+        lines += _cuts(outcome, decisions, record)
+    lines += _chosen(outcome, decisions, record)
     return "\n".join([*lines, _ended(outcome)])
 
 
@@ -104,7 +107,16 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
     ]
 
 
-def _cuts(outcome: Outcome, decisions: list[Decision]) -> list[str]:
+def _figure(record: SearchRecord, value: float) -> str:
+    """What ranks a configuration, in words: of its one trial, or of its several."""
+    layout = Layout(record.config, record.calibrations, n_configurations=1)
+    what = "captured value" if measure_of(layout) is captured_or_return else "return"
+    if layout.n_instances == 1:
+        return f"a {what} of {value:.4f}"
+    return f"a {what} of {value:.4f}, the {RANK_WORDS[record.config.rank_by]} of its {layout.n_instances} trials"
+
+
+def _cuts(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "cut":
@@ -117,21 +129,25 @@ def _cuts(outcome: Outcome, decisions: list[Decision]) -> list[str]:
         value = ranking[rank][1]
         going = decision.content["go_on"]
         went = outcome.configuration in going
-        reached = "all its trials had failed" if value is None else f"it had reached {value:.4f}"
+        reached = "all its trials had failed" if value is None else f"its configuration had {_figure(record, value)}"
         verdict = "went on" if went else "was stopped"
         lines.append(
             f"At iteration {decision.subject['rung']} it {verdict}: {reached}, rank {rank + 1} of {len(ranking)}; the best "
-            f"{len(going)} (--keep {decision.subject['keep']:g}) went on{_threshold(ranking, going)}."
+            f"{len(going)} (--keep {decision.subject['keep']:g}) went on{_threshold(ranking, going, None if went else value)}."
         )
     return lines
 
 
-def _threshold(ranking: list[list[Any]], going: list[int]) -> str:
+def _threshold(ranking: list[list[Any]], going: list[int], stopped: float | None) -> str:
+    """What the last that went on had; and, where one with as much was stopped, why."""
     values = [value for number, value in ranking if number in going and value is not None]
-    return f", the last of them with {min(values):.4f}" if values else ""
+    if not values:
+        return ""
+    tie = "; of equals the one with the lower number goes first" if stopped == min(values) else ""
+    return f", the last of them with {min(values):.4f}{tie}"
 
 
-def _chosen(outcome: Outcome, decisions: list[Decision]) -> list[str]:
+def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "confirmation":
@@ -143,7 +159,8 @@ def _chosen(outcome: Outcome, decisions: list[Decision]) -> list[str]:
             rank = chosen.index(outcome.configuration)
             value = decision.content["chosen"][rank][1]
             lines.append(
-                f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} as tuned ({value:.4f}), and the "
+                f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} as tuned, with "
+                f"{_figure(record, value)}, and the "
                 f"best {len(chosen)} are trained again {where}."
             )
         else:

@@ -87,7 +87,7 @@ class TrainConfig(Hyperparameters):
     log_freq: int = 100
     """Iterations between two log lines."""
     eval_freq: int = 500
-    """Iterations between two exact evaluations of the policy; the last iteration is always evaluated."""
+    """Iterations between two exact evaluations among which the best policy is chosen; the last iteration is always one."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
     keep_checkpoints: int = 1

@@ -56,6 +56,10 @@ class EvaluateConfig:
             raise UserError("--cash and --times say where --output is wanted; give --output FILE.npz too")
         if self.source is not None and self.policy is not None:
             raise UserError(f"--policy {self.policy} and the file {self.source} are two policies; give one")
+        if self.source is not None and self.output is not None and self.source.absolute() == self.output.absolute():
+            raise UserError(
+                f"--output {self.output} is the policy that is judged, and would be lost; choose another file"
+            )
 
     @property
     def cash_grid(self) -> list[float] | None:

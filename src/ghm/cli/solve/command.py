@@ -92,6 +92,13 @@ def _summary(
     }
 
 
+def _at_zero(boundary: FreeBoundary) -> str:
+    if boundary.refinances:
+        return "issues"
+    # Without shocks there, it earns its drift and never runs out: the boundary condition is not liquidation's.
+    return "goes on" if boundary.value_at_zero > boundary.liquidation_value else "is liquidated"
+
+
 def _print_tables(
     config: SolveConfig, reference: Reference, boundary: FreeBoundary | None, values: dict[float, float]
 ) -> None:
@@ -117,7 +124,7 @@ def _print_tables(
         [
             ("pays out above c*", level_words(boundary.payout_level)),
             ("value at zero F(0)", f"{boundary.value_at_zero:.4f}"),
-            ("at zero cash the firm", "issues" if boundary.refinances else "is liquidated"),
+            ("at zero cash the firm", _at_zero(boundary)),
             ("issues up to", level_words(boundary.issue_target)),
             ("liquidation value ℓ", f"{boundary.liquidation_value:.4f}"),
         ],

@@ -71,6 +71,7 @@ def _print(config: SolveConfig, points: tuple[StaticsPoint, ...]) -> None:
             for point in points
         ],
         (*names, *(title for _, title in SHOWN)),
+        keys=len(names),
     )
     for note in dict.fromkeys(point.note for point in points if point.note):
         sys.stdout.write(textwrap.fill(f"Note: {note}", WIDTH) + "\n")

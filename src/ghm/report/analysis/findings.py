@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 
 from ghm.errors import UserError
-from ghm.report.analysis.importance import FEWEST_TRIALS, Importance
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
+from ghm.search.records.reader import RecordedSearch, RecordedTrial, instances_of
 from ghm.search.settings.command import check_command, verification_command
-from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.config import RANK_WORDS, SearchConfig
 from ghm.search.settings.space import parse_hyperparameters
 from ghm.search.trials.outcome import finite
 from ghm.shares import percent_text
@@ -50,7 +50,11 @@ def searched(search: RecordedSearch) -> str:
     space = f" over {math.prod(sizes):,} configurations of {_count(varied, 'hyperparameter')}" if varied else ""
     iterations = finite(search.config.get("n_iterations"))
     length = f", {iterations:,.0f} iterations each" if iterations else ""
-    counts = [f"{_count(len(search.ranked), 'trial')} completed", f"{len(search.failed)} failed"]
+    completed = [trial for trial in search.trials if trial.success]
+    stopped = sum(trial.status == "stopped_at_rung" for trial in completed)
+    counts = [f"{_count(len(completed), 'trial')} completed"]
+    counts += [f"{stopped} of them stopped at a rung"] if stopped else []
+    counts += [f"{len(search.failed)} failed"]
     if search.unfinished:
         counts.append(f"{len(search.unfinished)} running or interrupted")
     return f"{kind}{space}{length}: {', '.join(counts)}."
@@ -93,12 +97,16 @@ def certainty(search: RecordedSearch, importances: tuple[Importance, ...]) -> li
 
 
 def verification(search: RecordedSearch) -> str | None:
-    """The command that trains the best configuration longer; None where the record is not of this version."""
+    """The command that trains the best configuration longer, on the firm of the trial that is shown.
+
+    None where the record is not of this version.
+    """
     if search.best is None:
         return None
     try:
         config = SearchConfig.from_dict(dict(search.config))
-        command = verification_command(config, parse_hyperparameters(dict(search.best.hyperparameters)))
+        model = search.model_of(search.best)
+        command = verification_command(config, parse_hyperparameters(dict(search.best.hyperparameters)), model)
     except (UserError, KeyError, TypeError):
         return None
     return _narrow(command)
@@ -138,7 +146,36 @@ def expected_best(values: np.ndarray, draws: int) -> float:
     return float(np.sum(ordered * np.diff(share**draws)))
 
 
+def best_value(search: RecordedSearch) -> tuple[float | None, str]:
+    """Captured value of the best configuration by what decided that it is the best, and in words what that was.
+
+    The words are empty where it was a single training.
+    """
+    best = search.best
+    if best is None:
+        return None, ""
+    if best.stage == "confirm":
+        entries = (search.confirmation or {}).get("configurations")
+        first = entries[0] if isinstance(entries, list) and entries else {}
+        return finite(first.get("confirmed")), "on seeds that nothing was tuned on"
+    if search.several_instances:
+        leader = search.ranking[0]
+        return finite(
+            leader.get(search.rank_by)
+        ), f"as the {RANK_WORDS[search.rank_by]} of its {len(instances_of(leader))} trials"
+    return best.captured_value, ""
+
+
 def _captured_sentence(search: RecordedSearch, best: RecordedTrial) -> str:
+    value, how = best_value(search)
+    if how:
+        share = "nothing that can be measured" if value is None else percent(value)
+        firm = "" if best.calibration is None else f" on {best.calibration}"
+        return (
+            f"The best configuration, {best.configuration}, captured {share} of the value between closing the firm at once and "
+            f"the optimum, {how}; the best of these trainings, trial {best.number}{firm}, reached a return of "
+            f"{best.best_return:.4f}."
+        )
     if best.captured_value is None or search.optimal_return is None or search.wind_up_return is None:
         return f"The best, trial {best.number}, reached a return of {best.best_return:.4f}."
     if best.captured_value < 0:
@@ -198,15 +235,20 @@ def _rivals(search: RecordedSearch) -> list[str]:
 
 
 def _effort(search: RecordedSearch) -> list[str]:
-    values = np.array([trial.captured_value for trial in search.ranked if trial.captured_value is not None])
+    several = search.several_instances
+    reached = (
+        [one.captured for one in finished(search)] if several else [trial.captured_value for trial in search.ranked]
+    )
+    values = np.array([value for value in reached if value is not None])
     half = len(values) // 2
     if search.config.get("search_type") != "random" or half < 2:
         return []
     expected = expected_best(values, half)
     gain = float(values.max()) - expected
-    advice = "more trials of the same kind promise little" if gain < CLOSE else "more trials may well find better"
+    noun = "configurations" if several else "trials"
+    advice = f"more {noun} of the same kind promise little" if gain < CLOSE else f"more {noun} may well find better"
     return [
-        f"A search of {half} trials drawn from these would have reached {percent(expected)} on average, "
+        f"A search of {half} {noun} drawn from these would have reached {percent(expected)} on average, "
         f"against {percent(float(values.max()))} with all {len(values)}: {advice}."
     ]
 
@@ -214,12 +256,12 @@ def _effort(search: RecordedSearch) -> list[str]:
 def _importance(search: RecordedSearch, importances: tuple[Importance, ...]) -> str:
     if not search.varied:
         return "All trials had the same hyperparameters, so nothing can be said about their effect."
-    count = len(search.ranked) + len(search.failed)
+    count, noun = len(finished(search)), "configurations" if search.several_instances else "trials"
     if not importances:
-        return f"Too few trials finished ({count}) to tell which hyperparameter matters; {FEWEST_TRIALS} are the least."
+        return f"Too few {noun} finished ({count}) to tell which hyperparameter matters; {FEWEST_TRIALS} are the least."
     clear = [importance for importance in importances if importance.stands_out]
     if not clear:
-        return f"With {count} finished trials, no hyperparameter's effect can be told from chance."
+        return f"With {count} finished {noun}, no hyperparameter's effect can be told from chance."
     names = ", ".join(f"{i.name} ({100 * i.low:.0f} to {100 * i.high:.0f}%)" for i in clear)
     return f"What the ranking depends on beyond chance: {names}, as shares of its variance with 90% intervals."
 

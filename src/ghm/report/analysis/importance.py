@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.model import Array
-from ghm.search.records.reader import RecordedSearch
+from ghm.search.records.reader import RecordedSearch, instances_of
 from ghm.search.settings.inert import inert_hyperparameters
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
@@ -74,19 +74,45 @@ class Importance:
     stands_out: bool
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A configuration that was trained as far as it was to be, or failed."""
+
+    hyperparameters: Mapping[str, Any]
+    captured: float | None
+    """What ranks it; None: it failed."""
+
+
+def finished(search: RecordedSearch) -> list[Finished]:
+    """The configurations that can be compared: their trials went to the end, or one of them failed.
+
+    Seeds and firms that one configuration was trained on are one comparison of hyperparameters, not several: they count by the
+    figure that ranks it. One that was stopped at a rung is not comparable with one that went on; the confirmation's were chosen.
+    """
+    if not search.several_instances:
+        return [
+            Finished(trial.hyperparameters, trial.captured_value if trial.success else None)
+            for trial in search.explored
+            if trial.status != "stopped_at_rung" and (trial.failed or trial.captured_value is not None)
+        ]
+    whole = max(len(instances_of(entry)) for entry in search.configurations)
+    last = finite(search.config.get("n_iterations")) or 0.0
+    found = []
+    for entry in search.configurations:
+        hyperparameters, figure = entry.get("hyperparameters"), finite(entry.get(search.rank_by))
+        failed = bool(finite(entry.get("failures")))
+        went_on = (finite(entry.get("iterations")) or 0.0) >= last and figure is not None
+        if isinstance(hyperparameters, dict) and len(instances_of(entry)) == whole and (failed or went_on):
+            found.append(Finished(hyperparameters, None if failed else figure))
+    return found
+
+
 def importances(search: RecordedSearch, seed: int = 0) -> tuple[Importance, ...]:
-    """Importance of each varied hyperparameter, greatest first; empty with fewer than `FEWEST_TRIALS` trials."""
-    # A trial that was stopped at a rung is not comparable with one that went on; the confirmation's were chosen.
-    trials = [
-        trial
-        for trial in search.explored
-        if trial.status != "stopped_at_rung" and (trial.failed or trial.captured_value is not None)
-    ]
-    if len(trials) < FEWEST_TRIALS or not any(trial.success for trial in trials):
+    """Importance of each varied hyperparameter, greatest first; empty with fewer than `FEWEST_TRIALS` configurations."""
+    trials = finished(search)
+    if len(trials) < FEWEST_TRIALS or all(one.captured is None for one in trials):
         return ()
-    scores = np.array(
-        [trial.captured_value if trial.success and trial.captured_value is not None else -np.inf for trial in trials]
-    )
+    scores = np.array([-np.inf if one.captured is None else one.captured for one in trials])
     # What has no effect can only seem to have one.
     inert = inert_hyperparameters(search.config)
     groups = {
@@ -115,15 +141,15 @@ class Purchase:
 
 
 def purchases(search: RecordedSearch, seed: int = 0) -> tuple[Purchase, ...]:
-    """What each value buys, in order of the hyperparameters; empty with fewer than `FEWEST_TRIALS` trials.
+    """What each value buys, in order of the hyperparameters; empty with fewer than `FEWEST_TRIALS` configurations.
 
     A main effect: what goes with it in other hyperparameters is averaged over. Values of fewer than `FEWEST_OF_A_VALUE`
-    trials are left out, since a bootstrap of so few has no width to speak of.
+    are left out, since a bootstrap of so few has no width to speak of.
     """
-    trials = [trial for trial in search.ranked if trial.captured_value is not None]
+    trials = [one for one in finished(search) if one.captured is not None]
     if len(trials) < FEWEST_TRIALS:
         return ()
-    captured = np.array([trial.captured_value for trial in trials], dtype=float)
+    captured = np.array([one.captured for one in trials], dtype=float)
     generator = np.random.default_rng(seed)
     inert = inert_hyperparameters(search.config)
     found = []

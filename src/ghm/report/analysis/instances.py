@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghm.report.analysis.findings import percent
-from ghm.search.decisions.statistics import rank_correlation
+from ghm.search.decisions.ranking import Foretold, foretold
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
 from ghm.search.settings.inert import inert_note
 from ghm.search.trials.outcome import finite
@@ -13,29 +13,27 @@ from ghm.search.trials.outcome import finite
 
 @dataclass(frozen=True)
 class RungPrediction:
-    """How well the order of trials at a rung foretold their order at the next one, or at the end."""
+    """How well the order of configurations at a rung foretold their order at the next one, or at the end."""
 
     rung: int
     following: int
-    trials: int
-    """Trials that went on and have a figure at both."""
-    correlation: tuple[float, float, float] | None
-    """Spearman's correlation with its 95% interval; None where too few went on."""
+    found: Foretold
 
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        if self.correlation is None:
+        count = self.found.configurations
+        if self.found.correlation is None:
             return (
-                f"Too few trials went on from iteration {self.rung} ({self.trials}) to tell how well it foretold "
+                f"Too few configurations went on from iteration {self.rung} ({count}) to tell how well it foretold "
                 f"{self.following}."
             )
-        rho, low, high = self.correlation
+        rho, low, high = self.found.correlation
         verdict = (
             "" if low > 0 else ": it did not foretell it beyond chance, so later rungs or a larger --keep are safer"
         )
         return (
-            f"The order of {self.trials} trials at iteration {self.rung} foretold that at {self.following} with a rank "
+            f"The order of {count} configurations at iteration {self.rung} foretold that at {self.following} with a rank "
             f"correlation of {rho:.2f} (95% interval {low:.2f} to {high:.2f}){verdict}."
         )
 
@@ -48,23 +46,27 @@ def rung_predictions(search: RecordedSearch) -> list[RungPrediction]:
         return []
     found = []
     for rung, following in zip(rungs, [*rungs[1:], int(last)], strict=True):
-        pairs = []
+        pairs: dict[int, list[tuple[float, float]]] = {}
         for trial in search.explored:
-            before, after = reached_by(trial, rung), reached_by(trial, following)
+            before, after = (reached_by(trial, at, search.config) for at in (rung, following))
             if before is not None and after is not None and _went_to(trial, following):
-                pairs.append((before, after))
-        correlation = rank_correlation([one for one, _ in pairs], [one for _, one in pairs]) if pairs else None
-        found.append(RungPrediction(rung, following, len(pairs), correlation))
+                pairs.setdefault(trial.configuration, []).append((before, after))
+        found.append(RungPrediction(rung, following, foretold(pairs, search.rank_by)))
     return found
 
 
-def reached_by(trial: RecordedTrial, iteration: int) -> float | None:
-    """Captured value of the trial's best policy up to an iteration; None where it has no evaluation by then."""
+def reached_by(trial: RecordedTrial, iteration: int, config: Mapping[str, Any]) -> float | None:
+    """Captured value of the trial's best policy up to an iteration; None where it has no evaluation by then.
+
+    The best policy is chosen at every eval_freq iterations and at the end; a history has more points, for its curve.
+    """
+    every, last = finite(config.get("eval_freq")) or 1, finite(config.get("n_iterations"))
     values = [
         value
         for record in trial.history
         if (at := finite(record.get("iteration"))) is not None
-        and at <= iteration
+        and 0 < at <= iteration
+        and (at % every == 0 or at == last)
         and (value := finite(record.get("captured_value"))) is not None
     ]
     return max(values, default=None)

@@ -41,10 +41,11 @@ class BestPolicy:
     Args:
         policy: The policy, one time to horizon a call.
         c_max: Largest cash c̄; issues go no further.
+        T: Horizon that it was trained for (years).
     """
 
-    def __init__(self, policy: Policy, c_max: float) -> None:
-        self._policy, self._c_max = policy, c_max
+    def __init__(self, policy: Policy, c_max: float, T: float) -> None:
+        self._policy, self._c_max, self._T = policy, c_max, T
 
     def __call__(self, cash: ArrayLike, time_to_horizon: ArrayLike) -> PolicyAction:
         """What the policy does.
@@ -54,12 +55,16 @@ class BestPolicy:
             time_to_horizon: Time to horizon τ in years, 0 to T; broadcast against ``cash``.
 
         Raises:
-            UserError: when a value is negative or not finite.
+            UserError: when a value is negative or not finite, or a time is beyond the horizon.
         """
         states = np.broadcast_arrays(np.asarray(cash, float), np.asarray(time_to_horizon, float))
         for name, values in zip(("cash", "time_to_horizon"), states, strict=True):
             if not np.all(np.isfinite(values) & (values >= 0)):
                 raise UserError(f"{name} must be finite and >= 0; received {values[~(values >= 0)][:3]}")
+        if np.any(states[1] > self._T * (1 + 1e-12)):  # a hundred steps of 0.01 are a little more than 1
+            raise UserError(
+                f"time_to_horizon must be from 0 to the horizon T = {self._T:g}; received {states[1].max():g}"
+            )
         flat_cash, flat_time = (values.ravel() for values in states)
         columns = np.empty((5, flat_cash.size))
         for time in np.unique(flat_time):
@@ -126,7 +131,7 @@ class Results:
         from ghm.training.stored import load_stored
 
         stored = load_stored(self.search.best.best_checkpoint)
-        return BestPolicy(stored.policy, stored.model.c_max)
+        return BestPolicy(stored.policy, stored.model.c_max, stored.T)
 
 
 def load_results(path: str | Path) -> Results:

@@ -150,7 +150,9 @@ def rung_courses(search: RecordedSearch) -> tuple[list[int], list[tuple[bool, li
     for trial in search.ranked:
         reached = finite(trial.metrics.get("iterations")) or 0.0
         points = [
-            (end, max(value, FLOOR)) for end in ends if end <= reached and (value := reached_by(trial, end)) is not None
+            (end, max(value, FLOOR))
+            for end in ends
+            if end <= reached and (value := reached_by(trial, end, search.config)) is not None
         ]
         courses.append((trial.status == "stopped_at_rung", points))
     return ends, courses

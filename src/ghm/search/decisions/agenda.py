@@ -7,7 +7,6 @@ steps are the same, in the same order.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from ghm.search.decisions.ranking import (
     standing,
     stopped_at_rung,
 )
-from ghm.search.decisions.selection import Decision, choose, cut, digest
+from ghm.search.decisions.selection import Decision, choose, cut, digest, places
 from ghm.search.settings.config import LEARNING
 from ghm.search.settings.inert import inert_hyperparameters
 from ghm.search.settings.instances import Layout
@@ -194,12 +193,11 @@ def measure_of(layout: Layout) -> Measure:
 def iterations_to_run(layout: Layout, outcomes: Mapping[int, Outcome], retry_failed: bool = False) -> int:
     """Training iterations that are left, as far as can be told beforehand: nobody knows yet who fails."""
     config = layout.config
-    share, total = 1.0, 0
+    going, total = layout.n_configurations, 0
     ends = [*config.rungs, config.n_iterations]
     for before, end in zip([0, *ends], ends, strict=False):
-        going = math.ceil(share * layout.n_configurations - 1e-9)
         total += going * layout.n_instances * (end - before)
-        share *= config.keep
+        going = places(config.keep, going)
     total += layout.n_confirmed * (config.confirm_iterations or config.n_iterations)
     numbers = range(1, layout.n_explored + layout.n_confirmed + 1)
     done = [outcome for number in numbers if (outcome := outcomes.get(number)) is not None]

@@ -1,10 +1,10 @@
 """How a configuration did over its instances, and which configuration is the better one."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ghm.search.decisions.statistics import Strata, aggregate
+from ghm.search.decisions.statistics import Strata, aggregate, rank_correlation
 from ghm.search.settings.config import RankBy
 from ghm.search.trials.outcome import NO_RETURN, Outcome
 from ghm.search.trials.trial import Reading
@@ -101,6 +101,29 @@ def by_calibration(trials: Sequence[Outcome], measure: Measure) -> Strata:
         ]
         for name in names
     ]
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """How well the order of configurations at a rung foretold their order at the next one, or at the end."""
+
+    configurations: int
+    """That went on, and did not fail on the way."""
+    correlation: tuple[float, float, float] | None
+    """Spearman's correlation with its 95% interval; None where too few went on."""
+
+
+def foretold(pairs: Mapping[int, Sequence[tuple[float, float]]], rank_by: RankBy) -> Foretold:
+    """How well a rung foretold the next one, by configuration, as a cut chooses among these.
+
+    Args:
+        pairs: of each configuration's trials that went on, what they had reached at the rung and then at the next; a trial
+            more or less of a configuration is no more evidence on the order of configurations.
+        rank_by: what of a configuration's trials ranks it.
+    """
+    found = [[aggregate(values, rank_by) for values in zip(*ours, strict=True)] for ours in pairs.values() if ours]
+    before, after = [one for one, _ in found], [one for _, one in found]
+    return Foretold(len(found), rank_correlation(before, after))
 
 
 def stopped_at_rung(outcome: Outcome) -> Outcome:

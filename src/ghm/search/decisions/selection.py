@@ -52,6 +52,11 @@ def facts(standings: Sequence[Standing]) -> list[Any]:
     ]
 
 
+def places(keep: float, count: int) -> int:
+    """How many of ``count`` configurations go on where the share ``keep`` does, rounded up."""
+    return math.ceil(keep * count - 1e-9)  # 7% of 100 are 7, not 7.000000000000001 rounded up
+
+
 def cut(rung: int, keep: float, standings: Sequence[Standing], settings: str) -> Decision:
     """The best share ``keep`` of the configurations, rounded up, goes on from ``rung``; those that failed do not.
 
@@ -62,8 +67,7 @@ def cut(rung: int, keep: float, standings: Sequence[Standing], settings: str) ->
         settings: digest of the search's settings.
     """
     order = ranked(standings)
-    places = math.ceil(keep * len(order) - 1e-9)  # 0.34 of 50 is 17, not 17.000000000000004 rounded up
-    chosen = [one.configuration for one in order[:places] if one.value is not None]
+    chosen = [one.configuration for one in order[: places(keep, len(order))] if one.value is not None]
     content = {
         "of": len(order),
         "ranking": [[one.configuration, one.value] for one in order],

@@ -4,7 +4,7 @@ import sys
 from typing import TextIO
 
 from ghm.search.decisions.ranking import Standing
-from ghm.search.decisions.selection import Decision
+from ghm.search.decisions.selection import Decision, places
 from ghm.search.displays.estimate import duration
 from ghm.search.displays.observer import Observer, Plan
 from ghm.search.records.index import ResultsIndex
@@ -84,7 +84,9 @@ def _trials_text(plan: Plan) -> str:
     parts = [" x ".join(factors)]
     parts += [f"{layout.n_confirmed} to confirm"] if config.confirm else []
     rungs = " and ".join(map(str, config.rungs))
-    parts += [f"the best {100 * config.keep:g}% go on at {rungs}"] if config.rungs else []
+    going = layout.n_configurations
+    counts = [str(going := places(config.keep, going)) for _ in config.rungs]
+    parts += [f"the best {100 * config.keep:g}% go on at {rungs}: {' and '.join(counts)}"] if config.rungs else []
     return f"{text} ({'; '.join(parts)})"
 
 

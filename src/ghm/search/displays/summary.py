@@ -1,15 +1,20 @@
 """What a search says at its end."""
 
 import textwrap
+from collections.abc import Sequence
 
-from ghm.search.decisions.ranking import by_calibration, captured_or_return, reading_at
-from ghm.search.decisions.statistics import aggregate, rank_correlation
-from ghm.search.records.index import ResultsIndex
+from ghm.search.decisions.ranking import by_calibration, captured_or_return, foretold, reading_at
+from ghm.search.decisions.selection import Confirmation, Confirmed
+from ghm.search.decisions.statistics import aggregate
+from ghm.search.records.index import ResultsIndex, best_trial
 from ghm.search.settings.command import resume_command, verification_command
+from ghm.search.settings.config import RANK_WORDS
 from ghm.search.settings.inert import inert_note
 from ghm.search.settings.space import NAMES
 from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome
+from ghm.search.trials.trial import Reading
 from ghm.shares import share_text
+from ghm.training.config import Hyperparameters
 
 TOP = 5
 # Text is wrapped for a terminal as narrow as they come.
@@ -17,18 +22,20 @@ WIDTH = 80
 # More failures than this are listed in the results JSON only.
 MAX_FAILURES = 10
 
+_SCALE = " (0: closing the firm at once, 1: optimal)"
+
 _NOT_FORETOLD = "\n    WARNING: it did not foretell the order beyond chance; use later rungs or a larger --keep"
 
 
 def summary(results: ResultsIndex, n_trials: int, interrupted: bool) -> str:
     """Best configuration, top 5, failures with their reasons, path of the results, and the command to go on with."""
     blocks = [_heading(results, n_trials)]
-    best = results.best
+    confirmation = results.confirmation
+    winner = confirmation.winner if confirmation is not None and confirmation.complete else None
+    best = results.best if winner is None else best_trial(winner.trials)
     if best is not None:
-        blocks += [_best(results, best), _top(results)]
-        if results.n_instances > 1:
-            blocks.append(_configurations(results))
-        blocks += [*_confirmation(results), *_rungs(results), *_inert(results)]
+        blocks += [_best(results, best, winner), _top(results)]
+        blocks += [*_confirmation(confirmation), *_rungs(results), *_inert(results)]
     elif results.outcomes and all(outcome.final for outcome in results.outcomes) and not interrupted:
         blocks.append("Every trial failed: there is no best configuration.")
     blocks += _failures(results)
@@ -36,11 +43,10 @@ def summary(results: ResultsIndex, n_trials: int, interrupted: bool) -> str:
     if interrupted:
         blocks.append(f"Interrupted. Continue with:\n  {resume_command(results.path)}")
     elif best is not None:
-        confirmation = results.confirmation
-        winner = confirmation.winner if confirmation is not None and confirmation.complete else None
-        hyperparameters = best.hyperparameters if winner is None else winner.hyperparameters
-        command = verification_command(results.record.config, hyperparameters)
-        blocks.append(f"Train the best configuration longer:\n  {command}")
+        model = next((one.model for one in results.record.calibrations if one.name == best.calibration), None)
+        where = "" if model is None else f", on {best.calibration} (--model.* chooses another firm)"
+        command = verification_command(results.record.config, best.hyperparameters, model)
+        blocks.append(f"Train the best configuration longer{where}:\n  {command}")
     return "\n\n".join(blocks)
 
 
@@ -56,14 +62,30 @@ def _heading(results: ResultsIndex, n_trials: int) -> str:
     return f"Search summary: {', '.join(parts)}"
 
 
-def _best(results: ResultsIndex, best: Outcome) -> str:
-    lines = [f"Best configuration: trial {best.trial_num}, return {best.best_return:.4f}{_captured(best)}"]
+def _best(results: ResultsIndex, best: Outcome, winner: Confirmed | None) -> str:
+    """The best configuration by what decided: the confirmation, else what its trials are ranked by, else its one trial."""
+    trial = f"trial {best.trial_num}{_on(best)}, return {best.best_return:.4f}{_captured(best)}"
+    verdict = best.metrics.get("verdict_text")
+    if winner is not None:
+        interval = (
+            "" if winner.interval is None else f" (95% interval {winner.interval[0]:.4f} to {winner.interval[1]:.4f})"
+        )
+        first = f"Best configuration: {winner.configuration}, captured value {winner.confirmed:.4f}{interval} on fresh seeds"
+        lines = [first, f"  (the best of these trainings: {trial})"]
+    elif results.n_instances > 1:
+        rank_by, leader = results.record.config.rank_by, results.leader
+        assert leader is not None
+        values, what = _figures(leader.trials)
+        figure = f"{RANK_WORDS[rank_by]} {what} {aggregate(values, rank_by):.4f} of its {len(leader.trials)} trials"
+        lines = [f"Best configuration: {leader.configuration}, {figure}", f"  (the best of them: {trial})"]
+    else:
+        lines = [f"Best configuration: {trial}{_SCALE if best.captured_value is not None else ''}"]
     if results.reference is not None:
         reference = results.reference
         lines.append(
             f"  (winding up at once: {reference.wind_up_return:.4f}; the optimum: {reference.optimal_return:.4f})"
         )
-    if verdict := best.metrics.get("verdict_text"):
+    if verdict:
         lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
     width = max(map(len, NAMES))
     lines += [f"  {name:<{width}}  {_shown(getattr(best.hyperparameters, name))}" for name in NAMES]
@@ -71,34 +93,48 @@ def _best(results: ResultsIndex, best: Outcome) -> str:
 
 
 def _top(results: ResultsIndex) -> str:
-    """A column a trial: side by side the names alone would be wider than a terminal."""
-    columns = [("rank", "trial", "return", "captured", *NAMES)]
-    for rank, outcome in enumerate(results.ranked[:TOP], 1):
-        captured = "" if outcome.captured_value is None else share_text(outcome.captured_value)
-        values = (_shown(getattr(outcome.hyperparameters, name)) for name in NAMES)
-        columns.append((str(rank), str(outcome.trial_num), f"{outcome.best_return:.4f}", captured, *values))
+    """A column a configuration: side by side the names alone would be wider than a terminal."""
+    tuned = "" if results.confirmation is None else ", as tuned"
+    if results.n_instances == 1:
+        title = f"Top {TOP} configurations{tuned}"
+        columns: list[tuple[str, ...]] = [("rank", "trial", "return", "captured", *NAMES)]
+        for rank, outcome in enumerate(results.ranked[:TOP], 1):
+            captured = "" if outcome.captured_value is None else share_text(outcome.captured_value)
+            figures = (f"{outcome.best_return:.4f}", captured)
+            columns.append((str(rank), str(outcome.trial_num), *figures, *_values(outcome.hyperparameters)))
+        return f"{title}\n{_rows(columns)}"
+    columns, what = [("rank", "configuration", "trials", "mean", "worst", "best", "failed", *NAMES)], ""
+    for rank, one in enumerate(results.configurations[:TOP], 1):
+        values, what = _figures(one.trials)
+        spread = [aggregate(values, "mean"), min(values), max(values)] if values else []
+        shown = [f"{value:.4f}" for value in spread] or ["-"] * 3
+        cells = (str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures))
+        columns.append((*cells, *_values(one.hyperparameters)))
+    ranked_by = RANK_WORDS[results.record.config.rank_by]
+    return f"Top {TOP} configurations{tuned}, ranked by {ranked_by}, in {what}\n{_rows(columns)}"
+
+
+def _figures(trials: Sequence[Outcome]) -> tuple[list[float], str]:
+    """What a configuration's trials reached, and what that is."""
+    values = [value for stratum in by_calibration(trials, captured_or_return) for value in stratum]
+    return values, "captured value" if any(one.captured_value is not None for one in trials) else "return"
+
+
+def _values(hyperparameters: Hyperparameters) -> list[str]:
+    return [_shown(getattr(hyperparameters, name)) for name in NAMES]
+
+
+def _rows(columns: Sequence[tuple[str, ...]]) -> str:
+    """Columns of text side by side, the first one to the left."""
     widths = [max(map(len, column)) for column in columns]
     lines = [
         "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
         for name, *cells in zip(*columns, strict=True)
     ]
-    return f"Top {TOP} configurations\n" + "\n".join(f"  {line}" for line in lines)
+    return "\n".join(f"  {line}" for line in lines)
 
 
-def _configurations(results: ResultsIndex) -> str:
-    """The best configurations with what their trials spread over."""
-    rank_by = results.record.config.rank_by
-    rows: list[tuple[str, ...]] = [("rank", "configuration", "trials", "mean", "worst", "best", "failed")]
-    for rank, one in enumerate(results.configurations[:TOP], 1):
-        values = [value for stratum in by_calibration(one.trials, captured_or_return) for value in stratum]
-        figures = [aggregate(values, "mean"), min(values), max(values)] if values else []
-        shown = [f"{value:.4f}" for value in figures] or ["-"] * 3
-        rows.append((str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures)))
-    return f"Configurations, ranked by {rank_by}, in captured value\n" + _columns(rows)
-
-
-def _confirmation(results: ResultsIndex) -> list[str]:
-    confirmation = results.confirmation
+def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation is None or not any(one.trials for one in confirmation.configurations):
         return []
     rows: list[tuple[str, ...]] = [("configuration", "tuned", "confirmed", "95% interval", "difference", "failed")]
@@ -110,7 +146,8 @@ def _confirmation(results: ResultsIndex) -> list[str]:
     seeds = confirmation.seeds
     state = "" if confirmation.complete else " (not finished)"
     lines = [
-        f"Confirmed on seeds {seeds[0]} to {seeds[-1]}, {confirmation.iterations} iterations{state}",
+        f"Confirmed on seeds {seeds[0]} to {seeds[-1]}, {confirmation.iterations} iterations{state}; "
+        "interquartile means",
         _columns(rows),
     ]
     if confirmation.first_beats_second is not None:
@@ -122,29 +159,30 @@ def _rungs(results: ResultsIndex) -> list[str]:
     """How well each rung foretold the next one; a warning where it did not."""
     config = results.record.config
     ends: list[int | None] = [*config.rungs[1:], None]
+    noun = "" if results.n_instances == 1 else " configurations"
     lines = []
     for rung, following in zip(config.rungs, ends, strict=False):
-        explored = [one for one in results.outcomes if one.stage == "explore" and one.status != "paused"]
-        pairs = [(reading_at(one, rung), reading_at(one, following)) for one in explored]
-        if following is None:
-            pairs = [(reading_at(one, rung), reading_at(one, None)) for one in explored if one.status == "completed"]
-        values = [
-            (before, after)
-            for first, second in pairs
-            if first is not None
-            and second is not None
-            and (before := captured_or_return(first)) is not None
-            and (after := captured_or_return(second)) is not None
-        ]
-        found = rank_correlation([one for one, _ in values], [one for _, one in values])
-        what = f"rung {rung}: {len(values)} went on"
-        if found is None:
+        pairs: dict[int, list[tuple[float, float]]] = {}
+        for one in results.outcomes:
+            if one.stage == "explore" and (
+                one.status == "completed" or (following is not None and one.status != "paused")
+            ):
+                before, after = (_figure(reading_at(one, at)) for at in (rung, following))
+                if before is not None and after is not None:
+                    pairs.setdefault(one.configuration, []).append((before, after))
+        found = foretold(pairs, config.rank_by)
+        what = f"rung {rung}: {found.configurations}{noun} went on"
+        if found.correlation is None:
             lines.append(f"  {what}, too few to tell how well it foretold {following or config.n_iterations}")
             continue
-        rho, low, high = found
+        rho, low, high = found.correlation
         verdict = "" if low > 0 else _NOT_FORETOLD
         lines.append(f"  {what}, rank correlation {rho:.2f} ({low:.2f} to {high:.2f}){verdict}")
     return ["Rungs\n" + "\n".join(lines)] if lines else []
+
+
+def _figure(reading: Reading | None) -> float | None:
+    return None if reading is None else captured_or_return(reading)
 
 
 def _inert(results: ResultsIndex) -> list[str]:
@@ -181,7 +219,11 @@ def _again(outcome: Outcome) -> str:
 
 def _captured(outcome: Outcome) -> str:
     value = outcome.captured_value
-    return "" if value is None else f", captured value {share_text(value)} (0: closing the firm at once, 1: optimal)"
+    return "" if value is None else f", captured value {share_text(value)}"
+
+
+def _on(outcome: Outcome) -> str:
+    return "" if outcome.calibration is None else f" on {outcome.calibration}"
 
 
 def _shown(value: object) -> str:

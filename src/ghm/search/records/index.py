@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -109,9 +109,7 @@ class ResultsIndex:
         """The best trial of the best configuration so far."""
         if self._leader is None:
             return None
-        return min(
-            (one for one in self._leader.trials if one.success or one.status == "paused"), key=_rank, default=None
-        )
+        return best_trial(self._leader.trials)
 
     @property
     def confirmation(self) -> Confirmation | None:
@@ -229,6 +227,11 @@ class ResultsIndex:
         """Take in which configurations are confirmed."""
         self.choice = choice
         self._configuration_texts.clear()
+
+
+def best_trial(trials: Iterable[Outcome]) -> Outcome | None:
+    """The best of those that did not fail; None where all of them did."""
+    return min((one for one in trials if one.success or one.status == "paused"), key=_rank, default=None)
 
 
 def _indented(entry: dict[str, Any]) -> bytes:

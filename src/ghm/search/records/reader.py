@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ghm.errors import UserError
+from ghm.model import GHMModel
 from ghm.reading import DamagedError, parse_object, read_bytes
 from ghm.sealed import check_seal, read_sealed
 from ghm.search.records.directory import most_bytes, trial_directories
 from ghm.search.records.journal import read_journal
 from ghm.search.records.search_record import SearchRecord
-from ghm.search.settings.config import MAX_TRIALS
+from ghm.search.settings.config import MAX_TRIALS, RankBy
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import NO_RETURN, Outcome, finite
 from ghm.search.trials.trial import OUTCOME_NAME, directory_name, directory_number
@@ -29,6 +30,8 @@ from ghm.training.config import require_path
 
 MAX_HISTORY_BYTES = 64_000_000
 """A history has some 300 bytes a line and a hundred lines; one of this size has 200,000."""
+
+_RANK_BY: Mapping[str, RankBy] = {"iqm": "iqm", "worst": "worst"}
 
 UNFINISHED = "unfinished"
 """Status of a trial that has a directory but no result: running, or interrupted with its search."""
@@ -106,6 +109,11 @@ class RecordedTrial:
         return tuple(record for line in data.splitlines() if (record := parse_record(line)) is not None)
 
 
+def instances_of(entry: Mapping[str, Any]) -> list[Any]:
+    """Numbers of the trials of an entry of ``configurations``."""
+    return _listed(entry.get("instances"))
+
+
 def parse_record(line: bytes) -> dict[str, Any] | None:
     """One line of history.jsonl; None for a line cut short or no JSON object."""
     try:
@@ -129,6 +137,8 @@ class RecordedSearch:
     """Entries of ``configurations``, by number; empty in records of searches from before there were any."""
     confirmation: Mapping[str, Any] | None = None
     """The entry ``confirmation``."""
+    calibrations: tuple[Mapping[str, Any], ...] = ()
+    """Entries of ``calibrations``: a name and the model's parameters each."""
 
     @cached_property
     def explored(self) -> tuple[RecordedTrial, ...]:
@@ -159,15 +169,31 @@ class RecordedSearch:
     @property
     def several_instances(self) -> bool:
         """Whether configurations were trained on more than one seed or calibration."""
-        return any(len(_listed(entry.get("instances"))) > 1 for entry in self.configurations)
+        return any(len(instances_of(entry)) > 1 for entry in self.configurations)
+
+    def model_of(self, trial: RecordedTrial) -> GHMModel | None:
+        """The calibration that a trial was trained on; None: the search's own model.
+
+        Raises:
+            UserError: when the record has no such calibration, or no sound one.
+        """
+        if trial.calibration is None:
+            return None
+        entry = next((one for one in self.calibrations if one.get("name") == trial.calibration), {})
+        parameters: dict[str, Any] = {name: entry.get(name) for name in GHMModel.names()}
+        return GHMModel.from_dict(parameters)
+
+    @property
+    def rank_by(self) -> RankBy:
+        """What of a configuration's trials ranks it."""
+        return _RANK_BY.get(str(self.config.get("rank_by")), "mean")
 
     @cached_property
     def ranking(self) -> tuple[Mapping[str, Any], ...]:
         """Entries of ``configurations``, the best first: those without a failure, that went further, of higher value."""
-        by = {"iqm": "iqm", "worst": "worst"}.get(str(self.config.get("rank_by")), "mean")
 
         def key(entry: Mapping[str, Any]) -> tuple[float, float, float, float]:
-            value = finite(entry.get(by))
+            value = finite(entry.get(self.rank_by))
             failures = finite(entry.get("failures")) or 0.0
             reached = finite(entry.get("iterations")) or 0.0
             return failures, -reached, math.inf if value is None else -value, finite(entry.get("number")) or 0.0
@@ -230,6 +256,7 @@ def read_search(path: Path) -> RecordedSearch:
         trials=tuple(trials[number] for number in sorted(trials)),
         configurations=tuple(entry for entry in _listed(content.get("configurations")) if isinstance(entry, dict)),
         confirmation=_mapping(content.get("confirmation")) or None,
+        calibrations=tuple(entry for entry in _listed(content.get("calibrations")) if isinstance(entry, dict)),
     )
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ghm.model import GHMModel
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import NAMES, hyperparameters_dict
 from ghm.training.config import Hyperparameters, TrainConfig
@@ -41,11 +42,11 @@ def training_arguments(config: TrainConfig, names: Sequence[str] = _SETTINGS) ->
     return arguments
 
 
-def verification_command(config: SearchConfig, best: Hyperparameters) -> str:
-    """The command that trains the configuration ``best`` of a search longer, and with another seed."""
-    longer = dataclasses.replace(config, n_iterations=VERIFICATION_FACTOR * config.n_iterations).training(
-        **hyperparameters_dict(best), seed=VERIFICATION_SEED
-    )
+def verification_command(config: SearchConfig, best: Hyperparameters, model: GHMModel | None = None) -> str:
+    """The command that trains the configuration ``best`` of a search longer, with another seed, on ``model`` or its own."""
+    longer = dataclasses.replace(
+        config, n_iterations=VERIFICATION_FACTOR * config.n_iterations, model=model or config.model
+    ).training(**hyperparameters_dict(best), seed=VERIFICATION_SEED)
     decisive = ("dt", "T", "terminal", "estimator", "baseline", "device", "model")
     changed = [name for name in decisive if getattr(longer, name) != getattr(TrainConfig(), name)]
     names = [*NAMES, "n_iterations", "seed", *changed]

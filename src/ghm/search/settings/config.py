@@ -1,6 +1,7 @@
 """Settings of a search: a frozen dataclass that is also the command line of the search script."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,6 +23,9 @@ from ghm.training.config import (
 SearchType = Literal["random", "grid", "tpe", "gp"]
 RankBy = Literal["mean", "iqm", "worst"]
 ExecutorName = Literal["local", "dask"]
+
+RANK_WORDS: Mapping[RankBy, str] = {"mean": "mean", "iqm": "interquartile mean", "worst": "worst"}
+"""How a configuration's trials are made one figure, in words."""
 
 LEARNING = ("tpe", "gp")
 """Search types whose proposals depend on what was recorded before."""
@@ -115,7 +119,7 @@ class SearchConfig:
     log_freq: int = 100
     """Iterations between two log lines of a trial."""
     eval_freq: int = 500
-    """Iterations between two exact evaluations of a trial's policy."""
+    """Iterations between two exact evaluations among which a trial's best policy is chosen."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints of a trial."""
     keep_checkpoints: int = 1
