@@ -1,7 +1,9 @@
 """A search is a function of its settings and recorded outcomes: any number of workers, killed anywhere, the same decisions."""
 
 import contextlib
+import itertools
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -13,13 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ghm.sealed import read_sealed, write_sealed
 from ghm.search import course as course_module
 from ghm.search.decisions import agenda as agenda_module
 from ghm.search.decisions.agenda import Agenda, Step
 from ghm.search.decisions.selection import Decision
 from ghm.search.records.journal import read_journal
+from tests.search.instant import INSTANT, InstantTrial
 from tests.search.support import comparable, read, run_search
 
 QUIET = ("--progress", "none")
@@ -175,14 +180,73 @@ def test_a_decision_that_comes_out_otherwise_is_refused(
     results = read(tmp_path / "r")
     entry = next(one for one in results["configurations"] if one["number"] == loser)
     path = tmp_path / "r" / f"trial_{entry['instances'][0]:03d}" / "outcome.json"
-    from ghm.sealed import read_sealed, write_sealed
-
     record = read_sealed(path)
     record["rungs"][0]["captured_value"] = 0.999
     write_sealed(path, record)
     assert run_search("--resume", tmp_path / "r", *QUIET) == 2
     message = capsys.readouterr().err
     assert "comes out otherwise than it was recorded" in message
+
+
+def entries(results_dir: Path, configuration: int) -> list[dict[str, Any]]:
+    """What is recorded of a configuration's trials."""
+    return [entry for entry in read(results_dir)["results"] if entry["configuration"] == configuration]
+
+
+def a_bit_that_the_mean_rounds_away(results_dir: Path) -> None:
+    """Change the last bit of a reading at the first rung such that the mean, which ranks, stays the same."""
+    for configuration in range(1, 7):
+        trials = entries(results_dir, configuration)
+        values = [entry["rungs"][0]["captured_value"] for entry in trials]
+        for position, towards in itertools.product(range(len(values)), (-math.inf, math.inf)):
+            nudged = values.copy()
+            nudged[position] = math.nextafter(values[position], towards)
+            if np.mean(nudged) == np.mean(values):
+                path = results_dir / trials[position]["directory"] / "outcome.json"
+                record = read_sealed(path)
+                record["rungs"][0]["captured_value"] = nudged[position]
+                write_sealed(path, record)
+                return
+    raise AssertionError("every last bit shows in a mean")
+
+
+def a_bit_of_one_that_was_not_chosen(results_dir: Path) -> None:
+    """Change the last bit of the return of a configuration that was not confirmed, and so is not in the decision."""
+    chosen = {one["configuration"] for one in read(results_dir)["confirmation"]["configurations"]}
+    (trial,) = entries(results_dir, min({1, 2, 3, 4} - chosen))
+    path = results_dir / trial["directory"] / "outcome.json"
+    record = read_sealed(path)
+    record["metrics"]["best_return"] = math.nextafter(record["metrics"]["best_return"], -math.inf)
+    write_sealed(path, record)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "change"),
+    [("rungs", "cut", a_bit_that_the_mean_rounds_away), ("confirm", "confirmation", a_bit_of_one_that_was_not_chosen)],
+)
+def test_a_decision_made_from_other_bits_is_refused_though_it_comes_out_the_same(
+    name: str,
+    kind: str,
+    change: Callable[[Path], None],
+    recorded: Recorded,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(recorded(name), tmp_path / "r")
+    change(tmp_path / "r")
+    before = read_journal(tmp_path / "r")
+    decided = next(decision for decision in before if decision.kind == kind)
+    assert run_search("--resume", tmp_path / "r", *QUIET) == 2
+    message = capsys.readouterr().err
+    assert f"{tmp_path / 'r/journal.jsonl'}: the {kind} on" in message
+    assert "would now be made from other figures than it was" in message
+    assert read_journal(tmp_path / "r") == before
+    # Accepted, it is written down anew: what was decided is the same, what it was made from is not.
+    assert run_search("--resume", tmp_path / "r", "--allow_drift", *QUIET) == 0
+    *earlier, anew = read_journal(tmp_path / "r")
+    assert earlier == before
+    assert (anew.key, anew.content) == (decided.key, decided.content)
+    assert anew.basis != decided.basis
 
 
 def test_a_damaged_journal_is_refused_and_a_lost_one_is_made_again(
@@ -214,6 +278,38 @@ def test_decisions_are_written_down_before_they_are_acted_on(tmp_path: Path) -> 
 
     run_search(*flags("gp", tmp_path / "r"), popen=spy)
     assert all(written >= number for number, written in started)
+
+
+def test_decisions_are_on_the_disk_before_they_are_acted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut must not lose a decision whose consequences it leaves: its line is forced to disk first."""
+    journal = tmp_path / "r/journal.jsonl"
+    forced: list[bytes] = [b""]
+    acted_on: list[tuple[str, bytes]] = []
+    force = os.fsync
+
+    def spy_on_disk(descriptor: int) -> None:
+        force(descriptor)
+        if journal.exists() and os.path.samestat(os.fstat(descriptor), journal.stat()):
+            forced.append(journal.read_bytes())
+
+    class Spy(InstantTrial):
+        def __init__(self, command: list[str], **options: Any) -> None:
+            directory = Path(command[command.index("--result_file") + 1]).parent
+            acted_on.append((directory.name, forced[-1]))
+            super().__init__(command, **options)
+
+    monkeypatch.setattr(os, "fsync", spy_on_disk)
+    assert run_search(*flags("confirm", tmp_path / "r"), **INSTANT | {"popen": Spy}) == 0
+    results = read(tmp_path / "r")
+    stages = {entry["directory"]: (entry["stage"], entry["configuration"]) for entry in results["results"]}
+    assert len(acted_on) == len(stages) == 4 + 2 * 3
+    for directory, on_disk in acted_on:
+        decisions = [json.loads(line) for line in on_disk.splitlines()]
+        stage, configuration = stages[directory]
+        proposed = [one["on"] for one in decisions if one["decision"] == "proposal"]
+        assert {"configuration": configuration} in proposed, directory
+        confirmed = [one["decided"]["chosen"] for one in decisions if one["decision"] == "confirmation"]
+        assert stage == "explore" or configuration in [number for number, _ in confirmed[0]], directory
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What `ghm why` says: true of the decisions that were made, whatever the method."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,23 @@ def test_a_tie_at_a_rung_is_said() -> None:
         ", the last of them with 0.4000; of equals the one with the lower number goes first"
     )
     assert _threshold(ranking, [1, 2], None) == ", the last of them with 0.4000"
+
+
+def test_a_cut_is_told_with_its_threshold_and_a_confirmation_with_all_its_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rungs = ("--rungs", 2, "--keep", 0.5, "--confirm", 1, "--confirm_seeds", 3)
+    run_search("--n_trials", 4, *rungs, *FLAGS, "--results_dir", tmp_path)
+    cut = next(decision for decision in read_journal(tmp_path) if decision.kind == "cut")
+    (_, greatest), (_, threshold), (stopped, value), _ = cut.content["ranking"]
+    assert f"{greatest:.4f}" != f"{threshold:.4f}"
+    # Of those that went on the last, which the one that was stopped would have had to beat.
+    assert {f"{value:.4f}", f"{threshold:.4f}"} <= set(re.findall(r"\d+\.\d{4}", says(tmp_path, stopped, capsys)))
+    confirmation = read(tmp_path)["confirmation"]
+    first, _, last = confirmation["seeds"]
+    # As it is told of the trial that was tuned on, which has another seed itself.
+    tuned_on = confirmation["configurations"][0]["configuration"]
+    assert {first, last} <= set(map(int, re.findall(r"\d+", says(tmp_path, tuned_on, capsys))))
 
 
 def test_a_learning_proposal_names_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

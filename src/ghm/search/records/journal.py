@@ -52,9 +52,14 @@ class Journal:
         if before == decision:
             return False
         if before is not None and not self._allow_drift:
+            how = (
+                "would now be made from other figures than it was, with the same outcome by chance"
+                if before.content == decision.content
+                else f"comes out otherwise than it was recorded: recorded {_shown(before.content)}, now "
+                f"{_shown(decision.content)}"
+            )
             raise UserError(
-                f"{self._path}: the {decision.kind} on {_shown(decision.subject)} comes out otherwise than it was recorded: "
-                f"recorded {_shown(before.content)}, now {_shown(decision.content)}. The records it was made from have "
+                f"{self._path}: the {decision.kind} on {_shown(decision.subject)} {how}. The records it was made from have "
                 "changed; restore them, or start a new search"
             )
         self.decisions[decision.key] = decision
