@@ -36,6 +36,10 @@ distributed = pytest.importorskip("distributed")  # the extra "dask"
 
 SMALL = ("--n_trials", 4, "--n_iterations", 10, "--n_workers", 2, "--progress", "none")
 
+# Trials that last, at half a second an iteration, far longer than what happens to them takes; once iterations take no time
+# they are soon over.
+LASTING = (*SMALL, "--n_iterations", 60)
+
 
 def config(results_dir: Path, **settings: Any) -> SearchConfig:
     return SearchConfig(**{"n_trials": 4, "n_iterations": 10, "n_workers": 2, "results_dir": results_dir} | settings)
@@ -49,6 +53,12 @@ def searched(results_dir: Path, executor: Executor, **settings: Any) -> Any:
 @pytest.fixture
 def local(tmp_path: Path) -> dict[str, Any]:
     assert run_search(*SMALL, "--results_dir", tmp_path / "local") == 0
+    return comparable(read(tmp_path / "local"))
+
+
+@pytest.fixture
+def local_lasting(tmp_path: Path) -> dict[str, Any]:
+    assert run_search(*LASTING, "--results_dir", tmp_path / "local") == 0
     return comparable(read(tmp_path / "local"))
 
 
@@ -187,8 +197,8 @@ def given_up_by_the_engine(tmp_path: Path, run: Any, trial_goes_on: bool = True)
     The other worker gets the task at once; a trial that stands still, too, is there for as long as the second copy takes to
     start. Returns the search's exit status.
     """
-    results_dir, ledger = tmp_path / "r", tmp_path / "ledger"
-    environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.6"}
+    results_dir, ledger, hurry = tmp_path / "r", tmp_path / "ledger", tmp_path / "hurry"
+    environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.6", "STUB_HURRY": str(hurry)}
     with cluster(tmp_path / "cluster", environment) as made:
 
         def give_up_a_worker() -> None:
@@ -212,18 +222,21 @@ def given_up_by_the_engine(tmp_path: Path, run: Any, trial_goes_on: bool = True)
                     with contextlib.suppress(psutil.NoSuchProcess):
                         trial.resume()
                     worker.resume()
+                    hurry.touch()
 
         with ThreadPoolExecutor(1) as thread:
             standing = thread.submit(give_up_a_worker)
             flags = ("--executor", "dask", "--dask_scheduler", made.file, "--heartbeat", 1, "--max_retries", 5)
-            status = run_search(*SMALL, "--n_trials", 1, "--results_dir", results_dir, *flags, run=run)
+            status = run_search(*LASTING, "--n_trials", 1, "--results_dir", results_dir, *flags, run=run)
             standing.result()
     return status
 
 
-def test_an_engine_that_runs_a_task_again_while_its_first_copy_lives(tmp_path: Path, local: dict[str, Any]) -> None:
+def test_an_engine_that_runs_a_task_again_while_its_first_copy_lives(
+    tmp_path: Path, local_lasting: dict[str, Any]
+) -> None:
     assert given_up_by_the_engine(tmp_path, run_task) == 0
-    assert comparable(read(tmp_path / "r"))["results"] == local["results"][:1]
+    assert comparable(read(tmp_path / "r"))["results"] == local_lasting["results"][:1]
     check_ledger(tmp_path / "ledger", n_trials=1)
     assert list((tmp_path / "r").glob("trial_*/lease-2.json")), "no task was run again: this tests nothing"
 
@@ -250,16 +263,16 @@ def interrupted(results_dir: Path) -> list[int]:
 
 
 def test_stop_and_loss_of_the_search_reach_trials_on_workers(
-    tmp_path: Path, local: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, local_lasting: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results_dir, ledger = tmp_path / "r", tmp_path / "ledger"
     environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.4"}
     with cluster(tmp_path / "cluster", environment) as made:
-        settings = [argument for argument in SMALL if argument not in ("--progress", "none")]
+        settings = [argument for argument in LASTING if argument not in ("--progress", "none")]
         driver = search(made, results_dir, *settings)
         wait_until(lambda: both_under_way(results_dir))
         driver.send_signal(signal.SIGTERM)
-        output, _ = driver.communicate(timeout=30)
+        output, _ = driver.communicate(timeout=60)
         assert driver.returncode == 4, output
         assert "Traceback" not in output
         assert trials_of(results_dir) == []
@@ -279,7 +292,7 @@ def test_stop_and_loss_of_the_search_reach_trials_on_workers(
             run_search("--resume", results_dir, "--executor", "local", "--dask_scheduler", "None", "--progress", "none")
             == 0
         )
-    assert comparable(read(results_dir)) == local
+    assert comparable(read(results_dir)) == local_lasting
     check_ledger(ledger, n_trials=4)
 
 

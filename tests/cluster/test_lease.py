@@ -62,7 +62,7 @@ def test_a_lease_is_respected_while_it_is_renewed_and_free_once_it_is_released(d
 
 def test_who_does_not_renew_loses_the_lease_after_its_term(directory: Path) -> None:
     lease, began = taken(directory), time.monotonic()
-    second = taken(directory)
+    second = taken(directory, MINUTE)  # not endangered soon, however long the lines below take
     assert time.monotonic() - began >= TERM
     assert lease.endangered
     with pytest.raises(LostError):

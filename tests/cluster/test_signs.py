@@ -89,12 +89,24 @@ def test_trials_of_another_call_of_the_search_stop(tmp_path: Path) -> None:
 
 
 def test_a_search_of_another_host_that_gives_signs_is_refused_though_the_lock_was_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, written: SearchSigns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = dataclasses.replace(this_process(), host="elsewhere", machine="another")
     monkeypatch.setattr(signs_module, "this_process", lambda: elsewhere)
-    with SearchSigns(tmp_path, 1.0), pytest.raises(UserError, match=r"process \d+ on host elsewhere.*does not pass on"):
+    written._write()
+
+    class Lives(Clock):
+        """While the time of this clock passes, the other search goes on writing."""
+
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            written._write()
+
+    monkeypatch.setattr(signs_module, "time", Lives())
+    with pytest.raises(UserError, match=r"process \d+ on host elsewhere.*does not pass on"):
         take_over(tmp_path)
+    with written:
+        pass
     take_over(tmp_path)  # it said that it was over
 
 

@@ -38,8 +38,9 @@ def written(directory: Path) -> int:
 
 def settle(view: ReportRefresher, directory: Path, count: int) -> None:
     """Tick until ``count`` pages have been started and the last has ended."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and (written(directory) < count or view._process is not None):
+    deadline = time.monotonic() + 60
+    while written(directory) < count or view._process is not None:
+        assert time.monotonic() < deadline, f"{written(directory)} of {count} pages were started"
         view.tick()
         time.sleep(0.01)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from ghm.search import HyperparameterSearch, Observer, SearchConfig, SearchSpace
 from ghm.search.records.index import ResultsIndex
 from ghm.search.trials import gpus as gpus_module
+from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
 from tests.search.support import STUB, comparable, no_solver, read, results_file, run_search
 
@@ -95,10 +97,19 @@ def test_retries_can_be_turned_off(tmp_path: Path, failing: Any) -> None:
 def test_a_trial_that_hangs_is_stopped(
     mode: str, tmp_path: Path, failing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ghm.search.trials.process.STOP_GRACE_S", 0.3)
-    failing(t1=mode)
+    history = tmp_path / "r/trial_004/history.jsonl"
+
+    def clock(_: TrialRunner) -> float:
+        """Stands still until the trial is where it hangs: how long processes take to start is not for this test to guess."""
+        return time.monotonic() if history.exists() and history.read_text().count("\n") == 2 else began
+
+    began = time.monotonic()
+    monkeypatch.setattr(TrialRunner, "_clock", clock)
+    if mode == "hang_deaf":  # the other one ends as soon as it has written what it had reached
+        monkeypatch.setattr("ghm.search.trials.process.STOP_GRACE_S", 0.3)
+    failing(t4=mode)
     assert run_search(*SMALL, "--trial_timeout", 1, "--results_dir", tmp_path / "r") == 0
-    entry = read(tmp_path / "r")["results"][0]
+    entry = read(tmp_path / "r")["results"][3]
     assert entry["metrics"]["status"] == "timeout"
     assert "--trial_timeout 1 s" in entry["metrics"]["error"]
     assert entry["attempts"] == 1
