@@ -1,12 +1,15 @@
 """The lease of a trial's directory: one owner at a time, however owners end."""
 
+import contextlib
 import dataclasses
 import multiprocessing
+import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -34,6 +37,26 @@ def after(seconds: float) -> "lease_module.Callable[[], bool]":
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path / "trial_001"
+
+
+class Clock:
+    """Monotonic seconds that a test sets, and that pass while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(lease_module, "time", made)
+    return made
 
 
 def taken(directory: Path, term: float = TERM) -> Lease:
@@ -70,6 +93,62 @@ def test_who_does_not_renew_loses_the_lease_after_its_term(directory: Path) -> N
     lease.release()
     assert holder(directory) is not None, "who has lost the lease must not release the other one's"
     assert not second.endangered
+
+
+def test_an_owner_is_in_danger_half_a_term_before_others_may_take_its_lease(directory: Path, clock: Clock) -> None:
+    lease, endangered = taken(directory, MINUTE), {}
+    for seconds in (0.0, 29.0, 31.0, 59.0):
+        clock.now = 1000.0 + seconds
+        endangered[seconds] = lease.endangered
+    assert endangered == {0.0: False, 29.0: False, 31.0: True, 59.0: True}
+    lease.renew()
+    assert not lease.endangered
+
+
+def test_a_renewal_counts_from_its_beginning_however_late_the_server_answers(
+    directory: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may have seen the file as soon as it was sent, and count from then on."""
+    lease, write = taken(directory, MINUTE), lease_module.write_atomically
+
+    def answered_late(*arguments: Any, **options: Any) -> None:
+        write(*arguments, **options)
+        clock.now += 40.0
+
+    monkeypatch.setattr(lease_module, "write_atomically", answered_late)
+    lease.renew()
+    assert lease.endangered
+
+
+@pytest.mark.parametrize(("own", "wanted"), [(60.0, 2.0), (2.0, 60.0)])
+def test_a_lease_counts_for_the_term_that_its_owner_wrote(
+    own: float, wanted: float, directory: Path, clock: Clock
+) -> None:
+    """Searches with another heartbeat may follow one another in a directory."""
+    taken(directory, own)
+    assert take(directory, wanted, lambda: clock.now > 1000.0 + own - 1.0) is None
+    began = clock.now
+    assert taken(directory, wanted).number == 2
+    assert own <= clock.now - began < own + 1.0
+
+
+def test_who_takes_a_lost_lease_ends_what_the_lost_owner_left_running(directory: Path, clock: Clock) -> None:
+    """Its trial, and no other one."""
+    with contextlib.ExitStack() as ended:
+        trials = []
+        for name in ("trial_001", "trial_002"):
+            arguments = ["--parent_pid", "1", "--ckpt_dir", str(directory.with_name(name) / "checkpoints")]
+            trial = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", *arguments])
+            ended.callback(trial.wait)
+            ended.callback(trial.kill)
+            trials.append(trial)
+        first = taken(directory)
+        assert [trial.poll() for trial in trials] == [None, None], "the directory was free"
+        first.release()
+        taken(directory)
+        assert [trial.poll() for trial in trials] == [None, None], "nobody was lost"
+        taken(directory)
+        assert [trial.poll() for trial in trials] == [-signal.SIGKILL, None]
 
 
 def test_a_dead_owner_of_this_machine_is_known_at_once_one_of_another_after_the_term(

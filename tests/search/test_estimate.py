@@ -1,7 +1,9 @@
 """The time left, on simulated clocks over the paces of real trainings: within a factor of 1.5 from the second minute on."""
 
+import dataclasses
 import heapq
 import itertools
+from typing import Any
 
 import pytest
 
@@ -74,6 +76,60 @@ def test_a_twin_that_leaves_out_start_up_is_found_out() -> None:
     iterations_left = sum(1 for began, _, _ in search.trials if began > now) * 20
     told = iterations_left * 0.07 / WORKERS
     assert told < (search.total - now) / 1.5
+
+
+def ended_trial(**changes: Any) -> TrialPace:
+    """Ten seconds each of start-up, of training and of ending: 100 iterations of a tenth of a second."""
+    made = TrialPace(0.0, 100, 1.0, [(50, 5.0), (50, 5.0)], done=100, seen=20.0, ended=30.0)
+    return dataclasses.replace(made, **changes)
+
+
+def running_trial() -> TrialPace:
+    """Of the same kind: begun at 30, it has ten seconds of training and ten of ending before it at 40."""
+    return TrialPace(30.0, 100, 1.0, [], done=0, seen=30.0)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "workers", "mean_weight", "expected"),
+    [
+        (1, 1, 1.0, 30.0),
+        (3, 1, 1.0, 90.0),
+        (1, 1, 2.5, 45.0),  # start-up and ending take no longer where iterations do
+        (2, 2, 1.0, 30.0),  # both at once
+        (3, 2, 1.0, 60.0),
+    ],
+)
+def test_trials_that_wait_take_their_start_up_their_training_and_their_ending(
+    waiting: int, workers: int, mean_weight: float, expected: float
+) -> None:
+    """By hand, where each of the three is a third."""
+    assert seconds_left(30.0, [ended_trial()], waiting, 100, mean_weight, workers) == pytest.approx(expected)
+
+
+def test_the_pace_of_the_rest_is_by_their_own_weight_and_that_of_all_trials() -> None:
+    """Iterations of weight 1 and 3 that take 0.1 s and 0.3 s: one of weight 2 takes 0.2 s."""
+    heavier = ended_trial(weight=3.0, intervals=[(50, 15.0), (50, 15.0)], seen=40.0, ended=50.0)
+    for trials in ([ended_trial(), heavier], [heavier, ended_trial()]):
+        assert seconds_left(50.0, trials, 1, 100, 2.0, 1) == pytest.approx(10.0 + 20.0 + 10.0)
+
+
+def test_the_next_trial_goes_to_the_worker_that_is_free_first() -> None:
+    trials = [ended_trial(), running_trial()]
+    assert seconds_left(40.0, trials, 0, 100, 1.0, 1) == pytest.approx(20.0)
+    assert seconds_left(40.0, trials, 1, 100, 1.0, 1) == pytest.approx(20.0 + 30.0)
+    assert seconds_left(40.0, trials, 1, 100, 1.0, 2) == pytest.approx(30.0), "the second worker is idle"
+    assert seconds_left(40.0, trials, 2, 100, 1.0, 2) == pytest.approx(20.0 + 30.0)
+
+
+def test_the_pace_is_the_median_iterations_and_the_rest_is_start_up() -> None:
+    """Compiling in the first interval, a hurried and a disturbed one: neither the fastest nor the mean counts."""
+    slow_first = TrialPace(5.0, 1000, 1.0, [(100, 30.0), (100, 10.0), (100, 5.0), (100, 10.0), (100, 25.0)], 500, 95.0)
+    assert slow_first.rate == pytest.approx(0.1)
+    assert slow_first.startup == pytest.approx(95.0 - 5.0 - 0.1 * 500)
+    assert slow_first.startup_of_others == pytest.approx(40.0 - 20.0), "others find compiled what took it 20 s"
+    assert slow_first.left(100.0, ending=7.0) == pytest.approx(0.1 * 500 - 5.0 + 7.0)
+    uneven = TrialPace(0.0, 1000, 1.0, [(10, 0.1), (10, 0.1), (10, 0.1), (80, 8.0)])
+    assert uneven.rate == pytest.approx(0.1), "the median is of iterations, not of intervals"
 
 
 def test_nothing_is_said_before_a_pace_is_known() -> None:

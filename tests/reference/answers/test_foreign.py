@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ghm
-from ghm.actions import ISSUE, PAY, Actions
+from ghm.actions import HOLD, ISSUE, PAY, Actions
 from ghm.errors import UserError
 from ghm.model import GHMModel
 from ghm.reference import dynamic_program, policy_value
@@ -66,6 +66,38 @@ def test_everything_may_be_paid_out_and_constants_may_be_numbers():
 def test_actions_pass_through():
     optimum = ThresholdPolicy.optimal(dynamic_program(MODEL, DT, T), DT)
     assert policy_value(as_policy(optimum), MODEL, DT, T) == policy_value(optimum, MODEL, DT, T)
+
+
+def test_the_shift_of_the_levels_is_kept():
+    """ln(b + a) with a = 0.05: the same levels as without a shift, by the definition in `ghm.actions`."""
+
+    def shifted(cash, tau):
+        modes = np.eye(3)[np.where(cash > 0.2, PAY, np.where(cash < 0.05, ISSUE, HOLD))]
+        one = np.ones(cash.size)
+        return Actions(modes, np.log(0.25) * one, 0 * one, np.log(0.15) * one, 0 * one, 0.05)
+
+    assert most_likely(CASH, as_policy(shifted)(CASH, T))[1][3] == pytest.approx(0.2)
+    assert policy_value(as_policy(shifted), MODEL, DT, T) == pytest.approx(policy_value(EQUAL, MODEL, DT, T), abs=1e-9)
+    dropped = as_policy(lambda cash, tau: shifted(cash, tau)._replace(level_shift=0.0))
+    assert abs(policy_value(dropped, MODEL, DT, T) - policy_value(EQUAL, MODEL, DT, T)) > 1e-4
+
+
+def test_probabilities_in_single_precision_are_made_to_sum_to_one():
+    for given in ([0.50004, 0.25002, 0.25002], [0.49996, 0.24998, 0.24998]):
+        found = as_policy(bad_actions(mode_probabilities=lambda n, row=given: np.tile(row, (n, 1))))(CASH, T)
+        assert found.mode_probabilities == pytest.approx(np.tile([0.5, 0.25, 0.25], (CASH.size, 1)), abs=1e-12)
+    # A rounding below 0 is 0, not a debt to the others.
+    found = as_policy(bad_actions(mode_probabilities=lambda n: np.tile([1.0, 5e-7, -5e-7], (n, 1))))(CASH, T)
+    assert found.mode_probabilities.min() == 0.0
+    assert found.mode_probabilities.sum(axis=1) == pytest.approx(np.ones(CASH.size), abs=1e-12)
+
+
+def test_all_but_a_rounding_may_be_paid_out():
+    rounded = as_policy(lambda cash, tau: (cash * (1 + 5e-10), 0.0))(CASH, T)
+    assert most_likely(CASH, rounded)[1][1:] == pytest.approx(0.0, abs=1e-12)
+    for share in (1 + 1e-8, 1.4):
+        with pytest.raises(UserError, match=r"payout must be at most the cash there is.*at cash 0\.02"):
+            as_policy(lambda cash, tau, share=share: (share * cash, 0.0))(CASH, T)
 
 
 def fails(cash, tau):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reference import collocation, plain_bellman, plain_simulation
 
 from ghm.errors import UserError
 from ghm.model import GHMModel
@@ -29,6 +30,32 @@ def test_points_are_the_solvers_answers():
         assert point.note == ""
     levels = [point.payout_level for point in points]
     assert levels == sorted(levels)  # the more risk, the more cash is held
+
+
+def wound_up(model):
+    """The payoff at the horizon, by its definition."""
+    return lambda cash: cash + model.recovery * model.alpha / (model.r - model.mu)
+
+
+def test_points_are_what_plain_twins_find():
+    """Brute force for values, a simulation for what becomes of firms, collocation for the infinite horizon."""
+    found = comparative_statics([Sweep.even("sigma_x", 0.1, 0.3, 2)], dt=DT, T=T)
+    n_steps, firms = round(T / DT), 40_000
+    for point in found:
+        model = GHMModel(**point.parameters)
+        _, values = plain_bellman.optimal_values(model, DT, n_steps, wound_up(model), nodes=401)
+        assert point.value_at_zero == pytest.approx(values[0], abs=1e-4)
+        assert point.optimal_return == pytest.approx(np.mean(values[1:] + values[:-1]) / 2, abs=1e-4)
+        optimum = dynamic_program(model, DT, T)
+        levels = optimum.payout_level, optimum.issue_below, optimum.issue_target
+        drawn = plain_simulation.simulate(model, DT, n_steps, *levels, firms, seed=7)
+        # Four standard errors of a share, α = 6e-5 each; the seed is fixed.
+        share = drawn.early_liquidation
+        assert abs(point.early_liquidation - share) < 4 * np.sqrt(share * (1 - share) / firms)
+        other = collocation.solve(model, 0.7 * point.infinite_payout_level, 1.4 * point.infinite_payout_level)
+        assert point.infinite_payout_level == pytest.approx(other.payout_level, abs=1e-7)
+        assert point.infinite_value_at_zero == pytest.approx(other.value_at_zero, abs=1e-7)
+    assert 0.001 < found[0].early_liquidation < 0.5 * found[1].early_liquidation
 
 
 def test_two_parameters_make_every_combination():

@@ -121,6 +121,14 @@ def wavy(boundary):
     )
 
 
+def dented(boundary):
+    """F, and not F', with a dent well inside: neither its ends nor what is issued up to show it."""
+    level = boundary.payout_level
+    return bent(
+        boundary, lambda c: np.where(abs(c / level - 0.75) < 0.2, -1e-3 * np.cos(2.5 * np.pi * (c / level - 0.75)), 0)
+    )
+
+
 def sinks_below_one(boundary):
     level = boundary.payout_level
     return bent(boundary, slope=lambda c: -0.01 * np.sin(np.pi * c / level) ** 2 * (c > 0.9 * level))
@@ -129,6 +137,13 @@ def sinks_below_one(boundary):
 def coarse_grid(evidence):
     coarse = dynamic_program(MODEL, DT, T, refinement=0.1)
     return dataclasses.replace(evidence, optimum=coarse)
+
+
+def coarse_in_between(evidence):
+    """V as on a coarse grid in between, and right at both ends."""
+    optimum = evidence.optimum
+    bump = 1e-3 * np.sin(np.pi * optimum.cash / optimum.cash[-1]) ** 2
+    return dataclasses.replace(evidence, optimum=dataclasses.replace(optimum, values=optimum.values + bump))
 
 
 def pays_late(evidence):
@@ -176,6 +191,7 @@ FAULTS = {
     "F''(c*) not 0": (with_boundary(lambda b: started(b, value=1.001)), "curvature_at_payout", None),
     "another model's drift": (with_boundary(wrong_drift), "equation", None),
     "a wave in F'": (with_boundary(wavy), "concave", None),
+    "a dent in F": (with_boundary(dented), "equation", {"equation"}),
     "F' below 1": (with_boundary(sinks_below_one), "increasing", None),
     "F(0) misstated": (
         with_boundary(lambda b: dataclasses.replace(b, value_at_zero=b.value_at_zero + 1e-4)),
@@ -183,6 +199,7 @@ FAULTS = {
         {"boundary_at_zero"},
     ),
     "a coarse grid": (coarse_grid, "refined_grid", None),
+    "a grid that is coarse in between": (coarse_in_between, "refined_grid", {"refined_grid"}),
     "a policy that pays late": (pays_late, "exact_value", {"exact_value", "simulated_optimum"}),
     "J* too high": (biased_optimum, "simulated_optimum", {"refined_grid", "exact_value", "simulated_optimum"}),
     "an exact value too low": (biased_value, "simulated_value", {"exact_value", "simulated_value"}),
