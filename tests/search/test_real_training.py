@@ -4,6 +4,7 @@ Most tests of the search use a stand-in that starts at once; these few show that
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -28,10 +29,39 @@ SCRIPT = ROOT / "scripts/hyperparameter_search.py"
 SPACE = '{"n_trajectories": [20, 30], "policy_hidden": [[8], [16]], "value_hidden": [[8]]}'
 TINY = ("--n_trials", 2, "--n_iterations", 120, "--eval_freq", 10, "--T", 0.2, "--dt", 0.02, "--progress", "none")
 
+# What Python runs before anything else in a search whose trials wait: once a trial has written a checkpoint it stands
+# still until it is asked to stop or its search is gone. So it cannot be over before it was disturbed, however busy the machine.
+WAITING = """
+import os, signal, time
 
-def launch(*arguments: object) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+asked, parent, replace, handle = [], os.getppid(), os.replace, signal.signal
+
+
+def handle_and_note(number, handler):
+    note = lambda *received: (asked.append(number), handler(*received))
+    return handle(number, note if number == signal.SIGTERM and callable(handler) else handler)
+
+
+def replace_and_wait(source, target, **options):
+    replace(source, target, **options)
+    if os.fspath(target).endswith("/checkpoints/latest.pt"):
+        while not asked and os.getppid() == parent:
+            time.sleep(0.01)
+
+
+signal.signal = handle_and_note
+os.replace = replace_and_wait
+"""
+
+
+def launch(*arguments: object, waiting: Path | None = None) -> "subprocess.Popen[bytes]":
+    """The search; its trials wait where ``waiting``, a directory to import from, has :data:`WAITING`."""
+    command, environment = [sys.executable, str(SCRIPT), *map(str, arguments)], dict(os.environ)
+    if waiting is not None:
+        waiting.mkdir(exist_ok=True)
+        (waiting / "sitecustomize.py").write_text(WAITING)
+        environment["PYTHONPATH"] = os.pathsep.join([str(waiting), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def finish(search: "subprocess.Popen[bytes]", exit_status: int = 0) -> str:
@@ -43,7 +73,7 @@ def finish(search: "subprocess.Popen[bytes]", exit_status: int = 0) -> str:
 def wait_until(condition: Callable[[], object], search: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + LIMIT_S
     while not condition():
-        assert search.poll() is None, "the search ended before it was killed: make its trials longer"
+        assert search.poll() is None, "the search ended before it was killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
 
@@ -87,23 +117,24 @@ def test_killed_three_ways_and_stopped_with_two_workers_it_ends_the_same(
 ) -> None:
     results_dir = tmp_path / "r"
     latest = results_dir / "trial_001/checkpoints/latest.pt"
-    search = launch(*TINY, "--space", space, "--results_dir", results_dir, "--n_workers", 2)
+    waiting = tmp_path / "waiting"
+    search = launch(*TINY, "--space", space, "--results_dir", results_dir, "--n_workers", 2, waiting=waiting)
     wait_until(latest.exists, search)
     search.kill()  # the search alone: its trials notice and end
     search.communicate()
 
-    search = launch("--resume", results_dir, "--progress", "none")
+    written = latest.stat().st_mtime_ns
+    search = launch("--resume", results_dir, "--progress", "none", waiting=waiting)
     wait_until(lambda: trials(search), search)
     trials(search)[0].kill()  # a trial alone: it is started again
-    written = latest.stat().st_mtime_ns
     wait_until(lambda: latest.stat().st_mtime_ns > written, search)
     for process in (*psutil.Process(search.pid).children(), psutil.Process(search.pid)):  # both
         with contextlib.suppress(psutil.NoSuchProcess):  # a child that has just ended by itself
             process.kill()
     search.communicate()
 
-    search = launch("--resume", results_dir, "--progress", "none")
     written = latest.stat().st_mtime_ns
+    search = launch("--resume", results_dir, "--progress", "none", waiting=waiting)
     wait_until(lambda: latest.stat().st_mtime_ns > written, search)
     search.send_signal(signal.SIGTERM)  # stopped in order
     assert "--resume" in finish(search, exit_status=4)
