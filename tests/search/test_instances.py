@@ -1,5 +1,6 @@
 """Seeds, calibrations, rungs and confirmation, from the command line to the results and what reads them."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -15,7 +16,10 @@ from ghm.report.page import render
 from ghm.search import SearchConfig
 from ghm.search.decisions.ranking import foretold
 from ghm.search.decisions.statistics import rank_correlation
-from ghm.search.records.reader import read_search
+from ghm.search.displays.summary import summary
+from ghm.search.records.directory import find_record
+from ghm.search.records.index import ResultsIndex
+from ghm.search.records.reader import read_outcomes, read_search
 from ghm.search.settings.config import MAX_TRIALS
 from ghm.search.settings.instances import Layout
 from tests.search.instant import INSTANT
@@ -200,6 +204,25 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     done = 6 * 4 + confirm * content["search_config"]["confirm_seeds"] * 2
     assert f"{done} of {done} trials completed, 8 of them stopped at a rung" in printed
     assert f"{done} trials completed, 8 of them stopped at a rung" in page
+
+
+@pytest.mark.parametrize("rank_by", ["mean", "iqm", "worst"])
+def test_a_search_that_is_interrupted_at_a_rung_has_a_summary(rank_by: str, tmp_path: Path) -> None:
+    flags = ("--n_trials", 3, "--n_seeds", 2, "--rank_by", rank_by, "--rungs", 2)
+    run_search(*flags, *FLAGS, "--results_dir", tmp_path)
+    _, record = find_record(tmp_path, flag="")
+    waiting = ResultsIndex(results_file(tmp_path), record)
+    assert "Best configuration" not in summary(waiting, 6, interrupted=True)
+    for outcome in read_outcomes(tmp_path, record).values():
+        at_rung = dict(outcome.metrics, best_return=outcome.rungs[0].best_return, captured_value=None)
+        waiting.add(dataclasses.replace(outcome, status="paused", iterations=2, metrics=at_rung))
+    text = summary(waiting, 6, interrupted=True)
+    leader = waiting.leader
+    assert leader is not None
+    assert leader.value is not None
+    words = {"mean": "mean", "iqm": "interquartile mean", "worst": "worst"}[rank_by]
+    assert f"Best configuration: {leader.configuration}, {words} return {leader.value:.4f} of its 2 trials" in text
+    assert "6 not finished" in text
 
 
 def test_trials_of_one_configuration_are_one_comparison() -> None:

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from ghm.search.decisions.ranking import by_calibration, captured_or_return, foretold, reading_at
+from ghm.search.decisions.ranking import captured_or_return, foretold, reading_at
 from ghm.search.decisions.selection import Confirmation, Confirmed
 from ghm.search.decisions.statistics import aggregate
 from ghm.search.records.index import ResultsIndex, best_trial
@@ -115,8 +115,9 @@ def _top(results: ResultsIndex) -> str:
 
 
 def _figures(trials: Sequence[Outcome]) -> tuple[list[float], str]:
-    """What a configuration's trials reached, and what that is."""
-    values = [value for stratum in by_calibration(trials, captured_or_return) for value in stratum]
+    """What a configuration's trials have reached, those that wait at a rung too, and what that is."""
+    reached = [_figure(reading_at(one, None)) for one in trials]
+    values = [value for value in reached if value is not None]
     return values, "captured value" if any(one.captured_value is not None for one in trials) else "return"
 
 
