@@ -1,6 +1,7 @@
 """What ``import ghm`` offers, how light it stays, and where it refuses to run."""
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -130,8 +131,27 @@ def test_a_full_disk_under_what_is_printed_is_said_in_a_line(body):
 
 
 def test_ctrl_c_ends_any_command_without_a_traceback():
-    done = program("raise KeyboardInterrupt", Path(os.devnull))
-    assert (done.returncode, done.stderr) == (platforms.EXIT_KEYBOARD, "")
+    for output in (os.devnull, "/dev/full"):
+        done = program("print(1); raise KeyboardInterrupt", Path(output))
+        assert (done.returncode, done.stderr) == (platforms.EXIT_KEYBOARD, "")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_only_a_program_that_ends_is_deaf_after_a_stop(ends):
+    """A process that lives on has its signals back; one within another does not make the outer one hear again."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stopped():
+        platforms.run_program(lambda: 0)
+        platforms.put_back({signal.SIGTERM: before, signal.SIGINT: before}, stopped=True)
+        return 4
+
+    try:
+        assert platforms.run_program(stopped, ends=ends) == 4
+        assert signal.getsignal(signal.SIGTERM) == (signal.SIG_IGN if ends else before)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_an_ascii_terminal_gets_every_help_text(monkeypatch):

@@ -43,13 +43,20 @@ def exit_if_unsupported() -> None:
         raise SystemExit(EXIT_UNSUPPORTED)
 
 
-def run_program(main: Callable[[], int]) -> int:
-    """Run a program's main function where it can run; its exit status. No complaint where nobody reads the output any more."""
+def run_program(main: Callable[[], int], ends: bool = True) -> int:
+    """Run a program's main function where it can run; its exit status. No complaint where nobody reads the output any more.
+
+    Args:
+        main: the function.
+        ends: whether the process ends with it, rather than being somebody's who called it.
+    """
     exit_if_unsupported()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path or a τ must not end a program on an ASCII terminal
-    _program.set()
+    outermost = ends and not _program.is_set()
+    if outermost:
+        _program.set()
     try:
         return _flushed(main())
     except SystemExit as end:  # --help and wrong flags end so
@@ -58,13 +65,14 @@ def run_program(main: Callable[[], int]) -> int:
         _silence()
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
-        return EXIT_KEYBOARD
+        return _flushed(EXIT_KEYBOARD)
     except OSError as error:
         if error.errno != errno.ENOSPC or error.filename is not None:
             raise
         return _full()
     finally:
-        _program.clear()
+        if outermost:
+            _program.clear()
 
 
 def put_back(handlers: Mapping[signal.Signals, Any], stopped: bool) -> None:

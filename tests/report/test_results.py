@@ -279,7 +279,7 @@ class TestCommand:
         mine = tmp_path / "mine.html"
         mine.write_text("<!DOCTYPE html><p>my own page</p>")
         assert main([str(studied.path), "--output", str(mine)]) == 2
-        assert "exists and is no page of ghm's" in capsys.readouterr().err
+        assert "exists and is no page that this version wrote" in capsys.readouterr().err
         os.mkfifo(tmp_path / "pipe.html")
         assert main([str(studied.path), "--output", str(tmp_path / "pipe.html")]) == 2
         for _ in range(2):

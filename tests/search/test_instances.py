@@ -11,7 +11,9 @@ import pytest
 
 import ghm
 from ghm.model import GHMModel
+from ghm.report.analysis.findings import best_configuration, headline
 from ghm.report.analysis.importance import finished
+from ghm.report.analysis.instances import rung_predictions
 from ghm.report.page import render
 from ghm.search import SearchConfig
 from ghm.search.decisions.ranking import foretold
@@ -22,6 +24,7 @@ from ghm.search.records.index import ResultsIndex
 from ghm.search.records.reader import read_outcomes, read_search
 from ghm.search.settings.config import MAX_TRIALS
 from ghm.search.settings.instances import Layout
+from ghm.shares import percent_text
 from tests.search.instant import INSTANT
 from tests.search.support import read, results_file, run_search
 
@@ -206,6 +209,46 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     assert f"{done} trials completed, 8 of them stopped at a rung" in page
 
 
+@pytest.mark.parametrize("rank_by", ["mean", "worst"])
+def test_the_page_leads_with_what_the_search_leads_with_however_far_it_is(
+    rank_by: str, tmp_path: Path, calibrations: Path
+) -> None:
+    """Some trials over, some failed, some interrupted or waiting at a rung, some not begun."""
+    flags = ("--n_trials", 4, "--n_seeds", 2, "--calibrations", calibrations, "--rank_by", rank_by, "--rungs", 2)
+    run_search(*flags, *FLAGS, "--results_dir", tmp_path)
+    _, record = find_record(tmp_path, flag="")
+    outcomes = list(read_outcomes(tmp_path, record).values())
+    generator, leaders = np.random.default_rng(0), set()
+    for _ in range(25):
+        index = ResultsIndex(results_file(tmp_path), record)
+        usual = generator.choice(["completed", "paused"])  # of most trials, or hardly a configuration would be whole
+        for outcome in outcomes:
+            status = generator.choice(
+                [usual, "paused", "interrupted", "diverged", "running"], p=[0.8, 0.04, 0.02, 0.12, 0.02]
+            )
+            captured, firm = float(generator.uniform(0.5, 0.99)), 3.0 if outcome.calibration == "calm" else 0.0
+            metrics = {"best_return": 5.95 + firm + captured, "captured_value": captured}
+            reached = {"paused": 2, "completed": 6}.get(status, 4)
+            if status != "running":
+                index.add(dataclasses.replace(outcome, status=status, iterations=reached, metrics=metrics, rungs=()))
+        index.write()
+        search, best = read_search(index.path), index.best
+        if best is None or index.leader is None:
+            assert search.best is None
+            continue
+        assert search.best is not None
+        assert (search.best.configuration, search.best.number) == (best.configuration, best.trial_num)
+        figure = best_configuration(search).share
+        leads = index.leader
+        assert figure == pytest.approx(leads.value)
+        alike = [one for one in leads.trials if one.status == best.status and one.captured_value is not None]
+        assert best.captured_value == max(one.captured_value or 0.0 for one in alike), "between firms, not by return"
+        leaders.add((leads.configuration, leads.failures > 0, best.status))
+        assert f"Best configuration: {leads.configuration}, {rank_by} captured value" in summary(index, 16, True)
+        assert f"The best configuration, {leads.configuration}, captured {percent_text(figure)}" in headline(search)
+    assert len(leaders) > 6, "too few different standings: this tests nothing"
+
+
 @pytest.mark.parametrize("rank_by", ["mean", "iqm", "worst"])
 def test_a_search_that_is_interrupted_at_a_rung_has_a_summary(rank_by: str, tmp_path: Path) -> None:
     flags = ("--n_trials", 3, "--n_seeds", 2, "--rank_by", rank_by, "--rungs", 2)
@@ -223,6 +266,35 @@ def test_a_search_that_is_interrupted_at_a_rung_has_a_summary(rank_by: str, tmp_
     words = {"mean": "mean", "iqm": "interquartile mean", "worst": "worst"}[rank_by]
     assert f"Best configuration: {leader.configuration}, {words} return {leader.value:.4f} of its 2 trials" in text
     assert "6 not finished" in text
+    waiting.write()
+    said = headline(read_search(waiting.path))
+    assert f"The best configuration, {leader.configuration}, reached a return of {leader.value:.4f}" in said
+    assert "captured" not in said, "there is no such share"
+
+
+def test_summary_and_page_count_the_same_that_went_on_though_some_failed_later(tmp_path: Path) -> None:
+    rungs = ("--rungs", 2, 4, "--keep", 1.0)
+    run_search("--n_trials", 7, *rungs, *FLAGS, "--results_dir", tmp_path)
+    _, record = find_record(tmp_path, flag="")
+    index = ResultsIndex(results_file(tmp_path), record)
+    for number, outcome in read_outcomes(tmp_path, record).items():
+        late = {"status": "diverged", "iterations": 5, "error": "NaN"} if number in (2, 5) else {}
+        early = (
+            {"status": "diverged", "iterations": 3, "error": "NaN", "rungs": outcome.rungs[:1]} if number == 3 else {}
+        )
+        index.add(dataclasses.replace(outcome, **late, **early))
+    index.write()
+    said = summary(index, 7, interrupted=False)
+    first, second = rung_predictions(read_search(index.path))
+    assert f"rung 2: {first.found.configurations} went on, rank correlation" in said
+    assert f"rung 4: {second.found.configurations} went on, rank correlation" in said
+    assert (first.found.configurations, second.found.configurations) == (6, 4)
+    for one in (first, second):
+        assert one.found.correlation is not None
+        assert (
+            f"rung {one.rung}: {one.found.configurations} went on, rank correlation {one.found.correlation[0]:.2f}"
+            in said
+        )
 
 
 def test_trials_of_one_configuration_are_one_comparison() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ghm.cli import main
 from ghm.search.records.journal import read_journal
-from ghm.search.why import _threshold
+from ghm.search.why import _despite, _threshold
 from tests.search.support import read, run_search
 
 FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
@@ -28,7 +28,7 @@ def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
     for rank, (configuration, value) in enumerate(cut.content["ranking"], 1):
         text = says(tmp_path, configuration, capsys)
         verdict = "went on" if rank <= 2 else "was stopped"
-        assert f"At iteration 2 it {verdict}: its configuration had a return of {value:.4f}, rank {rank} of 4" in text
+        assert f"At iteration 2 its configuration {verdict}: it had a return of {value:.4f}, rank {rank} of 4" in text
         assert "drawn at random" in text
     confirmation = read(tmp_path)["confirmation"]
     (winner,) = confirmation["configurations"]
@@ -50,16 +50,17 @@ def test_a_configuration_of_several_trials_is_not_taken_for_one_of_them(
         explored = [number for number in ours if entries[number]["stage"] == "explore"]
         assert value == min(entries[number]["rungs"][0]["best_return"] for number in explored)
         text = says(tmp_path, explored[0], capsys)
-        assert f"had a return of {value:.4f}, the worst of its 3 trials, rank {rank} of 4" in text
-        assert ("; of equals the one with the lower number goes first" in text) is False
+        assert f"had a return of {value:.4f}, the worst of its trials, rank {rank} of 4" in text
 
 
-def test_a_tie_at_a_rung_is_said() -> None:
-    ranking = [[2, 0.5], [1, 0.4], [3, 0.4]]
-    assert _threshold(ranking, [1, 2], 0.4) == (
-        ", the last of them with 0.4000; of equals the one with the lower number goes first"
-    )
-    assert _threshold(ranking, [1, 2], None) == ", the last of them with 0.4000"
+def test_why_one_was_stopped_that_had_no_less_than_the_last_that_went_on() -> None:
+    ranking = [[2, 0.5], [1, 0.4], [3, 0.4], [4, 0.3], [5, 0.9]]
+    assert _threshold(ranking, [1, 2]) == ", the last of them with 0.4000"
+    assert _despite(ranking, [1, 2], 0.4, failed=False) == "; of equals the one with the lower number goes first"
+    assert _despite(ranking, [1, 2], 0.3, failed=False) == ""
+    assert _despite(ranking, [1, 2], 0.9, failed=True) == "; one with a failed trial comes after all without"
+    # The last in rank went on in spite of a failure.
+    assert _threshold(ranking, [1, 2, 3, 4, 5]) == ", the last of them with 0.9000"
 
 
 def test_a_cut_is_told_with_its_threshold_and_a_confirmation_with_all_its_seeds(

@@ -28,7 +28,8 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    return run_program(lambda: _main(list(sys.argv[1:] if arguments is None else arguments)))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return run_program(lambda: _main(words), ends=arguments is None)
 
 
 def _main(words: list[str]) -> int:

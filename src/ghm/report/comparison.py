@@ -8,7 +8,7 @@ import numpy as np
 
 from ghm.errors import UserError
 from ghm.files import write_atomically
-from ghm.report.analysis.findings import percent
+from ghm.report.analysis.findings import best_configuration, percent
 from ghm.report.analysis.instances import confirmed_entries
 from ghm.report.drawing.charts import COLOURS, SYMBOLS, Chart, compared
 from ghm.report.drawing.tables import Cell, Column, Table
@@ -65,15 +65,15 @@ def _names(searches: Sequence[RecordedSearch]) -> list[str]:
 
 
 def _headline(searches: Sequence[RecordedSearch], names: list[str]) -> str:
-    reached = [(search.best.captured_value, name) for search, name in zip(searches, names, strict=True) if search.best]
+    reached = [(best_configuration(search).share, name) for search, name in zip(searches, names, strict=True)]
     known = sorted(((value, name) for value, name in reached if value is not None), reverse=True)
     if not known:
         return "None of them has a result yet."
     if len(known) > 1 and known[0][0] == known[1][0]:
         level = [name for value, name in known if value == known[0][0]]
-        return f"The best trials of {', '.join(level)} captured the same, {percent(known[0][0])}."
+        return f"The best configurations of {', '.join(level)} captured the same, {percent(known[0][0])}."
     ahead = f", {100 * (known[0][0] - known[1][0]):.2f} points ahead of {known[1][1]}" if len(known) > 1 else ""
-    return f"The best trial is of {known[0][1]}: it captured {percent(known[0][0])}{ahead}."
+    return f"The best configuration is of {known[0][1]}: it captured {percent(known[0][0])}{ahead}."
 
 
 def _cautions(searches: Sequence[RecordedSearch]) -> list[str]:
@@ -120,7 +120,7 @@ def _table(searches: Sequence[RecordedSearch], names: list[str]) -> Table:
         spent = iterations_spent(search)
         rows.append(
             (
-                Cell(name), Cell(str(search.config.get("search_type"))), Cell(str(len(search.ranked)), len(search.ranked)),
+                Cell(name), Cell(str(search.config.get("search_type"))), Cell(str(len(search.completed)), len(search.completed)),
                 Cell(str(len(search.failed)), len(search.failed)), Cell(percent(best), best), Cell(percent(median), median),
                 Cell(percent(confirmed), confirmed), Cell(number(search.best.best_return if search.best else None)),
                 Cell(f"{spent:,.0f}", spent), Cell(duration(seconds), seconds),

@@ -92,7 +92,9 @@ def _require_place(output: Path) -> None:
     if output.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output {output}: a page's name ends in .html; try {output.with_suffix('.html')}")
     if output.exists() and not _is_page(output):
-        raise UserError(f"--output {output} exists and is no page of ghm's; choose another file, or remove it")
+        raise UserError(
+            f"--output {output} exists and is no page that this version wrote; choose another file, or remove it"
+        )
 
 
 def _is_page(path: Path) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from ghm.errors import UserError
 from ghm.files import write_atomically
 from ghm.report.analysis.findings import (
-    best_value,
+    best_configuration,
     certainty,
     check,
     headline,
@@ -179,11 +179,11 @@ def _words(search: RecordedSearch) -> dict[str, Any]:
     best = search.best
     total = sum(trial.seconds or 0.0 for trial in search.trials)
     tiles = [
-        ("Best captured value", percent(best_value(search)[0])),
+        ("Best captured value", percent(best_configuration(search).share)),
         ("Best return", number(best.best_return if best else None)),
         ("Optimum", number(search.optimal_return)),
         ("Closing the firm", number(search.wind_up_return)),
-        ("Completed", str(sum(trial.success for trial in search.trials))),
+        ("Completed", str(len(search.completed))),
         ("Failed", str(len(search.failed))),
         ("Unfinished", str(len(search.unfinished))),
         ("Training time, all trials", duration(total)),

@@ -1,7 +1,7 @@
 """``ghm why``: why a trial was run, stopped or chosen, in plain words, from the journal and the records alone."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +20,7 @@ from ghm.search.settings.config import RANK_WORDS, SearchConfig
 from ghm.search.settings.instances import Layout
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import Outcome
+from ghm.shares import share_text
 
 _METHODS = {
     "random": "drawn at random from the search space, by a generator that depends on seed_base and its number alone",
@@ -70,7 +71,7 @@ def why(results: Path, trial_num: int) -> str:
     decisions = read_journal(results_dir)
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record.config)]
     if outcome.stage == "explore":
-        lines += _cuts(outcome, decisions, record)
+        lines += _cuts(outcome, decisions, record, outcomes)
     lines += _chosen(outcome, decisions, record)
     return "\n".join([*lines, _ended(outcome)])
 
@@ -107,16 +108,17 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
     ]
 
 
-def _figure(record: SearchRecord, value: float) -> str:
+def _figure(outcome: Outcome, record: SearchRecord, value: float) -> str:
     """What ranks a configuration, in words: of its one trial, or of its several."""
     layout = Layout(record.config, record.calibrations, n_configurations=1)
-    what = "captured value" if measure_of(layout) is captured_or_return else "return"
-    if layout.n_instances == 1:
-        return f"a {what} of {value:.4f}"
-    return f"a {what} of {value:.4f}, the {RANK_WORDS[record.config.rank_by]} of its {layout.n_instances} trials"
+    captured = measure_of(layout) is captured_or_return and outcome.captured_value is not None
+    figure = f"a captured value of {share_text(value, 4)}" if captured else f"a return of {value:.4f}"
+    return figure if layout.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
 
 
-def _cuts(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> list[str]:
+def _cuts(
+    outcome: Outcome, decisions: list[Decision], record: SearchRecord, outcomes: Mapping[int, Outcome]
+) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "cut":
@@ -129,22 +131,36 @@ def _cuts(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> 
         value = ranking[rank][1]
         going = decision.content["go_on"]
         went = outcome.configuration in going
-        reached = "all its trials had failed" if value is None else f"its configuration had {_figure(record, value)}"
+        reached = "all its trials had failed" if value is None else f"it had {_figure(outcome, record, value)}"
         verdict = "went on" if went else "was stopped"
+        failed = any(one.failed for one in outcomes.values() if one.configuration == outcome.configuration)
         lines.append(
-            f"At iteration {decision.subject['rung']} it {verdict}: {reached}, rank {rank + 1} of {len(ranking)}; the best "
-            f"{len(going)} (--keep {decision.subject['keep']:g}) went on{_threshold(ranking, going, None if went else value)}."
+            f"At iteration {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
+            f"{len(ranking)}; the best {len(going)} (--keep {decision.subject['keep']:g}) went on"
+            f"{_threshold(ranking, going)}{'' if went else _despite(ranking, going, value, failed)}."
         )
     return lines
 
 
-def _threshold(ranking: list[list[Any]], going: list[int], stopped: float | None) -> str:
-    """What the last that went on had; and, where one with as much was stopped, why."""
+def _last(ranking: list[list[Any]], going: list[int]) -> float | None:
+    """What the last that went on had; one with a failed trial comes after all without, whatever it had."""
     values = [value for number, value in ranking if number in going and value is not None]
-    if not values:
+    return values[-1] if values else None
+
+
+def _threshold(ranking: list[list[Any]], going: list[int]) -> str:
+    last = _last(ranking, going)
+    return "" if last is None else f", the last of them with {last:.4f}"
+
+
+def _despite(ranking: list[list[Any]], going: list[int], value: float | None, failed: bool) -> str:
+    """Why a configuration was stopped with as much as the last that went on, or more; nothing where it had less."""
+    last = _last(ranking, going)
+    if last is None or value is None or value < last:
         return ""
-    tie = "; of equals the one with the lower number goes first" if stopped == min(values) else ""
-    return f", the last of them with {min(values):.4f}{tie}"
+    if failed:
+        return "; one with a failed trial comes after all without"
+    return "; of equals the one with the lower number goes first" if value == last else ""
 
 
 def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> list[str]:
@@ -160,7 +176,7 @@ def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -
             value = decision.content["chosen"][rank][1]
             lines.append(
                 f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} as tuned, with "
-                f"{_figure(record, value)}, and the "
+                f"{_figure(outcome, record, value)}, and the "
                 f"best {len(chosen)} are trained again {where}."
             )
         else:

@@ -56,7 +56,7 @@ class EvaluateConfig:
             raise UserError("--cash and --times say where --output is wanted; give --output FILE.npz too")
         if self.source is not None and self.policy is not None:
             raise UserError(f"--policy {self.policy} and the file {self.source} are two policies; give one")
-        if self.source is not None and self.output is not None and self.source.absolute() == self.output.absolute():
+        if self.source is not None and self.output is not None and self.source.resolve() == self.output.resolve():
             raise UserError(
                 f"--output {self.output} is the policy that is judged, and would be lost; choose another file"
             )

@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,9 +51,8 @@ def searched(search: RecordedSearch) -> str:
     space = f" over {math.prod(sizes):,} configurations of {_count(varied, 'hyperparameter')}" if varied else ""
     iterations = finite(search.config.get("n_iterations"))
     length = f", {iterations:,.0f} iterations each" if iterations else ""
-    completed = [trial for trial in search.trials if trial.success]
-    stopped = sum(trial.status == "stopped_at_rung" for trial in completed)
-    counts = [f"{_count(len(completed), 'trial')} completed"]
+    stopped = sum(trial.status == "stopped_at_rung" for trial in search.completed)
+    counts = [f"{_count(len(search.completed), 'trial')} completed"]
     counts += [f"{stopped} of them stopped at a rung"] if stopped else []
     counts += [f"{len(search.failed)} failed"]
     if search.unfinished:
@@ -146,35 +146,55 @@ def expected_best(values: np.ndarray, draws: int) -> float:
     return float(np.sum(ordered * np.diff(share**draws)))
 
 
-def best_value(search: RecordedSearch) -> tuple[float | None, str]:
-    """Captured value of the best configuration by what decided that it is the best, and in words what that was.
+@dataclass(frozen=True)
+class Best:
+    """The best configuration by what decided that it is the best."""
 
-    The words are empty where it was a single training.
-    """
+    figure: float | None
+    """Its captured value; its return where captured value is undefined."""
+    how: str
+    """What that is a figure of, in words; empty where it is of a single training."""
+    captured: bool
+    """Whether it is a captured value."""
+
+    @property
+    def share(self) -> float | None:
+        """Its captured value; None where that is undefined."""
+        return self.figure if self.captured else None
+
+
+def best_configuration(search: RecordedSearch) -> Best:
+    """The best configuration's figure: as confirmed, else what its trials are ranked by, else its one trial's."""
     best = search.best
     if best is None:
-        return None, ""
+        return Best(None, "", captured=False)
+    captured = best.captured_value is not None
     if best.stage == "confirm":
         entries = (search.confirmation or {}).get("configurations")
         first = entries[0] if isinstance(entries, list) and entries else {}
-        return finite(first.get("confirmed")), "on seeds that nothing was tuned on"
+        return Best(finite(first.get("confirmed")), "on seeds that nothing was tuned on", captured)
     if search.several_instances:
-        leader = search.ranking[0]
-        return finite(
-            leader.get(search.rank_by)
-        ), f"as the {RANK_WORDS[search.rank_by]} of its {len(instances_of(leader))} trials"
-    return best.captured_value, ""
+        entry = next((one for one in search.configurations if one.get("number") == best.configuration), {})
+        count = len(instances_of(entry)) - int(finite(entry.get("failures")) or 0.0)
+        return Best(
+            finite(entry.get(search.rank_by)), f"as the {RANK_WORDS[search.rank_by]} of its {count} trials", captured
+        )
+    return Best(best.captured_value if captured else best.best_return, "", captured)
 
 
 def _captured_sentence(search: RecordedSearch, best: RecordedTrial) -> str:
-    value, how = best_value(search)
-    if how:
-        share = "nothing that can be measured" if value is None else percent(value)
+    found = best_configuration(search)
+    if found.how and found.figure is not None:
         firm = "" if best.calibration is None else f" on {best.calibration}"
+        gained = (
+            f"captured {percent(found.figure)} of the value between closing the firm at once and the optimum"
+            if found.captured
+            else f"reached a return of {found.figure:.4f}"
+        )
+        worse = ": worse than closing the firm at once" if found.captured and found.figure < 0 else ""
         return (
-            f"The best configuration, {best.configuration}, captured {share} of the value between closing the firm at once and "
-            f"the optimum, {how}; the best of these trainings, trial {best.number}{firm}, reached a return of "
-            f"{best.best_return:.4f}."
+            f"The best configuration, {best.configuration}, {gained}, {found.how}{worse}; the best of these trainings, trial "
+            f"{best.number}{firm}, reached a return of {best.best_return:.4f}."
         )
     if best.captured_value is None or search.optimal_return is None or search.wind_up_return is None:
         return f"The best, trial {best.number}, reached a return of {best.best_return:.4f}."
@@ -241,7 +261,8 @@ def _effort(search: RecordedSearch) -> list[str]:
     )
     values = np.array([value for value in reached if value is not None])
     half = len(values) // 2
-    if search.config.get("search_type") != "random" or half < 2:
+    # What the rungs left over is no sample of what was drawn.
+    if search.config.get("search_type") != "random" or search.config.get("rungs") or half < 2:
         return []
     expected = expected_best(values, half)
     gain = float(values.max()) - expected
@@ -263,7 +284,8 @@ def _importance(search: RecordedSearch, importances: tuple[Importance, ...]) -> 
     if not clear:
         return f"With {count} finished {noun}, no hyperparameter's effect can be told from chance."
     names = ", ".join(f"{i.name} ({100 * i.low:.0f} to {100 * i.high:.0f}%)" for i in clear)
-    return f"What the ranking depends on beyond chance: {names}, as shares of its variance with 90% intervals."
+    which = " of those that went to the end" if search.config.get("rungs") else ""
+    return f"What the ranking{which} depends on beyond chance: {names}, as shares of its variance with 90% intervals."
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,7 +1,8 @@
 """How much of the trials' ranking each hyperparameter explains, and how sure that is.
 
-Trials are ranked by captured value, failed ones (they diverged, ran out of memory, …) sharing the last rank. Ranks,
-not values, because a single ruined trial can lie arbitrarily far below the rest and would decide everything. For a
+Trials are ranked by captured value, failed ones (they diverged, ran out of memory, …) sharing the last rank; in a search with
+several seeds or calibrations it is configurations that are ranked, by the figure that ranks them there. Ranks, not values,
+because a single ruined trial can lie arbitrarily far below the rest and would decide everything. For a
 hyperparameter with g distinct values among n trials, with the Kruskal-Wallis statistic H of its groups (Kruskal and
 Wallis 1952, *JASA* 47),
 
@@ -30,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.model import Array
-from ghm.search.records.reader import RecordedSearch, instances_of
+from ghm.search.records.reader import RecordedSearch
 from ghm.search.settings.inert import inert_hyperparameters
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
@@ -95,15 +96,16 @@ def finished(search: RecordedSearch) -> list[Finished]:
             for trial in search.explored
             if trial.status != "stopped_at_rung" and (trial.failed or trial.captured_value is not None)
         ]
-    whole = max(len(instances_of(entry)) for entry in search.configurations)
-    last = finite(search.config.get("n_iterations")) or 0.0
     found = []
     for entry in search.configurations:
-        hyperparameters, figure = entry.get("hyperparameters"), finite(entry.get(search.rank_by))
-        failed = bool(finite(entry.get("failures")))
-        went_on = (finite(entry.get("iterations")) or 0.0) >= last and figure is not None
-        if isinstance(hyperparameters, dict) and len(instances_of(entry)) == whole and (failed or went_on):
-            found.append(Finished(hyperparameters, None if failed else figure))
+        trials, hyperparameters = search.trials_of(entry), entry.get("hyperparameters")
+        over = len(trials) >= search.n_instances and all(trial.success or trial.failed for trial in trials)
+        if not isinstance(hyperparameters, dict) or not over or any(one.status == "stopped_at_rung" for one in trials):
+            continue
+        if any(trial.failed for trial in trials):
+            found.append(Finished(hyperparameters, None))
+        elif all(trial.captured_value is not None for trial in trials):
+            found.append(Finished(hyperparameters, finite(entry.get(search.rank_by))))
     return found
 
 

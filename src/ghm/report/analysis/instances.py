@@ -1,12 +1,13 @@
 """What seeds, calibrations, rungs and the confirmation say, in sentences."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ghm.report.analysis.findings import percent
 from ghm.search.decisions.ranking import Foretold, foretold
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.search.records.reader import RecordedSearch
 from ghm.search.settings.inert import inert_note
 from ghm.search.trials.outcome import finite
 
@@ -38,38 +39,25 @@ class RungPrediction:
         )
 
 
+def rungs_and_end(search: RecordedSearch) -> list[int]:
+    """Iterations of the rungs, and of the end; empty where there are no rungs."""
+    listed, last = search.config.get("rungs"), finite(search.config.get("n_iterations"))
+    rungs = [int(rung) for rung in listed if finite(rung) is not None] if isinstance(listed, list | tuple) else []
+    return [*rungs, int(last)] if rungs and last is not None else []
+
+
 def rung_predictions(search: RecordedSearch) -> list[RungPrediction]:
     """For each rung that trials went on from, how well it foretold the next one."""
-    rungs = [int(rung) for rung in search.config.get("rungs") or () if finite(rung) is not None]
-    last = finite(search.config.get("n_iterations"))
-    if not rungs or last is None:
-        return []
+    ends = rungs_and_end(search)
     found = []
-    for rung, following in zip(rungs, [*rungs[1:], int(last)], strict=True):
+    for rung, following in itertools.pairwise(ends):
         pairs: dict[int, list[tuple[float, float]]] = {}
         for trial in search.explored:
-            before, after = (reached_by(trial, at, search.config) for at in (rung, following))
-            if before is not None and after is not None and _went_to(trial, following):
+            before, after = (trial.reached(at, ends[-1]) for at in (rung, following))
+            if before is not None and after is not None and trial.status != "paused":
                 pairs.setdefault(trial.configuration, []).append((before, after))
         found.append(RungPrediction(rung, following, foretold(pairs, search.rank_by)))
     return found
-
-
-def reached_by(trial: RecordedTrial, iteration: int, config: Mapping[str, Any]) -> float | None:
-    """Captured value of the trial's best policy up to an iteration; None where it has no evaluation by then.
-
-    The best policy is chosen at every eval_freq iterations and at the end; a history has more points, for its curve.
-    """
-    every, last = finite(config.get("eval_freq")) or 1, finite(config.get("n_iterations"))
-    values = [
-        value
-        for record in trial.history
-        if (at := finite(record.get("iteration"))) is not None
-        and 0 < at <= iteration
-        and (at % every == 0 or at == last)
-        and (value := finite(record.get("captured_value"))) is not None
-    ]
-    return max(values, default=None)
 
 
 def confirmation_sentences(search: RecordedSearch) -> list[str]:
@@ -79,6 +67,8 @@ def confirmation_sentences(search: RecordedSearch) -> list[str]:
         return []
     seeds = search.confirmation.get("seeds")
     first = entries[0]
+    if finite(first.get("confirmed")) is None:
+        return ["No configuration was confirmed: none of their trainings on fresh seeds has completed."]
     where = f"{len(seeds)} fresh seeds" if isinstance(seeds, list) else "fresh seeds"
     state = "" if search.confirmation.get("complete") is True else " so far"
     sentences = [
@@ -111,8 +101,3 @@ def _interval(entry: Mapping[str, Any]) -> str:
     if not isinstance(interval, list) or len(interval) != 2:
         return ""
     return f" (95% interval {percent(finite(interval[0]))} to {percent(finite(interval[1]))})"
-
-
-def _went_to(trial: RecordedTrial, iteration: int) -> bool:
-    reached = finite(trial.metrics.get("iterations"))
-    return trial.success and reached is not None and reached >= iteration

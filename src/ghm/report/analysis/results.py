@@ -63,7 +63,7 @@ class BestPolicy:
                 raise UserError(f"{name} must be finite and >= 0; received {values[~(values >= 0)][:3]}")
         if np.any(states[1] > self._T * (1 + 1e-12)):  # a hundred steps of 0.01 are a little more than 1
             raise UserError(
-                f"time_to_horizon must be from 0 to the horizon T = {self._T:g}; received {states[1].max():g}"
+                f"time_to_horizon must be from 0 to the horizon T = {self._T:.12g}; received {states[1].max():.12g}"
             )
         flat_cash, flat_time = (values.ravel() for values in states)
         columns = np.empty((5, flat_cash.size))
@@ -94,7 +94,7 @@ class Results:
         """A line: what it is, how many trials, and the best."""
         best = self.search.best
         reached = "" if best is None else f", best: trial {best.number} with {best.best_return:.4f}"
-        done = f"{len(self.search.ranked)} of {len(self.search.trials)} trials completed"
+        done = f"{len(self.search.completed)} of {len(self.search.trials)} trials completed"
         return f"<Results of {self.search.path}: {done}{reached}>"
 
     @cached_property

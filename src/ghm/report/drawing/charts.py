@@ -266,8 +266,8 @@ def importance_chart(importances: tuple[Importance, ...]) -> Chart:
         "importance",
         "What the ranking depends on",
         f"Share of the ranking's variance that each hyperparameter explains: {listed}.",
-        "Share of the variance of the trials' ranking that each hyperparameter explains by itself, less what chance "
-        "explains; failed trials rank last. Lines are 90% bootstrap intervals; grey bars cannot be told from chance.",
+        "Share of the variance of the ranking that each hyperparameter explains by itself, less what chance "
+        "explains; failures rank last. Lines are 90% bootstrap intervals; grey bars cannot be told from chance.",
         [bars],
         {"xaxis": {"title": {"text": "importance"}, "tickformat": ".0%", "range": [0, 1]}, "showlegend": False},
         height=90 + 36 * len(importances),

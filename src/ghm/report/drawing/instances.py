@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.report.analysis.findings import percent
-from ghm.report.analysis.instances import confirmed_entries, reached_by
+from ghm.report.analysis.instances import confirmed_entries, rungs_and_end
 from ghm.report.drawing.charts import COLOURS, FLOOR, Chart, captured_axis, evaluations
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.search.records.reader import RecordedSearch
@@ -142,18 +142,10 @@ def learning_bands(search: RecordedSearch) -> list[tuple[str, list[float], NDArr
 
 def rung_courses(search: RecordedSearch) -> tuple[list[int], list[tuple[bool, list[tuple[int, float]]]]]:
     """Rungs and the end; and of each trial whether it was stopped, and its best captured value at those that it reached."""
-    rungs = [int(rung) for rung in search.config.get("rungs") or () if finite(rung) is not None]
-    if not rungs:
-        return [], []
-    ends = [*rungs, int(finite(search.config.get("n_iterations")) or 0)]
+    ends = rungs_and_end(search)
     courses = []
-    for trial in search.ranked:
-        reached = finite(trial.metrics.get("iterations")) or 0.0
-        points = [
-            (end, max(value, FLOOR))
-            for end in ends
-            if end <= reached and (value := reached_by(trial, end, search.config)) is not None
-        ]
+    for trial in search.ranked if ends else ():
+        points = [(end, max(value, FLOOR)) for end in ends if (value := trial.reached(end, ends[-1])) is not None]
         courses.append((trial.status == "stopped_at_rung", points))
     return ends, courses
 

@@ -86,7 +86,7 @@ def purchases_table(purchases: tuple[Purchase, ...]) -> Table | None:
         for one in purchases
     )
     more = (Column("Against the other values (points)", True), Column("90% interval", True), Column("Beyond chance"))
-    caption = "What each value buys: median captured value, and its difference to that of the trials with other values"
+    caption = "What each value buys: median captured value, and its difference to that of those with other values"
     return Table(caption, (*heads, *more), rows, sortable=True)
 
 

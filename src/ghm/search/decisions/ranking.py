@@ -91,13 +91,15 @@ def ranked(standings: Sequence[Standing]) -> list[Standing]:
 
 
 def by_calibration(trials: Sequence[Outcome], measure: Measure) -> Strata:
-    """What counts of the trials that did not fail, by calibration in the order of their numbers."""
+    """What counts of the trials that did not fail, of those that wait at a rung so far, by calibration in order of number."""
     names = dict.fromkeys(outcome.calibration for outcome in trials)
     return [
         [
             value
             for outcome in trials
-            if outcome.calibration == name and outcome.success and (value := measure(reading_of(outcome))) is not None
+            if outcome.calibration == name
+            and (reading := reading_at(outcome, None)) is not None
+            and (value := measure(reading)) is not None
         ]
         for name in names
     ]

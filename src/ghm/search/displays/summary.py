@@ -8,7 +8,7 @@ from ghm.search.decisions.selection import Confirmation, Confirmed
 from ghm.search.decisions.statistics import aggregate
 from ghm.search.records.index import ResultsIndex, best_trial
 from ghm.search.settings.command import resume_command, verification_command
-from ghm.search.settings.config import RANK_WORDS
+from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.inert import inert_note
 from ghm.search.settings.space import NAMES
 from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome
@@ -67,16 +67,18 @@ def _best(results: ResultsIndex, best: Outcome, winner: Confirmed | None) -> str
     trial = f"trial {best.trial_num}{_on(best)}, return {best.best_return:.4f}{_captured(best)}"
     verdict = best.metrics.get("verdict_text")
     if winner is not None:
-        interval = (
-            "" if winner.interval is None else f" (95% interval {winner.interval[0]:.4f} to {winner.interval[1]:.4f})"
-        )
-        first = f"Best configuration: {winner.configuration}, captured value {winner.confirmed:.4f}{interval} on fresh seeds"
+        assert winner.confirmed is not None
+        ends = None if winner.interval is None else " to ".join(share_text(end, 4) for end in winner.interval)
+        interval = "" if ends is None else f" (95% interval {ends})"
+        _, what = _figures(winner.trials)
+        figure = f"{what} {share_text(winner.confirmed, 4)}{interval} on fresh seeds"
+        first = f"Best configuration: {winner.configuration}, {figure}"
         lines = [first, f"  (the best of these trainings: {trial})"]
     elif results.n_instances > 1:
         rank_by, leader = results.record.config.rank_by, results.leader
         assert leader is not None
         values, what = _figures(leader.trials)
-        figure = f"{RANK_WORDS[rank_by]} {what} {aggregate(values, rank_by):.4f} of its {len(leader.trials)} trials"
+        figure = f"{RANK_WORDS[rank_by]} {what} {share_text(aggregate(values, rank_by), 4)} of its {len(values)} trials"
         lines = [f"Best configuration: {leader.configuration}, {figure}", f"  (the best of them: {trial})"]
     else:
         lines = [f"Best configuration: {trial}{_SCALE if best.captured_value is not None else ''}"]
@@ -103,15 +105,16 @@ def _top(results: ResultsIndex) -> str:
             figures = (f"{outcome.best_return:.4f}", captured)
             columns.append((str(rank), str(outcome.trial_num), *figures, *_values(outcome.hyperparameters)))
         return f"{title}\n{_rows(columns)}"
-    columns, what = [("rank", "configuration", "trials", "mean", "worst", "best", "failed", *NAMES)], ""
+    rank_by, what = results.record.config.rank_by, ""
+    figures_of: tuple[RankBy, ...] = ("mean", "iqm", "worst") if rank_by == "iqm" else ("mean", "worst")
+    columns = [("rank", "configuration", "trials", *figures_of, "best", "failed", *NAMES)]
     for rank, one in enumerate(results.configurations[:TOP], 1):
         values, what = _figures(one.trials)
-        spread = [aggregate(values, "mean"), min(values), max(values)] if values else []
-        shown = [f"{value:.4f}" for value in spread] or ["-"] * 3
+        spread = [*(aggregate(values, figure) for figure in figures_of), max(values)] if values else []
+        shown = [share_text(value, 4) for value in spread] or ["-"] * (len(figures_of) + 1)
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures))
         columns.append((*cells, *_values(one.hyperparameters)))
-    ranked_by = RANK_WORDS[results.record.config.rank_by]
-    return f"Top {TOP} configurations{tuned}, ranked by {ranked_by}, in {what}\n{_rows(columns)}"
+    return f"Top {TOP} configurations{tuned}, ranked by {RANK_WORDS[rank_by]}, in {what}\n{_rows(columns)}"
 
 
 def _figures(trials: Sequence[Outcome]) -> tuple[list[float], str]:
@@ -140,8 +143,8 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
         return []
     rows: list[tuple[str, ...]] = [("configuration", "tuned", "confirmed", "95% interval", "difference", "failed")]
     for one in confirmation.configurations:
-        interval = "-" if one.interval is None else f"{one.interval[0]:.4f} to {one.interval[1]:.4f}"
-        figures = ["-" if value is None else f"{value:.4f}" for value in (one.tuned, one.confirmed)]
+        interval = "-" if one.interval is None else " to ".join(share_text(end, 4) for end in one.interval)
+        figures = ["-" if value is None else share_text(value, 4) for value in (one.tuned, one.confirmed)]
         difference = "-" if one.difference is None else f"{one.difference:+.4f}"
         rows.append((str(one.configuration), *figures, interval, difference, str(one.failures)))
     seeds = confirmation.seeds

@@ -230,8 +230,11 @@ class ResultsIndex:
 
 
 def best_trial(trials: Iterable[Outcome]) -> Outcome | None:
-    """The best of those that did not fail; None where all of them did."""
-    return min((one for one in trials if one.success or one.status == "paused"), key=_rank, default=None)
+    """The best of those that did not fail, between several models by captured value; None where all of them did."""
+    candidates = [one for one in trials if one.success or one.status == "paused"]
+    if len({one.calibration for one in candidates}) > 1 and all(one.captured_value is not None for one in candidates):
+        return min(candidates, key=lambda one: (_rank(one)[0], -(one.captured_value or 0.0), one.trial_num))
+    return min(candidates, key=_rank, default=None)
 
 
 def _indented(entry: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ finite number counts as missing, and nothing in a file is ever executed.
 """
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,16 @@ class RecordedTrial:
     """Name of the model that it was trained on; None: the search's own."""
     stage: str = "explore"
     """``explore`` or ``confirm``."""
+    rungs: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    """Captured value (return, where that is undefined) of its best policy at the rungs that it reached, by iteration."""
+
+    def reached(self, iteration: int, last: int) -> float | None:
+        """What its best policy had reached by a rung, or by the ``last`` iteration; None where it did not come so far."""
+        if iteration < last:
+            return self.rungs.get(iteration)
+        if self.status != "completed":
+            return None
+        return self.best_return if self.captured_value is None else self.captured_value
 
     @property
     def unfinished(self) -> bool:
@@ -146,25 +157,67 @@ class RecordedSearch:
         return tuple(trial for trial in self.trials if trial.stage == "explore")
 
     @cached_property
-    def ranked(self) -> tuple[RecordedTrial, ...]:
-        """Successful trials of the exploration: those that went further first, then by return, then by number."""
-        return tuple(sorted((trial for trial in self.explored if trial.success), key=_rank))
+    def completed(self) -> tuple[RecordedTrial, ...]:
+        """Trials that went as far as they were asked to, those of the confirmation too, by number."""
+        return tuple(trial for trial in self.trials if trial.success)
 
-    @property
+    @cached_property
+    def ranked(self) -> tuple[RecordedTrial, ...]:
+        """Successful trials of the exploration: those that went further first, then the better ones, then by number.
+
+        Better by return; where they were trained on several models, by captured value.
+        """
+        return tuple(sorted((trial for trial in self.explored if trial.success), key=self._rank))
+
+    @cached_property
     def best(self) -> RecordedTrial | None:
         """The best trial of the best configuration: the confirmed one, or the one that leads as tuned."""
         chosen = _mapping(next(iter(_listed(_mapping(self.confirmation).get("configurations"))), None))
         if _mapping(self.confirmation).get("complete") is True:
-            confirmed = [trial for trial in self.trials if trial.stage == "confirm" and trial.success]
+            confirmed = [trial for trial in self.completed if trial.stage == "confirm"]
             ours = [trial for trial in confirmed if trial.configuration == chosen.get("configuration")]
             if ours:
-                return min(ours, key=_rank)
+                return min(ours, key=self._rank)
+        # As the search itself ranks: what waits at a rung has come as far as that.
+        standing = [
+            trial
+            for trial in self.explored
+            if trial.success or (trial.status == "paused" and trial.best_return is not None)
+        ]
         if self.several_instances:
-            leader = next(iter(self.ranking), {}).get("number")
-            ours = [trial for trial in self.ranked if trial.configuration == leader]
-            if ours:
-                return ours[0]
-        return self.ranked[0] if self.ranked else None
+            leader = next((entry.get("number") for entry in self.ranking if self._over(entry)), None)
+            standing = [trial for trial in standing if trial.configuration == leader]
+        return min(standing, key=self._rank, default=None)
+
+    @property
+    def n_instances(self) -> int:
+        """Trials of each configuration."""
+        seeds = finite(self.config.get("n_seeds")) or 1.0
+        return max(int(seeds), 1) * max(len(self.calibrations), 1)
+
+    def trials_of(self, entry: Mapping[str, Any]) -> list[RecordedTrial]:
+        """Explored trials of an entry of ``configurations``."""
+        return self._by_configuration.get(entry.get("number"), [])
+
+    @cached_property
+    def _by_configuration(self) -> dict[Any, list[RecordedTrial]]:
+        found: dict[Any, list[RecordedTrial]] = {}
+        for trial in self.explored:
+            found.setdefault(trial.configuration, []).append(trial)
+        return found
+
+    def _over(self, entry: Mapping[str, Any]) -> bool:
+        """Whether a configuration can lead: all its trials are over or wait at a rung, and there is a figure of them."""
+        trials = self.trials_of(entry)
+        going = any(trial.unfinished and trial.status != "paused" for trial in trials)
+        return len(trials) >= self.n_instances and not going and finite(entry.get(self.rank_by)) is not None
+
+    def _rank(self, trial: RecordedTrial) -> tuple[float, float, int]:
+        # All that completed went equally far, whatever their records say of it.
+        stopped = trial.status in ("stopped_at_rung", "paused")
+        reached = finite(trial.metrics.get("iterations")) or 0.0 if stopped else math.inf
+        figure = trial.captured_value if len(self.calibrations) > 1 else trial.best_return
+        return -reached, math.inf if figure is None else -figure, trial.number
 
     @property
     def several_instances(self) -> bool:
@@ -244,20 +297,21 @@ def read_search(path: Path) -> RecordedSearch:
             f"{path} is not a search's results: it has no search_config or results; give a search_results_*.json"
         )
     trials = {trial.number: trial for entry in results if (trial := _trial(entry, path.parent)) is not None}
-    for trial in _unfinished(path.parent, set(trials)):
-        trials[trial.number] = trial
-    return RecordedSearch(
+    search = RecordedSearch(
         path=path,
         config=content["search_config"],
         space=_mapping(content.get("search_space")),
         environment=_mapping(content.get("environment")),
         optimal_return=finite(content.get("optimal_return")),
         wind_up_return=finite(content.get("wind_up_return")),
-        trials=tuple(trials[number] for number in sorted(trials)),
+        trials=(),
         configurations=tuple(entry for entry in _listed(content.get("configurations")) if isinstance(entry, dict)),
         confirmation=_mapping(content.get("confirmation")) or None,
         calibrations=tuple(entry for entry in _listed(content.get("calibrations")) if isinstance(entry, dict)),
     )
+    for trial in _unfinished(search, set(trials)):
+        trials[trial.number] = trial
+    return dataclasses.replace(search, trials=tuple(trials[number] for number in sorted(trials)))
 
 
 def read_outcomes(results_dir: Path, record: SearchRecord) -> dict[int, Outcome]:
@@ -319,13 +373,6 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _rank(trial: RecordedTrial) -> tuple[float, float, int]:
-    # All that completed went equally far, whatever their records say of it.
-    stopped = trial.status == "stopped_at_rung"
-    reached = finite(trial.metrics.get("iterations")) or 0.0 if stopped else math.inf
-    return -reached, -(trial.best_return or 0.0), trial.number
-
-
 def _trial(entry: Any, directory: Path) -> RecordedTrial | None:
     """A trial from its entry in the results; None where it has no number."""
     entry = _mapping(entry)
@@ -348,12 +395,26 @@ def _trial(entry: Any, directory: Path) -> RecordedTrial | None:
         seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         calibration if isinstance(calibration, str) else None,
         "confirm" if entry.get("stage") == "confirm" else "explore",
+        _rungs(entry.get("rungs")),
     )
 
 
-def _unfinished(directory: Path, recorded: set[int]) -> list[RecordedTrial]:
-    """Trials of this search that have a directory, and no entry in the results yet."""
+def _rungs(listed: Any) -> dict[int, float]:
+    found = {}
+    for entry in map(_mapping, _listed(listed)):
+        iteration, captured, value = (finite(entry.get(key)) for key in ("iteration", "captured_value", "best_return"))
+        figure = value if captured is None else captured
+        if iteration is not None and figure is not None:
+            found[int(iteration)] = figure
+    return found
+
+
+def _unfinished(search: RecordedSearch, recorded: set[int]) -> list[RecordedTrial]:
+    """Trials of the search that have a directory, and no entry in the results yet."""
+    directory = search.path.parent
     found, proposed = [], _proposed(directory)
+    # Once something is confirmed, the exploration is over.
+    stage = "explore" if search.confirmation is None else "confirm"
     for file in directory.glob("trial_*/hyperparameters.json"):
         number = directory_number(file.parent.name)
         if number is None or number in recorded:
@@ -365,7 +426,9 @@ def _unfinished(directory: Path, recorded: set[int]) -> list[RecordedTrial]:
         # The file is not sealed; the decisions are, and what none of them proposed is damaged.
         if proposed and hyperparameters not in proposed:
             hyperparameters = {}
-        found.append(RecordedTrial(number, hyperparameters, {}, UNFINISHED, file.parent, number))
+        # Numbers run through the instances of a configuration before the next one's.
+        configuration = (number - 1) // search.n_instances + 1 if stage == "explore" else 0
+        found.append(RecordedTrial(number, hyperparameters, {}, UNFINISHED, file.parent, configuration, stage=stage))
     return found
 
 
