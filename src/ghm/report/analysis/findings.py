@@ -84,8 +84,12 @@ def untrained(trial: RecordedTrial) -> float | None:
 
 def verdict(search: RecordedSearch) -> str | None:
     """The verdict on the best policy, with its figures; None where none was recorded."""
-    text = search.best.metrics.get("verdict_text") if search.best is not None else None
-    return text if isinstance(text, str) and text else None
+    best = search.best
+    text = best.metrics.get("verdict_text") if best is not None else None
+    if best is None or not isinstance(text, str) or not text:
+        return None
+    firm = "" if best.calibration is None else f" on {best.calibration}"
+    return f"Trial {best.number}{firm}: {text}" if best_configuration(search).how else text
 
 
 def certainty(search: RecordedSearch, importances: tuple[Importance, ...]) -> list[str]:

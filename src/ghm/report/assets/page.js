@@ -11,14 +11,16 @@
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
-  // Colours are written "@name"; only colour settings are looked at, never texts.
+  // Colours are written "@name", or "@name/33" with an opacity in hexadecimal; only colour settings are looked at, never texts.
   function painted(value, key = "") {
     if (Array.isArray(value)) return value.map((item) => painted(item, key));
     if (value !== null && typeof value === "object") {
       return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, painted(v, k)]));
     }
     const isColour = /color/i.test(key) && typeof value === "string" && value.startsWith("@");
-    return isColour ? colour(value.slice(1)) : value;
+    if (!isColour) return value;
+    const [name, opacity = ""] = value.slice(1).split("/");
+    return colour(name) + opacity;
   }
 
   function layout(own) {

@@ -184,7 +184,8 @@ def _curves(search: RecordedSearch) -> Chart | None:
     for (number, at, values), colour in zip(learning_bands(search), COLOURS, strict=False):
         style = {"type": "scatter", "mode": "lines", "x": at, "legendgroup": number}
         edge = {**style, "line": {"width": 0, "color": colour}, "showlegend": False, "hoverinfo": "skip"}
-        band = {"fill": "tonexty", "fillcolor": colour, "opacity": 0.2}
+        # A trace's own opacity leaves its fill as it is; bands that cover each other must be seen through.
+        band = {"fill": "tonexty", "fillcolor": f"{colour}/33"}
         middle = {"name": f"configuration {number}", "line": {"color": colour, "width": 2}}
         data += [
             {**edge, "y": values.min(axis=0).tolist()},
