@@ -26,6 +26,19 @@ def wait_until(condition: Callable[[], object], limit: float = START_LIMIT_S) ->
         time.sleep(0.02)
 
 
+class Clock:
+    """Monotonic seconds that a test sets, and that pass while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 class Cluster:
     """A scheduler and two workers; what was killed is started again by `mend`."""
 

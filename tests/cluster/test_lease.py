@@ -18,7 +18,7 @@ from ghm.search.executors import lease as lease_module
 from ghm.search.executors.identity import Owner, this_process
 from ghm.search.executors.lease import Lease, LostError, holder, take
 from ghm.search.trials import process as process_module
-from tests.cluster.support import wait_until
+from tests.cluster.support import Clock, wait_until
 from tests.cluster.twins import enter_and_leave, hold
 
 TERM = 0.5
@@ -37,19 +37,6 @@ def after(seconds: float) -> "lease_module.Callable[[], bool]":
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path / "trial_001"
-
-
-class Clock:
-    """Monotonic seconds that a test sets, and that pass while somebody waits."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.fixture

@@ -12,20 +12,7 @@ from ghm.errors import UserError
 from ghm.search.executors import signs as signs_module
 from ghm.search.executors.identity import this_process
 from ghm.search.executors.signs import SearchSigns, SearchWatch, take_over
-from tests.cluster.support import wait_until
-
-
-class Clock:
-    """Monotonic seconds that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from tests.cluster.support import Clock, wait_until
 
 
 @pytest.fixture

@@ -83,6 +83,9 @@ def test_rungs_are_where_trials_were_stopped(search: RecordedSearch, directory: 
 
 def test_they_are_on_the_page_and_in_figures_for_papers(search: RecordedSearch, tmp_path: Path) -> None:
     assert [chart.name for chart in instance_charts(search)] == ["bands", "configuration-curves", "rungs"]
+    fills = [trace["fillcolor"] for chart in instance_charts(search) for trace in chart.data if "fillcolor" in trace]
+    assert fills
+    assert all("/" in fill for fill in fills), "bands that cover each other are to be seen through"
     page = html.unescape(render(search).decode())
     assert all(f'id="{name}"' in page for name in ("bands", "configuration-curves", "rungs"))
     bands = configuration_bands(search)
