@@ -105,6 +105,15 @@ def test_output_is_a_table_that_is_judged_the_same(here):
         assert first["errors"]["value"]["mean_absolute"] == pytest.approx(np.abs(difference).mean())
 
 
+def test_the_policy_that_is_judged_is_not_written_over(here):
+    assert run("solve", *SMALL, "--output", "best.npz").status == 0
+    before = (here / "best.npz").read_bytes()
+    (here / "sub").mkdir()
+    for same in ("best.npz", str(here / "best.npz"), "sub/../best.npz"):
+        assert_refused(run("evaluate", "best.npz", "--output", same), "is the policy that is judged, and would be lost")
+    assert (here / "best.npz").read_bytes() == before
+
+
 def test_the_solutions_file_captures_everything(here):
     assert run("solve", *SMALL, "--output", "best.npz", "--times", *(str(0.05 * k) for k in range(1, 21))).status == 0
     found = json.loads(run("evaluate", "best.npz", "--json").output)

@@ -120,3 +120,36 @@ def test_bad_input_is_refused_with_one_message(words, parts, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert_refused(run("solve", *SMALL, *words), *parts)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_narrow_terminal_every_row_of_a_sweep_keeps_its_name(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    words = (
+        "solve",
+        *SMALL,
+        "--sweep",
+        "sigma_x",
+        "0.111",
+        "0.222",
+        "2",
+        "--sweep",
+        "carry_cost",
+        "0.013",
+        "0.017",
+        "2",
+    )
+    ran = run(*words)
+    assert "…" not in ran.output
+    assert max(map(len, ran.output.splitlines()[1:])) <= 40
+    rows = [line.split()[:2] for line in ran.output.splitlines() if line.split()[:1] in (["0.111"], ["0.222"])]
+    names = [["0.111", "0.013"], ["0.111", "0.017"], ["0.222", "0.013"], ["0.222", "0.017"]]
+    assert len(rows) > len(names), "it fitted: this tests nothing"
+    assert rows == names * (len(rows) // len(names))
+    (wide,) = json.loads(run(*words, "--json").output)["points"][:1]
+    assert f"{wide['optimal_return']:.4f}" in ran.output
+
+
+def test_a_firm_without_shocks_is_not_called_liquidated():
+    assert "goes on" in run("solve", *SMALL, "--model.sigma_x", "0").output
+    assert "is liquidated" in run("solve", *SMALL, "--model.fixed_cost", "5").output
+    assert "issues" in run("solve", *SMALL).output

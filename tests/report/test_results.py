@@ -82,6 +82,13 @@ def test_states_that_are_none_are_refused(studied: Made, cash: float, time: floa
         ghm.load_results(studied.path).best_policy(cash, time)
 
 
+def test_a_policy_knows_nothing_beyond_its_horizon(studied: Made) -> None:
+    policy, horizon = ghm.load_results(studied.path).best_policy, float(studied.content["search_config"]["T"])
+    policy(0.1, horizon)
+    with pytest.raises(UserError, match=f"from 0 to the horizon T = {horizon:g}; received"):
+        policy([0.1, 0.2], [horizon / 2, 1.1 * horizon])
+
+
 def test_there_is_no_best_policy_without_a_trial(tmp_path: Path) -> None:
     made = make_search(tmp_path, 1, failures={1: ("diverged", "NaN")})
     results = ghm.load_results(made.path)
