@@ -19,10 +19,11 @@ from ghm.cli.solve.config import SolveConfig
 from ghm.errors import UserError
 from ghm.model import GHMModel
 from ghm.reference.validation import Card
+from ghm.report.analysis.importance import finished
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.page import plotly_script, render, write_report
 from ghm.search import SearchSpace
-from ghm.search.records.reader import read_search
+from ghm.search.records.reader import RecordedSearch, RecordedTrial, read_search
 
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&{{7*7}}@accent"""
 
@@ -233,3 +234,27 @@ def test_samples_are_drawn_evenly(tmp_path: Path) -> None:
 
     assert even(Counter(trial.number for seed in range(400) for trial in sample(search, 20, seed).trials))
     assert not even(Counter(dict.fromkeys(others[:19], 400)))
+
+
+def test_a_sample_has_whole_configurations_and_its_best(tmp_path: Path) -> None:
+    """Half of a configuration could not be compared: importance would fall silent, and another one would lead."""
+    trials, entries = [], []
+    for configuration in range(1, 31):
+        hyperparameters = {"lr_policy": 10.0 ** -(configuration % 3)}
+        numbers = range(4 * configuration - 3, 4 * configuration + 1)
+        for number in numbers:
+            metrics = {"best_return": configuration + number / 1000, "captured_value": configuration / 40}
+            trials.append(RecordedTrial(number, hyperparameters, metrics, "completed", tmp_path, configuration))
+        entry = {"number": configuration, "hyperparameters": hyperparameters, "instances": list(numbers), "failures": 0}
+        entries.append({**entry, "mean": configuration / 40, "iterations": 10})
+    odd: dict[str, Any] = {"number": [], "instances": [1, 2], "mean": 0.5}
+    whole = RecordedSearch(
+        tmp_path / "r.json", {"n_seeds": 4}, {"lr_policy": []}, {}, None, None, tuple(trials), (*entries, odd)
+    )
+    drawn = sample(whole, most=50)
+    counts = Counter(trial.configuration for trial in drawn.trials)
+    assert set(counts.values()) == {4}
+    assert len(counts) == 12
+    assert drawn.best is whole.best is trials[-1]
+    assert len(finished(drawn)) == 12
+    assert len(finished(whole)) == 30

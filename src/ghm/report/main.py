@@ -9,12 +9,13 @@ from typing import Annotated
 import tyro
 
 from ghm.errors import UserError
+from ghm.platforms import EXIT_INFRASTRUCTURE
 from ghm.progress import working
 from ghm.report.comparison import write_comparison
 from ghm.report.export import export
 from ghm.report.page import write_report
 
-EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
+EXIT_USER_ERROR = 2
 
 GENERATOR, HEAD_BYTES = b'<meta name="generator" content="ghm">', 4096
 """What a page of ours says of itself, and where: in its first lines."""

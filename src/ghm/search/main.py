@@ -12,6 +12,7 @@ from typing import TextIO
 import tyro
 
 from ghm.errors import UserError
+from ghm.platforms import EXIT_INFRASTRUCTURE
 from ghm.search.blueprint import resumed_config
 from ghm.search.decisions.agenda import Step
 from ghm.search.displays.lines import PlainObserver, plan_text
@@ -25,7 +26,7 @@ from ghm.search.trials.trial import Trial
 SHOWN = 5
 """Trials that a dry run shows."""
 
-EXIT_USER_ERROR, EXIT_INFRASTRUCTURE = 2, 6
+EXIT_USER_ERROR = 2
 
 DESCRIPTION = "Search hyperparameters for Monte Carlo policy gradient on the GHM equity management model."
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ghm.search.records.reader import RecordedSearch
+from ghm.search.records.reader import RecordedSearch, RecordedTrial
 
 DRAWN = 500
 """Trials drawn at most: beyond, points and curves cover each other, and a page of 10,000 takes minutes and 20 MB.
@@ -14,13 +14,22 @@ With 500 trials the standard error of a hyperparameter's share of the ranking is
 
 
 def sample(search: RecordedSearch, most: int = DRAWN, seed: int = 0) -> RecordedSearch:
-    """The search with ``most`` of its trials, drawn at random, its best one always among them; all, if there are no more."""
+    """The search with ``most`` of its trials, drawn at random, its best one always among them; all, if there are no more.
+
+    Of a search with several seeds or calibrations it is configurations that are drawn, each with all its trials: half of one
+    could not be compared.
+    """
     if len(search.trials) <= most:
         return search
-    best = [trial for trial in search.trials if trial is search.best]
-    others = [trial for trial in search.trials if trial is not search.best]
-    chosen = np.random.default_rng(seed).choice(len(others), most - len(best), replace=False)
-    kept = [*best, *(others[index] for index in chosen)]
+    groups: dict[int, list[RecordedTrial]] = {}
+    for trial in search.trials:
+        groups.setdefault(trial.configuration if search.several_instances else trial.number, []).append(trial)
+    kept = next((group for group in groups.values() if search.best in group), [])
+    others = [group for group in groups.values() if group is not kept]
+    for index in np.random.default_rng(seed).permutation(len(others)):
+        if len(kept) + len(others[index]) > most:
+            break
+        kept = [*kept, *others[index]]
     return dataclasses.replace(search, trials=tuple(sorted(kept, key=lambda trial: trial.number)))
 
 

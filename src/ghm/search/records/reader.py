@@ -197,11 +197,12 @@ class RecordedSearch:
 
     def trials_of(self, entry: Mapping[str, Any]) -> list[RecordedTrial]:
         """Explored trials of an entry of ``configurations``."""
-        return self._by_configuration.get(entry.get("number"), [])
+        number = finite(entry.get("number"))
+        return [] if number is None else self._by_configuration.get(int(number), [])
 
     @cached_property
-    def _by_configuration(self) -> dict[Any, list[RecordedTrial]]:
-        found: dict[Any, list[RecordedTrial]] = {}
+    def _by_configuration(self) -> dict[int, list[RecordedTrial]]:
+        found: dict[int, list[RecordedTrial]] = {}
         for trial in self.explored:
             found.setdefault(trial.configuration, []).append(trial)
         return found
