@@ -8,9 +8,9 @@ import pytest
 from cli.commands import assert_refused, run
 
 import ghm
-from ghm.model import GHMModel
-from ghm.reference import policy_value
-from ghm.reference.threshold_policy import ThresholdPolicy
+from ghm.economics.model import GHMModel
+from ghm.solvers import policy_value
+from ghm.solvers.threshold_policy import ThresholdPolicy
 
 DT, T = 0.05, 1.0
 SMALL = ("--dt", str(DT), "--T", str(T))

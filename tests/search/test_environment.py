@@ -11,10 +11,10 @@ from ghm.search.records import environment
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("model.py", "training/trainer.py", "search/displays/summary.py", "search/settings/space.py"):
+    for name in ("model.py", "training/trainer.py", "search/display/summary.py", "search/settings/space.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
-    for name in ("actions.py", "search/decisions/proposals.py"):
+    for name in ("actions.py", "search/methods/proposals.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     for name in ("reference", "policy", "simulation"):
@@ -44,7 +44,7 @@ def test_a_moved_line_between_files_is_another_version(package: Path) -> None:
 
 def test_code_around_them_has_not(package: Path) -> None:
     before = version()
-    (package / "search/displays/summary.py").write_text("x = 2\n")
+    (package / "search/display/summary.py").write_text("x = 2\n")
     assert version() == before
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ghm.search.decisions.ranking import Standing, best_return, captured_or_return, ranked, standing
+from ghm.search.decisions.ranking import ConfigurationScore, best_return, captured_or_return, ranked, standing
 from ghm.search.decisions.selection import Confirmation, Decision, confirmed, cut
 from ghm.search.trials.outcome import Outcome
-from ghm.search.trials.trial import Reading
-from ghm.training.config import Hyperparameters
+from ghm.search.trials.trial import RungResult
+from ghm.training.settings import Hyperparameters
 
 
 def ended(configuration: int, value: float | None, **known: Any) -> Outcome:
@@ -21,12 +21,12 @@ def ended(configuration: int, value: float | None, **known: Any) -> Outcome:
     return Outcome(configuration, Hyperparameters(), 1, "completed", metrics=metrics, **known)
 
 
-def stands(configuration: int, *values: float | None, **known: Any) -> Standing:
+def stands(configuration: int, *values: float | None, **known: Any) -> ConfigurationScore:
     trials = [ended(configuration, value, **known) for value in values]
     return standing(trials, "mean", captured_or_return)
 
 
-def order(standings: Sequence[Standing]) -> list[int]:
+def order(standings: Sequence[ConfigurationScore]) -> list[int]:
     return [one.configuration for one in ranked(standings)]
 
 
@@ -70,7 +70,7 @@ def test_a_rung_counts_what_was_reached_there_and_not_what_came_after() -> None:
     """The first is ahead at iteration 2, the second at 4, the first again at the end; the third failed in between."""
 
     def passed(configuration: int, value: float | None, *at_rungs: float) -> Outcome:
-        rungs = tuple(Reading(rung, 5.95 + one, one) for rung, one in zip((2, 4), at_rungs, strict=False))
+        rungs = tuple(RungResult(rung, 5.95 + one, one) for rung, one in zip((2, 4), at_rungs, strict=False))
         return ended(configuration, value, rungs=rungs)
 
     trials = [passed(1, 0.7, 0.3, 0.4), passed(2, 0.6, 0.2, 0.5), passed(3, None, 0.9)]

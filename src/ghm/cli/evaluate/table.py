@@ -5,8 +5,8 @@ import textwrap
 from typing import Any
 
 from ghm.cli.output import print_table
-from ghm.reference.levels import level_words
-from ghm.shares import share_text
+from ghm.io.text import share_text
+from ghm.solvers.levels import level_words
 
 WIDTH = 80
 
