@@ -26,7 +26,7 @@ NEAR_RETURN = 1e-3
 """Where closing the firm is optimal and captured value undefined: loss of return, as a share, that is near-optimal."""
 
 CONSTANTLY = 0.1
-"""Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0016."""
+"""Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0014."""
 
 LIQUIDATES = 0.5
 """Probability of early liquidation, beyond the optimum's, from which a firm that pays too early is being closed."""

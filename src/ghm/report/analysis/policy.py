@@ -59,7 +59,7 @@ class Levels:
 
 @dataclass(frozen=True)
 class Firms:
-    """Simulated firms under a policy, from starts with cash uniform on [0, c̄] and the whole horizon ahead."""
+    """Simulated firms under a policy and the firm's own law, from cash uniform on [0, c̄] and the whole horizon ahead."""
 
     time: Array
     """Years since the start, (n,)."""
@@ -220,7 +220,7 @@ def simulate_firms(
     seed: int = 0,
     stochastic: bool = False,
 ) -> Firms:
-    """Simulate firms under a policy, in plain NumPy: act, shock, liquidate at zero, pay out above c̄."""
+    """Simulate firms under a policy and the firm's own law, in plain NumPy: act, shock, liquidate at zero, pay out above c̄."""
     generator = np.random.default_rng(seed)
     steps = round(T / dt)
     # One start from each of `count` equal parts of [0, c̄], in random order: the shown firms are any of them.
@@ -239,7 +239,7 @@ def simulate_firms(
             issues += after > cash
         paths[alive, step] = after[alive]
         shock = generator.standard_normal(count)
-        cash = after + model.drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
+        cash = after + model.firm_drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
         survives = alive & (cash > 0)
         if step < max(steps // 2, 1):
             done = alive if step else np.zeros_like(alive)  # not the first action, as above

@@ -57,9 +57,9 @@ class StaticsPoint:
     issue_below: float | None
     issue_target: float | None
     issues_a_year: float | None
-    """Expected equity issues over expected years alive, undiscounted."""
+    """Expected equity issues over expected years alive, undiscounted, under the firm's own law."""
     early_liquidation: float | None
-    """Probability of liquidation in the first half of the horizon."""
+    """Probability of liquidation in the first half of the horizon, under the firm's own law."""
     infinite_payout_level: float | None
     """c*, in continuous time with an infinite horizon."""
     infinite_value_at_zero: float | None
