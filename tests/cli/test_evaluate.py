@@ -10,10 +10,11 @@ from cli.commands import assert_refused, run
 from fine_quadrature import fine_quadrature
 
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.sealed import seal_archive
 from ghm.solvers import policy_value
-from ghm.solvers.store import solve
+from ghm.solvers.dynamic_program import solve
 from ghm.training.checkpoints.checkpoint import FORMAT, load_policy, load_trained
 from ghm.training.main import main as train
 
@@ -43,10 +44,10 @@ def test_figures(checkpoint):
     drawn = load_trained(checkpoint).drawn_policy
     with fine_quadrature():
         expected = {
-            "stochastic": policy_value(drawn, MODEL, DT, T, stochastic=True),
-            "greedy": policy_value(drawn, MODEL, DT, T),
+            "stochastic": policy_value(drawn, Problem(MODEL, DT, T), stochastic=True),
+            "greedy": policy_value(drawn, Problem(MODEL, DT, T)),
         }
-        exported = policy_value(policy, MODEL, DT, T, stochastic=found["reading"] == "stochastic")
+        exported = policy_value(policy, Problem(MODEL, DT, T), stochastic=found["reading"] == "stochastic")
     for reading, value in expected.items():
         assert found[f"{reading}_return"] == pytest.approx(value, abs=1e-6)
     assert found["exact_return"] == max(found["stochastic_return"], found["most_likely_return"])
@@ -61,7 +62,7 @@ def test_figures(checkpoint):
     assert abs(found["monte_carlo_return"] - found["exact_return"]) < 4 * found["monte_carlo_standard_error"]
     assert found["monte_carlo_agrees"] is True
     # Negative control: another model's exact return is another.
-    assert found["exact_return"] != policy_value(policy, GHMModel(), DT, T)
+    assert found["exact_return"] != policy_value(policy, Problem(GHMModel(), DT, T))
 
 
 def test_result_of_the_run_says_the_same(checkpoint):
@@ -160,7 +161,7 @@ def test_damaged_checkpoints_are_refused(checkpoint, tmp_path):
     save_sealed({**content, "config": {**content["config"], "policy_hidden": [16]}}, path)
     assert_refused(run("evaluate", path), "do not fit its settings")
     save_sealed({**content, "config": {**content["config"], "dt": 0.03}}, path)
-    assert_refused(run("evaluate", path), "whole multiple of --dt")
+    assert_refused(run("evaluate", path), "whole multiple of dt")
 
 
 def test_places_without_a_file_are_refused(tmp_path):

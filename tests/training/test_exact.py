@@ -6,6 +6,7 @@ from fine_quadrature import fine_quadrature
 from small_problems import random_tables, small_problem, threshold_tables
 
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.solvers import dynamic_program
@@ -33,18 +34,18 @@ PROBLEMS: dict[str, tuple[DecisionProblem, Terminal, float]] = {
 
 
 def exact_returns(problem: DecisionProblem, terminal: Terminal) -> ExactReturns:
-    return ExactReturns.build(problem.model, problem.grid.dt, problem.grid.n_steps, terminal, problem.grid)
+    return ExactReturns.build(problem.problem, problem.grid)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_both_readings_equal_the_reference(name: str) -> None:
     problem, terminal, tolerance = PROBLEMS[name]
-    evaluate, horizon = exact_returns(problem, terminal), problem.grid.dt * problem.grid.n_steps
+    evaluate = exact_returns(problem, terminal)
     tables, other = (random_tables(problem.grid, seed) for seed in (len(name), len(name) + 1))
     found, policy = evaluate(tables), TabulatedPolicy(problem.grid, tables)
-    greedy = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal)
+    greedy = policy_value(policy, problem.problem)
     with fine_quadrature():
-        stochastic = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal, stochastic=True)
+        stochastic = policy_value(policy, problem.problem, stochastic=True)
     assert found.greedy == pytest.approx(greedy, abs=MOST_LIKELY)
     assert found.stochastic == pytest.approx(stochastic, abs=tolerance)
     # Wrong twins: another policy, and the other reading.
@@ -58,13 +59,13 @@ def test_levels_that_are_zero_pay_everything_out() -> None:
     tables = threshold_tables(problem.grid, payout=1e-9, below=-1.0, target=0.3)
     wide = PolicyTables(tables.modes, tables.levels.copy())
     wide.levels[1] = 0.3
-    evaluate, horizon = exact_returns(problem, "liquidation"), problem.grid.dt * problem.grid.n_steps
+    evaluate = exact_returns(problem, "liquidation")
     certain, drawn = evaluate(tables), evaluate(wide)
     assert certain.stochastic == pytest.approx(certain.greedy, abs=1e-4)
     assert drawn.greedy == certain.greedy
     with fine_quadrature():
         policy = TabulatedPolicy(problem.grid, wide)
-        expected = policy_value(policy, problem.model, problem.grid.dt, horizon, stochastic=True)
+        expected = policy_value(policy, problem.problem, stochastic=True)
     assert drawn.stochastic == pytest.approx(expected, abs=STOCHASTIC)
     assert drawn.stochastic > certain.stochastic + 5e-4, "keeping some cash now and then is better than none"
 
@@ -72,18 +73,18 @@ def test_levels_that_are_zero_pay_everything_out() -> None:
 def test_the_optimum_tabulated_is_worth_the_optimum() -> None:
     """Tables switch mode between nodes, which costs something: 1e-3 of return; a wrong model's optimum costs more."""
     model, dt, n_steps = GHMModel(), 0.02, 100
-    problem = DecisionProblem.build(model, dt, n_steps, "liquidation")
+    problem = DecisionProblem.build(Problem(model, dt, n_steps * dt))
     evaluate, grid = exact_returns(problem, "liquidation"), problem.grid
-    optimum, wrong = (dynamic_program(m, dt, n_steps * dt) for m in (model, GHMModel(sigma_x=0.3)))
+    optimum, wrong = (dynamic_program(Problem(m, dt, n_steps * dt)) for m in (model, GHMModel(sigma_x=0.3)))
     found = []
     for solution in (optimum, wrong):
         steps = grid.steps_to_go - 1
-        below = np.nan_to_num(solution.issue_below[steps], nan=-1.0)
-        modes = np.stack([grid.cash > solution.payout_level[steps, None], grid.cash < below[:, None]])
-        target = np.nan_to_num(solution.issue_target[steps], nan=0.1)
+        below = np.nan_to_num(solution.levels.issue_below[steps], nan=-1.0)
+        modes = np.stack([grid.cash > solution.levels.payout_level[steps, None], grid.cash < below[:, None]])
+        target = np.nan_to_num(solution.levels.issue_target[steps], nan=0.1)
         none = np.full(steps.size, 1e-6)
         levels = [
-            np.log(solution.payout_level[steps] + grid.level_shift),
+            np.log(solution.levels.payout_level[steps] + grid.level_shift),
             none,
             np.log(target + grid.level_shift),
             none,

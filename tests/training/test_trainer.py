@@ -148,7 +148,7 @@ def test_the_value_optimisers_rate_is_not_the_policys(tmp_path: Path) -> None:
     for name, settings in {"policy": {"lr_baseline": 1e-12}, "value": {"lr_policy": 1e-12}}.items():
         learned = config(tmp_path / name, **settings)
         assert train(learned) == ExitStatus.COMPLETED
-        problem = DecisionProblem.build(learned.model, learned.dt, learned.n_steps, learned.terminal)
+        problem = DecisionProblem.build(learned.problem)
         start = Learner(problem, learned)
         end = Checkpoint.load(tmp_path / name / "checkpoints" / "final_model.pt").learner_state
         networks[name] = {n: float((getattr(start, n).parameters - end[n]).abs().max()) for n in ("policy", "value")}
@@ -417,8 +417,8 @@ BAD_FLAGS = [
     ("--ckpt_freq 0", "--ckpt_freq must be a whole number >= 1; received 0"),
     ("--keep_checkpoints 0", "--keep_checkpoints must be a whole number >= 1; received 0"),
     ("--seed -1", "--seed must be a whole number >= 0"),
-    ("--dt 0", "--dt must be a finite number > 0; received 0.0"),
-    ("--T 1 --dt 0.3", "--T must be a whole multiple of --dt; received T=1, dt=0.3; try --T 0.9"),
+    ("--dt 0", "dt must be a finite number > 0; received 0.0"),
+    ("--T 1 --dt 0.3", "T must be a whole multiple of dt; received T=1, dt=0.3; try T=0.9"),
     ("--dt 1e-9", "raise --dt"),
     ("--model.r 0", "raise r or lower mu"),
     ("--resume nowhere.pt", "no checkpoint at nowhere.pt"),

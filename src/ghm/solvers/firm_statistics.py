@@ -16,7 +16,8 @@ from numba import njit
 from ghm.economics.action_rule import greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.induction import cash_grid, mean_over_starts
-from ghm.economics.model import Array, GHMModel
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.economics.transition import BandedOperator, apply_banded, transition_on
 from ghm.solvers.policy_value import cash_after, chance_of_effect
 
@@ -41,14 +42,14 @@ class Outcomes:
     """
 
 
-def outcomes(policy: Policy, model: GHMModel, dt: float, T: float, stochastic: bool = False) -> Outcomes:
+def outcomes(policy: Policy, problem: Problem, stochastic: bool = False) -> Outcomes:
     """Expected issues, payouts, life and liquidation of a firm under a policy: its most likely reading, or as it acts.
 
     Raises:
         UserError: when the grid would be too fine to be had.
     """
-    n_steps = round(T / dt)
-    cash = cash_grid(model, dt, n_steps)
+    model, dt, n_steps = problem.model, problem.dt, problem.n_steps
+    cash = cash_grid(model, dt)
     transition = transition_on(model, dt, cash)
     onward, ended = (transition.expectation_operator(at_liquidation) for at_liquidation in (0.0, 1.0))
     expected = np.zeros((4, cash.size))

@@ -20,7 +20,8 @@ from ghm.economics.action_rule import ActionRule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy, cash_flow, level_from_log
 from ghm.economics.cubic import Cubic
 from ghm.economics.induction import cash_grid, kept_steps, mean_over_starts
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.economics.transition import transition_on
 from ghm.solvers.terminal import terminal_values
 
@@ -48,38 +49,33 @@ class PolicyValues:
     """V(c, τ), (S, M)."""
 
 
-def policy_value(
-    policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal = "liquidation", stochastic: bool = False
-) -> float:
+def policy_value(policy: Policy, problem: Problem, stochastic: bool = False) -> float:
     """The exact return J of a policy.
 
     Raises:
         UserError: when the grid would be too fine to be had, or the terminal condition has no solution.
     """
-    return policy_values(policy, model, dt, T, terminal, stochastic).expected_return
+    return policy_values(policy, problem, stochastic).expected_return
 
 
 def policy_values(
     policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    terminal: Terminal = "liquidation",
+    problem: Problem,
     stochastic: bool = False,
     refinement: float = 1.0,
     kept: NDArray[np.int64] | None = None,
 ) -> PolicyValues:
-    """The value function of a policy; ``refinement`` divides the grid's spacing; ``kept`` are steps to go at which it is wanted.
+    """The value function of a policy; ``refinement`` divides the grid's spacing; ``kept`` are further steps to keep it at.
 
     Raises:
         UserError: as :func:`policy_value`.
     """
-    n_steps = round(T / dt)
-    cash = cash_grid(model, dt, n_steps, refinement)
+    model, dt, n_steps = problem.model, problem.dt, problem.n_steps
+    cash = cash_grid(model, dt, refinement)
     operator = transition_on(model, dt, cash).value_operator(model, dt)
     kept = kept_steps(n_steps, SLICES, kept)
     values = np.empty((kept.size, cash.size))
-    values[0] = value = terminal_values(model, terminal, cash)
+    values[0] = value = terminal_values(problem, cash)
     for to_go in range(1, n_steps + 1):
         actions = policy(cash, to_go * dt)
         held = operator.apply(value)

@@ -11,13 +11,12 @@ import numpy as np
 
 from ghm.economics.action_rule import ActionRule, greedy, read
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array
 from ghm.io.text import percent_text
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.levels import NEVER, PolicyLevels, level_words, policy_levels
 from ghm.solvers.policy_value import policy_value
-from ghm.solvers.store import Reference
-from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.solution import Solution
 
 NEAR_OPTIMAL = 0.97
 """Captured value from which a policy is near-optimal; with the defaults, paying optimally but never issuing has 0.950."""
@@ -102,7 +101,7 @@ class Repaired:
 class Findings:
     """What a verdict rests on."""
 
-    reference: Reference
+    reference: Solution
     reading: ActionRule
     achieved: float
     """The policy's exact return."""
@@ -115,32 +114,28 @@ class Findings:
 
 def judge(
     policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    terminal: Terminal,
-    reference: Reference,
+    reference: Solution,
     reading: ActionRule = "greedy",
     achieved: float | None = None,
 ) -> Verdict:
-    """Judge a policy under one of its readings; ``achieved`` is its exact return, where that is known already.
+    """Judge a policy under one of its readings beside the optimum; ``achieved`` is its exact return, where that is known already.
 
     Raises:
         UserError: as :func:`ghm.solvers.policy_value`.
     """
-    optimum = ThresholdPolicy.from_reference(reference, dt, T)
+    problem, optimum = reference.problem, reference.policy
     acting, stochastic = read(policy, reading), reading == "stochastic"
 
     def worth(policy: Policy) -> float:
-        return policy_value(policy, model, dt, T, terminal, stochastic)
+        return policy_value(policy, problem, stochastic)
 
     findings = Findings(
         reference,
         reading,
         worth(acting) if achieved is None else achieved,
-        policy_levels(policy, model, T),
-        outcomes(policy, model, dt, T, stochastic),
-        outcomes(optimum, model, dt, T),
+        policy_levels(policy, problem.model, problem.T),
+        outcomes(policy, problem, stochastic),
+        outcomes(optimum, problem),
     )
     if _is_near_optimal(findings):
         return _verdict("near_optimal", findings, "")
@@ -148,7 +143,7 @@ def judge(
     if repaired[PAY] >= repaired[ISSUE]:
         name, remedy = _payout_fault(findings), "payouts"
     else:
-        name, remedy = _issue_fault(findings, dt), "issues"
+        name, remedy = _issue_fault(findings, problem.dt), "issues"
     remedy = f" ({_worth(max(repaired.values()), reference)} with the optimum's {remedy})"
     return _verdict(name, findings, remedy)
 
@@ -171,7 +166,7 @@ def _payout_fault(findings: Findings) -> str:
     excess = findings.learned.early_liquidation - findings.optimal.early_liquidation
     if excess >= LIQUIDATES:
         return "liquidates_early"
-    learned, optimal = findings.levels.payout_level, findings.reference.payout_level
+    learned, optimal = findings.levels.payout_level, findings.reference.initial_levels.payout_level
     if learned is None and findings.reading == "stochastic":  # it pays at random, at no level more likely than not
         return "pays_too_early" if findings.learned.payouts > findings.optimal.payouts else "pays_too_late"
     late = learned is None or (optimal is not None and learned >= optimal)
@@ -185,7 +180,8 @@ def _issue_fault(findings: Findings, dt: float) -> str:
     if learned.issues * dt >= CONSTANTLY * learned.years:
         return "issues_constantly"
     below, target = findings.levels.issue_below, findings.levels.issue_target
-    best_below, best_target = findings.reference.issue_below, findings.reference.issue_target
+    best = findings.reference.initial_levels
+    best_below, best_target = best.issue_below, best.issue_target
     if best_below is None or best_target is None:
         return "issues_though_it_should_not"
     if below is None or target is None:
@@ -200,7 +196,7 @@ def _issue_fault(findings: Findings, dt: float) -> str:
 def _sentence(name: str, findings: Findings, remedy: str) -> str:
     """One sentence: the fault and what it costs, then each figure with the optimum's behind it."""
     reference, levels = findings.reference, findings.levels
-    learned, optimal = findings.learned, findings.optimal
+    learned, optimal, best = findings.learned, findings.optimal, reference.initial_levels
     start = SENTENCES[name] + (_reservation(findings) if name == "near_optimal" else "")
     if findings.achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
         start = f"Worse than closing the firm at once, for it {start[0].lower()}{start[1:]}"
@@ -209,9 +205,9 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     return (
         f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
         f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.reading)} "
-        f"(optimum {_level(reference.payout_level)}); "
+        f"(optimum {_level(best.payout_level)}); "
         f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.reading)} "
-        f"(optimum {_issue(reference.issue_below, reference.issue_target)}), "
+        f"(optimum {_issue(best.issue_below, best.issue_target)}), "
         f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
         f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
     )
@@ -231,7 +227,7 @@ def _reservation(findings: Findings) -> str:
     return f" in value, but {' and '.join(said)} than the optimum" if said else ""
 
 
-def _worth(achieved: float, reference: Reference) -> str:
+def _worth(achieved: float, reference: Solution) -> str:
     captured = reference.captured_value(achieved)
     return f"{achieved:.4f}" if captured is None else percent_text(captured)
 

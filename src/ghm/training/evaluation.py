@@ -7,7 +7,7 @@ from ghm.economics.grid import StateGrid
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.solvers.levels import PolicyLevels, policy_levels
-from ghm.solvers.store import Reference
+from ghm.solvers.solution import Solution
 from ghm.solvers.validation.simulation import simulate
 from ghm.solvers.verdict import judge
 from ghm.training.exact import ExactReturns, Returns
@@ -56,7 +56,7 @@ class Evaluator:
 
     grid: StateGrid
     config: TrainConfig
-    reference: Reference
+    reference: Solution
     returns: ExactReturns
 
     def __call__(self, tables: PolicyTables) -> Evaluation:
@@ -71,10 +71,9 @@ class Evaluator:
         evaluation = self(tables)
         returns = evaluation.returns
         policy, stochastic = TabulatedPolicy(self.grid, tables), returns.reading == "stochastic"
-        problem = (config.model, config.dt, config.T, config.terminal)
         # The most likely action is taken in each state of a path, so this is no simulation of tables: an independent check.
-        simulated = simulate(policy, *problem, CHECK_PATHS, config.seed, stochastic)
-        verdict = judge(policy, *problem, reference, returns.reading, achieved=returns.best)
+        simulated = simulate(policy, config.problem, CHECK_PATHS, config.seed, stochastic)
+        verdict = judge(policy, reference, returns.reading, achieved=returns.best)
         return {
             **evaluation.record(),
             "optimal_return": reference.optimal_return,
@@ -85,8 +84,6 @@ class Evaluator:
             "verdict": verdict.name,
             "verdict_text": verdict.text,
             **asdict(verdict.learned),
-            "optimal_payout_level": reference.payout_level,
-            "optimal_issue_below": reference.issue_below,
-            "optimal_issue_target": reference.issue_target,
+            **{f"optimal_{name}": value for name, value in asdict(reference.initial_levels).items()},
             **{f"optimal_{name}": value for name, value in asdict(verdict.optimal).items()},
         }

@@ -15,7 +15,8 @@ from ghm.economics.action_rule import ActionRule, better_rule
 from ghm.economics.cubic import at_points, node_slopes
 from ghm.economics.grid import StateGrid
 from ghm.economics.induction import cash_grid, mean_over_starts
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.economics.transition import apply_banded
 from ghm.policies.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.training.learners.estimator import sweep_tables
@@ -50,15 +51,15 @@ class ExactReturns:
     """Linear interpolation from the training's M cash nodes to the fine ones, (M, F)."""
 
     @classmethod
-    def build(cls, model: GHMModel, dt: float, n_steps: int, terminal: Terminal, grid: StateGrid) -> Self:
+    def build(cls, problem: Problem, grid: StateGrid) -> Self:
         """For policies on ``grid``.
 
         Raises:
             UserError: as :func:`ghm.solvers.policy_value`.
         """
-        cash = cash_grid(model, dt, n_steps)
+        cash = cash_grid(problem.model, problem.dt)
         interpolation_matrix = np.stack([np.interp(cash, grid.cash, row) for row in np.eye(grid.cash.size)])
-        return cls(DecisionProblem.build(model, dt, n_steps, terminal, cash), interpolation_matrix)
+        return cls(DecisionProblem.build(problem, cash), interpolation_matrix)
 
     def __call__(self, tables: PolicyTables) -> Returns:
         """The returns of both readings of a policy."""

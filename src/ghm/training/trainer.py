@@ -20,7 +20,7 @@ from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation.kernel import Simulator
-from ghm.solvers.store import Reference
+from ghm.solvers.solution import Solution
 from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress, value_table
 from ghm.training.evaluation import Evaluator
 from ghm.training.exact import ExactReturns
@@ -71,14 +71,14 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, reference: Reference, view: TrainingView, interrupted: Callable[[], bool]
+        self, config: TrainConfig, reference: Solution, view: TrainingView, interrupted: Callable[[], bool]
     ) -> None:
         self._config, self._reference, self._view, self._interrupted = config, reference, view, interrupted
-        self._problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+        self._problem = DecisionProblem.build(config.problem)
         self._learner = Learner(self._problem, config)
         simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
         self._estimate = GradientEstimator(self._problem, simulator, config.estimator, config.n_trajectories)
-        exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self._problem.grid)
+        exact = ExactReturns.build(config.problem, self._problem.grid)
         self._evaluator = Evaluator(self._problem.grid, config, reference, exact)
         self.standing = RunProgress()
         self._started = time.perf_counter()
@@ -182,8 +182,7 @@ class Trainer:
         return evaluation.record()
 
     def _optimal_levels(self) -> dict[str, float | None]:
-        names = ("payout_level", "issue_below", "issue_target")
-        return {f"optimal_{name}": getattr(self._reference, name) for name in names}
+        return {f"optimal_{name}": level for name, level in dataclasses.asdict(self._reference.initial_levels).items()}
 
     def _save(self, iteration: int, evaluated: bool) -> None:
         config = self._config

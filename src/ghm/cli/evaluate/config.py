@@ -8,8 +8,9 @@ from typing import Annotated
 import tyro
 
 from ghm.cli.grids import numbers
-from ghm.economics.evaluation_grid import require_file, require_problem
+from ghm.economics.evaluation_grid import require_file
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 
 
@@ -49,7 +50,7 @@ class EvaluateConfig:
     where they differ from those that it was trained with."""
 
     def __post_init__(self) -> None:
-        require_problem(self.dt, self.T, self.terminal)
+        self.problem  # noqa: B018 - refuses what is no problem
         if self.output is not None:
             require_file(self.output)
         elif self.cash or self.times:
@@ -60,6 +61,11 @@ class EvaluateConfig:
             raise UserError(
                 f"--output {self.output} is the policy that is judged, and would be lost; choose another file"
             )
+
+    @property
+    def problem(self) -> Problem:
+        """What the policy is judged on."""
+        return Problem(self.model, self.dt, self.T, self.terminal)
 
     @property
     def cash_grid(self) -> list[float] | None:

@@ -13,11 +13,12 @@ from scipy.interpolate import PchipInterpolator
 from ghm.economics.action_rule import ActionRule, greedy
 from ghm.economics.actions import Policy
 from ghm.economics.evaluation_grid import write_states
-from ghm.economics.model import Array, GHMModel, Terminal
-from ghm.solvers.answers.solution import Solution, solve
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
+from ghm.solvers.dynamic_program import solve
 from ghm.solvers.levels import policy_levels
 from ghm.solvers.policy_value import deterministic_cash, expected_cash, policy_values
-from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.solution import Solution
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,7 @@ class Comparison:
 
 def compare(
     policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    terminal: Terminal,
+    problem: Problem,
     cash: ArrayLike | None = None,
     times: ArrayLike | None = None,
     reading: ActionRule = "greedy",
@@ -92,17 +90,13 @@ def compare(
     Raises:
         UserError: when the grid leaves its range, or the problem cannot be solved at these settings.
     """
-    best = solve(model, dt, T, terminal, cash, times)
+    model, best = problem.model, solve(problem, cash=cash, times=times)
     rows = best.time_to_horizon > 0
     nodes, taus = best.cash, best.time_to_horizon[rows]
-    steps: NDArray[np.int64] = np.round(best.time_to_horizon / dt).astype(np.int64)
-    exact = policy_values(policy, model, dt, T, terminal, reading == "stochastic", kept=steps)
-    kept = np.searchsorted(np.round(exact.time_to_horizon / dt).astype(np.int64), steps[rows])
+    steps: NDArray[np.int64] = np.round(best.time_to_horizon / problem.dt).astype(np.int64)
+    exact = policy_values(policy, problem, reading == "stochastic", kept=steps)
+    kept = np.searchsorted(np.round(exact.time_to_horizon / problem.dt).astype(np.int64), steps[rows])
     value = PchipInterpolator(exact.cash, exact.values[kept], axis=1)(nodes)
-    optimum = ThresholdPolicy(
-        dt, *(_by_step(steps, level, round(T / dt)) for level in
-              (best.payout_level, best.issue_below, best.issue_target, best.abandon_below))
-    )  # fmt: skip
     columns: dict[str, Array] = {"mode_probabilities": np.empty((taus.size, nodes.size, 3))}
     for name in ("payout_level", "issue_target", "payout_log_std", "issue_log_std"):
         columns[name] = np.empty((taus.size, nodes.size))
@@ -115,11 +109,11 @@ def compare(
         columns["payout_log_std"][row], columns["issue_log_std"][row] = actions.payout_log_std, actions.issue_log_std
         columns["level_shift"][row] = actions.level_shift
         after[row] = expected_cash(nodes, actions, model.c_max, reading)
-        optimal_after[row] = deterministic_cash(nodes, optimum(nodes, tau), model.c_max)
+        optimal_after[row] = deterministic_cash(nodes, best.policy(nodes, tau), model.c_max)
     columns |= _beside("value", value, best.values[rows])
     columns |= _beside("cash_after", after, optimal_after)
     # Both are read off in the same way: the lowest cash that is paid from, the highest that is issued from.
-    levels = [[policy_levels(one, model, tau) for tau in taus.tolist()] for one in (policy, optimum)]
+    levels = [[policy_levels(one, model, tau) for tau in taus.tolist()] for one in (policy, best.policy)]
     for name, level in (
         ("pays_above", "payout_level"),
         ("issues_below", "issue_below"),
@@ -136,10 +130,3 @@ def _beside(name: str, learned: Array, optimal: Array) -> dict[str, Any]:
 
 def _number(level: float | None) -> float:
     return np.nan if level is None else level
-
-
-def _by_step(steps: NDArray[np.int64], level: Array, n_steps: int) -> Array:
-    """Levels at the kept ``steps`` to go in an array of all of them, 1 to n; what is not kept is not asked for."""
-    out = np.full(n_steps + 1, np.nan)
-    out[steps] = level
-    return out[1:]

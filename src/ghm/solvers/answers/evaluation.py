@@ -11,16 +11,17 @@ from numpy.typing import ArrayLike
 
 from ghm.economics.action_rule import ActionRule, better_rule
 from ghm.economics.actions import Actions, Policy
-from ghm.economics.evaluation_grid import require_problem
 from ghm.economics.induction import cash_grid
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.policies.adapters import RememberedPolicy, as_policy
 from ghm.policies.table_files import load_table
 from ghm.solvers.answers.comparison import Comparison, compare
+from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.levels import PolicyLevels, policy_levels
 from ghm.solvers.policy_value import policy_value
-from ghm.solvers.store import Reference, solve
+from ghm.solvers.solution import Solution
 from ghm.solvers.validation.simulation import SimulatedReturn, simulate
 from ghm.solvers.verdict import Verdict, judge
 
@@ -40,11 +41,7 @@ class PolicyEvaluation:
     """What a policy is worth, what it does, and what is wrong with it, beside the optimum."""
 
     policy: Policy
-    model: GHMModel
-    dt: float
-    T: float
-    terminal: Terminal
-    reference: Reference
+    reference: Solution
     """The optimum."""
     most_likely_return: float
     """J of the policy that takes the most likely mode and the median levels."""
@@ -57,6 +54,11 @@ class PolicyEvaluation:
     verdict: Verdict
     simulated: SimulatedReturn
     """The better reading, simulated: the check of the exact return."""
+
+    @property
+    def problem(self) -> Problem:
+        """What the policy is judged on."""
+        return self.reference.problem
 
     @property
     def reading(self) -> ActionRule:
@@ -84,7 +86,7 @@ class PolicyEvaluation:
         Raises:
             UserError: when the grid leaves its range.
         """
-        return compare(self.policy, self.model, self.dt, self.T, self.terminal, cash, times, self.reading)
+        return compare(self.policy, self.reference.problem, cash, times, self.reading)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures in JSON types, named as in docs/design/records.md."""
@@ -108,19 +110,14 @@ class PolicyEvaluation:
             "payout_level": self.levels.payout_level,
             "issue_below": self.levels.issue_below,
             "issue_target": self.levels.issue_target,
-            "optimal_payout_level": reference.payout_level,
-            "optimal_issue_below": reference.issue_below,
-            "optimal_issue_target": reference.issue_target,
-            "dt": self.dt,
-            "T": self.T,
-            "terminal": self.terminal,
-            "model": dataclasses.asdict(self.model),
+            **{f"optimal_{name}": value for name, value in dataclasses.asdict(reference.initial_levels).items()},
+            **reference.problem.to_dict(),
         }
 
 
 def evaluate(
     policy: Policy | Callable[..., Any] | str | Path,
-    model: GHMModel | None = None,
+    model: GHMModel | Problem | None = None,
     dt: float | None = None,
     T: float | None = None,
     terminal: Terminal | None = None,
@@ -133,7 +130,7 @@ def evaluate(
     Args:
         policy: A callable of cash (N,) and time to horizon that returns ``ghm.Actions``, or the pair ``(payout,
             issue)`` of amounts of cash; or the path of a .npz file (:func:`ghm.solvers.answers.load_table`).
-        model: The model; None: what the file says, or the default one.
+        model: The model, or the whole problem; None: what the file says, or the default one.
         dt: Length of a step (years); None: what the file says, or 0.01.
         T: Horizon (years), a whole multiple of ``dt``; None: what the file says, or 10.
         terminal: What shareholders get at the horizon; None: what the file says, or ``liquidation``.
@@ -150,42 +147,40 @@ def evaluate(
         >>> round(ghm.evaluate(pay_above, dt=0.05, T=1.0).captured_value, 2)
         0.88
     """
-    problem: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     if isinstance(policy, str | Path):
         table = load_table(policy)
-        policy, problem, name = table.policy, table.problem, name or str(policy)
+        policy, given, name = table.policy, table.problem, name or str(policy)
     if not callable(policy):
         raise UserError(
             f"policy must be a function of (cash, time_to_horizon), or the path of a .npz file; received {type(policy).__name__}"
         )
-    if model is None:
-        model = problem.get("model", GHMModel())
-    if not isinstance(model, GHMModel):
-        raise UserError(f"model must be a ghm.GHMModel; received {type(model).__name__}; write dt=… and T=… by name")
-    dt = problem.get("dt", 0.01) if dt is None else dt
-    T = problem.get("T", 10.0) if T is None else T
-    terminal = problem.get("terminal", "liquidation") if terminal is None else terminal
-    require_problem(dt, T, terminal)
-    n_steps = round(T / dt)
+    asked = {"model": model, "dt": dt, "T": T, "terminal": terminal}
+    problem = (
+        model
+        if isinstance(model, Problem)
+        else Problem(**{**given, **{key: value for key, value in asked.items() if value is not None}})
+    )
     foreign = as_policy(policy, name)
-    asked = RememberedPolicy(foreign, cash_grid(model, dt, n_steps), n_steps)
-    reference = solve(model, dt, T, terminal)
-    exact = policy_value(asked, model, dt, T, terminal)
-    draws = _draws(asked, reference)
-    drawn = policy_value(asked, model, dt, T, terminal, stochastic=True) if draws else exact
+    remembered = RememberedPolicy(foreign, cash_grid(problem.model, problem.dt), problem.n_steps)
+    reference = dynamic_program(problem)
+    exact = policy_value(remembered, problem)
+    draws = _draws(remembered, reference)
+    drawn = policy_value(remembered, problem, stochastic=True) if draws else exact
     reading, firms = better_rule(drawn, exact), firms or (SLOW_FIRMS if foreign.one_by_one else FIRMS)
     return PolicyEvaluation(
-        asked, model, dt, T, terminal, reference,
+        remembered,
+        reference,
         most_likely_return=exact,
         stochastic_return=drawn,
         draws=draws,
-        levels=policy_levels(asked, model, T),
-        verdict=judge(asked, model, dt, T, terminal, reference, reading, achieved=max(drawn, exact)),
-        simulated=simulate(asked, model, dt, T, terminal, firms, stochastic=reading == "stochastic"),
-    )  # fmt: skip
+        levels=policy_levels(remembered, problem.model, problem.T),
+        verdict=judge(remembered, reference, reading, achieved=max(drawn, exact)),
+        simulated=simulate(remembered, problem, firms, stochastic=reading == "stochastic"),
+    )
 
 
-def _draws(policy: Policy, reference: Reference) -> bool:
+def _draws(policy: Policy, reference: Solution) -> bool:
     return any(_uncertain(policy(reference.cash, time)) for time in reference.time_to_horizon[1:].tolist())
 
 

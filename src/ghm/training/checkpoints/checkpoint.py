@@ -71,7 +71,7 @@ class Checkpoint:
         torch.save(content, buffer)
         archive = buffer.getvalue()
         if policy is not None:
-            archive = add_policy(archive, self.config, *policy)
+            archive = add_policy(archive, self.config.problem, *policy)
         write_atomically(path, seal_archive(archive))
 
     @classmethod
@@ -139,9 +139,7 @@ class TrainedPolicy:
     @cached_property
     def reading(self) -> ActionRule:
         """The better of this checkpoint's two readings; in a run they take turns."""
-        config = self.config
-        exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self.problem.grid)
-        return exact(self.tables).reading
+        return ExactReturns.build(self.problem.problem, self.problem.grid)(self.tables).reading
 
     @property
     def policy(self) -> Policy:
@@ -157,7 +155,7 @@ def load_trained(path: Path) -> TrainedPolicy:
     """
     checkpoint = Checkpoint.load(path)
     config = checkpoint.config.on_cpu()
-    problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+    problem = DecisionProblem.build(config.problem)
     learner = Learner(problem, config)
     checkpoint.restore(learner, path)
     tables = learner.tabulate().tables
