@@ -207,7 +207,7 @@ def train_peer(setting: Setting, config: TrainConfig, reference: Solution, at: l
 
 
 def train_ours(config: TrainConfig, reference: Solution, at: list[float]) -> list[Any]:
-    """Train ours, default settings; captured value of the better reading at the CPU seconds ``at``."""
+    """Train ours, default settings; captured value under the better action rule at the CPU seconds ``at``."""
     began = time.process_time()
     training, points, judged = Training(config), [], 0.0
     exact = ExactReturns.build(config.problem, training.problem.grid)

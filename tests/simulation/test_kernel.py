@@ -337,8 +337,8 @@ def test_mean_return_of_a_random_policy(terminal: Terminal) -> None:
     error = returns.std(ddof=1) / np.sqrt(returns.size)
     horizon = problem.grid.dt * problem.grid.n_steps
     policy = TabulatedPolicy(problem.grid, tables)
-    exact = policy_value(policy, problem.problem, stochastic=True)
+    exact = policy_value(policy, problem.problem, randomised=True)
     assert abs(returns.mean() - exact) < 3 * error
     other = GHMModel(c_max=problem.model.c_max, recovery=0.8)
-    wrong = policy_value(policy, Problem(other, problem.grid.dt, horizon, terminal), stochastic=True)
+    wrong = policy_value(policy, Problem(other, problem.grid.dt, horizon, terminal), randomised=True)
     assert abs(returns.mean() - wrong) > 5 * error, "the test could not tell a wrong model apart"

@@ -41,7 +41,7 @@ def test_optimal_policy_has_the_optimal_return(model, terminal):
     policy = optimum.policy
     assert policy_value(policy, Problem(model, dt, T, terminal)) == pytest.approx(optimum.optimal_return, abs=2e-6)
     # A policy that leaves nothing to chance is worth the same when it draws.
-    assert policy_value(policy, Problem(model, dt, T, terminal), stochastic=True) == pytest.approx(
+    assert policy_value(policy, Problem(model, dt, T, terminal), randomised=True) == pytest.approx(
         optimum.optimal_return, abs=2e-6
     )
 
@@ -79,8 +79,8 @@ def test_no_random_policy_beats_the_optimum():
     model, dt, T = GHMModel(), 0.05, 1.0
     best = dynamic_program(Problem(model, dt, T)).values[-1]
     for seed in range(20):
-        for stochastic in (False, True):
-            values = policy_values(smooth(seed), Problem(model, dt, T), stochastic=stochastic).values[-1]
+        for randomised in (False, True):
+            values = policy_values(smooth(seed), Problem(model, dt, T), randomised=randomised).values[-1]
             assert (values < best).all()
 
 
@@ -132,7 +132,7 @@ def test_brute_force_agrees_on_policies_that_draw(seed, terminal):
     model, dt, n_steps = GHMModel(), 0.25, 6
     payoff = liquidated(model) if terminal == "liquidation" else NOTHING
     cash, value = plain_bellman.policy_values(model, dt, n_steps, payoff, drawn(smooth(seed), dt))
-    found = policy_values(smooth(seed), Problem(model, dt, n_steps * dt, terminal), stochastic=True)
+    found = policy_values(smooth(seed), Problem(model, dt, n_steps * dt, terminal), randomised=True)
     np.testing.assert_allclose(np.interp(cash, found.cash, found.values[-1]), value, atol=1e-3)
     # Negative control: another policy, and deciding instead of drawing.
     for wrong in (drawn(smooth(seed + 1), dt), decided(smooth(seed), dt)):
@@ -145,7 +145,7 @@ def test_a_high_fixed_cost_is_charged_when_something_is_issued_and_only_then():
     model, dt, n_steps = GHMModel(fixed_cost=6.0), 0.25, 6
     outcomes = drawn(smooth(1), dt, quantiles=2000)
     cash, value = plain_bellman.policy_values(model, dt, n_steps, liquidated(model), outcomes, nodes=401)
-    found = policy_values(smooth(1), Problem(model, dt, n_steps * dt), stochastic=True)
+    found = policy_values(smooth(1), Problem(model, dt, n_steps * dt), randomised=True)
     np.testing.assert_allclose(np.interp(cash, found.cash, found.values[-1]), value, atol=5e-3)
     assert found.expected_return == pytest.approx(np.trapezoid(value, cash) / model.c_max, abs=4e-4)
 
@@ -162,7 +162,7 @@ def test_brute_force_agrees_on_policies_that_decide(seed):
 
 
 @pytest.mark.parametrize(
-    ("policy", "stochastic", "tolerance"),
+    ("policy", "randomised", "tolerance"),
     [
         (smooth(3), True, 1e-5),
         (smooth(4), True, 1e-5),
@@ -173,9 +173,9 @@ def test_brute_force_agrees_on_policies_that_decide(seed):
         (constant(0.02, 2.0, payout=0.5), False, 1e-6),
     ],
 )
-def test_refining_the_grid_changes_little(policy, stochastic, tolerance):
+def test_refining_the_grid_changes_little(policy, randomised, tolerance):
     coarse, fine = (
-        policy_values(policy, Problem(GHMModel(), 0.02, 2.0), stochastic=stochastic, refinement=r).expected_return
+        policy_values(policy, Problem(GHMModel(), 0.02, 2.0), randomised=randomised, refinement=r).expected_return
         for r in (1, 3)
     )
     assert coarse == pytest.approx(fine, abs=tolerance)

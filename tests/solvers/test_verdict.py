@@ -97,19 +97,19 @@ def test_a_policy_is_judged_by_the_reading_that_it_is_exported_under(references)
         return Actions(probabilities, np.log(0.2) * one, 0.05 * one, np.log(0.09) * one, 0.05 * one)
 
     reference = references[WORTHLESS]
-    drawn = judge(hesitant, reference, "stochastic")
+    drawn = judge(hesitant, reference, "randomised")
     decided = judge(hesitant, reference, "greedy")
     assert decided.name == "never_issues_though_it_should"
     assert drawn.name != decided.name
-    achieved = policy_value(hesitant, Problem(WORTHLESS, DT, T), stochastic=True)
+    achieved = policy_value(hesitant, Problem(WORTHLESS, DT, T), randomised=True)
     assert f"{reference.captured_value(achieved):.1%}" in drawn.text
-    assert f"{outcomes(hesitant, Problem(WORTHLESS, DT, T), stochastic=True).issues:.2f} times a firm" in drawn.text
-    given = judge(hesitant, reference, "stochastic", achieved=achieved)
+    assert f"{outcomes(hesitant, Problem(WORTHLESS, DT, T), randomised=True).issues:.2f} times a firm" in drawn.text
+    given = judge(hesitant, reference, "randomised", achieved=achieved)
     assert given == drawn
 
 
 def test_what_becomes_of_firms_whose_policy_draws():
-    """Hesitating in nine steps of ten is issuing a tenth as often at each of them; certainty is the other reading."""
+    """Hesitating in nine steps of ten is issuing a tenth as often at each of them; certainty is the other action rule."""
 
     def policy(chance):
         def actions(cash, _time):
@@ -121,7 +121,7 @@ def test_what_becomes_of_firms_whose_policy_draws():
 
     one_step = GHMModel(c_max=0.6)
     certain, rare = (
-        outcomes(policy(chance), Problem(one_step, DT, DT), stochastic=True).issues for chance in (1.0, 0.1)
+        outcomes(policy(chance), Problem(one_step, DT, DT), randomised=True).issues for chance in (1.0, 0.1)
     )
     assert certain == pytest.approx(0.5, abs=5e-3)
     assert rare == pytest.approx(0.1 * certain, rel=1e-6)
@@ -136,7 +136,7 @@ def test_who_issues_and_pays_at_random_is_not_said_never_to(references):
         modes = np.tile([0.9, 0.05, 0.05], (n, 1))
         return Actions(modes, np.full(n, np.log(0.02)), np.full(n, 0.1), np.full(n, np.log(0.3)), np.full(n, 0.1))
 
-    found = judge(at_random, references[MODEL], "stochastic")
+    found = judge(at_random, references[MODEL], "randomised")
     assert found.learned.issues > 2 * found.optimal.issues
     assert found.name != "issues_too_late"
     assert "issues at random" in found.text
@@ -164,10 +164,10 @@ def test_who_acts_for_certain_but_later_is_not_said_to_act_at_random(references)
 
 def test_level_words():
     cases = (
-        (0.25, 3.0, "stochastic"),
-        (None, 3.0, "stochastic"),
+        (0.25, 3.0, "randomised"),
+        (None, 3.0, "randomised"),
         (None, 3.0, "greedy"),
-        (None, 0.0, "stochastic"),
+        (None, 0.0, "randomised"),
     )
     assert [level_words(*of) for of in cases] == ["0.2500", "at random", "later only", "never"]
     assert level_words(None) == "never"

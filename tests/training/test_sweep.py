@@ -80,7 +80,7 @@ def test_values_equal_the_reference(name: str) -> None:
     horizon = grid.dt * grid.n_steps
     policy = TabulatedPolicy(grid, tables)
     with fine_quadrature():
-        exact = policy_values(policy, Problem(problem.model, grid.dt, horizon, terminal), stochastic=True)  # type: ignore[arg-type]
+        exact = policy_values(policy, Problem(problem.model, grid.dt, horizon, terminal), randomised=True)  # type: ignore[arg-type]
     values = tabulate(problem, tables).values
     assert np.abs(values[0] - np.interp(grid.cash, exact.cash, exact.values[-1])).max() < tolerance
     average = np.trapezoid(values[0], grid.cash) / grid.cash[-1]
@@ -290,7 +290,7 @@ def test_wide_cash_ranges_keep_their_first_cells_narrow(c_max: float) -> None:
     assert np.all(np.diff(grid.cash)[:100] < 1.01 / 3 * length[1:101])
     policy = TabulatedPolicy(grid, random_tables(grid, 3))
     with fine_quadrature():
-        exact = policy_values(policy, Problem(model, grid.dt, 0.08), stochastic=True)
+        exact = policy_values(policy, Problem(model, grid.dt, 0.08), randomised=True)
     values = tabulate(problem, policy.tables).values[0]
     near = grid.cash < 2.0
     error = np.abs(values - np.interp(grid.cash, exact.cash, exact.values[-1]))

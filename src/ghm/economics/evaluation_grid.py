@@ -75,7 +75,7 @@ def write_states(
     times: Array,
     columns: Mapping[str, Array],
     problem: Problem,
-    reading: ActionRule | None = None,
+    action_rule: ActionRule | None = None,
 ) -> None:
     """Write what is known on the grid into ``path``, in the format that its ending names.
 
@@ -85,7 +85,7 @@ def write_states(
         times: (S,).
         columns: arrays of shape (S,) or (S, M), and mode probabilities (S, M, 3), in a .csv file three columns.
         problem: what the arrays are of; in the .npz file only.
-        reading: of a policy whose value they are; in the .npz file only.
+        action_rule: of a policy whose value they are; in the .npz file only.
 
     Raises:
         UserError: when the ending is neither, there are too many states, or the file cannot be written.
@@ -99,8 +99,8 @@ def write_states(
         buffer = io.BytesIO()
         text = np.array(json.dumps(problem.to_dict(), allow_nan=False))
         arrays: dict[str, Any] = {"cash": cash, "time_to_horizon": times, **columns, "problem": text}
-        if reading is not None:
-            arrays["reading"] = np.array(reading)
+        if action_rule is not None:
+            arrays["action_rule"] = np.array(action_rule)
         np.savez_compressed(buffer, **arrays)
         data = buffer.getvalue()
     else:

@@ -42,8 +42,8 @@ class Outcomes:
     """
 
 
-def outcomes(policy: Policy, problem: Problem, stochastic: bool = False) -> Outcomes:
-    """Expected issues, payouts, life and liquidation of a firm under a policy: its most likely reading, or as it acts.
+def outcomes(policy: Policy, problem: Problem, randomised: bool = False) -> Outcomes:
+    """Expected issues, payouts, life and liquidation of a firm under a policy: its greedy policy, or as it acts.
 
     Raises:
         UserError: when the grid would be too fine to be had.
@@ -55,7 +55,7 @@ def outcomes(policy: Policy, problem: Problem, stochastic: bool = False) -> Outc
     expected = np.zeros((4, cash.size))
     for to_go in range(1, n_steps + 1):
         actions = policy(cash, to_go * dt)
-        taken = _drawn(cash, actions) if stochastic else _certain(cash, actions)
+        taken = _drawn(cash, actions) if randomised else _certain(cash, actions)
         liquidated = ended if 2 * to_go > n_steps else onward
         # Everything accrues in the step itself, but for liquidation.
         _accrue(expected, cash, taken.modes, taken.after, taken.weights, onward, liquidated.constant)
@@ -87,7 +87,7 @@ def _drawn(cash: Array, actions: Actions) -> _Taken:
 
 
 def _certain(cash: Array, actions: Actions) -> _Taken:
-    """The same under the most likely reading, where nothing is left to chance."""
+    """The same under the greedy policy, where nothing is left to chance."""
     mode, payout, target = greedy(cash, actions)
     after = np.stack([np.minimum(payout, cash), np.maximum(np.minimum(target, cash[-1]), cash)])
     changed = (after != cash).astype(np.float64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghm.economics.action_rule import ActionRule, greedy, read
+from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
 from ghm.io.text import percent_text
@@ -102,7 +102,7 @@ class Findings:
     """What a verdict rests on."""
 
     reference: Solution
-    reading: ActionRule
+    action_rule: ActionRule
     achieved: float
     """The policy's exact return."""
     levels: PolicyLevels
@@ -115,26 +115,26 @@ class Findings:
 def judge(
     policy: Policy,
     reference: Solution,
-    reading: ActionRule = "greedy",
+    action_rule: ActionRule = "greedy",
     achieved: float | None = None,
 ) -> Verdict:
-    """Judge a policy under one of its readings beside the optimum; ``achieved`` is its exact return, where that is known already.
+    """Judge a policy under an action rule beside the optimum; ``achieved`` is its exact return, where that is known already.
 
     Raises:
         UserError: as :func:`ghm.solvers.policy_value`.
     """
     problem, optimum = reference.problem, reference.policy
-    acting, stochastic = read(policy, reading), reading == "stochastic"
+    acting, randomised = apply_rule(policy, action_rule), action_rule == "randomised"
 
     def worth(policy: Policy) -> float:
-        return policy_value(policy, problem, stochastic)
+        return policy_value(policy, problem, randomised)
 
     findings = Findings(
         reference,
-        reading,
+        action_rule,
         worth(acting) if achieved is None else achieved,
         policy_levels(policy, problem.model, problem.T),
-        outcomes(policy, problem, stochastic),
+        outcomes(policy, problem, randomised),
         outcomes(optimum, problem),
     )
     if _is_near_optimal(findings):
@@ -167,7 +167,7 @@ def _payout_fault(findings: Findings) -> str:
     if excess >= LIQUIDATES:
         return "liquidates_early"
     learned, optimal = findings.levels.payout_level, findings.reference.initial_levels.payout_level
-    if learned is None and findings.reading == "stochastic":  # it pays at random, at no level more likely than not
+    if learned is None and findings.action_rule == "randomised":  # it pays at random, at no level more likely than not
         return "pays_too_early" if findings.learned.payouts > findings.optimal.payouts else "pays_too_late"
     late = learned is None or (optimal is not None and learned >= optimal)
     return "pays_too_late" if late else "pays_too_early"
@@ -185,7 +185,7 @@ def _issue_fault(findings: Findings, dt: float) -> str:
     if best_below is None or best_target is None:
         return "issues_though_it_should_not"
     if below is None or target is None:
-        at_random = findings.reading == "stochastic"  # at no level more likely than not, and yet it may do so often
+        at_random = findings.action_rule == "randomised"  # at no level more likely than not, and yet it may do so often
         return "issues_too_early" if at_random and learned.issues > optimal.issues else "issues_too_late"
     # The level that is further off, in cash, names the fault.
     if abs(below - best_below) >= abs(target - best_target):
@@ -204,9 +204,9 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
     return (
         f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
-        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.reading)} "
+        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.action_rule)} "
         f"(optimum {_level(best.payout_level)}); "
-        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.reading)} "
+        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.action_rule)} "
         f"(optimum {_issue(best.issue_below, best.issue_target)}), "
         f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
         f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
@@ -236,11 +236,11 @@ def _level(level: float | None) -> str:
     return "no level" if level is None else f"{level:.4f}"
 
 
-def _payout(level: float | None, times: float, reading: ActionRule) -> str:
-    return level_words(level, times, reading) if level is None and times >= NEVER else f"above {_level(level)}"
+def _payout(level: float | None, times: float, action_rule: ActionRule) -> str:
+    return level_words(level, times, action_rule) if level is None and times >= NEVER else f"above {_level(level)}"
 
 
-def _issue(below: float | None, target: float | None, times: float = 0.0, reading: ActionRule = "greedy") -> str:
+def _issue(below: float | None, target: float | None, times: float = 0.0, action_rule: ActionRule = "greedy") -> str:
     if below is None or target is None:
-        return level_words(None, times, reading)
+        return level_words(None, times, action_rule)
     return f"below {below:.4f} up to {target:.4f}"

@@ -307,7 +307,7 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
     def level(name: str) -> str:
         learned, optimal = metrics[name], metrics[f"optimal_{name}"]
         times = metrics["payouts" if name == "payout_level" else "issues"]
-        return f"{level_words(learned, times, metrics['reading'])} (optimum {level_words(optimal)})"
+        return f"{level_words(learned, times, metrics['action_rule'])} (optimum {level_words(optimal)})"
 
     captured = metrics["captured_value"]
     untrained = _untrained(config)

@@ -189,7 +189,7 @@ def test_answers_are_remembered_on_the_grid_and_nowhere_else():
 def test_evaluation_of_a_function():
     found = ghm.evaluate(amounts, dt=DT, T=T)
     assert found.exact_return == pytest.approx(policy_value(EQUAL, Problem(MODEL, DT, T)), abs=1e-9)
-    assert found.stochastic_return == found.exact_return
+    assert found.randomised_return == found.exact_return
     assert not found.draws
     assert found.agrees
     assert found.captured_value == found.reference.captured_value(found.exact_return)
@@ -198,7 +198,7 @@ def test_evaluation_of_a_function():
     assert found.to_dict()["verdict_text"] == found.verdict.text
 
 
-def test_evaluation_of_a_policy_that_draws_has_both_readings():
+def test_evaluation_of_a_policy_that_draws_has_both_action_rules():
     def sometimes(cash, tau):
         n = cash.size
         modes = np.tile([0.6, 0.2, 0.2], (n, 1))
@@ -206,13 +206,13 @@ def test_evaluation_of_a_policy_that_draws_has_both_readings():
 
     found = ghm.evaluate(sometimes, dt=DT, T=T)
     assert found.draws
-    assert found.most_likely_return == policy_value(
+    assert found.greedy_return == policy_value(
         ThresholdPolicy.constant(DT, T), Problem(MODEL, DT, T)
     )  # holding is likeliest
-    assert found.stochastic_return == policy_value(sometimes, Problem(MODEL, DT, T), stochastic=True)
-    assert found.stochastic_return != found.most_likely_return
-    assert found.exact_return == max(found.stochastic_return, found.most_likely_return)
-    assert found.to_dict()[f"{found.reading}_return"] == found.exact_return
+    assert found.randomised_return == policy_value(sometimes, Problem(MODEL, DT, T), randomised=True)
+    assert found.randomised_return != found.greedy_return
+    assert found.exact_return == max(found.randomised_return, found.greedy_return)
+    assert found.to_dict()[f"{found.action_rule}_return"] == found.exact_return
 
 
 def test_evaluation_notices_what_simulation_contradicts(monkeypatch):

@@ -75,17 +75,17 @@ def test_what_only_one_of_the_two_does_has_no_difference():
 
 
 def drawing_in_all_modes(cash, tau):
-    """Each mode so likely that drawing is the better reading: holding for ever is the other one."""
+    """Each mode so likely that drawing is the better action rule: holding for ever is the other one."""
     n = cash.size
     modes = np.tile([0.5, 0.3, 0.2], (n, 1))
     return Actions(modes, np.full(n, -1.5), np.full(n, 0.3), np.full(n, -2.5), np.full(n, 0.2))
 
 
-def test_maps_are_of_the_reading_that_is_judged():
+def test_maps_are_of_the_action_rule_that_is_judged():
     """Of a policy that is better as it draws: its value over the starts is its return, its cash what draws leave on average."""
     found = ghm.evaluate(drawing_in_all_modes, MODEL, DT, T)
-    assert found.reading == "stochastic"
-    assert found.stochastic_return - found.most_likely_return > 0.01
+    assert found.action_rule == "randomised"
+    assert found.randomised_return - found.greedy_return > 0.01
     cash = np.linspace(0.0, MODEL.c_max, 8001)
     maps = found.compare(cash, [T]).columns
     mean = np.trapezoid(maps["value"][0], cash) / MODEL.c_max
@@ -113,11 +113,11 @@ def test_a_policy_written_is_read_back(tmp_path):
     found.compare(times=np.arange(1, 21) * DT).save(tmp_path / "policy.npz")
     again = ghm.evaluate(tmp_path / "policy.npz")
     assert again.draws
-    assert again.stochastic_return == pytest.approx(found.stochastic_return, abs=1e-7)
+    assert again.randomised_return == pytest.approx(found.randomised_return, abs=1e-7)
     assert again.exact_return == pytest.approx(found.exact_return, abs=1e-7)
     # Negative control: a coarse table is another policy.
     found.compare([0.0, 1.0, 2.0], [1.0]).save(tmp_path / "coarse.npz")
-    assert abs(ghm.evaluate(tmp_path / "coarse.npz").stochastic_return - found.stochastic_return) > 1e-4
+    assert abs(ghm.evaluate(tmp_path / "coarse.npz").randomised_return - found.randomised_return) > 1e-4
 
 
 def table(**changes):

@@ -16,8 +16,10 @@ from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.spinner import working
-from ghm.solvers.answers import evaluate, load_table
+from ghm.policies.table_files import load_table
 from ghm.solvers.answers.comparison import Comparison, compare
+from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation, evaluate
+from ghm.solvers.dynamic_program import dynamic_program
 
 if TYPE_CHECKING:
     from ghm.training.checkpoints.checkpoint import TrainedPolicy
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if config.figures is not None:
                 from ghm.cli.evaluate.figures import write_figures
 
-                write_figures(config.figures, judged.policy, judged.problem, judged.figures["reading"])
+                write_figures(config.figures, judged.policy, judged.problem, judged.figures["action_rule"])
     except UserError as error:
         return fail(str(error))
     figures = judged.figures if comparison is None else {**judged.figures, "errors": comparison.error_figures()}
@@ -113,23 +115,16 @@ def evaluate_checkpoint(trained: "TrainedPolicy") -> dict[str, Any]:
     Raises:
         UserError: when the decision problem cannot be solved.
     """
-    from ghm.solvers.dynamic_program import dynamic_program
-    from ghm.training.evaluation import Evaluator
-    from ghm.training.exact import ExactReturns
-
-    problem, grid = trained.problem.problem, trained.problem.grid
-    evaluator = Evaluator(grid, trained.config, dynamic_program(problem), ExactReturns.build(problem, grid))
-    return {
-        "iteration": trained.standing.iteration,
-        "draws": True,
-        **evaluator.full_metrics(trained.tables),
-        **problem.to_dict(),
-    }
+    exact = ExactEvaluation(trained.drawn_policy, dynamic_program(trained.problem.problem), trained.returns)
+    evaluation = PolicyEvaluation.of(exact, seed=trained.config.seed)
+    return {"iteration": trained.standing.iteration, **evaluation.to_dict()}
 
 
 def _compare(config: EvaluateConfig, judged: Judged) -> Comparison:
     assert config.output is not None
-    comparison = compare(judged.policy, judged.problem, config.cash_grid, config.time_grid, judged.figures["reading"])
+    comparison = compare(
+        judged.policy, judged.problem, config.cash_grid, config.time_grid, judged.figures["action_rule"]
+    )
     comparison.save(config.output)
     return comparison
 

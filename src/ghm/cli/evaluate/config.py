@@ -32,7 +32,7 @@ class EvaluateConfig:
     """Print JSON instead of a table."""
     output: Path | None = None
     """Write the policy and its value over a grid, with the optimum's and the differences, into this file (.npz or .csv): value
-    and cash after the transaction under the reading that is judged."""
+    and cash after the transaction under the action rule that is judged."""
     cash: tuple[str, ...] = ()
     """Cash of that grid: numbers or first:last:count, such as 0:0.5:101; by default the solver's own nodes."""
     times: tuple[str, ...] = ()

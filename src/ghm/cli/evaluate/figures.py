@@ -15,8 +15,8 @@ from ghm.report.export import STYLE
 from ghm.solvers.dynamic_program import dynamic_program
 
 
-def write_figures(directory: Path, policy: Policy, problem: Problem, reading: ActionRule) -> None:
-    """Draw the policy, its value and simulated firms under a reading of it beside the optimum's into ``directory``.
+def write_figures(directory: Path, policy: Policy, problem: Problem, action_rule: ActionRule) -> None:
+    """Draw the policy, its value and simulated firms under one of its action rules beside the optimum's into ``directory``.
 
     Raises:
         UserError: when the directory cannot be written.
@@ -27,7 +27,7 @@ def write_figures(directory: Path, policy: Policy, problem: Problem, reading: Ac
         raise UserError(
             f"--figures {directory} cannot be written: {error.strerror or error}; choose another"
         ) from error
-    found = study(policy, dynamic_program(problem), reading == "stochastic")
+    found = study(policy, dynamic_program(problem), action_rule == "randomised")
     with mpl.rc_context(STYLE):
         for name, figure in policy_figures(found).items():
             for ending in (".pdf", ".png"):

@@ -165,13 +165,13 @@ def study_best(search: RecordedSearch) -> PolicyStudy:
     if search.best is None:
         raise UserError("no trial has completed, so there is no best policy")
     stored = load_stored(search.best.best_checkpoint)
-    return study(stored.policy, load(search.reference_path), stored.reading == "stochastic")
+    return study(stored.policy, load(search.reference_path), stored.action_rule == "randomised")
 
 
-def study(policy: Policy, reference: Solution, stochastic: bool = False) -> PolicyStudy:
-    """Work out what a policy does and is worth, beside the optimum: its most likely reading, or with ``stochastic`` as it acts.
+def study(policy: Policy, reference: Solution, randomised: bool = False) -> PolicyStudy:
+    """Work out what a policy does and is worth, beside the optimum: its greedy policy, or with ``randomised`` as it acts.
 
-    Modes and levels are those of the most likely reading in any case.
+    Modes and levels are those of the greedy policy in any case.
     """
     problem, model, times = reference.problem, reference.problem.model, reference.time_to_horizon[1:]
     levels = [policy_levels(policy, model, float(time)) for time in times]
@@ -182,7 +182,7 @@ def study(policy: Policy, reference: Solution, stochastic: bool = False) -> Poli
     )
     optimal = Levels(reference.payout_level[1:], reference.issue_below[1:], reference.issue_target[1:])
     cash = np.linspace(0.0, _cash_shown(model, learned, optimal), CASH_NODES)
-    exact = policy_values(policy, problem, stochastic)
+    exact = policy_values(policy, problem, randomised)
     return PolicyStudy(
         cash=cash,
         time_to_horizon=times,
@@ -192,7 +192,7 @@ def study(policy: Policy, reference: Solution, stochastic: bool = False) -> Poli
         value=_surface(exact.cash, exact.time_to_horizon, exact.values, cash, times),
         optimal_value=_surface(reference.cash, reference.time_to_horizon, reference.values, cash, times),
         wind_up_value=cash + model.liquidation_value,
-        firms=simulate_firms(policy, problem, stochastic=stochastic),
+        firms=simulate_firms(policy, problem, randomised=randomised),
         optimal_firms=simulate_firms(reference.policy, problem),
         model=model,
     )
@@ -204,7 +204,7 @@ def effective_modes(policy: Policy, cash: Array, time_to_horizon: float) -> NDAr
 
 
 def simulate_firms(
-    policy: Policy, problem: Problem, count: int = FIRMS, seed: int = 0, stochastic: bool = False
+    policy: Policy, problem: Problem, count: int = FIRMS, seed: int = 0, randomised: bool = False
 ) -> Firms:
     """Simulate firms under a policy, in plain NumPy: act, shock, liquidate at zero, pay out above c̄."""
     model, dt, steps = problem.model, problem.dt, problem.n_steps
@@ -217,7 +217,7 @@ def simulate_firms(
     alive = np.ones(count, dtype=bool)
     for step in range(steps):
         actions = policy(np.where(alive, cash, 0.0), problem.T - step * dt)
-        drawn = draw_cash_after(cash, actions, model.c_max, generator) if stochastic else None
+        drawn = draw_cash_after(cash, actions, model.c_max, generator) if randomised else None
         after = deterministic_cash(cash, actions, model.c_max) if drawn is None else drawn
         before, after = cash, np.where(alive, after, cash)
         if step:  # the first brings a random start to where the policy wants it: no dividend of a going firm's

@@ -50,7 +50,7 @@ class Comparison:
     """Without 0, where nothing is done, (S,)."""
     columns: Mapping[str, Array]
     """Arrays (S, M), (S, M, 3) or (S,) by name, as they are written."""
-    reading: ActionRule
+    action_rule: ActionRule
     """Of the policy, whose value and cash after the transaction they are."""
 
     def errors(self) -> dict[str, MapError]:
@@ -68,7 +68,7 @@ class Comparison:
         Raises:
             UserError: when the ending is neither, or the file cannot be written.
         """
-        write_states(Path(path), self.cash, self.time_to_horizon, self.columns, self.solution.problem, self.reading)
+        write_states(Path(path), self.cash, self.time_to_horizon, self.columns, self.solution.problem, self.action_rule)
 
     def error_figures(self) -> dict[str, dict[str, float | None]]:
         """:meth:`errors` in JSON types."""
@@ -80,9 +80,9 @@ def compare(
     problem: Problem,
     cash: ArrayLike | None = None,
     times: ArrayLike | None = None,
-    reading: ActionRule = "greedy",
+    action_rule: ActionRule = "greedy",
 ) -> Comparison:
-    """Lay a policy beside the optimum on a grid; arguments as :func:`ghm.solve`, and the reading whose value it is.
+    """Lay a policy beside the optimum on a grid; arguments as :func:`ghm.solve`, and the action rule whose value it is.
 
     Cash after the transaction is the mean over what is drawn where the policy is read as it acts; levels are those of its most
     likely actions in any case.
@@ -94,7 +94,7 @@ def compare(
     rows = best.time_to_horizon > 0
     nodes, taus = best.cash, best.time_to_horizon[rows]
     steps: NDArray[np.int64] = np.round(best.time_to_horizon / problem.dt).astype(np.int64)
-    exact = policy_values(policy, problem, reading == "stochastic", kept=steps)
+    exact = policy_values(policy, problem, action_rule == "randomised", kept=steps)
     kept = np.searchsorted(np.round(exact.time_to_horizon / problem.dt).astype(np.int64), steps[rows])
     value = PchipInterpolator(exact.cash, exact.values[kept], axis=1)(nodes)
     columns: dict[str, Array] = {"mode_probabilities": np.empty((taus.size, nodes.size, 3))}
@@ -108,7 +108,7 @@ def compare(
         _, columns["payout_level"][row], columns["issue_target"][row] = greedy(nodes, actions)
         columns["payout_log_std"][row], columns["issue_log_std"][row] = actions.payout_log_std, actions.issue_log_std
         columns["level_shift"][row] = actions.level_shift
-        after[row] = expected_cash(nodes, actions, model.c_max, reading)
+        after[row] = expected_cash(nodes, actions, model.c_max, action_rule)
         optimal_after[row] = deterministic_cash(nodes, best.policy(nodes, tau), model.c_max)
     columns |= _beside("value", value, best.values[rows])
     columns |= _beside("cash_after", after, optimal_after)
@@ -120,7 +120,7 @@ def compare(
         ("issues_up_to", "issue_target"),
     ):
         columns |= _beside(name, *(np.array([_number(getattr(at, level)) for at in rows]) for rows in levels))
-    return Comparison(best, nodes, taus, columns, reading)
+    return Comparison(best, nodes, taus, columns, action_rule)
 
 
 def _beside(name: str, learned: Array, optimal: Array) -> dict[str, Any]:

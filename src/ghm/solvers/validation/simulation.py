@@ -29,9 +29,9 @@ class SimulatedReturn:
 
 
 def simulate(
-    policy: Policy, problem: Problem, paths: int = PATHS, seed: int = 0, stochastic: bool = False
+    policy: Policy, problem: Problem, paths: int = PATHS, seed: int = 0, randomised: bool = False
 ) -> SimulatedReturn:
-    """Simulate a policy from cash uniform on [0, c̄]: its most likely reading, or as it acts.
+    """Simulate a policy from cash uniform on [0, c̄]: its greedy policy, or as it acts.
 
     Raises:
         UserError: when the terminal condition has no solution of the infinite-horizon problem.
@@ -45,7 +45,7 @@ def simulate(
         actions = policy(cash, problem.T - step * dt)
         after = (
             draw_cash_after(cash, actions, model.c_max, generator)
-            if stochastic
+            if randomised
             else deterministic_cash(cash, actions, model.c_max)
         )
         total[firm] += factor * cash_flow(cash, after, model.proportional_cost, model.fixed_cost)

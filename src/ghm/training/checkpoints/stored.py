@@ -5,7 +5,7 @@ A checkpoint is an archive with a folder in which PyTorch finds what it wrote; i
 ======================  ============================================================================================
 file                    content
 ======================  ============================================================================================
-``policy/policy.json``  format, the problem (model, dt, T, terminal), and the better of the policy's two readings
+``policy/policy.json``  format, the problem (model, dt, T, terminal), and the better of the policy's two action rules
 ``policy/modes.npy``    probabilities of paying and of issuing, (2, K, M), as in `ghm.policies.tables`
 ``policy/levels.npy``   mean and standard deviation of the payout level, then of the issue target, (4, K)
 ======================  ============================================================================================
@@ -20,7 +20,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from ghm.economics.action_rule import ActionRule, read
+from ghm.economics.action_rule import ActionRule, apply_rule
 from ghm.economics.actions import Policy
 from ghm.economics.grid import StateGrid
 from ghm.economics.problem import Problem
@@ -50,15 +50,15 @@ class StoredPolicy:
     """A training's best policy, ready to be shown and judged."""
 
     problem: Problem
-    reading: ActionRule
-    """The better of its two readings."""
+    action_rule: ActionRule
+    """The better of its two action rules."""
     policy: Policy
-    """As a function of the state, under that reading."""
+    """As a function of the state, under that action rule."""
 
 
-def add_policy(archive: bytes, problem: Problem, tables: PolicyTables, reading: ActionRule) -> bytes:
+def add_policy(archive: bytes, problem: Problem, tables: PolicyTables, action_rule: ActionRule) -> bytes:
     """The archive with a policy in it; the same bytes whenever it is made."""
-    settings = json.dumps({"format": FORMAT, "problem": problem.to_dict(), "reading": reading}).encode()
+    settings = json.dumps({"format": FORMAT, "problem": problem.to_dict(), "action_rule": action_rule}).encode()
     file = io.BytesIO(archive)
     with zipfile.ZipFile(file, "a") as writer:
         folder = writer.namelist()[0].partition("/")[0]  # PyTorch refuses an archive with a second one
@@ -79,18 +79,21 @@ def load_stored(path: Path) -> StoredPolicy:
         from ghm.training.checkpoints.checkpoint import load_trained
 
         trained = load_trained(path)
-        return StoredPolicy(trained.config.problem, trained.reading, trained.policy)
+        return StoredPolicy(trained.config.problem, trained.returns.action_rule, trained.policy)
     try:
         settings = parse_object(members[SETTINGS])
         if settings["format"] != FORMAT:
             raise ValueError(f"its format is {str(settings['format'])[:20]}; this version reads {FORMAT}")
-        reading, problem = settings["reading"], Problem.from_dict({name: settings["problem"][name] for name in PROBLEM})
+        action_rule, problem = (
+            settings["action_rule"],
+            Problem.from_dict({name: settings["problem"][name] for name in PROBLEM}),
+        )
         tables = PolicyTables(parse_array(members[MODES]), parse_array(members[LEVELS]))
         grid = StateGrid.build(problem)
-        _require_whole(tables, grid, reading)
+        _require_whole(tables, grid, action_rule)
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise UserError(f"{path} holds no whole policy ({error}); use another checkpoint") from error
-    return StoredPolicy(problem, reading, read(TabulatedPolicy(grid, tables), reading))
+    return StoredPolicy(problem, action_rule, apply_rule(TabulatedPolicy(grid, tables), action_rule))
 
 
 def read_checkpoint(path: Path) -> tuple[bytes, dict[str, bytes]]:
@@ -124,7 +127,7 @@ def read_checkpoint(path: Path) -> tuple[bytes, dict[str, bytes]]:
         ) from error
 
 
-def _require_whole(tables: PolicyTables, grid: StateGrid, reading: Any) -> None:
+def _require_whole(tables: PolicyTables, grid: StateGrid, action_rule: Any) -> None:
     shape = (grid.steps_to_go.size, grid.cash.size)
     if tables.modes.shape != (2, *shape) or tables.levels.shape != (4, shape[0]):
         raise ValueError(f"tables of shapes {tables.modes.shape} and {tables.levels.shape} for {shape} nodes")
@@ -136,8 +139,8 @@ def _require_whole(tables: PolicyTables, grid: StateGrid, reading: Any) -> None:
         raise ValueError("probabilities below 0 or above 1")
     if means.max() > highest + ROUNDING or deviations.min() <= 0 or deviations.max() > 1 + ROUNDING:
         raise ValueError("levels beyond those that a network can have")
-    if reading not in get_args(ActionRule):
-        raise ValueError(f"no reading {str(reading)[:40]!r}")
+    if action_rule not in get_args(ActionRule):
+        raise ValueError(f"no action rule {str(action_rule)[:40]!r}")
 
 
 def _npy(array: Any) -> bytes:
