@@ -9,8 +9,9 @@ from cli.commands import assert_refused, run
 from PIL import Image
 
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
+from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers import dynamic_program, free_boundary, policy_value
-from ghm.solvers.threshold_policy import ThresholdPolicy
 
 SMALL = ("--dt", "0.05", "--T", "1")
 
@@ -69,7 +70,7 @@ def test_where_the_firm_never_issues_its_levels_are_null():
 def test_model_and_settings_are_those_asked_for():
     found = solved("--model.sigma_x", "0.2", "--dt", "0.1", "--T", "2", "--terminal", "going_concern")
     model = GHMModel(sigma_x=0.2)
-    optimum = dynamic_program(model, 0.1, 2.0, "going_concern")
+    optimum = dynamic_program(Problem(model, 0.1, 2.0, "going_concern"))
     assert found["optimal_return"] == optimum.optimal_return != solved()["optimal_return"]
     assert found["free_boundary"]["payout_level"] == free_boundary(model).payout_level
     assert (found["dt"], found["T"], found["terminal"]) == (0.1, 2.0, "going_concern")
@@ -77,7 +78,7 @@ def test_model_and_settings_are_those_asked_for():
 
 
 def test_values_at_points():
-    optimum = dynamic_program(GHMModel(), 0.05, 1.0)
+    optimum = dynamic_program(Problem(GHMModel(), 0.05, 1.0))
     default = solved(*SMALL)["value_at"]
     assert list(default) == ["0", "0.05", "0.1", "0.2", "0.5", "1", "2"]
     asked = solved("--at", "0", "0.123456789", "1.5", *SMALL)["value_at"]
@@ -90,12 +91,12 @@ def test_values_at_points():
 def test_levels_printed_are_a_policy_that_earns_the_return_printed():
     found = solved("--dt", "0.02", "--T", "2", "--terminal", "going_concern")
     policy = ThresholdPolicy.constant(0.02, 2.0, found["payout_level"], found["issue_below"], found["issue_target"])
-    value = policy_value(policy, GHMModel(), 0.02, 2.0, "going_concern")
+    value = policy_value(policy, Problem(GHMModel(), 0.02, 2.0, "going_concern"))
     assert value == pytest.approx(found["optimal_return"], abs=2e-4)  # near the horizon they change a little
     lower = ThresholdPolicy.constant(
         0.02, 2.0, 0.5 * found["payout_level"], found["issue_below"], found["issue_target"]
     )
-    assert policy_value(lower, GHMModel(), 0.02, 2.0, "going_concern") < found["optimal_return"] - 1e-3
+    assert policy_value(lower, Problem(GHMModel(), 0.02, 2.0, "going_concern")) < found["optimal_return"] - 1e-3
 
 
 def test_table():
@@ -142,10 +143,10 @@ def test_matplotlib_is_left_alone_without_a_plot(monkeypatch):
         (("--model.r", "-1"), ("discount rate k",)),
         (("--model.rho", "1.5"), ("rho must be between -1 and 1", "received 1.5")),
         (("--model.sigma_x", "nan"), ("sigma_x must be a finite number",)),
-        (("--dt", "0.03", "--T", "1"), ("whole multiple of --dt", "try --T 0.99")),
-        (("--dt", "0"), ("--dt must be a finite number > 0",)),
+        (("--dt", "0.03", "--T", "1"), ("whole multiple of dt", "try T=0.99")),
+        (("--dt", "0"), ("dt must be a finite number > 0",)),
         (("--dt", "1e-6", "--T", "1e-4"), ("cash nodes", "raise --dt")),
-        (("--dt", "1e-6", "--T", "5"), ("time steps", "raise --dt")),
+        (("--dt", "1e-6", "--T", "5"), ("time steps are more than", "raise dt")),
         (("--dt", "200", "--T", "200"), ("c_max 2 is less than", "lower --dt")),
         (("--model.c_max", "1e-6"), ("c_max 1e-06 is less than", "raise --model.c_max")),
         (("--at", "3"), ("--at must be from 0 to c_max = 2", "received 3.0")),

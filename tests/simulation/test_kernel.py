@@ -17,6 +17,7 @@ from small_problems import random_tables, small_problem, threshold_tables
 from ghm.economics.actions import ISSUE, PAY
 from ghm.economics.grid import StateGrid
 from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation import twin
@@ -308,7 +309,7 @@ FIXED_POLICIES = {
 def test_mean_return_of_a_fixed_policy(name: str) -> None:
     """Three standard errors: α = 0.0027 for each policy, seed fixed."""
     levels, stated, rounding = FIXED_POLICIES[name]
-    problem = DecisionProblem.build(DEFAULT, 0.01, 1000, "liquidation")
+    problem = DecisionProblem.build(Problem(DEFAULT, 0.01, 10.0))
     tables = threshold_tables(problem.grid, **levels)
     simulator = Simulator(DEFAULT, problem.grid, problem.terminal_values, seed=123)
     paths, visits = (
@@ -320,7 +321,7 @@ def test_mean_return_of_a_fixed_policy(name: str) -> None:
         simulator.run(tables, 1, first, paths, visits)
         returns.append(paths.returns.copy())
     mean, error = np.mean(returns), np.std(returns, ddof=1) / np.sqrt(20_000)
-    exact = policy_value(TabulatedPolicy(problem.grid, tables), DEFAULT, 0.01, 10.0)
+    exact = policy_value(TabulatedPolicy(problem.grid, tables), Problem(DEFAULT, 0.01, 10.0))
     assert exact == pytest.approx(stated, abs=rounding)
     assert abs(mean - exact) < 3 * error
     assert abs(mean - stated) < 3 * error
@@ -336,8 +337,8 @@ def test_mean_return_of_a_random_policy(terminal: Terminal) -> None:
     error = returns.std(ddof=1) / np.sqrt(returns.size)
     horizon = problem.grid.dt * problem.grid.n_steps
     policy = TabulatedPolicy(problem.grid, tables)
-    exact = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal, stochastic=True)
+    exact = policy_value(policy, problem.problem, randomised=True)
     assert abs(returns.mean() - exact) < 3 * error
     other = GHMModel(c_max=problem.model.c_max, recovery=0.8)
-    wrong = policy_value(policy, other, problem.grid.dt, horizon, terminal, stochastic=True)
+    wrong = policy_value(policy, Problem(other, problem.grid.dt, horizon, terminal), randomised=True)
     assert abs(returns.mean() - wrong) > 5 * error, "the test could not tell a wrong model apart"

@@ -8,9 +8,9 @@ from solvers.firm_simulation import simulate
 
 from ghm.economics import transition
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.firm_statistics import outcomes
-from ghm.solvers.threshold_policy import ThresholdPolicy
 
 DT, T, FIRMS = 0.01, 4.0, 20_000
 CALIBRATIONS = {
@@ -23,8 +23,9 @@ CALIBRATIONS = {
 
 def optimal_counts(model):
     """What becomes of firms under the optimum, and its levels."""
-    policy = ThresholdPolicy.optimal(dynamic_program(model, DT, T), DT)
-    return outcomes(policy, model, DT, T), (policy.payout_level, policy.issue_below, policy.issue_target)
+    problem = Problem(model, DT, T)
+    optimum = dynamic_program(problem)
+    return outcomes(optimum.policy, problem), optimum.levels[:3]
 
 
 @pytest.fixture

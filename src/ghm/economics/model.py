@@ -70,6 +70,9 @@ class GHMModel:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # the records' JSON has words for Python's numbers alone
+                value = value.item()
+                object.__setattr__(self, field.name, value)
             if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
                 raise UserError(f"{field.name} must be a finite number; received {value!r}")
         _require(self.r > self.mu, "r - mu (the discount rate k)", self.r - self.mu, "> 0", "raise r or lower mu")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
@@ -122,16 +123,15 @@ def train(config: TrainConfig) -> int:
     trainer = None
     metrics: dict[str, Any] = {}
     try:
-        reference = load_or_solve(config.reference_path, config.model, config.dt, config.T, config.terminal)
+        reference = load_or_solve(config.reference_path, config.problem)
         first = checkpoint.standing.iteration if checkpoint else 0
-        optimum = {name: getattr(reference, name) for name in ("payout_level", "issue_below", "issue_target")}
         with (
             _stop_on_signals(in_search=config.parent_pid is not None) as interrupted,
             TrainingView(
                 config.n_iterations,
                 config.progress,
                 start_iteration=first,
-                optimum={"exact_return": reference.optimal_return, **optimum},
+                optimum={"exact_return": reference.optimal_return, **asdict(reference.initial_levels)},
             ) as view,
         ):
             if config.device == "cuda":
@@ -307,7 +307,7 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
     def level(name: str) -> str:
         learned, optimal = metrics[name], metrics[f"optimal_{name}"]
         times = metrics["payouts" if name == "payout_level" else "issues"]
-        return f"{level_words(learned, times, metrics['reading'])} (optimum {level_words(optimal)})"
+        return f"{level_words(learned, times, metrics['action_rule'])} (optimum {level_words(optimal)})"
 
     captured = metrics["captured_value"]
     untrained = _untrained(config)

@@ -28,8 +28,8 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
     ]
     if draws:
         rows += [
-            ("  acting as it draws", f"{figures['stochastic_return']:.4f}", ""),
-            ("  by its most likely actions", f"{figures['most_likely_return']:.4f}", ""),
+            ("  acting as it draws", f"{figures['randomised_return']:.4f}", ""),
+            ("  by its most likely actions", f"{figures['greedy_return']:.4f}", ""),
         ]
     rows += [
         ("simulated return", f"{figures['monte_carlo_return']:.4f}", ""),
@@ -45,7 +45,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
         rows.append(
             (
                 text,
-                level_words(figures[name], figures[times], figures["reading"]),
+                level_words(figures[name], figures[times], figures["action_rule"]),
                 level_words(figures[f"optimal_{name}"]),
             )
         )

@@ -8,13 +8,14 @@ from typing import Any
 import tyro
 from scipy.interpolate import PchipInterpolator
 
-import ghm.solvers.answers
 from ghm.cli.output import fail, print_json, print_table
 from ghm.cli.solve.config import SolveConfig
+from ghm.economics.evaluation_grid import chosen_cash, chosen_steps
 from ghm.errors import UserError
+from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.free_boundary import FreeBoundary, free_boundary
 from ghm.solvers.levels import level_words
-from ghm.solvers.store import Reference, solve
+from ghm.solvers.solution import Solution
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +43,10 @@ def run(config: SolveConfig) -> int:
     Raises:
         UserError: when the decision problem cannot be solved at these settings, or a file cannot be written.
     """
-    reference = solve(config.model, config.dt, config.T, config.terminal)
+    times, cash = config.time_grid, config.cash_grid
+    if cash is not None:
+        chosen_cash(cash, config.model.c_max)  # refuse before solving
+    reference = dynamic_program(config.problem, kept=None if times is None else chosen_steps(times, config.problem))
     boundary, unsolved = None, ""
     try:
         boundary = free_boundary(config.model)
@@ -54,10 +58,7 @@ def run(config: SolveConfig) -> int:
 
         write_figure(config.plot, draw(reference, boundary))
     if config.output is not None:
-        answer = ghm.solvers.answers.solve(
-            config.model, config.dt, config.T, config.terminal, config.cash_grid, config.time_grid
-        )
-        answer.save(config.output)
+        reference.on(cash, times).save(config.output)
     values = dict(zip(config.points, _values(reference, config.points), strict=True))
     if config.json:
         print_json(_summary(config, reference, boundary, values))
@@ -69,26 +70,21 @@ def run(config: SolveConfig) -> int:
     return fail(unsolved) if unsolved else 0
 
 
-def _values(reference: Reference, cash: tuple[float, ...]) -> list[float]:
+def _values(reference: Solution, cash: tuple[float, ...]) -> list[float]:
     """V(c, T) between the nodes, by a cubic that keeps its shape."""
     return [float(value) for value in PchipInterpolator(reference.cash, reference.values[-1])(cash)]
 
 
 def _summary(
-    config: SolveConfig, reference: Reference, boundary: FreeBoundary | None, values: dict[float, float]
+    config: SolveConfig, reference: Solution, boundary: FreeBoundary | None, values: dict[float, float]
 ) -> dict[str, Any]:
     return {
         "optimal_return": reference.optimal_return,
         "wind_up_return": reference.wind_up_return,
-        "payout_level": reference.payout_level,
-        "issue_below": reference.issue_below,
-        "issue_target": reference.issue_target,
+        **dataclasses.asdict(reference.initial_levels),
         "value_at": {f"{cash:.12g}": value for cash, value in values.items()},
         "free_boundary": None if boundary is None else boundary.figures(),
-        "dt": config.dt,
-        "T": config.T,
-        "terminal": config.terminal,
-        "model": dataclasses.asdict(config.model),
+        **config.problem.to_dict(),
     }
 
 
@@ -100,16 +96,17 @@ def _at_zero(boundary: FreeBoundary) -> str:
 
 
 def _print_tables(
-    config: SolveConfig, reference: Reference, boundary: FreeBoundary | None, values: dict[float, float]
+    config: SolveConfig, reference: Solution, boundary: FreeBoundary | None, values: dict[float, float]
 ) -> None:
+    levels = reference.initial_levels
     print_table(
         f"Decision problem: dt = {config.dt:g}, T = {config.T:g}, terminal {config.terminal}",
         [
             ("optimal return J*", f"{reference.optimal_return:.4f}"),
             ("return of winding up at once J₀", f"{reference.wind_up_return:.4f}"),
-            ("pays out above", level_words(reference.payout_level)),
-            ("issues below", level_words(reference.issue_below)),
-            ("issues up to", level_words(reference.issue_target)),
+            ("pays out above", level_words(levels.payout_level)),
+            ("issues below", level_words(levels.issue_below)),
+            ("issues up to", level_words(levels.issue_target)),
         ],
     )
     print_table(

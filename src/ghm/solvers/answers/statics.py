@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.firm_statistics import outcomes
 from ghm.solvers.free_boundary import free_boundary
-from ghm.solvers.threshold_policy import ThresholdPolicy
 
 MAX_POINTS = 10_000
 """Most combinations of the parameters: each takes a tenth of a second and more."""
@@ -68,14 +68,12 @@ class StaticsPoint:
     """Why something has no solution; empty where all has."""
 
 
-def comparative_statics(
-    sweeps: Sequence[Sweep],
-    model: GHMModel | None = None,
-    dt: float = 0.01,
-    T: float = 10.0,
-    terminal: Terminal = "liquidation",
-) -> tuple[StaticsPoint, ...]:
-    """Solve the model at every combination of the parameters' values, the last parameter's changing fastest.
+def comparative_statics(sweeps: Sequence[Sweep], problem: Problem | None = None) -> tuple[StaticsPoint, ...]:
+    """The optimum at every combination of the parameters' values, the last parameter's changing fastest.
+
+    Args:
+        sweeps: The parameters that are varied.
+        problem: Everything else; None: the default problem.
 
     Raises:
         UserError: when a parameter is named twice, there are too many combinations, or none has a solution.
@@ -87,7 +85,7 @@ def comparative_statics(
     if count > MAX_POINTS:
         raise UserError(f"{count:,} combinations are more than {MAX_POINTS:,}; give fewer values")
     points = tuple(
-        _point(dict(zip(names, values, strict=True)), model or GHMModel(), dt, T, terminal)
+        _point(dict(zip(names, values, strict=True)), problem or Problem())
         for values in itertools.product(*(sweep.values for sweep in sweeps))
     )
     if all(point.optimal_return is None for point in points):
@@ -95,32 +93,28 @@ def comparative_statics(
     return points
 
 
-def _point(parameters: dict[str, float], base: GHMModel, dt: float, T: float, terminal: Terminal) -> StaticsPoint:
+def _point(parameters: dict[str, float], base: Problem) -> StaticsPoint:
     try:
-        model = dataclasses.replace(base, **parameters)
-        optimum = dynamic_program(model, dt, T, terminal)
+        problem = dataclasses.replace(base, model=dataclasses.replace(base.model, **parameters))
+        optimum = dynamic_program(problem)
     except UserError as error:
         return StaticsPoint(parameters, *(None,) * 9, note=str(error))
-    fate = outcomes(ThresholdPolicy.optimal(optimum, dt), model, dt, T)
+    fate, levels = outcomes(optimum.policy, problem), optimum.initial_levels
     boundary, note = None, ""
     try:
-        boundary = free_boundary(model)
+        boundary = free_boundary(problem.model)
     except UserError as error:
         note = str(error)
     return StaticsPoint(
         parameters,
         optimum.optimal_return,
         float(optimum.values[-1, 0]),
-        _known(optimum.payout_level[-1]),
-        _known(optimum.issue_below[-1]),
-        _known(optimum.issue_target[-1]),
+        levels.payout_level,
+        levels.issue_below,
+        levels.issue_target,
         fate.issues / fate.years,
         fate.early_liquidation,
         None if boundary is None else boundary.payout_level,
         None if boundary is None else boundary.value_at_zero,
         note=note,
     )
-
-
-def _known(level: float) -> float | None:
-    return None if np.isnan(level) else float(level)

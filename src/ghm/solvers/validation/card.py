@@ -34,9 +34,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.polynomial import Chebyshev
 
-from ghm.economics.model import Array, GHMModel, Terminal
-from ghm.solvers.dynamic_program import Optimum
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.solvers.free_boundary import FreeBoundary
+from ghm.solvers.solution import Solution
 from ghm.solvers.validation.evidence import Evidence
 from ghm.solvers.validation.stopping import StoppingSolution
 
@@ -125,13 +126,13 @@ class Card:
         return cls(lines, tuple(content["notes"]))
 
 
-def validate(model: GHMModel, dt: float = 0.01, T: float = 10.0, terminal: Terminal = "liquidation") -> Card:
+def validate(problem: Problem) -> Card:
     """Solve a problem in every way, and check what is claimed of it.
 
     Raises:
         UserError: when the decision problem cannot be solved at these settings.
     """
-    return card(Evidence.gather(model, dt, T, terminal))
+    return card(Evidence.gather(problem))
 
 
 def card(evidence: Evidence) -> Card:
@@ -143,7 +144,7 @@ def card(evidence: Evidence) -> Card:
         notes.append("c* = 0: the firm holds no cash, so that there is no inside to check the equation on")
     else:
         lines = [*_infinite_horizon(evidence.boundary), *lines]
-    if evidence.stopping is None and evidence.model.fixed_cost > 0:
+    if evidence.stopping is None and evidence.problem.model.fixed_cost > 0:
         notes.append("issuing has a fixed cost, so that V_c is no optimal stopping problem's value")
     elif evidence.stopping is None:
         notes.append("nothing is paid at the horizon: V tends to the stopping problem's value too slowly for a check")
@@ -210,7 +211,7 @@ def _decision_problem(evidence: Evidence) -> Iterator[Line]:
         yield _optimal_stopping(evidence.stopping, evidence.finer_steps)
 
 
-def _optimal_stopping(stopping: StoppingSolution, steps: tuple[Optimum, ...]) -> Line:
+def _optimal_stopping(stopping: StoppingSolution, steps: tuple[Solution, ...]) -> Line:
     first, second = steps
     cash = first.cash
     limit = stopping.value(cash, float(stopping.time_to_horizon[-1]))

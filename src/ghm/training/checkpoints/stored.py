@@ -5,7 +5,7 @@ A checkpoint is an archive with a folder in which PyTorch finds what it wrote; i
 ======================  ============================================================================================
 file                    content
 ======================  ============================================================================================
-``policy/policy.json``  format, the problem (model, dt, T, terminal), and the better of the policy's two readings
+``policy/policy.json``  format, the problem (model, dt, T, terminal), and the better of the policy's two action rules
 ``policy/modes.npy``    probabilities of paying and of issuing, (2, K, M), as in `ghm.policies.tables`
 ``policy/levels.npy``   mean and standard deviation of the payout level, then of the issue target, (4, K)
 ======================  ============================================================================================
@@ -16,20 +16,19 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from ghm.economics.action_rule import ActionRule, read
+from ghm.economics.action_rule import ActionRule, apply_rule
 from ghm.economics.actions import Policy
 from ghm.economics.grid import StateGrid
-from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.safe_read import DamagedError, parse_array, parse_object, read_archive
 from ghm.io.sealed import read_sealed_archive
 from ghm.policies.tables import ISSUE_MEAN, ISSUE_STD, PAYOUT_MEAN, PAYOUT_STD, PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.training.settings import TrainConfig
 
 FORMAT = 2
 """Number of the checkpoint's layout, and of what its tables mean; another number is refused."""
@@ -43,32 +42,23 @@ ROUNDING = 1e-4
 SETTINGS, MODES, LEVELS = "policy/policy.json", "policy/modes.npy", "policy/levels.npy"
 
 PROBLEM = ("model", "dt", "T", "terminal")
-"""Settings of a training that say what its policy is a policy of."""
+"""What a policy must say that it is a policy of: all of it, since a default would be a guess."""
 
 
 @dataclass(frozen=True)
 class StoredPolicy:
     """A training's best policy, ready to be shown and judged."""
 
-    model: GHMModel
-    dt: float
-    T: float
-    terminal: Terminal
-    reading: ActionRule
-    """The better of its two readings."""
+    problem: Problem
+    action_rule: ActionRule
+    """The better of its two action rules."""
     policy: Policy
-    """As a function of the state, under that reading."""
-
-    @classmethod
-    def of(cls, config: TrainConfig, reading: ActionRule, policy: Policy) -> Self:
-        """A policy for the problem of these settings."""
-        return cls(config.model, config.dt, config.T, config.terminal, reading, policy)
+    """As a function of the state, under that action rule."""
 
 
-def add_policy(archive: bytes, config: TrainConfig, tables: PolicyTables, reading: ActionRule) -> bytes:
+def add_policy(archive: bytes, problem: Problem, tables: PolicyTables, action_rule: ActionRule) -> bytes:
     """The archive with a policy in it; the same bytes whenever it is made."""
-    problem = {name: config.to_dict()[name] for name in PROBLEM}
-    settings = json.dumps({"format": FORMAT, "problem": problem, "reading": reading}).encode()
+    settings = json.dumps({"format": FORMAT, "problem": problem.to_dict(), "action_rule": action_rule}).encode()
     file = io.BytesIO(archive)
     with zipfile.ZipFile(file, "a") as writer:
         folder = writer.namelist()[0].partition("/")[0]  # PyTorch refuses an archive with a second one
@@ -89,19 +79,21 @@ def load_stored(path: Path) -> StoredPolicy:
         from ghm.training.checkpoints.checkpoint import load_trained
 
         trained = load_trained(path)
-        return StoredPolicy.of(trained.config, trained.reading, trained.policy)
+        return StoredPolicy(trained.config.problem, trained.returns.action_rule, trained.policy)
     try:
         settings = parse_object(members[SETTINGS])
         if settings["format"] != FORMAT:
             raise ValueError(f"its format is {str(settings['format'])[:20]}; this version reads {FORMAT}")
-        problem, reading = settings["problem"], settings["reading"]
-        config = TrainConfig.from_dict({name: problem[name] for name in PROBLEM})
+        action_rule, problem = (
+            settings["action_rule"],
+            Problem.from_dict({name: settings["problem"][name] for name in PROBLEM}),
+        )
         tables = PolicyTables(parse_array(members[MODES]), parse_array(members[LEVELS]))
-        grid = StateGrid.build(config.model, config.dt, config.n_steps)
-        _require_whole(tables, grid, reading)
+        grid = StateGrid.build(problem)
+        _require_whole(tables, grid, action_rule)
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise UserError(f"{path} holds no whole policy ({error}); use another checkpoint") from error
-    return StoredPolicy.of(config, reading, read(TabulatedPolicy(grid, tables), reading))
+    return StoredPolicy(problem, action_rule, apply_rule(TabulatedPolicy(grid, tables), action_rule))
 
 
 def read_checkpoint(path: Path) -> tuple[bytes, dict[str, bytes]]:
@@ -135,7 +127,7 @@ def read_checkpoint(path: Path) -> tuple[bytes, dict[str, bytes]]:
         ) from error
 
 
-def _require_whole(tables: PolicyTables, grid: StateGrid, reading: Any) -> None:
+def _require_whole(tables: PolicyTables, grid: StateGrid, action_rule: Any) -> None:
     shape = (grid.steps_to_go.size, grid.cash.size)
     if tables.modes.shape != (2, *shape) or tables.levels.shape != (4, shape[0]):
         raise ValueError(f"tables of shapes {tables.modes.shape} and {tables.levels.shape} for {shape} nodes")
@@ -147,8 +139,8 @@ def _require_whole(tables: PolicyTables, grid: StateGrid, reading: Any) -> None:
         raise ValueError("probabilities below 0 or above 1")
     if means.max() > highest + ROUNDING or deviations.min() <= 0 or deviations.max() > 1 + ROUNDING:
         raise ValueError("levels beyond those that a network can have")
-    if reading not in get_args(ActionRule):
-        raise ValueError(f"no reading {str(reading)[:40]!r}")
+    if action_rule not in get_args(ActionRule):
+        raise ValueError(f"no action rule {str(action_rule)[:40]!r}")
 
 
 def _npy(array: Any) -> bytes:
