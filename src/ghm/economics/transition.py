@@ -25,6 +25,9 @@ from ghm.errors import UserError
 REACH = 7.5
 """Standard deviations on either side that the band covers; the probability beyond is 6e-14."""
 
+LEAST_DEVIATION = 5e-10
+"""Least standard deviation of a step, as a share of the cash there is: a share, since the unit of cash must not matter."""
+
 VECTOR = 16
 """Bands are as wide as a multiple of this, where the grid has room: four vectors of four numbers, so that no product is left to
 be taken by itself. 64 columns take two thirds of the time of 53."""
@@ -85,8 +88,9 @@ class Transition:
             raise UserError(f"a cash grid needs at least 4 nodes increasing from 0; received {nodes.size} nodes")
         points = nodes if points is None else points
         mean = points + model.drift_under(law, points) * dt
-        # A step without shocks is the limit of a tiny one; below 1e-9 rounding would decide.
-        deviation = np.maximum(model.volatility(points) * np.sqrt(dt), 1e-9)
+        # A step without shocks is the limit of a tiny one; with a much smaller one rounding would decide.
+        least = LEAST_DEVIATION * np.maximum(points, model.step_from_zero(dt))
+        deviation = np.maximum(model.volatility(points) * np.sqrt(dt), least)
         # Three more nodes on either side: a cell's end nodes, and the neighbours that a node's slope reaches to.
         first = np.searchsorted(nodes, mean - REACH * deviation) - 3
         last = np.searchsorted(nodes, mean + REACH * deviation) + 3

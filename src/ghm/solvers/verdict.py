@@ -12,7 +12,7 @@ import numpy as np
 from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
-from ghm.io.text import percent_text
+from ghm.io.text import loss_text, percent_text
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.levels import NEVER, PolicyLevels, level_words, policy_levels
 from ghm.solvers.policy_value import policy_value
@@ -203,7 +203,8 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     # Where closing the firm is optimal, captured value is undefined.
     measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
     return (
-        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
+        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}, "
+        f"{loss_text(reference.loss(findings.achieved))} of firm value lost; "
         f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.action_rule)} "
         f"(optimum {_level(best.payout_level)}); "
         f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.action_rule)} "
