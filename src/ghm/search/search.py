@@ -134,7 +134,7 @@ class HyperparameterSearch:
         return make_blueprint(self._space, self._config, elsewhere=self._executor is not None)
 
     def run(self) -> SearchOutcome:
-        """Run the trials that are still to be run.
+        """Run the trials that are still to be run; called again, go on with the same search.
 
         Raises:
             UserError: when settings, space, directory or the record to resume are not in order, and then nothing was run;
@@ -143,6 +143,7 @@ class HyperparameterSearch:
         """
         resolved = self.resolved()
         directory, config = resolved.results_dir, resolved.config
+        self._stopping = False
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(directory))
             take_over(directory)
@@ -150,6 +151,7 @@ class HyperparameterSearch:
                 open_backend(config, directory, resolved.gpus, self._command, self._popen, self._executor, self._work)
             )
             results, moved = _open(resolved)
+            self._config = dataclasses.replace(self._config, resume=directory, results_dir=directory)
             end_orphans(directory, holds_lease(directory))
             for outcome in read_outcomes(directory, results.record).values():
                 results.add(outcome)
