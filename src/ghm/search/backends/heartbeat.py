@@ -55,6 +55,7 @@ class Heartbeat:
         # Unlike an event, it may be put to from a signal's handler that interrupts another one.
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._beat = 0
+        self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
@@ -81,7 +82,18 @@ class Heartbeat:
         while wait and self._written != order and time.monotonic() < until:
             time.sleep(0.01)
 
+    def require_alive(self) -> None:
+        """Raise what ended the thread, if anything did: trials would stop one by one without a reason."""
+        if self._fault is not None:
+            raise self._fault
+
     def _run(self) -> None:
+        try:
+            self._give_signs()
+        except Exception as error:  # a thread's exception ends nothing but the thread
+            self._fault = error
+
+    def _give_signs(self) -> None:
         while self._written != "over":
             with contextlib.suppress(queue.Empty):
                 self._orders.get(timeout=self.heartbeat / BEATS)
