@@ -187,11 +187,12 @@ def take_over(results_dir: Path) -> None:
 
 def _refuse_living(results_dir: Path, path: Path, found: dict[str, Any]) -> None:
     """Refuse a directory whose search of another host lives; on this machine the lock tells."""
+    heartbeat = found.get("heartbeat")
     try:
-        owner, heartbeat = Owner.from_dict(found["owner"]), float(found["heartbeat"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+        owner = Owner.from_dict(found.get("owner"))
+    except DamagedError:
         return
-    if owner.here or found.get("order") == "over":
+    if not isinstance(heartbeat, float | int) or owner.here or found.get("order") == "over":
         return
     until = time.monotonic() + heartbeat / 2
     while time.monotonic() < until:
