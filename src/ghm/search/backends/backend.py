@@ -254,7 +254,9 @@ def _at_once() -> Callable[[], bool]:
 
 
 def _defect(trial: Trial, error: Exception) -> Outcome:
-    """The outcome of a trial that a fault of ours ended."""
+    """The outcome of a trial that a fault of ours ended, whose traceback is kept with the trial's own errors."""
+    if not trial.directory.is_symlink():
+        trial.directory.mkdir(exist_ok=True)
     return failure(trial, "crashed", survive(f"running trial {trial.number}", error, trial.stderr_path), 0.0)
 
 

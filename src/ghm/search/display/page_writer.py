@@ -119,14 +119,17 @@ class ReportRefresher(Observer):
         self._print(f"Report: {self._path.with_name('report.html')}" if reason is None else self._not_written(reason))
 
     def _failure(self, status: int) -> str | None:
-        """Why the page that ended with ``status`` was not written; None if it was."""
-        if status == 0:
-            return None
+        """Why the page that ended with ``status`` was not written; None if it was, if need be without a part that failed."""
         assert self._path is not None
         assert self._errors is not None
         self._errors.seek(0)
         text = self._errors.read().decode("utf-8", "backslashreplace").strip()
         reason = (text.splitlines() or ["no reason was given"])[-1]
+        if status == 0:
+            if text and reason != self._said:
+                self._said = reason
+                self._print(f"The report lacks something: {reason}; see `ghm report {self._path}`")
+            return None
         if status < 0 or status in _EXPLAINED:
             return reason
         return survive(self.name, told_fault(text), self._path.with_name(DETAILS_NAME))
