@@ -22,8 +22,8 @@ _DECISIVE_SOURCES = (
     "solvers",
     "simulation",
     "training",
-    "search/decisions",
     "search/methods",
+    "search/decisions",
     "search/settings/space.py",
 )
 _LIBRARIES = ("torch", "numpy", "numba", "scipy")
