@@ -87,7 +87,7 @@ class SearchRecord:
             choices = SearchSpace.from_dict(values["search_space"]).choices()
             models = values.get("calibrations") or None
             calibrations = () if models is None else parse_calibrations(models, config.model)
-        except (UserError, TypeError) as error:
+        except UserError as error:
             raise DamagedError(str(error)) from error
         return cls(name, config, choices, code, around, calibrations, tuple(drift))
 

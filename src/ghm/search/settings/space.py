@@ -127,9 +127,10 @@ def parse_hyperparameters(values: dict[str, Any]) -> Hyperparameters:
     """The hyperparameters that :func:`plain_hyperparameters` wrote.
 
     Raises:
-        UserError: when a value is out of range.
-        KeyError: when one is missing.
+        UserError: when one is missing, or its value out of range.
     """
+    if missing := [name for name in NAMES if name not in values]:
+        raise UserError(f"the hyperparameters {', '.join(missing)} are missing")
     chosen: dict[str, Any] = {name: values[name] for name in NAMES}
     for name, value in chosen.items():
         chosen[name] = tuple(value) if isinstance(value, list) else value
