@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ghm.actions import HOLD, ISSUE, PAY, Actions, Policy
+from ghm.compiled import compiled
 from ghm.model import Array, GHMModel
 from ghm.reference.induction import cash_grid, mean_over_starts
 from ghm.reference.policy_value import cash_after, chance_of_effect
@@ -93,7 +93,7 @@ def _certain(cash: Array, actions: Actions) -> _Taken:
     return _Taken(np.ascontiguousarray(np.eye(3)[:, mode]), after[:, :, None], np.ones(1), *changed)
 
 
-@njit(cache=True)
+@compiled()
 def _accrue(
     expected: Array, cash: Array, modes: Array, after: Array, weights: Array, onward: BandedOperator, liquidated: Array
 ) -> None:

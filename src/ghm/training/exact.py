@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
-from numba import njit
 
+from ghm.compiled import compiled
 from ghm.model import Array, GHMModel, Terminal
 from ghm.policy.grid import StateGrid
 from ghm.policy.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
@@ -20,7 +20,6 @@ from ghm.reference.reading import Reading, better_reading
 from ghm.reference.transition import apply_banded
 from ghm.training.estimator import sweep_tables
 from ghm.training.problem import DecisionProblem
-from ghm.training.sweep import EXACT
 
 
 class Returns(NamedTuple):
@@ -74,7 +73,7 @@ class ExactReturns:
         return Returns(mean_over_starts(grid.cash, values), mean_over_starts(grid.cash, value))
 
 
-@njit(**EXACT)
+@compiled()
 def _follow(
     modes, levels, shift, time_cell, time_weight, cash, gap, start, coefficients, constant, cost, fixed_cost, value
 ) -> None:
