@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from ghm.platforms import PYTHON
 from ghm.search.displays.observer import Observer, Plan
 from ghm.search.records.index import ResultsIndex
 from ghm.search.trials.outcome import Outcome
@@ -28,7 +29,7 @@ LAST_LIMIT_S = 120.0
 
 
 COMMAND = (
-    sys.executable,
+    *PYTHON,
     "-c",
     # Trials come first: the page is written with what they leave of the processor.
     "import os, runpy; os.nice(10); runpy.run_module('ghm.report', run_name='__main__')",
