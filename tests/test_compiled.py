@@ -19,7 +19,7 @@ import pytest
 from numba.core.registry import CPUDispatcher
 
 import ghm
-from ghm import compiled
+from ghm.io import compiled
 
 PACKAGE = Path(ghm.__file__).parent
 GHM = Path(sys.executable).with_name("ghm")
@@ -61,7 +61,7 @@ def ran(*words: object, cache: Path) -> str:
 def dispatchers() -> Iterator[CPUDispatcher]:
     for module in pkgutil.walk_packages(ghm.__path__, "ghm."):
         source = importlib.util.find_spec(module.name).origin
-        if "ghm.compiled" not in Path(source).read_text():
+        if "ghm.io.compiled" not in Path(source).read_text():
             continue
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, CPUDispatcher) and value.py_func.__module__ == module.name:

@@ -97,9 +97,7 @@ def test_settings_of_numba_in_the_working_directory_are_not_read(here: Path) -> 
     """They say, among other things, from where compiled code is loaded."""
     pytest.importorskip("yaml")
     (here / ".numba_config.yaml").write_text("cache_dir: stolen\ndisable_jit: 1\n")
-    code = (
-        "import ghm.compiled as c, numba; print(c.cache_directory(), numba.config.DISABLE_JIT, numba.config.CACHE_DIR)"
-    )
+    code = "import ghm.io.compiled as c, numba; print(c.cache_directory(), numba.config.DISABLE_JIT, numba.config.CACHE_DIR)"
     elsewhere = ran(sys.executable, "-P", "-c", code, cwd=here.parent)
     assert ran(sys.executable, "-P", "-c", code, cwd=here) == elsewhere
     alone = "import numba; print(numba.config.CACHE_DIR)"
