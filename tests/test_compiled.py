@@ -118,7 +118,7 @@ def copies(path: Path) -> list[str]:
 
 
 SLOPES = (
-    "import numpy as np; from ghm.reference.cubic import Cubic; print(Cubic.through(np.arange(4.0), np.ones(4)).slopes)"
+    "import numpy as np; from ghm.economics.cubic import Cubic; print(Cubic.through(np.arange(4.0), np.ones(4)).slopes)"
 )
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1

@@ -33,7 +33,9 @@ def _transaction(before, after, cost, fixed_cost, out: Array) -> None:
 
 
 @compiled()
-def one_step_advantages(cash, cell, weight, after, nodes, cell_of_bin, values, continuations, cost, fixed_cost, out):
+def one_step_advantages(
+    cash, cell, weight, after, nodes, cell_of_bin, values, continuations, cost, fixed_cost, out
+) -> None:
     """δ_t = x + W_t(y) − V_t(c) of each action taken; fills ``out`` (n, N)."""
     n_steps, n_paths = cell.shape
     slopes, secants, inverse_gap = np.empty(nodes.size), np.empty(nodes.size - 1), 1 / np.diff(nodes)
@@ -87,7 +89,7 @@ def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Ar
 def add_scores(
     cash, cell, weight, mode, noise, advantages, modes, levels, time_cell, time_weight, discount,
     mode_gradient, level_gradient,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Add the scores of all actions, times advantages discounted to the start.
 
     Args:

@@ -132,7 +132,7 @@ def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: A
 def sweep(
     modes, levels, time_cell, time_weight, steps_to_go, gap, log_points, start, coefficients, constant,
     terminal_values, cost, fixed_cost, bootstrap_of_step, bootstrap_values, continuations, values, swept, advantages,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Evaluate a policy by backward induction, starting anew from a given function at R bootstrap steps.
 
     Without bootstrap steps that is the policy's value. With them it is multi-step expected returns bootstrapped from the
