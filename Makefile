@@ -25,7 +25,7 @@ search: $(STAMP) ## a real search: 4 random trials x 300 iterations, 2 workers, 
 
 # Compiled once, beside the type check, which takes one core: in a new checkout the test processes would each do it.
 COMPILED := .venv/.compiled
-$(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' '^@njit' src)
+$(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' 'ghm.io.compiled' src)
 	$(BIN)/ghm solve --check > /dev/null
 	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && $(BIN)/ghm train --n_iterations 1 --n_trajectories 10 \
 	--log_dir "$$directory/logs" --ckpt_dir "$$directory/checkpoints" > /dev/null
@@ -129,7 +129,7 @@ format: $(STAMP) ## format and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 
 .PHONY: clean-compiled
-clean-compiled: ## remove what Numba compiled (it does not see changes across modules)
+clean-compiled: ## remove what Numba compiled, of earlier source too
 	find src tests benchmarks -name '*.nb[ci]' -delete
 	rm -f $(COMPILED)
 
