@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.journeys.programs import moved, notebook, script, thread
+from tests.journeys.programs import moved, notebook, script, script_firms, thread
 from tests.journeys.searches import (
     Stages,
     confirmed,
@@ -45,6 +45,7 @@ JOURNEYS: dict[Callable[[Path], Stages], tuple[str, ...]] = {
     trial_killed: ("a trial is killed", "a trial is killed, resumed"),
     moved: ("moved", "moved, resumed"),
     script: ("a script", "a script, run() twice"),
+    script_firms: ("a script, firms",),
     thread: ("a thread",),
     notebook: ("a notebook",),
     dask: ("Dask",),

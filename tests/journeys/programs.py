@@ -1,5 +1,7 @@
 """Searches that people start from Python: in a script, in a thread, in a notebook's kernel, and twice."""
 
+import dataclasses
+import json
 import subprocess
 import sys
 import textwrap
@@ -8,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.journeys.commands import LIMIT_S, Ran, environment, run
-from tests.journeys.searches import SHORT, Stages, expecting, search
+from tests.journeys.searches import FIRMS, SHORT, Stages, expecting, search
 from tests.journeys.surfaces.files import results_file
 from tests.journeys.surfaces.stage import observe
+from tests.journeys.surfaces.table import Table
 
 SETTINGS: Mapping[str, Any] = {
     "n_trials": 2, "n_workers": 2, "n_iterations": 20, "eval_freq": 10, "log_freq": 10, "dt": 0.1, "T": 2.0,
@@ -52,6 +55,19 @@ def script(place: Path) -> Stages:
     """
     ran = run_program(program(place, twice))
     yield "a script, run() twice", expecting(observe(place / "r", ran), 2)
+
+
+def script_firms(place: Path) -> Stages:
+    (place / "firms.json").write_text(json.dumps(FIRMS))
+    text = """
+        outcome = search.run()
+        print(outcome.summary)
+        print("ranked first:", outcome.results.ranked[0].trial_num)
+    """
+    ran = run_program(program(place, text, calibrations=str(place / "firms.json")))
+    stage = expecting(observe(place / "r", ran), 4, 2)
+    first = Table(best_trial=int(ran.output.rpartition("ranked first:")[2]))
+    yield "a script, firms", dataclasses.replace(stage, tables={**stage.tables, "outcome": first})
 
 
 def thread(place: Path) -> Stages:

@@ -70,7 +70,7 @@ def random_one_worker(place: Path) -> Stages:
 
 def random_two_workers(place: Path) -> Stages:
     ran = run(*plain(place, *SMALL, "--n_trials", 3, "--n_workers", 2))
-    yield "random, two workers", expecting(observe(place / "r", ran, replayed=2), 3)
+    yield "random, two workers", expecting(observe(place / "r", ran, replayed=2, exported=True), 3)
 
 
 def rungs(place: Path) -> Stages:
@@ -84,7 +84,7 @@ def rungs(place: Path) -> Stages:
 def two_rungs(place: Path) -> Stages:
     results = place / "r"
     ran = run(*search(place, *SMALL, "--n_trials", 6, "--rungs", 20, 40, "--keep", 0.5, "--n_workers", 2), columns=160)
-    yield "two rungs", expecting(observe(results, ran), 6, 6, stopped=4)
+    yield "two rungs", expecting(observe(results, ran, exported=True), 6, 6, stopped=4)
     ran = run("search", "--resume", results, "--keep", 0.6, "--progress", "plain")
     yield "two rungs, larger --keep", expecting(observe(results, ran), 6, 6, stopped=3)
     ran = run("search", "--resume", results, "--confirm", 2, "--confirm_seeds", 2, "--progress", "plain")
@@ -114,7 +114,7 @@ def firms(rank_by: str) -> Callable[[Path], Stages]:
         if rank_by == "mean":
             more = ("--confirm", 2, "--confirm_seeds", 2, "--confirm_iterations", 40)
             ran = run("search", "--resume", place / "r", *more, columns=120)
-            yield "firms, confirmed", expecting(observe(place / "r", ran), 16, 2)
+            yield "firms, confirmed", expecting(observe(place / "r", ran, exported=True), 16, 2)
 
     return stages
 
@@ -138,14 +138,14 @@ def interrupted(place: Path, disturbed: str, until: str, signals: int, *words: o
 def ctrl_c_once(place: Path) -> Stages:
     words = (*SMALL, "--n_trials", 4)
     ran = interrupted(place, "wait", f"trial_002/{CHECKPOINT}", 1, *words)
-    yield "Ctrl-C", expecting(observe(place / "r", ran, 2), 4, interrupted=1, unfinished=3)
+    yield "Ctrl-C", expecting(observe(place / "r", ran, 2, exported=True), 4, interrupted=1, unfinished=3)
     ran = run("search", "--resume", place / "r", columns=80)
     yield "Ctrl-C, resumed", expecting(observe(place / "r", ran), 4)
 
 
 def ctrl_c_twice(place: Path) -> Stages:
     ran = interrupted(place, "deaf", f"trial_002/{CHECKPOINT}", 2, *SMALL, "--n_trials", 3)
-    yield "Ctrl-C twice", expecting(observe(place / "r", ran), 3, interrupted=1, unfinished=2)
+    yield "Ctrl-C twice", expecting(observe(place / "r", ran, exported=True), 3, interrupted=1, unfinished=2)
     ran = run("search", "--resume", place / "r", "--progress", "plain")
     yield "Ctrl-C twice, resumed", expecting(observe(place / "r", ran), 3)
 
@@ -160,7 +160,7 @@ def seeds_interrupted(place: Path) -> Stages:
     """Of the second configuration one trial has completed, one is interrupted and one was not begun."""
     words = (*SHORT, "--n_trials", 2, "--n_seeds", 3)
     ran = interrupted(place, "wait", f"trial_005/{CHECKPOINT}", 1, *words)
-    yield "three seeds, Ctrl-C", expecting(observe(place / "r", ran), 6, 2, interrupted=1, unfinished=2)
+    yield "three seeds, Ctrl-C", expecting(observe(place / "r", ran, exported=True), 6, 2, interrupted=1, unfinished=2)
 
 
 def killed(place: Path) -> Stages:
@@ -178,7 +178,7 @@ def killed(place: Path) -> Stages:
 def crashed(place: Path) -> Stages:
     words = plain(place, *SMALL, "--n_trials", 3, "--n_workers", 2)
     ran = run(*words, disturbed=f"crash:trial_002/{CHECKPOINT}", planted=place / "planted")
-    yield "a trial crashes", expecting(observe(place / "r", ran), 3, failed=1)
+    yield "a trial crashes", expecting(observe(place / "r", ran, exported=True), 3, failed=1)
     ran = run("search", "--resume", place / "r", "--retry_failed", "--progress", "plain")
     yield "a trial crashes, --retry_failed", expecting(observe(place / "r", ran), 3)
 

@@ -7,9 +7,10 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from tests.journeys.catalogue import COMPARED, CORE, JOURNEYS
+from tests.journeys.commands import run
 from tests.journeys.conftest import Reach
 from tests.journeys.known import KNOWN
-from tests.journeys.surfaces.spoken import counts_on_the_way, progress_on_the_way
+from tests.journeys.surfaces.spoken import counts_on_the_way, done_as_planned, done_as_run, progress_on_the_way
 from tests.journeys.surfaces.stage import Stage
 from tests.journeys.surfaces.table import FIELDS, Figure, Table, disagreements
 
@@ -38,7 +39,7 @@ def cases(*tests: str) -> list[ParameterSet]:
 
 
 def text_of(stage: Stage) -> str:
-    return "\n".join(one.output for one in stage.all_runs)
+    return "\n".join([stage.page, *(one.output for one in stage.all_runs)])
 
 
 @pytest.mark.parametrize(("name", "field"), cases(*FIELDS))
@@ -101,6 +102,17 @@ def test_progress_on_the_way_is_between_what_is_over_and_what_was_begun(name: st
     assert found
     rounding = 0.0051
     assert [one for one in found if not one[2] - rounding <= one[1] <= one[3] + rounding] == []
+
+
+@pytest.mark.parametrize("name", some(["Ctrl-C, resumed", "two rungs, confirmed"], "dry run"))
+def test_a_dry_run_leaves_out_what_the_run_does(name: str, reach: Reach) -> None:
+    place = reach(name).results_dir
+    planned, ran = (
+        run("search", "--resume", place, "--dry_run"),
+        run("search", "--resume", place, "--progress", "plain"),
+    )
+    assert (planned.status, planned.errors, ran.status, ran.errors) == (0, "", 0, "")
+    assert done_as_planned(planned.output) == done_as_run(ran.output)
 
 
 SAID_OF_A_PLAIN_SEARCH = set(FIELDS) - {"progress", "configurations_asked"}

@@ -141,17 +141,14 @@ def _frame(rows: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     iterations = {
         n: int(row["iterations"]) if row["iterations"] == row["iterations"] else "NaN" for n, row in rows.items()
     }
+    begun = [number for number, row in rows.items() if _text(row["seed"])]
     return {
         "statuses": statuses,
         "iterations": Listing(iterations),
         "returns": _known({number: row["best_return"] for number, row in rows.items()}),
         "captured": _known({number: row["captured_value"] for number, row in rows.items()}),
-        "seeds": {n: int(row["seed"]) for n, row in rows.items() if str(row["seed"]) not in ("nan", "<NA>")},
-        "calibrations": {
-            n: "" if str(row["calibration"]) == "nan" else str(row["calibration"])
-            for n, row in rows.items()
-            if row["seed"] == row["seed"]
-        },
+        "seeds": {number: int(row["seed"]) for number, row in rows.items() if number in begun},
+        "calibrations": {number: _text(row["calibration"]) for number, row in rows.items() if number in begun},
         **counted(statuses, configurations),
     }
 
@@ -180,6 +177,11 @@ def read_csv_tables(directory: Path) -> Table:
     if (path := directory / "failures.csv").exists():
         said["statuses"] = {int(row["Trial"]): row["Status"].replace(" ", "_") for row in _rows(path)}
     return Table(**said)
+
+
+def _text(cell: Any) -> str:
+    """A cell's text; empty where it says nothing, in whatever way pandas says that."""
+    return "" if str(cell) in ("None", "nan", "<NA>", "NaT") else str(cell)
 
 
 def _rows(path: Path) -> Iterable[dict[str, str]]:

@@ -72,9 +72,8 @@ class Page(html.parser.HTMLParser):
         return " ".join(self.paragraphs)
 
 
-def read_page(text: str) -> Table:
+def read_page(page: Page) -> Table:
     """What the page of a search says."""
-    page = Page(text)
     said: dict[str, Any] = {
         "trials_unfinished": int(page.tiles["Unfinished"]),
         "trials_failed": int(page.tiles["Failed"]),

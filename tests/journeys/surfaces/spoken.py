@@ -147,6 +147,18 @@ def read_replay(text: str, errors: str) -> Table:
     return Table(statuses={int(ended[1]): ended[2]})
 
 
+def done_as_planned(text: str) -> int:
+    """Trials that a dry run of a resumed search says are not run again."""
+    found = re.search(r"(\d+) of them (?:is|are) completed, and not run again", one_line(text))
+    return int(found[1]) if found else 0
+
+
+def done_as_run(text: str) -> int:
+    """Trials that a resumed search says are done."""
+    found = re.search(DONE, one_line(text))
+    return int(found[1]) if found else 0
+
+
 @dataclass
 class Course:
     """How the trials of a search stand, as its messages tell; each configuration has one trial."""
