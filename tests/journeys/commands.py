@@ -13,8 +13,8 @@ from tests.terminal import Session, run_command_in_terminal
 
 GHM = str(Path(sys.executable).with_name("ghm"))
 
-LIMIT_S = 500.0
-"""Of one wait: less than pytest's own limit. Numba may have to compile for minutes on busy cores."""
+LIMIT_S = 1200.0
+"""Of one command. Numba may have to compile for minutes on busy cores."""
 
 LINES = 120
 """Of a terminal: all that a small search says stays on the screen."""

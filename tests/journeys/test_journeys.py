@@ -7,7 +7,7 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 from tests.journeys.catalogue import COMPARED, CORE, JOURNEYS
-from tests.journeys.commands import run
+from tests.journeys.commands import LIMIT_S, run
 from tests.journeys.conftest import Reach
 from tests.journeys.known import KNOWN
 from tests.journeys.surfaces.spoken import counts_on_the_way, done_as_planned, done_as_run, progress_on_the_way
@@ -19,10 +19,14 @@ STAGES = tuple(name for names in JOURNEYS.values() for name in names)
 WRONG = re.compile(r"Traceback|dropped|Error\(|could not be written|cannot be shown|Exception ignored")
 """What no line may say."""
 
+FROZEN = re.compile(r"search +\d+%")
+"""What a live view says, and none that is closed when the summary comes."""
+
 
 def marks(name: str, test: str) -> list[pytest.MarkDecorator]:
     group = "compared" if name in COMPARED else next(names[0] for names in JOURNEYS.values() if name in names)
-    found = [pytest.mark.xdist_group(group)]
+    # The first test that reads a stage makes it: a search and all commands that are asked about it.
+    found = [pytest.mark.xdist_group(group), pytest.mark.timeout(3 * LIMIT_S)]
     found += [] if name in CORE else [pytest.mark.journey]
     reason = KNOWN.get((name, test))
     return found if reason is None else [*found, pytest.mark.xfail(strict=True, reason=reason)]
@@ -49,8 +53,10 @@ def test_all_surfaces_say_the_same(name: str, field: str, reach: Reach) -> None:
 
 @pytest.mark.parametrize(("name", "test"), cases("nothing wrong"))
 def test_no_line_tells_of_something_wrong(name: str, test: str, reach: Reach) -> None:
-    found = [line for line in text_of(reach(name)).splitlines() if WRONG.search(line)]
-    assert found == []
+    stage = reach(name)
+    found = [line for line in text_of(stage).splitlines() if WRONG.search(line)]
+    after = "" if stage.ran is None else stage.ran.output.partition("Search summary:")[2]
+    assert found + [line for line in after.splitlines() if FROZEN.match(line)] == []
 
 
 @pytest.mark.parametrize(("name", "test"), cases("standard error"))

@@ -166,9 +166,9 @@ class Course:
     statuses: dict[int, str]
 
     def hear(self, line: str) -> None:
-        for pattern, status in ((STARTED, "running"), (WAITS, "paused"), (ENDED, "completed"), (FAILED, "failed")):
+        for pattern, status in ((STARTED, "running"), (WAITS, "paused"), (ENDED, "completed"), (FAILED, "")):
             if found := re.match(pattern, line):
-                self.statuses[int(found[1])] = status
+                self.statuses[int(found[1])] = status or kind(found[2])
         if found := re.match(CUT, line):
             going = {int(one) for one in re.findall(r"\d+", found[2])}
             stopped = [one for one, status in self.statuses.items() if status == "paused" and one not in going]
