@@ -120,7 +120,8 @@ def firms(rank_by: str) -> Callable[[Path], Stages]:
 
 
 def confirmed(place: Path) -> Stages:
-    ran = run(*plain(place, *SHORT, "--n_trials", 3, "--confirm", 2, "--confirm_seeds", 2, "--n_workers", 2))
+    words = (*SHORT, "--n_trials", 3, "--confirm", 2, "--confirm_seeds", 2, "--confirm_iterations", 60)
+    ran = run(*search(place, *words), columns=120)
     yield "confirmed", expecting(observe(place / "r", ran), 7, 3)
 
 

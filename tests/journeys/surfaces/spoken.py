@@ -195,17 +195,19 @@ def counts_on_the_way(text: str, before: Mapping[int, str]) -> list[tuple[str, d
     return found
 
 
-def progress_on_the_way(screens: Sequence[str], done: int) -> list[tuple[str, float, float, float]]:
-    """Each screen's counts: the words, the share that it says is done, and its bounds, where all trials are equally long.
+def progress_on_the_way(
+    screens: Sequence[str], done: int, lengths: Sequence[int]
+) -> list[tuple[str, float, float, float]]:
+    """Each screen's counts: the words, the share that it says is done, and its bounds.
 
-    ``done``: trials that were over before the call.
+    ``done``: trials that were over before the call; ``lengths``: iterations of those that it runs, in order.
     """
     found = {}
     for screen in screens:
         line = one_line(screen.partition("Search summary:")[0])
         counts, progress = _last(COUNTS, line), _last(PROGRESS, line)
         if counts is not None and progress is not None:
-            over, total = int(counts[1]) + int(counts[3]) - done, int(counts[2]) - done
-            bounds = over / total, (over + int(counts[5])) / total
-            found[f"{progress[0]}, {counts[0]}"] = (shown(progress[1]).value, *bounds)
+            over, running = int(counts[1]) + int(counts[3]) - done, int(counts[5])
+            least, most = (sum(lengths[:count]) / sum(lengths) for count in (over, over + running))
+            found[f"{progress[0]}, {counts[0]}"] = (shown(progress[1]).value, least, most)
     return [(words, *figures) for words, figures in found.items()]
