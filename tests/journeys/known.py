@@ -4,7 +4,7 @@ DROPPED = (
     "the display is dropped when a trial goes on from its checkpoint: AttributeError(\"'Running' object has no attribute "
     "'first'\")"
 )
-FROZEN = f"{DROPPED}; the live view, not closed, is drawn once more below the summary and says that 0% is done"
+FROZEN = f"{DROPPED}; the live view, not closed, is drawn once more below the summary, as it was"
 COMPLETED = "stopped trials count as completed on the page: its tile says {}, the JSON {}"
 STOPPED = (
     "a stopped trial is stopped_at_rung in the JSON, paused in outcome.json and to ghm replay, and in the page's table of "
@@ -13,6 +13,7 @@ STOPPED = (
 BEST_OF_FIRMS = (
     "the JSON's best return is a mean over firms and seeds, that of terminal, page and Python API the best training's: "
 )
+AS_TUNED = "after a confirmation the last line still says who was best before it: "
 ASKED = "the Python API counts the trials that were begun as those asked for: "
 UNFINISHED = "the page counts only the trials that were begun as unfinished: "
 
@@ -27,6 +28,29 @@ KNOWN: dict[tuple[str, str], str] = {
     ("a rung, larger --keep", "trials_completed"): COMPLETED.format(3, 2),
     ("a rung, larger --keep", "statuses"): STOPPED,
     ("a rung, larger --keep", "nothing wrong"): FROZEN,
+    ("two rungs", "trials_completed"): COMPLETED.format(6, 2),
+    ("two rungs", "statuses"): STOPPED,
+    ("two rungs", "best_value"): f"the last line that is shown has the best at a rung, not at the end: {DROPPED}",
+    ("two rungs", "nothing wrong"): FROZEN,
+    ("two rungs, larger --keep", "trials_completed"): COMPLETED.format(6, 3),
+    ("two rungs, larger --keep", "statuses"): STOPPED,
+    ("two rungs, larger --keep", "standard error"): DROPPED,
+    ("two rungs, confirmed", "trials_completed"): COMPLETED.format(10, 7) + "; lines and live view say 10, too",
+    ("two rungs, confirmed", "statuses"): STOPPED,
+    ("two rungs, confirmed", "best_trial"): f"{AS_TUNED}trial 1 as tuned, the others trial 8",
+    ("two rungs, confirmed", "best_value"): (
+        f"{AS_TUNED}6.1007; the JSON has the mean of the confirmed trainings, 6.1018, page, summary and API the best's, 6.1025"
+    ),
+    (
+        "two rungs, confirmed",
+        "counts on the way",
+    ): "the 3 trials that were stopped count as completed: 7 of 10 where 4 were",
+    (
+        "two rungs, confirmed",
+        "dry run",
+    ): "the dry run leaves out 7 trials, the run itself 10: those that were stopped, too",
+    ("firms, mean", "best_value"): f"{BEST_OF_FIRMS}6.0883 and 6.0984",
+    ("firms, confirmed", "best_value"): f"{BEST_OF_FIRMS}6.0980 and 6.1019",
     ("firms, iqm", "best_value"): f"{BEST_OF_FIRMS}6.0878 and 6.0984",
     ("firms, iqm", "compared: best captured"): (
         "the comparison has the best trial's 92.8%, the search's own page the best configuration's 80.8%"
