@@ -63,6 +63,27 @@ KNOWN: dict[tuple[str, str], str] = {
         "a configuration with one trial completed, one interrupted and one not begun is not ranked on the terminal; page, "
         "tables and Python API rank it"
     ),
+    ("Ctrl-C", "trials_asked"): f"{ASKED}2 of 4",
+    ("Ctrl-C", "trials_unfinished"): f"{UNFINISHED}1 of 3",
+    (
+        "Ctrl-C",
+        "rank_order",
+    ): "the Python API ranks a configuration whose only trial is interrupted, page and terminal do not",
+    ("Ctrl-C twice", "trials_asked"): f"{ASKED}2 of 3",
+    (
+        "Ctrl-C twice",
+        "trials_interrupted",
+    ): "the JSON has no entry of the interrupted trial: 0 where the Python API says 1",
+    ("Ctrl-C twice", "trials_unfinished"): f"{UNFINISHED}1 of 2",
+    ("Ctrl-C twice", "configurations_interrupted"): "as of the trials: 0 in the JSON, 1 in the Python API",
+    ("Ctrl-C twice", "statuses"): (
+        "the interrupted trial is interrupted in outcome.json and to why, absent from the JSON, unfinished on page, in tables "
+        "and Python API"
+    ),
+    ("Ctrl-C twice", "iterations"): (
+        "the interrupted trial has 20 iterations in its history, 0 in outcome.json and to why, none in the JSON, NaN in the "
+        "Python API"
+    ),
     ("Ctrl-C between trials", "trials_asked"): f"{ASKED}2 of 4, and says 2 of 2 trials completed",
     ("Ctrl-C between trials", "trials_unfinished"): f"{UNFINISHED}0 of 2",
     ("a trial is killed", "iterations"): "the JSON, Python API and why say 0, its history has 20",
