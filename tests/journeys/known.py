@@ -14,6 +14,7 @@ BEST_OF_FIRMS = (
     "the JSON's best return is a mean over firms and seeds, that of terminal, page and Python API the best training's: "
 )
 AS_TUNED = "after a confirmation the last line still says who was best before it: "
+BEGUN = "a trial that was begun has no entry in the JSON; page and Python API have it as unfinished"
 ASKED = "the Python API counts the trials that were begun as those asked for: "
 UNFINISHED = "the page counts only the trials that were begun as unfinished: "
 
@@ -84,6 +85,18 @@ KNOWN: dict[tuple[str, str], str] = {
         "the interrupted trial has 20 iterations in its history, 0 in outcome.json and to why, none in the JSON, NaN in the "
         "Python API"
     ),
+    ("Ctrl-C twice, resumed", "standard error"): DROPPED,
+    ("Ctrl-C, resumed", "nothing wrong"): FROZEN,
+    ("running", "trials_interrupted"): BEGUN,
+    ("running", "configurations_interrupted"): BEGUN,
+    ("running", "statuses"): BEGUN,
+    ("running", "iterations"): f"{BEGUN}, without its iterations (NaN), of which its history has 20",
+    ("SIGKILL", "trials_interrupted"): BEGUN,
+    ("SIGKILL", "configurations_interrupted"): BEGUN,
+    ("SIGKILL", "statuses"): BEGUN,
+    ("SIGKILL", "iterations"): f"{BEGUN}, without its iterations (NaN), of which its history has 20",
+    ("SIGKILL, resumed", "nothing wrong"): FROZEN,
+    ("a trial crashes, --retry_failed", "standard error"): DROPPED,
     ("Ctrl-C between trials", "trials_asked"): f"{ASKED}2 of 4, and says 2 of 2 trials completed",
     ("Ctrl-C between trials", "trials_unfinished"): f"{UNFINISHED}0 of 2",
     ("a trial is killed", "iterations"): "the JSON, Python API and why say 0, its history has 20",

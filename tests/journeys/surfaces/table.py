@@ -91,8 +91,8 @@ def counted(statuses: Mapping[int, str], configurations: Mapping[int, int]) -> d
     of: dict[int, set[str]] = {}
     for number, status in statuses.items():
         of.setdefault(configurations[number], set()).add(kind(status))
-    order = ("failed", "interrupted", "paused", "stopped", "completed")
-    whole = Counter(next((state for state in order if state in found), "interrupted") for found in of.values())
+    order = ("failed", "interrupted", "running", "paused", "stopped", "completed")
+    whole = Counter(next(state for state in order if state in found) for found in of.values())
     return {f"trials_{state}": trials[state] for state in STATES} | {
         f"configurations_{state}": whole[state] for state in STATES
     }
@@ -100,7 +100,7 @@ def counted(statuses: Mapping[int, str], configurations: Mapping[int, int]) -> d
 
 def kind(status: str) -> str:
     """The state that a status is counted as; every failure by its own name is a failure."""
-    if status in ("completed", "interrupted", "paused"):
+    if status in ("completed", "interrupted", "paused", "running"):
         return status
     return {"stopped_at_rung": "stopped", "unfinished": "interrupted"}.get(status, "failed")
 
