@@ -52,6 +52,7 @@ KNOWN: dict[tuple[str, str], str] = {
     ): "the dry run leaves out 7 trials, the run itself 10: those that were stopped, too",
     ("firms, mean", "best_value"): f"{BEST_OF_FIRMS}6.0883 and 6.0984",
     ("firms, confirmed", "best_value"): f"{BEST_OF_FIRMS}6.0980 and 6.1019",
+    ("firms, worst", "best_value"): f"{BEST_OF_FIRMS}as by the mean",
     ("firms, iqm", "best_value"): f"{BEST_OF_FIRMS}6.0878 and 6.0984",
     ("firms, iqm", "compared: best captured"): (
         "the comparison has the best trial's 92.8%, the search's own page the best configuration's 80.8%"
