@@ -20,6 +20,8 @@ SETTINGS: Mapping[str, Any] = {
 }  # fmt: skip
 
 SEARCH = """
+from pathlib import PosixPath
+
 from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
 
 space = SearchSpace()
@@ -39,6 +41,7 @@ def run_program(text: str) -> Ran:
     done = subprocess.run(
         [sys.executable, "-c", text], capture_output=True, text=True, timeout=LIMIT_S, env=environment(), check=False
     )
+    assert done.returncode == 0, done.stderr
     return Ran((sys.executable,), done.returncode, done.stdout, done.stderr)
 
 
@@ -64,7 +67,7 @@ def script_firms(place: Path) -> Stages:
         print(outcome.summary)
         print("ranked first:", outcome.results.ranked[0].trial_num)
     """
-    ran = run_program(program(place, text, calibrations=str(place / "firms.json")))
+    ran = run_program(program(place, text, calibrations=place / "firms.json"))
     stage = expecting(observe(place / "r", ran), 4, 2)
     first = Table(best_trial=int(ran.output.rpartition("ranked first:")[2]))
     yield "a script, firms", dataclasses.replace(stage, tables={**stage.tables, "outcome": first})
