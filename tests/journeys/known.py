@@ -104,6 +104,11 @@ KNOWN: dict[tuple[str, str], str] = {
     ("a trial crashes, --retry_failed", "standard error"): DROPPED,
     ("Ctrl-C between trials", "trials_asked"): f"{ASKED}2 of 4, and says 2 of 2 trials completed",
     ("Ctrl-C between trials", "trials_unfinished"): f"{UNFINISHED}0 of 2",
+    ("a trial crashes", "iterations"): "the JSON and why say 0, its history has 20",
+    (
+        "a trial crashes",
+        "rank_order",
+    ): "the Python API ranks a configuration whose only trial failed, page and terminal do not",
     ("a trial is killed", "iterations"): "the JSON, Python API and why say 0, its history has 20",
     (
         "a trial is killed",
