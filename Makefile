@@ -37,6 +37,10 @@ test: lint contract ## everything that CI runs: format, lint, types, import cont
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
+.PHONY: test-journeys
+test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (a quarter of an hour)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey tests/journeys
+
 .PHONY: test-browser
 test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)
 	$(BIN)/python -m pytest -m browser tests/report
