@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.action_rule import Returns
 from ghm.economics.cubic import at_points, node_slopes
@@ -18,9 +17,10 @@ from ghm.economics.induction import cash_grid, mean_over_starts
 from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.economics.transition import apply_banded
+from ghm.io.compiled import compiled
 from ghm.policies.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.training.learners.estimator import sweep_tables
-from ghm.training.learners.sweep import EXACT, SweepConstants
+from ghm.training.learners.sweep import SweepConstants
 from ghm.training.problem import DecisionProblem
 
 
@@ -54,7 +54,7 @@ class ExactReturns:
         return Returns(mean_over_starts(grid.cash, values), mean_over_starts(grid.cash, value))
 
 
-@njit(**EXACT)
+@compiled()
 def _follow(constants: SweepConstants, tables: PolicyTables, shift: float, cash: Array, value: Array) -> None:
     """Take ``value`` (M,), at the horizon, back to the start under the most likely mode and the median levels."""
     modes, levels = tables
