@@ -28,7 +28,7 @@ from ghm.errors import UserError
         ({"T": 0.01 * (MAX_STEPS + 1)}, r"T/dt = 1,000,001 time steps are more than 1,000,000; raise dt or lower T"),
         ({"T": 1e300, "dt": 1e-300}, r"T/dt = inf time steps are more than 1,000,000"),
         ({"terminal": "soon"}, r"terminal must be one of liquidation, zero, going_concern; received 'soon'"),
-        ({"terminal": ["zero"]}, r"terminal must be one of .*; received \['zero'\]"),
+        ({"terminal": ["zero"]}, r"terminal must be one of .*; received \('zero',\)"),
         ({"model": 0.2}, r"model must be a ghm\.GHMModel; received float; write dt=… and T=… by name"),
     ],
 )

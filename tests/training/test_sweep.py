@@ -131,7 +131,7 @@ def test_values_equal_brute_force() -> None:
         {"sigma_x": 0.16},
         {"recovery": 0.551},
     ):
-        other = replace(problem, model=replace(problem.model, **wrong))
+        other = replace(problem, problem=replace(problem.problem, model=replace(problem.model, **wrong)))
         cash, exact = brute_force_values(other, tables)
         assert np.abs(values - np.interp(problem.grid.cash, cash, exact)).max() > 4e-4, wrong
 

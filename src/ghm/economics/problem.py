@@ -10,6 +10,7 @@ import numpy as np
 
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
+from ghm.io.plain import make_plain
 
 MAX_STEPS = 1_000_000
 """Most time steps to a horizon: more is a typing error. A step of a backward induction takes some 50 µs, so that a million take
@@ -38,6 +39,7 @@ class Problem:
     """What shareholders get at the horizon."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         if not isinstance(self.model, GHMModel):
             raise UserError(
                 f"model must be a ghm.GHMModel; received {type(self.model).__name__}; write dt=… and T=… by name"
@@ -96,7 +98,6 @@ class Problem:
 
 
 def _positive(name: str, value: Any) -> float:
-    number = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(number, int | float) or isinstance(number, bool) or not 0 < number <= sys.float_info.max:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= sys.float_info.max:
         raise UserError(f"{name} must be a finite number > 0; received {value!r}")
-    return float(number)
+    return float(value)

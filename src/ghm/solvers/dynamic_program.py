@@ -9,7 +9,6 @@ polished by the parabola through the best node and its neighbours.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from ghm.economics.evaluation_grid import chosen_cash, chosen_steps
@@ -17,6 +16,7 @@ from ghm.economics.induction import cash_grid, kept_steps, mean_over_starts
 from ghm.economics.model import GHMModel, Terminal
 from ghm.economics.problem import Problem
 from ghm.economics.transition import apply_banded, transition_on
+from ghm.io.compiled import compiled, inlined
 from ghm.policies.thresholds import Levels
 from ghm.solvers.solution import Solution
 from ghm.solvers.terminal import terminal_values
@@ -75,7 +75,7 @@ def dynamic_program(problem: Problem, refinement: float = 1.0, kept: NDArray[np.
     return Solution(problem, mean_over_starts(cash, values[-1]), cash, np.asarray(kept * dt), values, Levels(*levels))
 
 
-@njit(error_model="numpy", cache=True)
+@compiled()
 def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values, levels) -> None:
     """Fill ``values`` (S, M) from its first row, and ``levels`` (4, n) in the order of :class:`Levels`."""
     n_nodes = cash.size
@@ -108,7 +108,7 @@ def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values,
             slice_ += 1
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _last_positive(cash, gain):
     """The cash above which ``gain`` is never positive, linear between nodes; NaN where it nowhere is."""
     last = cash.size - 1
@@ -121,7 +121,7 @@ def _last_positive(cash, gain):
     return cash[last] + gain[last] / (gain[last] - gain[last + 1]) * (cash[last + 1] - cash[last])
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _argmax(cash, held, slope):
     """Where W(y) − slope · y is largest, and that maximum, polished by a parabola through three nodes."""
     best = 0

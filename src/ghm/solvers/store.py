@@ -26,6 +26,7 @@ MAX_BYTES = 1 << 26
 """Of the file, and unpacked: values at 65 times and 20,000 nodes levels at 1,000,000 steps, the most there are, make 42 MB."""
 
 ARRAYS = ("cash", "time_to_horizon", "values", "levels")
+HEADER = {"format", "problem", "optimal_return"}
 
 
 def load_or_solve(path: Path, problem: Problem) -> Solution:
@@ -65,11 +66,14 @@ def _load(path: Path) -> Solution | None:
     """The solution at ``path``; None where there is none, or it is damaged or of another format."""
     try:
         members = read_archive(read_sealed_archive(path, MAX_BYTES), MAX_BYTES)
-        header = parse_object(str(parse_array(members["header.npy"])).encode())
-        if header["format"] != FORMAT:
-            return None
-        cash, times, values, levels = (parse_array(members[f"{name}.npy"]) for name in ARRAYS)
-        problem = Problem.from_dict(header["problem"])
-        return Solution(problem, header["optimal_return"], cash, times, values, Levels(*levels))
-    except (OSError, DamagedError, KeyError, TypeError, UnicodeError, UserError):
+        header = parse_object(str(parse_array(members.get("header.npy", b""))).encode("utf-8", "replace"))
+        cash, times, values, levels = (parse_array(members.get(f"{name}.npy", b"")) for name in ARRAYS)
+    except (OSError, DamagedError):
         return None
+    if set(header) != HEADER or header["format"] != FORMAT:
+        return None
+    try:
+        problem = Problem.from_dict(header["problem"])
+    except UserError:
+        return None
+    return Solution(problem, header["optimal_return"], cash, times, values, Levels(*levels))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.action_rule import Returns
 from ghm.economics.cubic import at_points, node_slopes
@@ -18,9 +17,10 @@ from ghm.economics.induction import cash_grid, mean_over_starts
 from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.economics.transition import apply_banded
+from ghm.io.compiled import compiled
 from ghm.policies.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.training.learners.estimator import sweep_tables
-from ghm.training.learners.sweep import EXACT
+from ghm.training.learners.sweep import SweepConstants
 from ghm.training.problem import DecisionProblem
 
 
@@ -49,26 +49,22 @@ class ExactReturns:
         fine = PolicyTables((tables.modes @ self.interpolation_matrix).astype(np.float32), tables.levels)
         problem = self.fine
         values = sweep_tables(problem, fine, None).values[0]
-        grid, model = problem.grid, problem.model
-        value = problem.terminal_values.copy()
-        _follow(
-            *fine, grid.level_shift, grid.time_cell, grid.time_weight, grid.cash, problem.gap, *problem.transition,
-            model.proportional_cost, model.fixed_cost, value,
-        )  # fmt: skip
+        grid, value = problem.grid, problem.terminal_values.copy()
+        _follow(problem.sweep_constants, fine, grid.level_shift, grid.cash, value)
         return Returns(mean_over_starts(grid.cash, values), mean_over_starts(grid.cash, value))
 
 
-@njit(**EXACT)
-def _follow(
-    modes, levels, shift, time_cell, time_weight, cash, gap, start, coefficients, constant, cost, fixed_cost, value
-) -> None:
+@compiled()
+def _follow(constants: SweepConstants, tables: PolicyTables, shift: float, cash: Array, value: Array) -> None:
     """Take ``value`` (M,), at the horizon, back to the start under the most likely mode and the median levels."""
+    modes, levels = tables
+    time_cell, time_weight, _, gap, _, transition, _, cost, fixed_cost = constants
     n_nodes = cash.size
     held, secants, slopes, inverse_gap = np.empty(n_nodes), np.empty(n_nodes - 1), np.empty(n_nodes), 1 / gap
     places, at_places = np.empty(2), np.empty(2)
     for t in range(time_cell.size - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
-        apply_banded(value, start, coefficients, constant, held)
+        apply_banded(value, transition.start, transition.coefficients, transition.constant, held)
         node_slopes(inverse_gap, held, secants, slopes)
         payout = max(np.exp((1 - w) * levels[PAYOUT_MEAN, k] + w * levels[PAYOUT_MEAN, k + 1]) - shift, 0.0)
         target = max(np.exp((1 - w) * levels[ISSUE_MEAN, k] + w * levels[ISSUE_MEAN, k + 1]) - shift, 0.0)

@@ -14,7 +14,7 @@ from ghm.economics.problem import Problem
 from ghm.economics.transition import BandedOperator, transition_on
 from ghm.policies.networks import features
 from ghm.solvers.terminal import terminal_values
-from ghm.training.learners.sweep import log_points
+from ghm.training.learners.sweep import SweepConstants, log_points
 
 POLICY_STRIDE, VALUE_STRIDE = 3, 6
 """Networks are called at every third and every sixth cash node: those are as dense as the sweep needs them, and networks are
@@ -82,9 +82,13 @@ class DecisionProblem:
         return self.grid.n_steps - self.grid.steps_to_go[self.bootstrap_nodes]
 
     @cached_property
-    def gap(self) -> Array:
-        """Widths of the cash cells, (M − 1,)."""
-        return np.diff(self.grid.cash)
+    def sweep_constants(self) -> SweepConstants:
+        """What a sweep needs of the problem."""
+        grid, model = self.grid, self.model
+        return SweepConstants(
+            grid.time_cell, grid.time_weight, grid.steps_to_go, np.diff(grid.cash), self.log_points, self.transition,
+            self.terminal_values, model.proportional_cost, model.fixed_cost,
+        )  # fmt: skip
 
     @cached_property
     def policy_nodes(self) -> NDArray[np.int64]:

@@ -192,7 +192,7 @@ def test_evaluation_of_a_function():
     assert found.randomised_return == found.exact_return
     assert not found.draws
     assert found.agrees
-    assert found.captured_value == found.reference.captured_value(found.exact_return)
+    assert found.captured_value == found.solution.captured_value(found.exact_return)
     assert found.levels.issue_target == pytest.approx(0.1)
     assert found.levels.payout_level == pytest.approx(0.2, abs=1e-3)
     assert found.to_dict()["verdict_text"] == found.verdict.text

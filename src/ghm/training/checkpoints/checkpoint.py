@@ -23,8 +23,8 @@ from ghm.io.atomic import write_atomically
 from ghm.io.sealed import seal_archive
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.training.checkpoints.stored import FORMAT as FORMAT  # those who read checkpoints ask here
-from ghm.training.checkpoints.stored import add_policy, read_checkpoint
+from ghm.training.checkpoints.archive import FORMAT as FORMAT  # those who read checkpoints ask here
+from ghm.training.checkpoints.archive import add_policy, read_checkpoint
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import sweep_tables
 from ghm.training.learners.learner import Learner
