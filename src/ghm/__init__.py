@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Actions", "GHMModel", "Problem", "UserError", "__version__", "evaluate", "infinite_horizon", "load_results", "solve"]
+__all__ = [
+    "Actions",
+    "GHMModel",
+    "Problem",
+    "UserError",
+    "__version__",
+    "evaluate",
+    "infinite_horizon",
+    "load_results",
+    "solve",
+]
 
 _MODULES = {
     "Actions": "ghm.economics.actions",
