@@ -132,9 +132,11 @@ def record(results_dir: Path, path: Path) -> Table:
         ]
         if trial.success and not grid:
             grid = [iteration for iteration, _ in values]
-        key = tuple(str(trial.hyperparameters[name]) for name in NAMES if name not in inactive)
+        key = tuple(str(getattr(trial.hyperparameters, name)) for name in NAMES if name not in inactive)
         captured = [round(value, DIGITS) for _, value in values] if trial.success else None
-        rows.setdefault(key, {"hyperparameters": dict(trial.hyperparameters), "captured_value": captured})
+        rows.setdefault(
+            key, {"hyperparameters": plain_hyperparameters(trial.hyperparameters), "captured_value": captured}
+        )
     if not grid or any(row["captured_value"] and len(row["captured_value"]) != len(grid) for row in rows.values()):
         raise ValueError(f"{results_dir}: the trials' evaluations differ in number")
     content = {

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ghm.search import HyperparameterSearch, Observer, SearchConfig, SearchSpace
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records.state import SearchState
 from ghm.search.trials import gpus as gpus_module
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
@@ -225,7 +225,7 @@ class Recorder(Observer):
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def search_started(self, plan: Any, results: ResultsIndex) -> None:
+    def search_started(self, plan: Any, results: SearchState) -> None:
         self.events.append(f"search {plan.n_pending}")
 
     def trial_started(self, trial: Trial) -> None:
@@ -235,7 +235,7 @@ class Recorder(Observer):
         assert trial.history_path.exists()
         self.events.append(f"end {trial.number}")
 
-    def search_finished(self, results: ResultsIndex) -> None:
+    def search_finished(self, results: SearchState) -> None:
         self.events.append("finished")
 
 

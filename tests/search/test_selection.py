@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ghm.search.decisions.ranking import ConfigurationScore, best_return, captured_or_return, ranked, standing
+from ghm.search.decisions.ranking import ConfigurationScore, best_return, captured_or_return, ranked, score
 from ghm.search.decisions.selection import Confirmation, Decision, confirmed, cut
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import RungResult
@@ -23,7 +23,7 @@ def ended(configuration: int, value: float | None, **known: Any) -> Outcome:
 
 def stands(configuration: int, *values: float | None, **known: Any) -> ConfigurationScore:
     trials = [ended(configuration, value, **known) for value in values]
-    return standing(trials, "mean", captured_or_return)
+    return score(trials, "mean", captured_or_return)
 
 
 def order(standings: Sequence[ConfigurationScore]) -> list[int]:
@@ -75,7 +75,7 @@ def test_a_rung_counts_what_was_reached_there_and_not_what_came_after() -> None:
 
     trials = [passed(1, 0.7, 0.3, 0.4), passed(2, 0.6, 0.2, 0.5), passed(3, None, 0.9)]
     for measure, base in ((captured_or_return, 0.0), (best_return, 5.95)):
-        found = {rung: [standing([one], "mean", measure, rung) for one in trials] for rung in (2, 4, None)}
+        found = {rung: [score([one], "mean", measure, rung) for one in trials] for rung in (2, 4, None)}
         assert [one.value for one in found[2]] == pytest.approx([base + 0.3, base + 0.2, base + 0.9])
         assert [one.value for one in found[4]] == pytest.approx([base + 0.4, base + 0.5, None])
         assert [one.value for one in found[None]] == pytest.approx([base + 0.7, base + 0.6, None])

@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from ghm.errors import UserError, require_linux
-from ghm.search.decisions.scheduler import Scheduler, iterations_to_run, pending
+from ghm.search.decisions.scheduler import Scheduler, run_again
+from ghm.search.decisions.workload import workload
 from ghm.search.display.observer import Plan
 from ghm.search.methods.proposals import make_proposal
 from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
+from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
 from ghm.search.settings.config import LEARNING, MAX_TRIALS, SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note
@@ -79,13 +80,13 @@ class ResolvedSearch:
             return new_record(self.config, self.choices, names_taken(self.results_dir), self.calibrations)
         return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
 
-    def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({}), retry_machine: bool = False) -> Plan:
+    def plan(self, state: SearchState | None = None, retry_machine: bool = False) -> Plan:
         """What the user is told before it starts, given what is recorded."""
-        numbering, retry = self.numbering, self.config.retry_failed
-        iterations = iterations_to_run(numbering, outcomes, retry)
-        n_pending = pending(numbering, outcomes, retry, retry_machine)
-        notes = tuple(self._notes())
-        return Plan(self.config, self.results_dir, self.n_trials, n_pending, notes, numbering, iterations)
+        retry, records = self.config.retry_failed, {} if state is None else state.by_number
+        again = {number: records[number] for number in run_again(records, retry, retry_machine)}
+        left = workload(self.numbering, {}) if state is None else state.workload(again)
+        n_trials = self.n_trials if state is None else state.counts().asked
+        return Plan(self.config, self.results_dir, n_trials, left.n_trials, tuple(self._notes()), self.numbering, again)
 
     def _notes(self) -> list[str]:
         notes = []
@@ -154,6 +155,10 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
             f"--search_type {config.search_type}: that makes {resolved.n_trials:,} trials, more than {MAX_TRIALS:,}; "
             "shorten the lists (--space FILE), use --search_type random, or fewer seeds and calibrations"
         )
+    # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
+    resolved = dataclasses.replace(
+        resolved, config=dataclasses.replace(config, n_trials=resolved.numbering.n_configurations)
+    )
     if recorded is not None:
         resolved.record()  # refuses drift
     return resolved

@@ -13,6 +13,7 @@ V^π     ``value``               (S, N)     exact value of the policy
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ from ghm.economics.action_rule import greedy
 from ghm.economics.actions import Policy
 from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.search.records.state import SearchState
+from ghm.search.trials.trial import reference_name
 from ghm.solvers.levels import policy_levels
 from ghm.solvers.policy_value import deterministic_cash, policy_values
 from ghm.solvers.store import Reference, load
@@ -139,10 +141,10 @@ def early_cash(firms: Firms) -> NDArray[np.float32]:
     return firms.cash[:, : max(firms.cash.shape[1] // 2, 1)]
 
 
-def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
-    """Levels of a trial's best policy over time to horizon; None where it cannot be read."""
+def trial_levels(checkpoint: Path) -> dict[str, list[float | None]] | None:
+    """Levels of a stored policy over time to horizon; None where it cannot be read."""
     try:
-        stored = load_stored(trial.best_checkpoint)
+        stored = load_stored(checkpoint)
     except (UserError, OSError):
         return None
     times = np.geomspace(stored.dt, stored.T, LEVEL_TIMES)
@@ -155,17 +157,19 @@ def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
     return {"x": [round(float(time), 5) for time in times], **levels}
 
 
-def study_best(search: RecordedSearch) -> PolicyStudy:
+def study_best(search: SearchState) -> PolicyStudy:
     """Study the policy of the search's best trial.
 
     Raises:
         UserError: when there is no such trial, checkpoint or stored solution, or they are not readable.
     """
-    if search.best is None:
+    best = search.best_trial
+    if best is None:
         raise UserError("no trial has completed, so there is no best policy")
-    stored = load_stored(search.best.best_checkpoint)
+    stored = load_stored(search.checkpoint(best))
     problem = (stored.model, stored.dt, stored.T, stored.terminal)
-    return study(stored.policy, *problem, load(search.reference_path), stored.reading == "stochastic")
+    reference = load(search.path.parent / reference_name(best.calibration))
+    return study(stored.policy, *problem, reference, stored.reading == "stochastic")
 
 
 def study(

@@ -8,9 +8,10 @@ from ghm.search.decisions.ranking import ConfigurationScore
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
-from ghm.search.records.index import ResultsIndex
-from ghm.search.trials.outcome import Outcome
+from ghm.search.records.state import SearchState
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import Trial
+from ghm.training.logging.progress import number
 
 MANY = 20
 """Configurations that a message names."""
@@ -25,11 +26,11 @@ class PlainObserver(Observer):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
-        self._results: ResultsIndex | None = None
+        self._state: SearchState | None = None
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+    def search_started(self, plan: Plan, state: SearchState) -> None:
         """Say what is about to run."""
-        self._results = results
+        self._state = state
         for note in plan.notes:
             self._print(note)
         self._print(plan_text(plan))
@@ -46,8 +47,8 @@ class PlainObserver(Observer):
 
     def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
         """Say how a trial ended."""
-        leader = self._results.leader if self._results else None
-        n_instances = self._results.n_instances if self._results else 1
+        leader = self._state.leader if self._state else None
+        n_instances = self._state.n_instances if self._state else 1
         if outcome.note:
             self._print(f"{trial.label} {outcome.note}")
         self._print(f"{trial.label} {outcome_text(outcome, leader, n_instances)}")
@@ -101,7 +102,7 @@ def decision_text(decision: Decision) -> str:
         rung, total = decision.subject["rung"], decision.content["of"]
         return f"[Rung {rung}] {len(going)} of {total} configurations go on: {shown or 'none'}"
     if decision.kind == "confirmation":
-        chosen = [str(number) for number, _ in decision.content["chosen"]]
+        chosen = [str(one) for one, _ in decision.content["chosen"]]
         return f"[Confirmation] on {len(decision.content['seeds'])} fresh seeds: configurations {', '.join(chosen) or 'none'}"
     return ""
 
@@ -109,17 +110,17 @@ def decision_text(decision: Decision) -> str:
 def outcome_text(outcome: Outcome, leader: ConfigurationScore | None, n_instances: int = 1) -> str:
     """How a trial ended, in one line."""
     captured = "" if outcome.captured_value is None else f", captured {share_text(outcome.captured_value)}"
-    if outcome.status == "paused":
-        return f"Waits at iteration {outcome.iterations}: return {outcome.best_return:.4f}{captured}{_best(leader, n_instances)}"
+    reached = number(outcome.best_return)
+    if outcome.status is TrialState.PAUSED:
+        return f"Paused at iteration {outcome.iterations}: return {reached}{captured}{_best(leader, n_instances)}"
     if not outcome.success:
         return f"{outcome.status} after {duration(outcome.seconds)}: {outcome.error} (log: {outcome.log})"
-    done = f"Completed in {duration(outcome.seconds)}: return {outcome.best_return:.4f}{captured}"
+    done = f"Completed in {duration(outcome.seconds)}: return {reached}{captured}"
     return done + _best(leader, n_instances)
 
 
 def _best(leader: ConfigurationScore | None, n_instances: int) -> str:
-    if leader is None or leader.value is None:
+    if leader is None:
         return ""
-    if n_instances == 1:
-        return f" (best so far: {leader.value:.4f}, trial {leader.trials[0].trial_num})"
-    return f" (best so far: {leader.value:.4f}, configuration {leader.configuration})"
+    what = f"trial {leader.trials[0].trial_num}" if n_instances == 1 else f"configuration {leader.configuration}"
+    return f" (best so far: {number(leader.value)}, {what})"
