@@ -26,8 +26,8 @@ def stands(configuration: int, *values: float | None, **known: Any) -> Configura
     return score(trials, "mean", captured_or_return)
 
 
-def order(standings: Sequence[ConfigurationScore]) -> list[int]:
-    return [one.configuration for one in ranked(standings)]
+def order(scores: Sequence[ConfigurationScore]) -> list[int]:
+    return [one.configuration for one in ranked(scores)]
 
 
 def test_the_greater_value_is_better_and_ties_go_to_the_lower_number() -> None:
@@ -56,8 +56,8 @@ def test_what_went_on_ranks_before_what_was_stopped_at_a_rung() -> None:
 )
 def test_the_share_that_goes_on_is_rounded_up(n: int, keep: float, places: int) -> None:
     """Of a share that is whole nothing is rounded, though 0.07 · 100 is 7.000000000000001 to a computer."""
-    standings = [stands(number, -number / 100) for number in range(1, n + 1)]
-    decision = cut(2, keep, standings[::-1], "settings")
+    scores = [stands(number, -number / 100) for number in range(1, n + 1)]
+    decision = cut(2, keep, scores[::-1], "settings")
     assert decision.content["of"] == n
     assert decision.content["go_on"] == list(range(1, places + 1))
 
