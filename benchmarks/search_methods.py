@@ -119,16 +119,14 @@ def record(results_dir: Path, path: Path) -> Table:
     from ghm.search.records.reader import read_search
 
     search = read_search(results_dir)
-    inactive = inactive_hyperparameters(search.config)
+    inactive = inactive_hyperparameters(vars(search.config))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     grid: list[int] = []
     for trial in search.trials:
-        if trial.unfinished:
+        if not trial.final:
             continue
         values = [
-            (int(line["iteration"]), float(line["captured_value"]))
-            for line in trial.history
-            if line.get("captured_value") is not None
+            (line.iteration, line.captured_value) for line in search.history(trial) if line.captured_value is not None
         ]
         if trial.success and not grid:
             grid = [iteration for iteration, _ in values]
@@ -141,9 +139,11 @@ def record(results_dir: Path, path: Path) -> Table:
         raise ValueError(f"{results_dir}: the trials' evaluations differ in number")
     content = {
         "settings": {
-            key: search.config[key] for key in sorted(search.config) if key not in ("results_dir", "resume", "space")
+            key: value
+            for key, value in sorted(search.config.to_dict().items())
+            if key not in ("results_dir", "resume", "space")
         },
-        "space": search.space,
+        "space": search.record.choices,
         "iterations": grid,
     }
     head = json.dumps(content)[:-1]

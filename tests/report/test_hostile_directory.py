@@ -29,7 +29,7 @@ def made(tmp_path: Path) -> Made:
 
 def test_results_whose_seal_is_stale_are_refused_by_name(made: Made) -> None:
     write_sealed(made.path, made.content)
-    assert read_search(made.path).best is not None
+    assert read_search(made.path).best_trial is not None
     best = repr(made.content["best_return"])
     made.path.write_text(made.path.read_text().replace(best, repr(made.content["best_return"] + 1)))
     with pytest.raises(

@@ -20,6 +20,7 @@ from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.report.analysis.importance import finished
 from ghm.report.analysis.sample import sample, sentence
+from ghm.report.drawing.charts import text
 from ghm.report.page import plotly_script, render, write_report
 from ghm.search import SearchConfig, SearchSpace
 from ghm.search.records.reader import read_search
@@ -115,7 +116,8 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     assert "<" not in data[1], "no text can end the element"
     figures = json.loads(data[1])
     assert "<img" not in json.dumps(figures["charts"]), "Plotly's own texts are escaped again"
-    assert "&lt;/script&gt;" in json.dumps(figures["charts"])
+    assert "&lt;/script&gt;" in text(HOSTILE)
+    assert "<" not in text(HOSTILE)
     # What is said of a trial is set as text, never as markup.
     script = (resources.files("ghm.report") / "assets" / "page.js").read_text(encoding="utf-8")
     assert "textContent" in script

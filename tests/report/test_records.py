@@ -63,7 +63,7 @@ def test_an_entry_without_a_finite_figure_is_named_as_damaged(tmp_path: Path, va
 
 
 def test_whole_lines_of_a_history_cut_short_are_read(tmp_path: Path) -> None:
-    made = make_search(tmp_path, 1, n_iterations=500)
+    make_search(tmp_path, 1, n_iterations=500)
     history = tmp_path / "trial_001" / "history.jsonl"
     whole = len(history.read_text().splitlines())
     history.write_text(history.read_text() + '{"iteration": 600, "sec')

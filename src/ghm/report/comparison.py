@@ -126,7 +126,7 @@ def _table(searches: Sequence[SearchState], names: list[str]) -> Table:
         spent = iterations_spent(search)
         rows.append(
             (
-                Cell(name), Cell(search.record.config.search_type), Cell(str(counts.completed), counts.completed),
+                Cell(name), Cell(search.config.search_type), Cell(str(counts.completed), counts.completed),
                 Cell(str(counts.failed), counts.failed), Cell(percent(best), best), Cell(percent(median), median),
                 Cell(percent(confirmed), confirmed), Cell(number(search.best_value)),
                 Cell(f"{spent:,.0f}", spent), Cell(duration(seconds), seconds),
@@ -140,7 +140,7 @@ def _differences(searches: Sequence[SearchState], names: list[str]) -> Table | N
     """Settings, lists and best hyperparameters that are not the same in all."""
     rows = []
     parts: list[tuple[str, list[dict[str, Any]]]] = [
-        ("", [search.record.config.to_dict() for search in searches]),
+        ("", [search.config.to_dict() for search in searches]),
         ("space: ", [dict(search.record.choices) for search in searches]),
         ("best: ", [vars(search.best_trial.hyperparameters) if search.best_trial else {} for search in searches]),
     ]

@@ -184,7 +184,7 @@ def _words(search: SearchState) -> dict[str, Any]:
         ("Optimum", number(None if reference is None else reference.optimal_return)),
         ("Closing the firm", number(None if reference is None else reference.wind_up_return)),
         ("Completed", str(counts.completed)),
-        *([("Stopped at a rung", str(counts.stopped))] if search.record.config.rungs else []),
+        *([("Stopped at a rung", str(counts.stopped))] if search.config.rungs else []),
         ("Failed", str(counts.failed)),
         ("Unfinished", str(counts.unfinished)),
         ("Training time, all trials", duration(sum(trial.seconds for trial in search.trials))),

@@ -46,7 +46,7 @@ def headline(search: SearchState) -> str:
 
 def searched(search: SearchState) -> str:
     """What was searched, in one sentence."""
-    config, counts = search.record.config, search.counts()
+    config, counts = search.config, search.counts()
     sizes = [len(values) for values in search.record.choices.values()]
     varied = sum(size > 1 for size in sizes)
     space = f" over {math.prod(sizes):,} configurations of {_count(varied, 'hyperparameter')}" if varied else ""
@@ -61,7 +61,7 @@ def searched(search: SearchState) -> str:
 
 def meaning(search: SearchState) -> str:
     """What a return and captured value are, with the untrained policy beside them."""
-    config = search.record.config
+    config = search.config
     text = (
         f"A return is what shareholders get, discounted, over {config.T:g} years and from the firm's end there, as a mean over "
         "starts with cash uniform on [0, c̄]; it is below the value of a firm that goes on for ever. Captured value is 0 for "
@@ -104,12 +104,12 @@ def verification(search: SearchState) -> str | None:
     if best is None:
         return None
     model = None if best.calibration is None else search.model_of(best)
-    return _narrow(verification_command(search.record.config, best.hyperparameters, model))
+    return _narrow(verification_command(search.config, best.hyperparameters, model))
 
 
 def check(search: SearchState) -> str | None:
     """The command that checks the solution that the trials were judged by; None where there are several calibrations."""
-    return None if search.record.calibrations else _narrow(check_command(search.record.config))
+    return None if search.record.calibrations else _narrow(check_command(search.config))
 
 
 def _narrow(command: str) -> str:
@@ -143,7 +143,7 @@ def basis_words(best: BestConfiguration, rank_by: RankBy) -> str:
 def _best_sentence(search: SearchState, best: BestConfiguration) -> str:
     trial, reference = best.trial, search.reference
     value = number(trial.best_return)
-    if how := basis_words(best, search.record.config.rank_by):
+    if how := basis_words(best, search.config.rank_by):
         captured = best.captured_value
         gained = f"reached a return of {best.figure:.4f}"
         if captured is not None:
@@ -216,7 +216,7 @@ def _rivals(search: SearchState) -> list[str]:
 
 
 def _effort(search: SearchState) -> list[str]:
-    several, config = search.n_instances > 1, search.record.config
+    several, config = search.n_instances > 1, search.config
     reached = [one.captured for one in finished(search)] if several else [one.captured_value for one in search.ranked]
     values = np.array([value for value in reached if value is not None])
     half = len(values) // 2
@@ -243,7 +243,7 @@ def _importance(search: SearchState, importances: tuple[Importance, ...]) -> str
     if not clear:
         return f"With {count} finished {noun}, no hyperparameter's effect can be told from chance."
     names = ", ".join(f"{i.name} ({100 * i.low:.0f} to {100 * i.high:.0f}%)" for i in clear)
-    which = " of those that went to the end" if search.record.config.rungs else ""
+    which = " of those that went to the end" if search.config.rungs else ""
     return f"What the ranking{which} depends on beyond chance: {names}, as shares of its variance with 90% intervals."
 
 

@@ -137,13 +137,13 @@ def configurations_frame(search: SearchState) -> "pd.DataFrame":
     rows = []
     for one in search.scores():
         again = confirmed.get(one.configuration)
-        row = {
+        row: dict[str, Any] = {
             "configuration": one.configuration,
             "rank": ranks.get(one.configuration),
             "stage": "explore" if again is None else "confirm",
             "n_trials": len(one.trials),
             **_settings(one.hyperparameters),
-            **{name: one.figure(name) for name in FIGURES},
+            **{str(name): one.figure(name) for name in FIGURES},
             **_ends("interval", one.interval),
             "failures": sum(trial.failed for trial in one.trials),
             "iterations": one.reached,

@@ -99,7 +99,7 @@ def finished(search: SearchState) -> list[Finished]:
         if any(state.is_failure for state in states):
             found.append(Finished(one.hyperparameters, None))
         elif all(trial.captured_value is not None for trial in one.trials):
-            found.append(Finished(one.hyperparameters, one.figure(search.record.config.rank_by)))
+            found.append(Finished(one.hyperparameters, one.figure(search.config.rank_by)))
     return found
 
 
@@ -110,7 +110,7 @@ def importances(search: SearchState, seed: int = 0) -> tuple[Importance, ...]:
         return ()
     scores = np.array([-np.inf if one.captured is None else one.captured for one in trials])
     # What has no effect can only seem to have one.
-    inactive = inactive_hyperparameters(vars(search.record.config))
+    inactive = inactive_hyperparameters(vars(search.config))
     groups = {
         name: group_of([getattr(trial.hyperparameters, name) for trial in trials])
         for name in search.varied
@@ -147,7 +147,7 @@ def marginal_effects(search: SearchState, seed: int = 0) -> tuple[MarginalEffect
         return ()
     captured = np.array([one.captured for one in trials], dtype=float)
     generator = np.random.default_rng(seed)
-    inactive = inactive_hyperparameters(vars(search.record.config))
+    inactive = inactive_hyperparameters(vars(search.config))
     found = []
     for name in search.varied:
         values = [getattr(trial.hyperparameters, name) for trial in trials]
@@ -239,7 +239,7 @@ def explained_share(ranks: Array, groups: NDArray[np.int64], chance: float = 1.0
 
 def group_of(values: Sequence[Any]) -> NDArray[np.int64]:
     """Index of the group of each value: equal values together, or quantiles of a number that takes many values."""
-    if len(set(values)) > MAX_GROUPS and all(isinstance(value, int | float) for value in values):
+    if all(isinstance(value, int | float) for value in values) and len(set(values)) > MAX_GROUPS:
         array = np.array(values, dtype=float)
         edges = np.quantile(array, np.linspace(0, 1, QUANTILE_GROUPS + 1)[1:-1])
         return np.searchsorted(edges, array, side="left").astype(np.int64)

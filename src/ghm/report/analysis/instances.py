@@ -8,7 +8,7 @@ from ghm.search.settings.inactive import inactive_note
 
 def rung_sentences(search: SearchState) -> list[str]:
     """For each rung, how well it foretold the next one."""
-    return [_rung_sentence(one) for one in rung_agreements(search.trials, search.record.config)]
+    return [_rung_sentence(one) for one in rung_agreements(search.trials, search.config)]
 
 
 def _rung_sentence(one: RungAgreement) -> str:
@@ -46,7 +46,7 @@ def confirmation_sentences(search: SearchState) -> list[str]:
 
 def inactive_sentence(search: SearchState) -> str | None:
     """Which varied hyperparameters have no effect under the search's settings."""
-    return inactive_note(search.record.choices, vars(search.record.config))
+    return inactive_note(search.record.choices, vars(search.config))
 
 
 def _interval(interval: tuple[float, float] | None) -> str:

@@ -86,7 +86,7 @@ def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> l
         return []
     charts = [order_chart(search), *curve_charts(search)]
     if search.varied:
-        idle = inactive_hyperparameters(vars(search.record.config))
+        idle = inactive_hyperparameters(vars(search.config))
         charts += [parallel_chart(search), *(panel_chart(search, name) for name in search.varied if name not in idle)]
     if importances:
         charts.append(importance_chart(importances))

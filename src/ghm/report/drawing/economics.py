@@ -36,7 +36,7 @@ SLOPE_SHOWN = 2.0
 
 def parameters_table(search: SearchState) -> Table:
     """The model's parameters with their symbols."""
-    model = search.record.config.model
+    model = search.config.model
     rows = tuple(
         (Cell(symbol), Cell(meaning), Cell(f"{getattr(model, name):g}"), Cell(name))
         for name, (symbol, meaning) in SYMBOLS.items()

@@ -129,7 +129,7 @@ def learning_bands(search: SearchState) -> list[tuple[str, list[float], NDArray[
 
 def rung_courses(search: SearchState) -> tuple[list[int], list[tuple[bool, list[tuple[int, float]]]]]:
     """Rungs and the end; and of each trial whether it was stopped, and its best captured value at those that it reached."""
-    config, courses = search.record.config, []
+    config, courses = search.config, []
     ends = [*config.rungs, config.n_iterations] if config.rungs else []
     for trial in search.ranked if ends else ():
         results = list(trial.rungs)

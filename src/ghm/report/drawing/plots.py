@@ -1,6 +1,6 @@
 """Figures of a search for papers, with Matplotlib: figure objects only, no display and no global state."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -54,9 +54,8 @@ def learning_curves(search: SearchState) -> "Figure":
     """Captured value against iterations and against training time; the best trials stand out."""
     figure = _figure(2.8)
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, key, title in zip(
-        panels, ("iteration", "seconds"), ("iteration", "training time (seconds)"), strict=True
-    ):
+    keys: tuple[Literal["iteration", "seconds"], ...] = ("iteration", "seconds")
+    for axes, key, title in zip(panels, keys, ("iteration", "training time (seconds)"), strict=True):
         for rank, trial in reversed(list(enumerate(compared(search)))):
             x, y = evaluations(search, trial, key)
             if rank < HIGHLIGHTED:

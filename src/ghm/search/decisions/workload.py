@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ghm.search.decisions.ranking import score
 from ghm.search.decisions.scheduler import measure_of
@@ -31,6 +32,7 @@ def workload(
     records: Mapping[int, Outcome],
     again: Collection[int] = (),
     running: Collection[int] = (),
+    ahead: Mapping[int, int] = MappingProxyType({}),
     n_confirmed: int | None = None,
 ) -> Workload:
     """What is still to be started.
@@ -42,9 +44,10 @@ def workload(
         records: trials that were started, by number.
         again: failed trials that are to be run again.
         running: trials that run; of these only what comes after the present process counts.
+        ahead: iterations of trials that had gone on from where they are recorded when their search was killed.
         n_confirmed: trials of the confirmation; None: as many as the settings ask for.
     """
-    found = _Parts(records, again, set(running))
+    found = _Parts(records, again, set(running), ahead)
     _explore(numbering, found)
     config = numbering.config
     count = numbering.n_confirmed if n_confirmed is None else n_confirmed
@@ -56,8 +59,10 @@ def workload(
 class _Parts:
     """The parts so far, and the trials that they are of."""
 
-    def __init__(self, records: Mapping[int, Outcome], again: Collection[int], running: set[int]) -> None:
-        self._records, self._again, self._running = records, again, running
+    def __init__(
+        self, records: Mapping[int, Outcome], again: Collection[int], running: set[int], ahead: Mapping[int, int]
+    ) -> None:
+        self._records, self._again, self._running, self._ahead = records, again, running, ahead
         self.parts: list[int] = []
         self.numbers: set[int] = set()
 
@@ -66,7 +71,11 @@ class _Parts:
         one = self._records.get(number)
         if one is None or number in self._again:
             return False
-        return one.failed or (one.status.has_result and one.iterations >= end)
+        return one.failed or self.has_passed(number, end)
+
+    def has_passed(self, number: int, end: int) -> bool:
+        """Whether the trial has come to ``end``."""
+        return (one := self._records.get(number)) is not None and one.status.has_result and one.iterations >= end
 
     def waits(self, number: int) -> bool:
         """Whether the trial waits at a rung."""
@@ -85,7 +94,7 @@ class _Parts:
             self._running.discard(number)
             return
         one = self._records.get(number)
-        done = begin if one is None else max(one.iterations, begin)
+        done = begin if one is None else max(one.iterations, self._ahead.get(number, 0), begin)
         if done < end:
             self.parts.append(end - done)
 
@@ -104,7 +113,8 @@ def _explore(numbering: TrialNumbering, found: _Parts) -> None:
             going = len(still)
             for after, following in itertools.pairwise(ends[at:]):
                 going = places(config.keep, going)
-                found.parts += [following - after] * (going * numbering.n_instances)
+                there = sum(found.has_passed(number, following) for number in numbers)
+                found.parts += [following - after] * max(going * numbering.n_instances - there, 0)
             return
         scores = [
             score(found.trials(numbering.numbers(one)), config.rank_by, measure_of(numbering), end) for one in still

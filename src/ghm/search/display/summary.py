@@ -30,7 +30,7 @@ _NOT_FORETOLD = "\n    WARNING: it did not foretell the order beyond chance; use
 def summary(state: SearchState, interrupted: bool) -> str:
     """Best configuration, top 5, failures with their reasons, path of the results, and the command to go on with."""
     blocks = [_heading(state)]
-    best, config = state.best_configuration, state.record.config
+    best, config = state.best_configuration, state.config
     if best is not None:
         blocks += [_best(state, best), _top(state), *_confirmation(state.confirmation)]
         blocks += [*_rungs(rung_agreements(state.trials, config), state.n_instances), *_inactive(state)]
@@ -70,7 +70,7 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
         lines = [f"Best configuration: {best.configuration}, {figure}{interval} on fresh seeds"]
         lines.append(f"  (the best of these trainings: {trial})")
     elif best.basis == "ranked":
-        words = RANK_WORDS[state.record.config.rank_by]
+        words = RANK_WORDS[state.config.rank_by]
         lines = [f"Best configuration: {best.configuration}, {words} {figure} of its {best.n_trials} trials"]
         lines.append(f"  (the best of them: {trial})")
     else:
@@ -97,7 +97,7 @@ def _top(state: SearchState) -> str:
             figures = (number(trial.best_return), captured)
             columns.append((str(rank), str(trial.trial_num), *figures, *_values(one.hyperparameters)))
         return f"Top {TOP} configurations{tuned}\n{_rows(columns)}"
-    rank_by = state.record.config.rank_by
+    rank_by = state.config.rank_by
     figures_of: tuple[RankBy, ...] = ("mean", "iqm", "worst") if rank_by == "iqm" else ("mean", "worst")
     columns = [("rank", "configuration", "trials", *figures_of, "best", "failed", *NAMES)]
     for rank, one in enumerate(first, 1):
@@ -169,7 +169,7 @@ def _rungs(agreements: Sequence[RungAgreement], n_instances: int) -> list[str]:
 
 
 def _inactive(state: SearchState) -> list[str]:
-    note = inactive_note(state.record.choices, vars(state.record.config))
+    note = inactive_note(state.record.choices, vars(state.config))
     return [textwrap.fill(note, WIDTH)] if note else []
 
 

@@ -140,8 +140,11 @@ def _take_directories(state: SearchState) -> None:
     directory = state.path.parent
     if not _owns(state.record, directory):
         return
-    for outcome in recorded_trials(directory).values():
+    for number, outcome in recorded_trials(directory).items():
         state.add(outcome)
+        last = last_line(state.directory(outcome)) if outcome.status.can_continue else None
+        if last is not None and last.iteration > outcome.iterations:
+            state.ahead[number] = last.iteration
     started = {
         number: place
         for number, place in trial_directories(directory).items()

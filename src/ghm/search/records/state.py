@@ -17,6 +17,7 @@ from ghm.search.decisions.selection import Confirmation, Decision, chosen_by, co
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturns
+from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import NAMES
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.history import HistoryLine, read_history
@@ -40,6 +41,8 @@ class SearchState:
         """Which configurations are confirmed; None while that is not decided."""
         self.damaged: dict[str, str] = {}
         """What could not be read of it, and why."""
+        self.ahead: dict[int, int] = {}
+        """Iterations of trials that had gone on from where they are recorded when their search was killed, by number."""
         self.numbering = TrialNumbering(record.config, record.calibrations, record.config.n_trials)
         """Instances and numbers of its trials."""
         self._measure = measure_of(self.numbering)
@@ -51,6 +54,11 @@ class SearchState:
         self._leader: ConfigurationScore | None = None
         self._states: Counter[TrialState] = Counter()
         self._histories: dict[int, tuple[HistoryLine, ...]] = {}
+
+    @property
+    def config(self) -> SearchConfig:
+        """Its settings."""
+        return self.record.config
 
     def add(self, outcome: Outcome) -> None:
         """Take in how a trial ended, or how far it has come."""
@@ -65,6 +73,7 @@ class SearchState:
             self._unrecorded[number] = outcome
             return
         self._histories.pop(number, None)
+        self.ahead.pop(number, None)
         self._recorded[number] = outcome
         if outcome.stage == "explore":
             self._place(outcome.configuration, number)
@@ -152,10 +161,12 @@ class SearchState:
                 winner.configuration, "confirmed", trial, winner.confirmed, n_trials, winner.interval
             )
         leader = self._leader
-        if leader is None or (figure := leader.figure(self.record.config.rank_by)) is None:
+        if leader is None or (figure := leader.figure(self.config.rank_by)) is None:
             return None
-        (trial, *_), basis = best_first(leader.trials), "ranked" if self.n_instances > 1 else "trial"
-        return BestConfiguration(leader.configuration, basis, trial, figure, len(leader.captured), None)
+        (trial, *_), n_trials = best_first(leader.trials), len(leader.captured)
+        return BestConfiguration(
+            leader.configuration, "ranked" if self.n_instances > 1 else "trial", trial, figure, n_trials, None
+        )
 
     @property
     def best_trial(self) -> Outcome | None:
@@ -192,7 +203,7 @@ class SearchState:
         """
         left = [number for number, failed in again.items() if self._recorded.get(number) is failed]
         records = self._unrecorded | self._recorded
-        return workload(self.numbering, records, left, running, self._n_confirmed())
+        return workload(self.numbering, records, left, running, self.ahead, self._n_confirmed())
 
     @property
     def is_complete(self) -> bool:
@@ -208,7 +219,7 @@ class SearchState:
     def model_of(self, trial: Outcome) -> GHMModel:
         """The model that a trial was trained on."""
         models = {one.name: one.model for one in self.record.calibrations}
-        return models.get(trial.calibration or "", self.record.config.model)
+        return models.get(trial.calibration or "", self.config.model)
 
     @property
     def reference(self) -> ReferenceReturns | None:
@@ -246,7 +257,7 @@ class SearchState:
         numbers = self._numbers.setdefault(configuration, set())
         numbers.add(number)
         trials = [self._recorded[one] for one in sorted(numbers)]
-        placed = self._scores[configuration] = score(trials, self.record.config.rank_by, self._measure)
+        placed = self._scores[configuration] = score(trials, self.config.rank_by, self._measure)
         if self._leader is not None and self._leader.configuration == configuration:
             self._leader = min(
                 filter(self._is_comparable, self._scores.values()), key=lambda one: one.key, default=None
