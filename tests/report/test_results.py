@@ -196,7 +196,9 @@ def test_tables_compile(exported: Path, tmp_path: Path) -> None:
 def test_a_search_without_success_exports_what_it_has(tmp_path: Path, failures: dict[int, tuple[str, str]]) -> None:
     made = make_search(tmp_path / "s", 2, failures=failures, unfinished=[] if failures else [1, 2])
     files = {file.name for file in export(made.path, tmp_path / "out")}
-    expected = {"trials.csv", "README.md", "failures.csv", "failures.tex"} | ({"configurations.csv"} if failures else set())
+    expected = {"trials.csv", "README.md", "failures.csv", "failures.tex"} | (
+        {"configurations.csv"} if failures else set()
+    )
     assert expected == files - {"trials.parquet"}
     assert len(pd.read_csv(tmp_path / "out" / "trials.csv")) == 2
 

@@ -16,7 +16,7 @@ from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import LEARNING, MAX_TRIALS, SearchConfig
+from ghm.search.settings.config import MAX_TRIALS, SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note
 from ghm.search.settings.space import Choices, SearchSpace, size
 from ghm.search.settings.trial_numbering import TrialNumbering
@@ -91,7 +91,9 @@ class ResolvedSearch:
     def _notes(self) -> list[str]:
         notes = []
         inactive = inactive_hyperparameters(vars(self.config))
-        count = size(effective_choices(self.choices, inactive) if self.config.search_type != "random" else self.choices)
+        count = size(
+            effective_choices(self.choices, inactive) if not self.config.method.draws_inactive else self.choices
+        )
         if self.config.search_type == "grid":
             notes.append(f"The grid has {count:,} configurations.")
             if count > LARGE_GRID:
@@ -103,10 +105,7 @@ class ResolvedSearch:
             notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
-        if (
-            self.config.search_type in LEARNING
-            and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances
-        ):
+        if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
                 "all workers busy, with proposals that know less."

@@ -24,13 +24,6 @@ from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.training.logging.progress import number
 
-_METHODS = {
-    "random": "drawn at random from the search space, by a generator that depends on seed_base and its number alone",
-    "grid": "the grid's next configuration",
-    "tpe": "proposed by the tree-structured Parzen estimator",
-    "gp": "proposed by the Gaussian process",
-}
-
 
 @dataclass(frozen=True)
 class WhyConfig:
@@ -90,7 +83,7 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
     if not made:
         return ["Why it was proposed is not recorded: the search was run before there was a journal."]
     seen = made[-1].content.get("seen")
-    how = _METHODS[config.search_type]
+    how = config.method.proposed
     if seen is None:
         return [f"Proposed: {how}."]
     from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it

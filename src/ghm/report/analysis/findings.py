@@ -23,14 +23,6 @@ STANDARD_ERRORS = 4.0
 """A simulated return further than this from the exact one is a warning, as it is in training."""
 
 
-_KINDS = {
-    "random": "A random search",
-    "grid": "A grid search",
-    "tpe": "A search by the tree-structured Parzen estimator",
-    "gp": "A search by a Gaussian process",
-}
-
-
 def headline(search: SearchState) -> str:
     """What was found, in one sentence."""
     best = search.best_configuration
@@ -56,7 +48,7 @@ def searched(search: SearchState) -> str:
     parts += [f"{counts.paused} paused at a rung"] if counts.paused else []
     parts += [f"{counts.interrupted} running or interrupted"] if counts.interrupted else []
     parts += [f"{counts.waiting} not started"] if counts.waiting else []
-    return f"{_KINDS[config.search_type]}{space}, {config.n_iterations:,} iterations each: {', '.join(parts)}."
+    return f"{config.method.description}{space}, {config.n_iterations:,} iterations each: {', '.join(parts)}."
 
 
 def meaning(search: SearchState) -> str:

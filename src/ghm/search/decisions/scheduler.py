@@ -13,7 +13,6 @@ from typing import Any
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
 from ghm.search.decisions.selection import Decision, choose, cut, digest
 from ghm.search.methods.proposals import Known, make_proposal
-from ghm.search.settings.config import LEARNING
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import Choices, plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
@@ -56,7 +55,7 @@ class Scheduler:
         self._again = {number: outcomes[number] for number in run_again(outcomes, retry_failed, retry_machine)}
         inactive = inactive_hyperparameters(vars(self._config))
         self._propose = make_proposal(self._config.search_type, choices, self._config.seed_base, inactive)
-        self._learns = self._config.search_type in LEARNING
+        self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
         self._values: list[float | None] = []
         self._measure = measure_of(numbering)

@@ -67,9 +67,8 @@ def plan_text(plan: Plan) -> str:
     done = plan.n_trials - plan.n_pending
     kept = f" ({done} done, {plan.n_pending} to run)" if done else ""
     workers = f"{config.n_workers} worker{'s' if config.n_workers > 1 else ''}"
-    kind = {"tpe": "TPE", "gp": "Gaussian process"}.get(config.search_type, config.search_type.capitalize())
     return (
-        f"{kind} search: {_trials_text(plan)}{kept} x {config.n_iterations} iterations, "
+        f"{config.method.title}: {_trials_text(plan)}{kept} x {config.n_iterations} iterations, "
         f"{workers}, into {plan.results_dir}"
     )
 

@@ -70,7 +70,8 @@ def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> Outcom
     A whole result file outweighs the exit status: a process killed between writing it and leaving has finished.
     """
     told = outcome_of_result(trial, exit_status)
-    if told is not None and (told.status.has_result or exit_status >= 0):
+    ended = told is not None and (told.status.has_result or told.status is TrialState.INTERRUPTED)
+    if told is not None and (ended or exit_status >= 0):
         return told
     state = _STATE_OF_EXIT.get(exit_status, TrialState.CRASHED)
     error = _exit_text(exit_status) + (f": {last}" if (last := last_line(trial)) else "")
