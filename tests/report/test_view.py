@@ -14,9 +14,11 @@ from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
 from ghm.search.display.live import LiveView, PlainView
-from ghm.search.display.running import HistoryTail, configuration
+from ghm.search.display.running import HistoryTail, Running, configuration
 from ghm.search.records.state import SearchState
+from ghm.search.settings.config import SearchConfig
 from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import make_trial
 from ghm.training.settings import Hyperparameters
 
 STUB = Path(__file__).with_name("stub_search.py")
@@ -126,6 +128,22 @@ def figures(tail: HistoryTail) -> dict[str, float]:
     """What it has, without what is missing."""
     found = {} if tail.newest is None else msgspec.structs.asdict(tail.newest)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def test_a_trial_that_goes_on_from_a_checkpoint_is_counted_from_there(tmp_path: Path) -> None:
+    """Its history has what an earlier process recorded; share, pace and time left are of what this one does."""
+    config = SearchConfig(n_trials=1, n_iterations=100, results_dir=tmp_path)
+    trial = make_trial(config, tmp_path, 1, Hyperparameters())
+    trial.directory.mkdir()
+    trial.history_path.write_text("".join(f'{{"iteration": {at}, "seconds": {at}}}\n' for at in (20, 40)))
+    one = Running(trial, clock=lambda: 0.0)
+    assert (one.first, one.iteration, one.iterations_left) == (40, 40, 60)
+    assert (one.pace.iterations, one.pace.intervals) == (60, [])
+    with trial.history_path.open("a") as file:
+        file.write('{"iteration": 55, "seconds": 42.0}\n')
+    one.read()
+    assert (one.first, one.iteration, one.iterations_left, one.pace.done) == (40, 55, 45, 15)
+    assert one.pace.intervals == [(15, 2.0)]
 
 
 class TestHistoryTail:

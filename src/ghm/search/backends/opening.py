@@ -159,7 +159,7 @@ def _client(distributed: Any, config: SearchConfig) -> Iterator[Any]:
         try:
             yield client
         finally:
-            with contextlib.suppress(Exception):  # of a cluster that is gone
+            with contextlib.suppress(OSError, RuntimeError):  # of a cluster, or an event loop, that is gone
                 client.close(timeout=CONNECT_S)
 
 
@@ -182,7 +182,7 @@ def _local_cluster(distributed: Any, n_workers: int) -> Iterator[Any]:
     try:
         yield cluster
     finally:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(OSError, RuntimeError):
             cluster.close(timeout=CONNECT_S)
 
 

@@ -89,20 +89,20 @@ class Running:
         self.trial, self._clock = trial, clock
         self._tail = HistoryTail(trial.history_path)
         self._tail.read()
-        self._first = self.iteration
+        self.first = self.iteration
         # What an earlier process recorded says nothing of this one's pace.
         self._tail.intervals.clear()
         cost = weight(trial.hyperparameters.n_trajectories, trial.config.n_steps)
-        self.pace = TrialPace(clock(), max(trial.until - self._first, 1), cost, self._tail.intervals)
+        self.pace = TrialPace(clock(), max(trial.until - self.first, 1), cost, self._tail.intervals)
 
     def read(self) -> None:
         """Look at what the trial has recorded since the last look."""
         before = self.iteration
         self._tail.read()
         if self.iteration != before:
-            self._first = min(self._first, self.iteration)  # it went back to its checkpoint
+            self.first = min(self.first, self.iteration)  # it went back to its checkpoint
             self.pace.done, self.pace.seen, self.pace.intervals = (
-                self.iteration - self._first,
+                self.iteration - self.first,
                 self._clock(),
                 self._tail.intervals,
             )

@@ -162,7 +162,7 @@ def _take_directories(state: SearchState) -> None:
     for number, place in started.items():
         try:
             state.add(_started(state, number, place, proposed))
-        except (DamagedError, UserError, KeyError, OSError) as error:
+        except (DamagedError, UserError, OSError) as error:
             state.damaged[place.name] = str(error)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ghm.errors import UserError
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import MAX_TRIALS, SearchConfig
 
@@ -81,7 +82,7 @@ class TrialNumbering:
         """Configuration, instance and purpose of trial ``number``, where ``chosen`` configurations are confirmed.
 
         Raises:
-            KeyError: when there is no such trial.
+            UserError: when there is no such trial.
         """
         if number <= self.n_explored:
             configuration, position = divmod(number - 1, self.n_instances)
@@ -89,7 +90,7 @@ class TrialNumbering:
         instances = self.confirmation_instances()
         rank, position = divmod(number - self.n_explored - 1, len(instances))
         if rank >= len(chosen):
-            raise KeyError(f"the search has no trial {number}")
+            raise UserError(f"the search has no trial {number}")
         return chosen[rank], instances[position], "confirm"
 
     def _on_each_calibration(self, seeds: list[int]) -> tuple[Instance, ...]:

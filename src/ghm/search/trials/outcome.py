@@ -224,16 +224,18 @@ class Outcome:
         Raises:
             DamagedError: when ``entry`` is not one, or says that the trial has a result and has no return.
         """
+        if not isinstance(entry, dict):
+            raise DamagedError("no record of a trial, which is a JSON object")
         try:
-            metrics = msgspec.convert(entry["metrics"], Metrics)
-            fields = {name: metrics.pop(name) for name in _IN_METRICS}
+            metrics = msgspec.convert(entry.get("metrics"), Metrics)
+            own = {name: value for name, value in metrics.items() if name not in (*_IN_METRICS, "success", "log")}
             for name in ("best_return", "final_return"):
-                if metrics.get(name) == NO_RETURN:
-                    del metrics[name]
-            metrics = {name: value for name, value in metrics.items() if name not in ("success", "log")}
-            record = msgspec.convert({**entry, **fields, "metrics": metrics}, cls)
-        except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedError(f"no record of a trial ({type(error).__name__}: {error})") from error
+                if own.get(name) == NO_RETURN:
+                    del own[name]
+            fields = {name: metrics[name] for name in _IN_METRICS if name in metrics}
+            record = msgspec.convert({**entry, **fields, "metrics": own}, cls)
+        except msgspec.ValidationError as error:
+            raise DamagedError(f"no record of a trial: {error}") from error
         if record.status.has_result and record.best_return is None:
             raise DamagedError(f"trial {record.trial_num} is recorded as {record.status} without a return")
         return record
