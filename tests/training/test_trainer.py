@@ -292,6 +292,15 @@ def test_resuming_equals_running_through(name: str, whole: Path, tmp_path: Path)
     )
 
 
+@pytest.fixture
+def heeding_hang_ups() -> Iterator[None]:
+    """Under nohup the hang-up is ignored, and a run outlives its terminal; here it does not."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heeding_hang_ups")
 @pytest.mark.parametrize(
     "signals", [["SIGTERM"], ["SIGTERM"] * 3, ["SIGHUP"] * 2, ["SIGTERM", "SIGHUP"], ["SIGINT"] * 2]
 )

@@ -22,6 +22,9 @@ EXIT_KEYBOARD = 130
 EXIT_BROKEN_PIPE = 141
 """What shells report of a program that SIGPIPE ended: 128 + 13."""
 
+PYTHON = (sys.executable, "-P")
+"""Starts a Python process of this package's: it imports nothing from the working directory, where anybody's files may lie."""
+
 _program = threading.Event()
 """Set in a process that ends with what it runs."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from ghm.io.guard import survive, told_fault
-from ghm.io.platforms import EXIT_INFRASTRUCTURE
+from ghm.io.platforms import EXIT_INFRASTRUCTURE, PYTHON
 from ghm.search.display.displays import DETAILS_NAME
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.records.state import SearchState
@@ -35,7 +35,7 @@ _EXPLAINED = (2, EXIT_INFRASTRUCTURE)
 
 
 COMMAND = (
-    sys.executable,
+    *PYTHON,
     "-c",
     # Trials come first: the page is written with what they leave of the processor.
     "import os, runpy; os.nice(10); runpy.run_module('ghm.report', run_name='__main__')",
