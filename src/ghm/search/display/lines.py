@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from ghm.io.text import share_text
-from ghm.search.decisions.ranking import ConfigurationScore
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
+from ghm.search.records.values import BestConfiguration
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import number
@@ -54,11 +54,10 @@ class PlainObserver(Observer):
 
     def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
         """Say how a trial ended."""
-        leader = self._state.leader if self._state else None
-        n_instances = self._state.n_instances if self._state else 1
+        best = None if self._state is None else self._state.best_configuration
         if outcome.note:
             self._print(f"{trial.label} {outcome.note}")
-        self._print(f"{trial.label} {outcome_text(outcome, leader, n_instances)}")
+        self._print(f"{trial.label} {outcome_text(outcome, best)}")
 
     def stopping(self) -> None:
         """Say that the search waits for its trials."""
@@ -113,20 +112,20 @@ def decision_text(decision: Decision) -> str:
     return ""
 
 
-def outcome_text(outcome: Outcome, leader: ConfigurationScore | None, n_instances: int = 1) -> str:
-    """How a trial ended, in one line."""
+def outcome_text(outcome: Outcome, best: BestConfiguration | None) -> str:
+    """How a trial ended, in one line, and what is the best so far."""
     captured = "" if outcome.captured_value is None else f", captured {share_text(outcome.captured_value)}"
-    reached = number(outcome.best_return)
+    reached = f"return {number(outcome.best_return)}{captured}{_best(best)}"
     if outcome.status is TrialState.PAUSED:
-        return f"Paused at iteration {outcome.iterations}: return {reached}{captured}{_best(leader, n_instances)}"
+        return f"Paused at iteration {outcome.iterations}: {reached}"
     if not outcome.success:
         return f"{outcome.status} after {duration(outcome.seconds)}: {outcome.error} (log: {outcome.log})"
-    done = f"Completed in {duration(outcome.seconds)}: return {reached}{captured}"
-    return done + _best(leader, n_instances)
+    return f"Completed in {duration(outcome.seconds)}: {reached}"
 
 
-def _best(leader: ConfigurationScore | None, n_instances: int) -> str:
-    if leader is None:
+def _best(best: BestConfiguration | None) -> str:
+    if best is None:
         return ""
-    what = f"trial {leader.trials[0].trial_num}" if n_instances == 1 else f"configuration {leader.configuration}"
-    return f" (best so far: {number(leader.value)}, {what})"
+    if best.basis == "trial":
+        return f" (best so far: {number(best.trial.best_return)}, trial {best.trial.trial_num})"
+    return f" (best so far: {number(best.figure)}, configuration {best.configuration})"

@@ -211,19 +211,19 @@ class SearchProgress:
 
     def best(self) -> str:
         """The best configuration so far, and what its trials spread over."""
-        leader, best = self._state.leader, self._state.best_trial
-        if leader is None or best is None:
+        best = self._state.best_configuration
+        if best is None:
             return self._best_running()
-        if self._state.n_instances == 1:
+        if best.basis == "trial":
             captured = "" if best.captured_value is None else f", captured value {share_text(best.captured_value)}"
-            return f"best so far: trial {best.trial_num}, return {number(best.best_return)}{captured}"
-        values = [one.captured_value for one in leader.trials if one.captured_value is not None]
+            return f"best so far: trial {best.trial.trial_num}, return {number(best.trial.best_return)}{captured}"
+        values = [one.captured_value for one in best.trials if one.captured_value is not None]
         spread = (
             f", captured value {share_text(min(values))} to {share_text(max(values))} over {len(values)} trials"
             if values
             else ""
         )
-        return f"best so far: configuration {leader.configuration}{spread}"
+        return f"best so far: configuration {best.configuration}{spread}"
 
     def _best_running(self) -> str:
         """What the trials have reached that still run, while none has ended."""

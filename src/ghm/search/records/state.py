@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from ghm.economics.model import GHMModel
 from ghm.search.decisions.ranking import ConfigurationScore, best_first, ranked, score
@@ -154,19 +155,17 @@ class SearchState:
     def best_configuration(self) -> BestConfiguration | None:
         """The best configuration: the winner of a confirmation that is complete, else the one that leads as tuned."""
         winner = None if (confirmation := self.confirmation) is None else confirmation.winner
-        if winner is not None:
-            assert winner.confirmed is not None
-            (trial, *_), n_trials = best_first(winner.trials), len(winner.trials) - winner.failures
+        if winner is not None and winner.confirmed is not None:
+            trial = best_first(winner.trials)[0]
             return BestConfiguration(
-                winner.configuration, "confirmed", trial, winner.confirmed, n_trials, winner.interval
+                winner.configuration, "confirmed", trial, winner.confirmed, winner.trials, winner.interval
             )
         leader = self._leader
         if leader is None or (figure := leader.figure(self.config.rank_by)) is None:
             return None
-        (trial, *_), n_trials = best_first(leader.trials), len(leader.captured)
-        return BestConfiguration(
-            leader.configuration, "ranked" if self.n_instances > 1 else "trial", trial, figure, n_trials, None
-        )
+        basis: Literal["ranked", "trial"] = "ranked" if self.n_instances > 1 else "trial"
+        trial = best_first(leader.trials)[0]
+        return BestConfiguration(leader.configuration, basis, trial, figure, leader.trials, None)
 
     @property
     def best_trial(self) -> Outcome | None:

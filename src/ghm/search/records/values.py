@@ -60,10 +60,15 @@ class BestConfiguration:
     """The best of the trials that decided."""
     figure: float
     """Its captured value over these trials; its return where that is undefined."""
-    n_trials: int
-    """Of how many trials that is a figure: those that did not fail."""
+    trials: tuple[Outcome, ...]
+    """The trials that decided, by number."""
     interval: tuple[float, float] | None
     """95% interval of the figure of a confirmation."""
+
+    @property
+    def n_trials(self) -> int:
+        """Of how many trials the figure is one: those that did not fail."""
+        return sum(one.status.has_result for one in self.trials)
 
     @property
     def captured_value(self) -> float | None:
