@@ -33,7 +33,7 @@ from ghm.report.analysis.instances import confirmation_sentences, inactive_sente
 from ghm.report.analysis.policy import PolicyStudy, best_or_reason
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing import tables
-from ghm.report.drawing.charts import Chart, search_charts, trial_texts
+from ghm.report.drawing.charts import Chart, search_charts
 from ghm.report.drawing.economics import card_table, economics_charts, moments_table, parameters_table
 from ghm.report.drawing.instances import (
     calibrations_table,
@@ -42,7 +42,7 @@ from ghm.report.drawing.instances import (
     instance_charts,
 )
 from ghm.report.drawing.policy_charts import policy_charts
-from ghm.report.drawing.tuning import gap_charts, marginal_effects_table, trial_details
+from ghm.report.drawing.tuning import gap_charts, marginal_effects_table, trial_details, trial_texts
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
 from ghm.training.logging.progress import duration, number

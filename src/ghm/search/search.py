@@ -14,8 +14,6 @@ from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.atomic import remove_unfinished_writes
-from ghm.io.sealed import write_sealed
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
@@ -26,11 +24,7 @@ from ghm.search.display.observer import Observer
 from ghm.search.display.page_writer import ReportRefresher
 from ghm.search.display.summary import summary
 from ghm.search.records.directory import (
-    RECORD_NAME,
-    UNREADABLE_NAME,
-    finish_move,
     locked,
-    move_earlier,
     recorded_trials,
     trial_directories,
 )
@@ -38,7 +32,6 @@ from ghm.search.records.journal import Journal
 from ghm.search.records.reader import restored_search
 from ghm.search.records.restore import check_same
 from ghm.search.records.results_file import ResultsFile
-from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
 from ghm.search.resolved import ResolvedSearch, make_blueprint
@@ -46,6 +39,7 @@ from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.signals import stop_signals
 from ghm.search.step_queue import StepQueue
+from ghm.search.taking import moved_note, take_directory
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.process import end_orphans
 from ghm.search.trials.trial import Trial, reference_name
@@ -161,7 +155,7 @@ class HyperparameterSearch:
             backend = stack.enter_context(
                 open_backend(config, directory, resolved.gpus, self._command, self._popen, self._executor, self._work)
             )
-            record, moved = _open(resolved)
+            record, moved = take_directory(resolved)
             self._config = dataclasses.replace(self._config, resume=directory, results_dir=directory)
             end_orphans(directory, holds_lease(directory))
             state = restored_search(directory, record)
@@ -188,7 +182,7 @@ class HyperparameterSearch:
         file.write()
         plan = resolved.plan(state, retry_machine)
         if moved is not None:
-            plan = dataclasses.replace(plan, notes=(_moved_note(resolved.results_dir, moved), *plan.notes))
+            plan = dataclasses.replace(plan, notes=(moved_note(resolved.results_dir, moved), *plan.notes))
         self._displays.search_started(plan, state)
         with stop_signals(lambda: self._stop(backend), backend.kill, backend.pause, backend.go_on):
             try:
@@ -252,15 +246,6 @@ class HyperparameterSearch:
         backend.stop()
 
 
-def _require_continuation(resolved: ResolvedSearch, journal: Journal) -> None:
-    """Refuse settings under which what was decided would come out otherwise."""
-    config = resolved.config
-    if config.retry_failed:
-        journal.require_no_retry()
-    iterations = config.confirm_iterations or config.n_iterations
-    journal.require_same_size(resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)
-
-
 def _check(results_dir: Path, drifted: bool, outcome: Outcome, trial: Trial) -> None:
     if not drifted:
         check_same(outcome, trial, results_dir)
@@ -275,26 +260,6 @@ def _default_observers(config: SearchConfig) -> list[Observer]:
     if config.progress == "none":
         return [ReportRefresher(stream=io.StringIO())]
     return [PlainObserver(), ReportRefresher()]
-
-
-def _moved_note(results_dir: Path, moved: Path) -> str:
-    if moved.name.startswith(UNREADABLE_NAME):
-        return f"{results_dir} held files by names that a search uses, but no search that can be read; they are kept as {moved}."
-    return f"{results_dir} held an earlier search; it is kept, whole, as {moved} (--resume {moved} goes on with it)."
-
-
-def _open(resolved: ResolvedSearch) -> tuple[SearchRecord, Path | None]:
-    """Take over the directory: finish or make room, and write the search's record; also where an earlier search is now."""
-    remove_unfinished_writes(resolved.results_dir)
-    finish_move(resolved.results_dir)
-    moved = None
-    if resolved.recorded is None:
-        moved = move_earlier(resolved.results_dir)
-    else:
-        _require_continuation(resolved, Journal(resolved.results_dir))
-    record = resolved.record()
-    write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
-    return record, moved
 
 
 def _over(state: SearchState, number: int) -> bool:

@@ -7,6 +7,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.records.values import FIGURES
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import Outcome
+from ghm.training.logging.metrics import METRICS
 from ghm.training.settings import Hyperparameters
 
 if TYPE_CHECKING:
@@ -36,34 +37,19 @@ HYPERPARAMETERS = {
     "value_hidden": "widths of the value network's hidden layers, such as 64x64",
 }
 
-METRICS = {
-    "best_return": "exact return of the best policy at an evaluation",
-    "best_iteration": "iteration of that evaluation",
-    "final_return": "exact return of the last policy",
-    "captured_value": "(best_return - wind_up_return) / (optimal_return - wind_up_return); 1 is optimal",
-    "optimal_return": "return of the optimum",
-    "wind_up_return": "return of closing the firm at once",
-    "monte_carlo_return": "the best policy's return simulated on held-out draws: the check of best_return",
-    "monte_carlo_standard_error": "its standard error",
-    "verdict": "the best policy in a word, such as near_optimal or never_issues",
-    "verdict_text": "the verdict in a sentence, with its figures",
-    "payout_level": "cash above which the best policy pays out with the whole horizon ahead; empty if never",
-    "issue_below": "cash below which it issues equity; empty if never",
-    "issue_target": "cash that an issue raises to; empty if never",
-    "optimal_payout_level": "the optimum's payout level; empty if never",
-    "optimal_issue_below": "the optimum's issue threshold; empty if never",
-    "optimal_issue_target": "the optimum's issue target; empty if never",
+OUTCOMES = {
+    **{metric.name: metric.documentation for metric in METRICS},
     "iterations": "training iterations done",
     "seconds": "training time in seconds",
 }
 """Columns after the hyperparameters, with what they mean."""
 
-_WORDS = ("verdict", "verdict_text")
+_WORDS = tuple(metric.name for metric in METRICS if metric.kind == "text")
 
 
 def columns() -> dict[str, str]:
     """Columns of the table of trials in order, with what each means."""
-    return {**BEFORE, **HYPERPARAMETERS, **METRICS}
+    return {**BEFORE, **HYPERPARAMETERS, **OUTCOMES}
 
 
 def trials_frame(search: SearchState) -> "pd.DataFrame":
@@ -71,7 +57,7 @@ def trials_frame(search: SearchState) -> "pd.DataFrame":
     import pandas as pd
 
     frame = pd.DataFrame([_row(trial) for trial in search.trials], columns=list(columns()))
-    numeric = [name for name in METRICS if name not in _WORDS]
+    numeric = [name for name in OUTCOMES if name not in _WORDS]
     return frame.astype(
         {**dict.fromkeys(numeric, float), "trial_num": int, "configuration": int, "seed": "Int64", "success": bool}
     )
@@ -89,7 +75,7 @@ def _row(trial: Outcome) -> dict[str, Any]:
         "success": trial.success,
         "error": trial.error,
         **_settings(trial.hyperparameters),
-        **{name: trial.word(name) if name in _WORDS else trial.figure(name) for name in METRICS},
+        **{name: trial.word(name) if name in _WORDS else trial.figure(name) for name in OUTCOMES},
         "iterations": trial.iterations,
         "seconds": trial.seconds,
     }

@@ -5,14 +5,15 @@ dark scheme. Whatever comes from a record is escaped, since Plotly reads a subse
 """
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from ghm.report.analysis.findings import percent
-from ghm.report.analysis.importance import MAX_GROUPS, Importance, group_of
+from ghm.report.analysis.importance import Importance, group_of
+from ghm.report.drawing.scales import scale
 from ghm.search.records.state import SearchState
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import label
@@ -63,16 +64,6 @@ def text(value: Any) -> str:
     shown = label(value)
     shown = shown if len(shown) <= MAX_LABEL else shown[: MAX_LABEL - 1] + "…"
     return html.escape(shown)
-
-
-def trial_texts(search: SearchState) -> dict[int, str]:
-    """Each trial in a few lines, for the label under the pointer: once a page, by number."""
-    return {trial.trial_num: _describe(trial, search.varied) for trial in search.trials}
-
-
-def _describe(trial: Outcome, names: Sequence[str]) -> str:
-    head = f"Trial {trial.trial_num}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
-    return "<br>".join([head, *(f"{text(name)} {text(getattr(trial.hyperparameters, name))}" for name in names)])
 
 
 def compared(search: SearchState) -> tuple[Outcome, ...]:
@@ -142,24 +133,6 @@ def _curves(search: SearchState, name: str, key: Literal["iteration", "seconds"]
     curves = [(trial, curve) for trial in compared(search) if (curve := evaluations(search, trial, key))[0]]
     if not curves:
         return None
-    others_x: list[float | None] = []
-    others_y: list[float | None] = []
-    for _, (x, y) in curves[HIGHLIGHTED:]:
-        # One trace for all, broken by gaps: hundreds of traces would make the page slow.
-        others_x += [*x, None]
-        others_y += [*y, None]
-    others = {
-        "type": "scatter", "mode": "lines", "name": f"{len(curves) - HIGHLIGHTED} others", "x": others_x,
-        "y": others_y, "line": {"color": "@faint", "width": 1}, "hoverinfo": "skip",
-    }  # fmt: skip
-    data: list[dict[str, Any]] = [others] if others_x else []
-    for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False):
-        data.append(
-            {
-                "type": "scatter", "mode": "lines+markers", "name": f"trial {trial.trial_num}", "x": x, "y": y,
-                "line": {"color": colour, "width": 2}, "marker": {"color": colour, "symbol": symbol, "size": 6},
-            }
-        )  # fmt: skip
     best, (x, y) = curves[0]
     return Chart(
         name,
@@ -168,9 +141,35 @@ def _curves(search: SearchState, name: str, key: Literal["iteration", "seconds"]
         f"{x[0]:,.0f} to {percent(y[-1])} at {x[-1]:,.0f} ({title}).",
         "Exact captured value at each evaluation"
         + (f"; the {HIGHLIGHTED} best trials stand out." if len(curves) > HIGHLIGHTED else "."),
-        data,
+        highlighted(curves),
         {"xaxis": {"title": {"text": title}, "rangemode": "tozero"}, "yaxis": captured_axis()},
     )
+
+
+Curve = tuple[Outcome, tuple[list[float], list[float]]]
+"""A trial and its evaluations."""
+
+
+def highlighted(curves: Sequence[Curve], shown: Callable[[float], float] = float) -> list[dict[str, Any]]:
+    """Traces of curves, the best trial's first: the best ones stand out, and all others are one trace."""
+    others_x: list[float | None] = []
+    others_y: list[float | None] = []
+    for _, (x, y) in curves[HIGHLIGHTED:]:
+        # One trace for all, broken by gaps: hundreds of traces would make the page slow.
+        others_x += [*x, None]
+        others_y += [*map(shown, y), None]
+    others = {
+        "type": "scatter", "mode": "lines", "name": f"{len(curves) - HIGHLIGHTED} others", "x": others_x,
+        "y": others_y, "line": {"color": "@faint", "width": 1}, "hoverinfo": "skip",
+    }  # fmt: skip
+    best = [
+        {
+            "type": "scatter", "mode": "lines+markers", "name": f"trial {trial.trial_num}", "x": x, "y": [*map(shown, y)],
+            "line": {"color": colour, "width": 2}, "marker": {"color": colour, "symbol": symbol, "size": 6},
+        }
+        for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False)
+    ]  # fmt: skip
+    return [*([others] if others_x else []), *best]
 
 
 def evaluations(
@@ -277,44 +276,6 @@ def importance_chart(importances: tuple[Importance, ...]) -> Chart:
         {"xaxis": {"title": {"text": "importance"}, "tickformat": ".0%", "range": [0, 1]}, "showlegend": False},
         height=90 + 36 * len(importances),
     )
-
-
-def scale(values: Sequence[Any]) -> tuple[list[tuple[float, Any]], np.ndarray]:
-    """Places of ``values`` on an axis from 0 to 1, and the places to label.
-
-    Few distinct values are spaced evenly, in order; many distinct numbers keep their distances, on a logarithmic axis
-    where all are positive and span more than a factor of ten.
-    """
-    numeric = all(isinstance(value, int | float) for value in values)
-    distinct = {label(value): value for value in values}
-    if numeric and len(distinct) > MAX_GROUPS:
-        return _continuous(np.array(values, dtype=float))
-    ordered = sorted(distinct.values(), key=(lambda value: (float(value), "")) if numeric else _size_order)
-    place = {label(value): at for value, at in zip(ordered, np.linspace(0, 1, len(ordered)), strict=True)}
-    if len(ordered) == 1:
-        place = dict.fromkeys(place, 0.5)
-    return [(float(place[label(v)]), v) for v in ordered], np.array([place[label(value)] for value in values])
-
-
-def _size_order(value: Any) -> tuple[float, str]:
-    """Layers by the number of their connections, other values by their text."""
-    widths = value if isinstance(value, list | tuple) else []
-    if widths:
-        return float(np.sum(np.array(widths[:-1]) * np.array(widths[1:])) + widths[0]), label(value)
-    return 0.0, label(value)
-
-
-def _continuous(numbers: np.ndarray) -> tuple[list[tuple[float, Any]], np.ndarray]:
-    low, high = float(numbers.min()), float(numbers.max())
-    if low > 0 and high > 10 * low:
-        ticks = np.geomspace(low, high, 4)
-        positions = np.log(numbers / low) / np.log(high / low)
-    else:
-        ticks = np.linspace(low, high, 4)
-        positions = (numbers - low) / (high - low)
-    return [
-        (at, float(f"{tick:.2g}")) for at, tick in zip(np.linspace(0, 1, 4).tolist(), ticks, strict=True)
-    ], positions
 
 
 def _points(name: str, x: list[Any], y: list[float], trials: list[int]) -> dict[str, Any]:

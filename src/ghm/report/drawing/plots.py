@@ -6,8 +6,9 @@ import numpy as np
 
 from ghm.report.analysis.importance import Importance, group_of
 from ghm.report.analysis.policy import SHOWN_FIRMS, PolicyStudy
-from ghm.report.drawing.charts import FLOOR, HIGHLIGHTED, compared, evaluations, scale
+from ghm.report.drawing.charts import FLOOR, HIGHLIGHTED, compared, evaluations
 from ghm.report.drawing.instances import learning_bands, rung_courses, spreads
+from ghm.report.drawing.scales import scale
 from ghm.search.records.state import SearchState
 from ghm.search.settings.space import label
 

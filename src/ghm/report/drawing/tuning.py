@@ -1,5 +1,6 @@
 """What a tuner looks for: the gap to the optimum on a logarithmic axis, what values buy, and any trial by itself."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,14 @@ from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.report.analysis.findings import percent
 from ghm.report.analysis.importance import MarginalEffect
 from ghm.report.analysis.policy import trial_levels
-from ghm.report.drawing.charts import COLOURS, HIGHLIGHTED, SYMBOLS, Chart, compared, evaluations
+from ghm.report.drawing.charts import Chart, compared, evaluations, highlighted, text
 from ghm.report.drawing.policy_charts import LEVELS
 from ghm.report.drawing.tables import Cell, Column, Table, level, reason
 from ghm.search.records.state import SearchState
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import Outcome
-from ghm.training.logging.progress import duration, number
+from ghm.training.logging.metrics import METRICS
+from ghm.training.logging.progress import duration
 
 LEAST_GAP = 1e-4
 """What is missing to the optimum is drawn from here on: less is the error of the optimum itself."""
@@ -26,6 +28,10 @@ WITH_POLICY = 8
 
 LOG_BYTES, LOG_LINES = 1 << 22, 12
 """Of a log that is larger nothing is shown; of another, its end."""
+
+
+_ELSEWHERE = ("verdict_text", *(f"{which}{key}" for key, _, _ in LEVELS for which in ("", "optimal_")))
+"""Metrics of a trial that the page has beside the list of all others."""
 
 
 def gap(captured: float) -> float:
@@ -45,18 +51,6 @@ def gap_charts(search: SearchState) -> list[Chart]:
     ]
     if not curves:
         return []
-    others_x: list[float | None] = []
-    others_y: list[float | None] = []
-    for _, (x, y) in curves[HIGHLIGHTED:]:
-        others_x += [*x, None]
-        others_y += [*map(gap, y), None]
-    style: dict[str, Any] = {"type": "scatter", "hoverinfo": "skip", "line": {"color": "@faint", "width": 1}}
-    name = f"{len(curves) - HIGHLIGHTED} others"
-    data = [{**style, "mode": "lines", "name": name, "x": others_x, "y": others_y}] if others_x else []
-    for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False):
-        line, marker = {"color": colour, "width": 2}, {"color": colour, "symbol": symbol, "size": 6}
-        named = {"type": "scatter", "mode": "lines+markers", "name": f"trial {trial.trial_num}"}
-        data.append({**named, "x": x, "y": [gap(one) for one in y], "line": line, "marker": marker})
     best, (_, y) = curves[0]
     return [
         Chart(
@@ -65,7 +59,7 @@ def gap_charts(search: SearchState) -> list[Chart]:
             f"One less captured value against training iterations, on a logarithmic axis, for {len(curves)} trials. The best, "
             f"trial {best.trial_num}, ended {100 * gap(y[-1]):.2f}% short.",
             f"One less captured value, on a logarithmic axis; what is below {100 * LEAST_GAP:g}% is drawn there.",
-            data,
+            highlighted(curves, gap),
             {"xaxis": {"title": {"text": "training iterations"}, "rangemode": "tozero"}, "yaxis": gap_axis()},
         )
     ]
@@ -93,6 +87,16 @@ def marginal_effects_table(marginal_effects: tuple[MarginalEffect, ...]) -> Tabl
     return Table(caption, (*heads, *more), rows, sortable=True)
 
 
+def trial_texts(search: SearchState) -> dict[int, str]:
+    """Each trial in a few lines, for the label under the pointer: once a page, by number."""
+    return {trial.trial_num: _describe(trial, search.varied) for trial in search.trials}
+
+
+def _describe(trial: Outcome, names: Sequence[str]) -> str:
+    head = f"Trial {trial.trial_num}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
+    return "<br>".join([head, *(f"{text(name)} {text(getattr(trial.hyperparameters, name))}" for name in names)])
+
+
 def choosable(search: SearchState) -> list[Outcome]:
     """Trials that can be looked at one by one: the best, then those without a result."""
     return [*search.ranked, *(one for one in search.trials if not one.status.has_result)][:CHOOSABLE]
@@ -109,10 +113,9 @@ def _details(search: SearchState, trial: Outcome, with_policy: bool) -> dict[str
     status = trial.status.replace("_", " ")
     facts = [
         ("status", status if trial.status.has_result else f"{status}: {_short(reason(trial))}"),
-        ("captured value", percent(trial.captured_value)),
-        ("return", number(trial.best_return)),
         ("training time", duration(trial.seconds)),
         ("seed", str(trial.seed)),
+        *((one.label, one.shown(trial.metrics.get(one.name))) for one in METRICS if one.name not in _ELSEWHERE),
         *(
             (f"{title} (optimum)", f"{level(trial, key)} ({level(trial, 'optimal_' + key)})")
             for key, title, _ in LEVELS
