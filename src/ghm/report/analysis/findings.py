@@ -29,7 +29,7 @@ def headline(search: SearchState) -> str:
     if best is not None:
         return f"{_best_sentence(search, best)}{_verdict(best.trial)}"
     failed = search.failures
-    if failed and not search.unfinished:
+    if failed and search.is_complete:
         return f"No trial succeeded: all {len(failed)} failed ({_reasons(failed)})."
     if failed:
         return f"No trial has succeeded yet; {len(failed)} failed ({_reasons(failed)})."

@@ -95,11 +95,6 @@ class SearchState:
         return [found[number] for number in sorted(found)]
 
     @property
-    def explored(self) -> list[Outcome]:
-        """Those that were not run to confirm others."""
-        return [one for one in self.trials if one.stage == "explore"]
-
-    @property
     def failures(self) -> list[Outcome]:
         """Trials that failed, by number."""
         return [one for one in self.trials if one.failed]
