@@ -11,7 +11,7 @@ from ghm.errors import UserError, require_linux
 from ghm.search.decisions.scheduler import Scheduler, run_again
 from ghm.search.decisions.workload import workload
 from ghm.search.display.observer import Plan
-from ghm.search.methods.proposals import make_proposal
+from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState

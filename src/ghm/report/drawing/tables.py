@@ -177,7 +177,7 @@ def level(trial: Outcome, key: str) -> str:
     if key.startswith("optimal_"):
         return level_words(None)
     times = trial.figure("payouts" if key == "payout_level" else "issues") or 0.0
-    return level_words(None, times, "stochastic" if trial.word("reading") == "stochastic" else "greedy")
+    return level_words(None, times, "randomised" if trial.word("action_rule") == "randomised" else "greedy")
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
 from ghm.search.decisions.selection import Decision, choose, cut, digest
-from ghm.search.methods.proposals import Known, make_proposal
+from ghm.search.methods.proposals import Known
+from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import Choices, plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering

@@ -6,16 +6,13 @@ Configurations are numbered from 1. Nothing else, neither the number of workers 
 interruption, has a say, so any trial can be run again alone.
 """
 
-import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from ghm.search.settings.inactive import effective_choices
-from ghm.search.settings.methods import METHODS, SearchType
 from ghm.search.settings.space import NAMES, Choices, size
 from ghm.training.settings import Hyperparameters
 
@@ -95,16 +92,6 @@ class GridProposal:
 def grid_proposal(choices: Choices, seed_base: int) -> GridProposal:  # noqa: ARG001  (no draws)
     """The grid of the space."""
     return GridProposal(choices)
-
-
-def make_proposal(
-    search_type: SearchType, choices: Choices, seed_base: int, inactive: tuple[str, ...] = ()
-) -> Proposal:
-    """The search method of that name; most leave the hyperparameters named by ``inactive`` at their first values."""
-    method = METHODS[search_type]
-    module, name = method.maker.split(":")
-    make: Callable[[Choices, int], Proposal] = getattr(importlib.import_module(module), name)
-    return make(choices if method.draws_inactive else effective_choices(choices, inactive), seed_base)
 
 
 def _configuration(choices: Choices, indices: list[int]) -> Hyperparameters:
