@@ -13,6 +13,10 @@ STOPPED = (
 BEST_OF_FIRMS = (
     "the JSON's best return is a mean over firms and seeds, that of terminal, page and Python API the best training's: "
 )
+NO_SOLUTION = (
+    "with calibrations the page cannot show the best policy: it looks for reference.npz, where there are reference_calm.npz "
+    "and reference_wild.npz"
+)
 AS_TUNED = "after a confirmation the last line still says who was best before it: "
 BEGUN = "a trial that was begun has no entry in the JSON; page and Python API have it as unfinished"
 ASKED = "the Python API counts the trials that were begun as those asked for: "
@@ -56,7 +60,16 @@ KNOWN: dict[tuple[str, str], str] = {
     ),
     ("firms, mean", "best_value"): f"{BEST_OF_FIRMS}6.0883 and 6.0984",
     ("firms, confirmed", "best_value"): f"{BEST_OF_FIRMS}6.0980 and 6.1019",
-    ("firms, worst", "best_value"): f"{BEST_OF_FIRMS}as by the mean",
+    ("firms, worst", "best_value"): f"{BEST_OF_FIRMS}6.0794 and 6.0984",
+    ("a script, firms", "best_value"): f"{BEST_OF_FIRMS}7.7977 and 6.0983",
+    ("a script, firms", "best_trial"): (
+        "the first of outcome.results.ranked is trial 2, of the firm that is worth more; all others say trial 1"
+    ),
+    ("firms, mean", "nothing wrong"): NO_SOLUTION,
+    ("firms, confirmed", "nothing wrong"): NO_SOLUTION,
+    ("firms, iqm", "nothing wrong"): NO_SOLUTION,
+    ("firms, worst", "nothing wrong"): NO_SOLUTION,
+    ("a script, firms", "nothing wrong"): NO_SOLUTION,
     ("firms, iqm", "best_value"): f"{BEST_OF_FIRMS}6.0878 and 6.0984",
     ("firms, iqm", "compared: best captured"): (
         "the comparison has the best trial's 92.8%, the search's own page the best configuration's 80.8%"
