@@ -49,7 +49,15 @@ def test_keys():
         "free_boundary",
     }
     assert promised <= found.keys()
-    assert found.keys() - promised == {"dt", "T", "terminal", "model"}
+    assert found.keys() - promised == {
+        "dt",
+        "T",
+        "terminal",
+        "model",
+        "infinite_horizon",
+        "marginal_value_at",
+        "warnings",
+    }
     assert found["free_boundary"].keys() == {
         "payout_level",
         "value_at_zero",
@@ -75,6 +83,52 @@ def test_model_and_settings_are_those_asked_for():
     assert found["free_boundary"]["payout_level"] == free_boundary(model).payout_level
     assert (found["dt"], found["T"], found["terminal"]) == (0.1, 2.0, "going_concern")
     assert GHMModel.from_dict(found["model"]) == model
+
+
+def test_the_infinite_horizon_is_printed_first_with_the_papers_objects():
+    """A referee's figures, as a reader sees them."""
+    ran = run("solve", *SMALL)
+    assert ran.output.index("Infinite horizon") < ran.output.index("Firms for ever") < ran.output.index("Discrete time")
+    for figure in ("0.1630", "8.8307", "0.0402", "1.88%", "0.2473", "0.1237", "12.8%", "0.1578", "6.34", "9.33"):
+        assert f" {figure}" in ran.output, figure
+    found = solved(*SMALL)["infinite_horizon"]
+    assert found["mean_cash"] == pytest.approx(0.1237, abs=5e-5)
+    assert found["cost_of_frictions"] == pytest.approx(0.0188, abs=5e-5)
+    assert list(found["cash_quantiles"]) == ["0.05", "0.25", "0.5", "0.75", "0.95"]
+    assert found["run_out_probability_from_target"]["10"] == pytest.approx(0.6585, abs=1e-3)
+
+
+def test_marginal_values_are_slopes_of_values():
+    found = solved("--at", "0.0999", "0.1", "0.1001", "1.5", *SMALL)
+    value, slope = found["value_at"], found["marginal_value_at"]
+    assert slope["0.1"] == pytest.approx((value["0.1001"] - value["0.0999"]) / 2e-4, rel=1e-3)
+    assert slope["1.5"] == pytest.approx(1.0, abs=1e-6)  # above the payout boundary cash is worth itself
+
+
+def test_a_horizon_too_near_for_an_issue_to_pay_is_explained():
+    """At φ = 1.002 a firm issues for ever, but not with ten years left; up to which φ each does is found by solving."""
+    words = ("--model.fixed_cost", "1.002")
+    (note,) = solved(*words)["warnings"]
+    assert "up to a fixed cost of 0.50 with this horizon, of 3.29 without end" in note
+    assert "--terminal going_concern" in note
+    assert "--terminal going_concern" in run("solve", *words).output.replace("\n", " ")
+    for near, forever, fixed_cost in (
+        (True, True, 0.49),
+        (False, True, 0.5),
+        (False, True, 3.28),
+        (False, False, 3.29),
+    ):
+        model = GHMModel(fixed_cost=fixed_cost)
+        assert (dynamic_program(Problem(model)).initial_levels.issue_below is not None) is near
+        assert free_boundary(model).refinances is forever
+    assert solved("--model.fixed_cost", "6", *SMALL)["warnings"] == []  # it never issues, whatever the horizon
+    assert solved(*words, "--terminal", "going_concern")["warnings"] == []
+
+
+def test_a_coarse_time_step_is_warned_of():
+    (note,) = solved("--model.sigma_a", "1.5", "--dt", "0.1")["warnings"]
+    assert note.startswith("the time step is coarse")
+    assert solved("--model.sigma_a", "1.5", "--dt", "0.02")["warnings"] == []
 
 
 def test_values_at_points():
@@ -172,7 +226,7 @@ def test_without_an_infinite_horizon_solution_the_rest_is_shown_and_the_lack_sai
     if json_too:
         assert json.loads(ran.output)["free_boundary"] is None
     else:
-        assert "optimal return" in ran.output
+        assert "optimal firm value" in ran.output
         assert "Infinite horizon" not in ran.output
 
 

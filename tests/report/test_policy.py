@@ -78,7 +78,9 @@ def test_simulated_firms_behave_as_in_an_independent_simulation() -> None:
     for _ in range(100):
         after = np.where(cash > 0.19, 0.19, np.where(cash < 0.034, 0.0725, cash))
         mean_now = after[living].mean()
-        step = model.drift(after) * dt + model.volatility(after) * np.sqrt(dt) * generator.standard_normal(cash.size)
+        step = model.firm_drift(after) * dt + model.volatility(after) * np.sqrt(dt) * generator.standard_normal(
+            cash.size
+        )
         cash, living = after + step, living & (after + step > 0)
     share = 1 - living.mean()
     error = np.sqrt(2 * share * (1 - share) / cash.size)
@@ -97,7 +99,7 @@ def test_accounts_of_simulated_firms_balance() -> None:
     assert firms.issues.max() == 0
     # Once at the payout level, what drift adds in a step is paid in the next: 39 payouts after the first action.
     full = firms.cash[:, 0] >= 0.19
-    earned = float(model.drift(np.array([0.19]))[0]) * 0.05
+    earned = float(model.firm_drift(np.array([0.19]))[0]) * 0.05
     assert firms.dividends[full] == pytest.approx(39 * earned, rel=1e-9)
 
 

@@ -32,7 +32,7 @@ def simulated(seed: int) -> tuple[Array, Array]:
         after = draw_cash_after(cash, actions, MODEL.c_max, generator)
         counts[:3] += alive * np.stack([after > cash, after < cash, np.full(FIRMS, DT)])
         shock = MODEL.volatility(after) * np.sqrt(DT) * generator.standard_normal(FIRMS)
-        cash = np.minimum(after + MODEL.drift(after) * DT + shock, MODEL.c_max)
+        cash = np.minimum(after + MODEL.firm_drift(after) * DT + shock, MODEL.c_max)
         died = alive & (cash <= 0)
         counts[3] += died * (2 * (n_steps - step) > n_steps)
         alive &= ~died

@@ -76,6 +76,7 @@ def write_states(
     columns: Mapping[str, Array],
     problem: Problem,
     action_rule: ActionRule | None = None,
+    series: Mapping[str, Array] | None = None,
 ) -> None:
     """Write what is known on the grid into ``path``, in the format that its ending names.
 
@@ -83,9 +84,10 @@ def write_states(
         path: a .npz file: every array under its name, and ``problem`` as JSON text; or a .csv file: one row a state.
         cash: (M,).
         times: (S,).
-        columns: arrays of shape (S,) or (S, M), and mode probabilities (S, M, 3), in a .csv file three columns.
+        columns: arrays of shape (S,), (1, M) or (S, M), and mode probabilities (S, M, 3), in a .csv file three columns.
         problem: what the arrays are of; in the .npz file only.
         action_rule: of a policy whose value they are; in the .npz file only.
+        series: what is on no such grid; in the .npz file only.
 
     Raises:
         UserError: when the ending is neither, there are too many states, or the file cannot be written.
@@ -98,7 +100,7 @@ def write_states(
     if path.suffix.lower() == ".npz":
         buffer = io.BytesIO()
         text = np.array(json.dumps(problem.to_dict(), allow_nan=False))
-        arrays: dict[str, Any] = {"cash": cash, "time_to_horizon": times, **columns, "problem": text}
+        arrays: dict[str, Any] = {"cash": cash, "time_to_horizon": times, **columns, **(series or {}), "problem": text}
         if action_rule is not None:
             arrays["action_rule"] = np.array(action_rule)
         np.savez_compressed(buffer, **arrays)

@@ -4,7 +4,9 @@ For a quantity that accrues g(c) in a step (an issue, a payout, a step alive) an
 
     f_τ(c) = g_τ(c) + E[ f_{τ−dt}(c') 1{c' > 0} + e_τ 1{c' ≤ 0} ],   f_0 = 0,
 
-without discounting. The operator is :meth:`ghm.economics.transition.Transition.expectation_operator`.
+without discounting, under the firm's own law: every firm counts alike, whatever its productivity has become. (The pricing law,
+which values are computed with, would weight a firm by its productivity.) The operator is
+:meth:`ghm.economics.transition.Transition.expectation_operator`.
 """
 
 from dataclasses import dataclass
@@ -50,7 +52,7 @@ def outcomes(policy: Policy, problem: Problem, randomised: bool = False) -> Outc
     """
     model, dt, n_steps = problem.model, problem.dt, problem.n_steps
     cash = cash_grid(model, dt)
-    transition = transition_on(model, dt, cash)
+    transition = transition_on(model, dt, cash, "firm")
     onward, ended = (transition.expectation_operator(at_liquidation) for at_liquidation in (0.0, 1.0))
     expected = np.zeros((4, cash.size))
     for to_go in range(1, n_steps + 1):

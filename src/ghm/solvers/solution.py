@@ -16,6 +16,7 @@ from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.policies.thresholds import Levels, ThresholdPolicy
 from ghm.solvers.free_boundary import FreeBoundary, free_boundary
+from ghm.solvers.infinite_horizon import InfiniteHorizon, infinite_horizon
 from ghm.solvers.levels import PolicyLevels
 
 
@@ -41,11 +42,21 @@ class Solution:
     """V(c, τ), (S, M)."""
     levels: Levels
     """The optimum's levels by steps to go 1 to n."""
+    slopes: Array | None = None
+    """V_c(c, τ) where cash is not the solver's own nodes, (S, M)."""
 
     @property
     def wind_up_return(self) -> float:
         """J₀: pay everything out at once and be liquidated."""
         return self.problem.wind_up_return
+
+    @property
+    def marginal_values(self) -> Array:
+        """V_c(c, τ), (S, M): what shareholders gain from one more unit of cash in the firm."""
+        if self.slopes is not None:
+            return self.slopes
+        slopes: Array = PchipInterpolator(self.cash, self.values, axis=1).derivative()(self.cash)
+        return slopes
 
     @property
     def payout_level(self) -> Array:
@@ -85,6 +96,15 @@ class Solution:
         except UserError:
             return None
 
+    @cached_property
+    def infinite_horizon(self) -> InfiniteHorizon | None:
+        """The objects of the infinite-horizon problem: F, F', F'', firms in the long run; None where there is no solution."""
+        return None if self.free_boundary is None else infinite_horizon(self.problem.model)
+
+    def loss(self, expected_return: float) -> float | None:
+        """(J* − J)/J*, the share of firm value that a policy loses; None where the optimum is worth nothing."""
+        return (self.optimal_return - expected_return) / self.optimal_return if self.optimal_return > 0 else None
+
     def captured_value(self, expected_return: float) -> float | None:
         """(J − J₀)/(J* − J₀): 0 no better than closing the firm, 1 optimal; None where closing it is optimal.
 
@@ -105,26 +125,33 @@ class Solution:
         Raises:
             UserError: when a grid leaves its range.
         """
-        known, values, nodes = self.time_to_horizon, self.values, self.cash
+        known, values, nodes, slopes = self.time_to_horizon, self.values, self.cash, None
         if times is not None:
             rows = np.searchsorted(self._steps, chosen_steps(times, self.problem))
             known, values = known[rows], values[rows]
         if cash is not None:
             nodes = chosen_cash(cash, self.problem.model.c_max)
-            values = PchipInterpolator(self.cash, values, axis=1)(nodes)
-        return dataclasses.replace(self, cash=nodes, time_to_horizon=known, values=values)
+            curve = PchipInterpolator(self.cash, values, axis=1)
+            values, slopes = curve(nodes), curve.derivative()(nodes)
+        return dataclasses.replace(self, cash=nodes, time_to_horizon=known, values=values, slopes=slopes)
 
     def save(self, path: str | Path) -> None:
         """Write everything into a .npz or .csv file; ``ghm evaluate`` reads the .npz file as a policy.
+
+        What depends on cash alone is of shape (1, M) in the .npz file; impulse responses and the probability of having run out of
+        cash by date are in the .npz file only.
 
         Raises:
             UserError: when the ending is neither, or the file cannot be written.
         """
         columns = {
             "value": self.values,
+            "marginal_value": self.marginal_values,
+            **({} if self.infinite_horizon is None else self.infinite_horizon.columns(self.cash)),
             **{name: self._at_times(level) for name, level in self.levels._asdict().items()},
         }
-        write_states(Path(path), self.cash, self.time_to_horizon, columns, self.problem)
+        series = {} if self.infinite_horizon is None else self.infinite_horizon.series()
+        write_states(Path(path), self.cash, self.time_to_horizon, columns, self.problem, series=series)
 
     @property
     def _steps(self) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import numpy as np
 from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
-from ghm.io.text import percent_text
+from ghm.io.text import loss_text, percent_text
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.levels import NEVER, PolicyLevels, level_words, policy_levels
 from ghm.solvers.policy_value import policy_value
@@ -25,7 +25,7 @@ NEAR_RETURN = 1e-3
 """Where closing the firm is optimal and captured value undefined: loss of return, as a share, that is near-optimal."""
 
 CONSTANTLY = 0.1
-"""Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0016."""
+"""Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0014."""
 
 LIQUIDATES = 0.5
 """Probability of early liquidation, beyond the optimum's, from which a firm that pays too early is being closed."""
@@ -203,7 +203,8 @@ def _sentence(name: str, findings: Findings, remedy: str) -> str:
     # Where closing the firm is optimal, captured value is undefined.
     measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
     return (
-        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
+        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}, "
+        f"{loss_text(reference.loss(findings.achieved))} of firm value lost; "
         f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.action_rule)} "
         f"(optimum {_level(best.payout_level)}); "
         f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.action_rule)} "

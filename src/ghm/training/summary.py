@@ -3,7 +3,7 @@
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, parse_object
-from ghm.io.text import share_text
+from ghm.io.text import loss_text, share_text
 from ghm.solvers.levels import level_words
 from ghm.training.settings import TrainConfig
 
@@ -24,6 +24,7 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
         f"  best return      {metrics['best_return']:.4f} at iteration {metrics['best_iteration']}"
         f" (optimum {metrics['optimal_return']:.4f}, winding up {metrics['wind_up_return']:.4f})",
         f"  captured value   {'undefined' if captured is None else share_text(captured, 4)}{before}",
+        f"  loss             {loss_text(metrics['loss'])}",
         f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {metrics['monte_carlo_standard_error']:.4f}",
         f"  pays out above   {level('payout_level')}",
         f"  issues below     {level('issue_below')}",

@@ -5,7 +5,7 @@ import textwrap
 from typing import Any
 
 from ghm.cli.output import print_table
-from ghm.io.text import share_text
+from ghm.io.text import loss_text, share_text
 from ghm.solvers.levels import level_words
 
 WIDTH = 80
@@ -36,6 +36,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
         ("its standard error", f"{figures['monte_carlo_standard_error']:.4f}", ""),
         ("return of winding up at once", f"{figures['wind_up_return']:.4f}", ""),
         ("captured value", _share(figures["captured_value"]), "1.0000"),
+        ("loss of firm value", loss_text(figures["loss"]), "0%"),
     ]
     for name, text, times in (
         ("payout_level", "pays out above", "payouts"),

@@ -26,6 +26,9 @@ SHOWN = (
     ("issue_target", "issues\nup to"),
     ("issues_a_year", "issues\na year"),
     ("infinite_payout_level", "c*"),
+    ("infinite_value_at_zero", "F(0)"),
+    ("infinite_issue_target", "y*"),
+    ("infinite_issues_a_year", "issues a\nyear, ∞"),
 )
 """Columns of the table, which fits 80 columns with two parameters before them; the CSV file has all."""
 

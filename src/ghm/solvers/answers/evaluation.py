@@ -85,6 +85,11 @@ class ExactEvaluation:
         """(J − J₀)/(J* − J₀): 0 no better than closing the firm, 1 optimal; None where closing it is optimal."""
         return self.solution.captured_value(self.exact_return)
 
+    @property
+    def loss(self) -> float | None:
+        """(J* − J)/J*, the share of firm value that is lost; None where the optimum is worth nothing."""
+        return self.solution.loss(self.exact_return)
+
     def figures(self) -> dict[str, Any]:
         """The figures as in docs/design/records.md."""
         return {
@@ -92,6 +97,7 @@ class ExactEvaluation:
             **{f"{rule}_return": value for rule, value in self.returns._asdict().items()},
             "action_rule": self.action_rule,
             "captured_value": self.captured_value,
+            "loss": self.loss,
             **dataclasses.asdict(self.levels),
         }
 

@@ -12,7 +12,7 @@ from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.firm_statistics import outcomes
-from ghm.solvers.free_boundary import free_boundary
+from ghm.solvers.infinite_horizon import InfiniteHorizon, infinite_horizon
 
 MAX_POINTS = 10_000
 """Most combinations of the parameters: each takes a tenth of a second and more."""
@@ -57,13 +57,23 @@ class StaticsPoint:
     issue_below: float | None
     issue_target: float | None
     issues_a_year: float | None
-    """Expected equity issues over expected years alive, undiscounted."""
+    """Expected equity issues over expected years alive, undiscounted, under the firm's own law."""
     early_liquidation: float | None
-    """Probability of liquidation in the first half of the horizon."""
+    """Probability of liquidation in the first half of the horizon, under the firm's own law."""
     infinite_payout_level: float | None
     """c*, in continuous time with an infinite horizon."""
     infinite_value_at_zero: float | None
     """F(0)."""
+    infinite_issue_target: float | None
+    """y*, post-issuance cash; None where the firm is liquidated."""
+    infinite_marginal_value_at_zero: float | None
+    """F'(0)."""
+    infinite_issues_a_year: float | None
+    """Issues per year for ever, 1/T(y*); 0 where the firm is liquidated."""
+    infinite_mean_cash: float | None
+    """Mean cash of firms in the long run."""
+    infinite_cost_of_frictions: float | None
+    """1 − F(0) k/α."""
     note: str
     """Why something has no solution; empty where all has."""
 
@@ -98,11 +108,12 @@ def _point(parameters: dict[str, float], base: Problem) -> StaticsPoint:
         problem = dataclasses.replace(base, model=dataclasses.replace(base.model, **parameters))
         optimum = dynamic_program(problem)
     except UserError as error:
-        return StaticsPoint(parameters, *(None,) * 9, note=str(error))
+        return StaticsPoint(parameters, *(None,) * 14, note=str(error))
     fate, levels = outcomes(optimum.policy, problem), optimum.initial_levels
-    boundary, note = None, ""
+    forever: tuple[float | None, ...] = (None,) * 7
+    note = ""
     try:
-        boundary = free_boundary(problem.model)
+        forever = _forever(infinite_horizon(problem.model))
     except UserError as error:
         note = str(error)
     return StaticsPoint(
@@ -114,7 +125,20 @@ def _point(parameters: dict[str, float], base: Problem) -> StaticsPoint:
         levels.issue_target,
         fate.issues / fate.years,
         fate.early_liquidation,
-        None if boundary is None else boundary.payout_level,
-        None if boundary is None else boundary.value_at_zero,
+        *forever,
         note=note,
+    )
+
+
+def _forever(found: InfiniteHorizon) -> tuple[float | None, ...]:
+    """The infinite horizon's figures, in the order of :class:`StaticsPoint`."""
+    boundary = found.boundary
+    return (
+        boundary.payout_level,
+        boundary.value_at_zero,
+        boundary.issue_target,
+        float(found.marginal_value(np.array(0.0))),
+        found.issues_a_year,
+        None if found.firms is None else found.firms.mean,
+        found.cost_of_frictions,
     )

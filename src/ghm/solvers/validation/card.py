@@ -15,6 +15,7 @@ increasing              F' ≥ 1                                                
 concave                 F'' ≤ 0                                                           greatest c* F''
 boundary_at_zero        F(0) = max{ℓ, max_y F(y) − p (y + φ)}; where φ = 0: F'(0) ≤ p     difference over F(c*), or in slope
                         and F(0) ≥ ℓ, one of them with equality
+time_step               the time step is short                                            σ_A √dt, see `COARSE_STEP`
 refined_grid            V(c, T) is the same on a finer grid                               greatest difference over J*
 exact_value             the optimal policy earns J*                                       difference over J*
 simulated_optimum       simulation of the optimal policy agrees with J*                   difference in standard errors
@@ -35,7 +36,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 
 from ghm.economics.model import Array
-from ghm.economics.problem import Problem
+from ghm.economics.problem import COARSE_STEP, Problem
 from ghm.solvers.free_boundary import FreeBoundary
 from ghm.solvers.solution import Solution
 from ghm.solvers.validation.evidence import Evidence
@@ -196,6 +197,7 @@ def _greatest(cash: Array, gain: Array) -> float:
 def _decision_problem(evidence: Evidence) -> Iterator[Line]:
     optimum, refined, simulated = evidence.optimum, evidence.refined, evidence.simulated
     size = abs(optimum.optimal_return)
+    yield Line("time_step", "the time step is short: σ_A √dt ≤ 0.3", evidence.problem.step_scale, COARSE_STEP)
     change = np.abs(np.interp(optimum.cash, refined.cash, refined.values[-1]) - optimum.values[-1])
     yield Line("refined_grid", "V(c, T) is the same on a finer grid", float(change.max()) / size, GRID)
     miss = abs(evidence.achieved - optimum.optimal_return) / size
