@@ -17,13 +17,13 @@ _PACKAGE = Path(ghm.__file__).parent
 
 # The sources that decide a trial's result; the view, the report and the records around it do not.
 _DECISIVE_SOURCES = (
-    "model.py",
-    "actions.py",
-    "reference",
-    "policy",
+    "economics",
+    "policies",
+    "solvers",
     "simulation",
     "training",
     "search/decisions",
+    "search/methods",
     "search/settings/space.py",
 )
 _LIBRARIES = ("torch", "numpy", "numba", "scipy")
