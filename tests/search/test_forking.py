@@ -221,12 +221,16 @@ def test_what_is_not_forked(tmp_path: Path) -> None:
     assert starter(None, begin) is begin  # a starter of the caller's
 
 
-def test_a_fork_of_this_process_has_no_part_in_its_server(server: ForkServer, tmp_path: Path) -> None:
+def test_a_fork_of_this_process_has_no_part_in_its_server(
+    server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run(server, tmp_path, "pass") == 0
+    monkeypatch.setattr(forking.FORK_SERVER, "_server", server._server)
     child = os.fork()
     if child == 0:
         os._exit(0 if forking.FORK_SERVER.pid is None else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert forking.FORK_SERVER.pid == server.pid
 
 
 TINY = ("--n_iterations", "30", "--eval_freq", "10", "--log_freq", "5", "--n_trajectories", "20", "--progress", "none")

@@ -1,6 +1,7 @@
 """Each verdict by a policy made to deserve it; levels and what becomes of firms against simulation and closed forms."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -8,15 +9,16 @@ from scipy.stats import norm
 from solvers.plain_simulation import simulate
 from solvers.policies import constant
 
-from ghm.economics.action_rule import certain_actions
+from ghm.economics.action_rule import Greedy, certain_actions
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
 from ghm.economics.model import GHMModel
 from ghm.solvers import policy_value
 from ghm.solvers.firm_statistics import outcomes
 from ghm.solvers.levels import level_words, policy_levels
+from ghm.solvers.policy_value import returns_of_rules
 from ghm.solvers.store import solve
 from ghm.solvers.threshold_policy import ThresholdPolicy
-from ghm.solvers.verdict import SENTENCES, judge
+from ghm.solvers.verdict import SENTENCES, Repaired, _repaired_cash, judge
 
 DT, T = 0.02, 4.0
 MODEL = GHMModel()
@@ -255,3 +257,15 @@ def test_simulation_agrees_on_what_becomes_of_firms(levels):
         assert abs(sample.mean() - getattr(found, name)) <= 4 * error + 1e-9
         if error > 1e-3:  # of what hardly ever happens, there is nothing to tell apart
             assert abs(sample.mean() - getattr(other, name)) > 4 * error
+
+
+@pytest.mark.parametrize("decision", [PAY, ISSUE])
+def test_repairing_what_is_certain_is_repairing_it_as_a_policy_that_draws(decision, references):
+    """Both repairs in one induction are those of the policy object, each by an induction of its own."""
+    best = ThresholdPolicy.from_reference(references[MODEL], DT, T)
+    off = constant(DT, T, payout=0.3, below=0.06, target=0.1)
+    rules = functools.partial(_repaired_cash, off, best)
+    found = returns_of_rules(rules, MODEL, DT, T, "liquidation")[decision - PAY]
+    assert found == pytest.approx(policy_value(Repaired(Greedy(off), best, decision), MODEL, DT, T), abs=1e-12)
+    # Negative control: it was in need of repair, of this decision too.
+    assert found > policy_value(off, MODEL, DT, T) + 1e-4

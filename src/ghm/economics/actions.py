@@ -52,6 +52,10 @@ class Actions(NamedTuple):
 
 def level_from_log(logarithm: Array, shift: float) -> Array:
     """The level max(e^x − a, 0) in cash, of logarithms of any shape."""
+    if (
+        logarithm.ndim == 1 and logarithm.size and logarithm.strides[0] == 0
+    ):  # one number for all, see `numpy.broadcast_to`
+        return np.broadcast_to(level_from_log(logarithm[0], shift), logarithm.shape)
     level: Array = np.maximum(np.exp(logarithm) - shift, 0.0)
     return level
 

@@ -19,9 +19,11 @@ from ghm.io.atomic import write_atomically
 from ghm.io.safe_read import parse_array, parse_object, read_archive
 from ghm.io.sealed import DamagedError, read_sealed_archive, seal_archive
 from ghm.solvers.dynamic_program import dynamic_program
+from ghm.solvers.firm_statistics import outcomes
 from ghm.solvers.free_boundary import free_boundary
+from ghm.solvers.threshold_policy import ThresholdPolicy
 
-FORMAT = 3
+FORMAT = 4
 """Number of the file's layout and of the method; a file with another is solved again."""
 
 MAX_BYTES = 1 << 26
@@ -60,6 +62,8 @@ class Reference:
     """Cash below which the optimum issues at those times, likewise, (S,)."""
     issue_targets: Array
     """Cash that it raises to at those times, likewise, (S,)."""
+    firms: dict[str, float] | None = None
+    """What becomes of a firm under the optimum, see :class:`ghm.solvers.firm_statistics.Outcomes`; None: not worked out."""
 
     def captured_value(self, expected_return: float) -> float | None:
         """(J − J₀)/(J* − J₀): 0 no better than closing the firm, 1 optimal; None where closing it is optimal.
@@ -86,7 +90,7 @@ def solve(model: GHMModel, dt: float, T: float, terminal: Terminal) -> Reference
     def last(levels: Array) -> float | None:
         return None if np.isnan(levels[-1]) else float(levels[-1])
 
-    return Reference(
+    reference = Reference(
         optimal_return=optimum.optimal_return,
         wind_up_return=model.c_max / 2 + model.liquidation_value,
         least_gain=model.step_from_zero(dt),
@@ -101,6 +105,8 @@ def solve(model: GHMModel, dt: float, T: float, terminal: Terminal) -> Reference
         issue_thresholds=at_kept(optimum.issue_below),
         issue_targets=at_kept(optimum.issue_target),
     )
+    firms = outcomes(ThresholdPolicy.from_reference(reference, dt, T), model, dt, T)
+    return dataclasses.replace(reference, firms=dataclasses.asdict(firms))
 
 
 def _infinite_horizon(model: GHMModel) -> dict[str, float | bool | None] | None:

@@ -1,7 +1,7 @@
 """Policies of the optimum's form: pay what exceeds one level of cash, issue below another, give up below a third."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -9,7 +9,9 @@ from ghm.economics.action_rule import certain_actions
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
 from ghm.economics.model import Array
 from ghm.solvers.dynamic_program import Optimum
-from ghm.solvers.store import Reference
+
+if TYPE_CHECKING:
+    from ghm.solvers.store import Reference
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ThresholdPolicy:
         return cls(dt, optimum.payout_level, optimum.issue_below, optimum.issue_target, optimum.abandon_below)
 
     @classmethod
-    def from_reference(cls, reference: Reference, dt: float, T: float) -> Self:
+    def from_reference(cls, reference: "Reference", dt: float, T: float) -> Self:
         """The optimum, its levels interpolated between the times to horizon that the reference keeps.
 
         What it does in the last steps with next to no cash, which is worth 1e-5 of return, the reference does not keep.

@@ -5,6 +5,7 @@ it is, and the repaired policy's exact return taken: the decision whose repair g
 How it errs is read off what becomes of the firm (:mod:`ghm.solvers.firm_statistics`), not off the levels alone.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.io.text import percent_text
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.levels import NEVER, PolicyLevels, level_words, policy_levels
-from ghm.solvers.policy_value import policy_value
+from ghm.solvers.policy_value import certain_cash, policy_value, returns_of_rules
 from ghm.solvers.store import Reference
 from ghm.solvers.threshold_policy import ThresholdPolicy
 
@@ -98,6 +99,22 @@ class Repaired:
         return own._replace(mode_probabilities=probabilities)
 
 
+def _repaired_cash(policy: Policy, optimum: Policy, cash: Array, time_to_horizon: float) -> tuple[Array, Array]:
+    """Cash after the most likely action at ``cash`` (N,) with payouts, and with issues, as the optimum has them, (N,) each.
+
+    What :class:`Repaired` does to a policy that draws, where nothing is left to chance.
+    """
+    mode, payout, target = greedy(cash, policy(cash, time_to_horizon))
+    best, best_payout, best_target = greedy(cash, optimum(cash, time_to_horizon))
+    paying, issuing = (
+        np.where(best == decision, decision, np.where(mode == decision, HOLD, mode)) for decision in (PAY, ISSUE)
+    )
+    return (
+        certain_cash(cash, paying, best_payout, target, cash[-1]),
+        certain_cash(cash, issuing, payout, best_target, cash[-1]),
+    )
+
+
 @dataclass(frozen=True)
 class Findings:
     """What a verdict rests on."""
@@ -140,11 +157,15 @@ def judge(
         worth(acting) if achieved is None else achieved,
         policy_levels(policy, model, T),
         outcomes(policy, model, dt, T, stochastic),
-        outcomes(optimum, model, dt, T),
+        Outcomes(**reference.firms) if reference.firms else outcomes(optimum, model, dt, T),
     )
     if _is_near_optimal(findings):
         return _verdict("near_optimal", findings, "")
-    repaired = {decision: worth(Repaired(acting, optimum, decision)) for decision in (PAY, ISSUE)}
+    if stochastic:
+        repaired = {decision: worth(Repaired(policy, optimum, decision)) for decision in (PAY, ISSUE)}
+    else:
+        returns = returns_of_rules(functools.partial(_repaired_cash, policy, optimum), model, dt, T, terminal)
+        repaired = dict(zip((PAY, ISSUE), returns, strict=True))
     if repaired[PAY] >= repaired[ISSUE]:
         name, remedy = _payout_fault(findings), "payouts"
     else:
