@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghm.economics.actions import Actions
+from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, repeated
 from ghm.economics.grid import StateGrid
 from ghm.economics.model import Array
 from ghm.policies.tables import PolicyTables
@@ -27,6 +27,8 @@ class TabulatedPolicy:
         levels = (1 - w) * self.tables.levels[:, k] + w * self.tables.levels[:, k + 1]
         # As one complex number, so that each cash is looked for once: that is most of the work.
         both = np.interp(cash, self.grid.cash, modes[0] + 1j * modes[1])
-        mode_probabilities = np.stack([1 - both.real - both.imag, both.real, both.imag], axis=-1)
-        payout_mean, payout_std, issue_mean, issue_std = np.broadcast_to(levels[:, None], (4, cash.size))
+        mode_probabilities = np.empty((cash.size, 3))
+        mode_probabilities[:, PAY], mode_probabilities[:, ISSUE] = both.real, both.imag
+        mode_probabilities[:, HOLD] = 1 - both.real - both.imag
+        payout_mean, payout_std, issue_mean, issue_std = repeated(levels, cash.size)
         return Actions(mode_probabilities, payout_mean, payout_std, issue_mean, issue_std, self.grid.level_shift)

@@ -59,6 +59,10 @@ class ThresholdPolicy:
 
     def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
         """Actions at ``cash`` (N,); as a policy that draws it leaves nothing to chance."""
+        return certain_actions(*self.rule(cash, time_to_horizon))
+
+    def rule(self, cash: Array, time_to_horizon: float) -> tuple[Array, Array, Array]:
+        """Mode, payout level and issue target at ``cash`` (N,), (N,) each."""
         step = int(np.clip(round(time_to_horizon / self.dt), 1, self.payout_level.size)) - 1
         payout, below, target = self.payout_level[step], self.issue_below[step], self.issue_target[step]
         # Comparisons with NaN are false: where there is no level, there is no action.
@@ -67,7 +71,7 @@ class ThresholdPolicy:
         if self.abandon_below is not None:
             abandons = cash < self.abandon_below[step]
             mode, level = np.where(abandons, PAY, mode), np.where(abandons, 0.0, level)
-        return certain_actions(mode, level, np.full(cash.shape, target))
+        return mode, level, np.full(cash.shape, target)
 
 
 def _interpolate(times: Array, kept: Array, level: Array) -> Array:

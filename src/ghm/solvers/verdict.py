@@ -99,13 +99,15 @@ class Repaired:
         return own._replace(mode_probabilities=probabilities)
 
 
-def _repaired_cash(policy: Policy, optimum: Policy, cash: Array, time_to_horizon: float) -> tuple[Array, Array]:
+def _repaired_cash(
+    policy: Policy, optimum: ThresholdPolicy, cash: Array, time_to_horizon: float
+) -> tuple[Array, Array]:
     """Cash after the most likely action at ``cash`` (N,) with payouts, and with issues, as the optimum has them, (N,) each.
 
     What :class:`Repaired` does to a policy that draws, where nothing is left to chance.
     """
     mode, payout, target = greedy(cash, policy(cash, time_to_horizon))
-    best, best_payout, best_target = greedy(cash, optimum(cash, time_to_horizon))
+    best, best_payout, best_target = optimum.rule(cash, time_to_horizon)
     paying, issuing = (
         np.where(best == decision, decision, np.where(mode == decision, HOLD, mode)) for decision in (PAY, ISSUE)
     )

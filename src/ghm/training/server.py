@@ -35,7 +35,6 @@ MODULES = (
     "tensorboard.compat.proto.event_pb2",
     "tensorboard.plugins.hparams.metadata",
     "tensorboard.summary.writer.record_writer",
-    "tyro",
 )
 """What a training imports, late some of it."""
 
@@ -56,6 +55,8 @@ def warm_up() -> None:
     """
     for name in MODULES:
         importlib.import_module(name)
+    import tyro
+
     from ghm.simulation.kernel import Simulator
     from ghm.solvers.store import solve
     from ghm.training.evaluation import Evaluator
@@ -65,7 +66,8 @@ def warm_up() -> None:
     from ghm.training.problem import DecisionProblem
     from ghm.training.settings import TrainConfig
 
-    config = TrainConfig(dt=0.1, T=1.0)
+    # As the command line does: reading the settings' docstrings takes a tenth of a second.
+    config = tyro.cli(TrainConfig, args=["--dt", "0.1", "--T", "1.0"], use_underscores=True)
     problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
     problem_of = (config.model, config.dt, config.n_steps, config.terminal, problem.grid)
     learner = Learner(problem, config)
