@@ -49,10 +49,10 @@ def test_figures(checkpoint):
         exported = policy_value(policy, MODEL, DT, T, stochastic=found["reading"] == "stochastic")
     for reading, value in expected.items():
         assert found[f"{reading}_return"] == pytest.approx(value, abs=1e-6)
-    assert found["exact_return"] == max(found["stochastic_return"], found["most_likely_return"])
+    assert found["exact_return"] == max(found["stochastic_return"], found["greedy_return"])
     assert found["exact_return"] == found[f"{found['reading']}_return"]
     assert exported == pytest.approx(found["exact_return"], abs=1e-6), "the policy that is loaded is that reading"
-    assert abs(found["stochastic_return"] - found["most_likely_return"]) > 1e-4, "readings are told apart"
+    assert abs(found["stochastic_return"] - found["greedy_return"]) > 1e-4, "readings are told apart"
     assert found["optimal_return"] == reference.optimal_return
     assert found["wind_up_return"] == reference.wind_up_return
     assert found["captured_value"] == pytest.approx(reference.captured_value(found["exact_return"]))
@@ -71,7 +71,7 @@ def test_result_of_the_run_says_the_same(checkpoint):
     for name in (
         "reading",
         "stochastic_return",
-        "most_likely_return",
+        "greedy_return",
         "captured_value",
         "optimal_return",
         "verdict",
@@ -91,7 +91,7 @@ def test_table(checkpoint):
     for figure in (
         "exact_return",
         "stochastic_return",
-        "most_likely_return",
+        "greedy_return",
         "optimal_return",
         "monte_carlo_return",
         "captured_value",

@@ -56,7 +56,7 @@ def test_function(here, name):
     assert (ran.status, ran.errors) == (0, "")
     found = json.loads(ran.output)
     assert found["exact_return"] == pytest.approx(expected(), abs=1e-9)
-    assert found["stochastic_return"] == found["most_likely_return"] == found["exact_return"]
+    assert found["stochastic_return"] == found["greedy_return"] == found["exact_return"]
     assert found["draws"] is False
     assert found["policy"] == name
     assert found["monte_carlo_agrees"] is True

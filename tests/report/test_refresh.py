@@ -82,7 +82,7 @@ def test_refreshes_keep_to_their_share_of_the_time(tmp_path: Path) -> None:
 
 def test_a_page_that_fails_is_said_and_does_no_harm(tmp_path: Path) -> None:
     stream = io.StringIO()
-    command = (sys.executable, "-S", "-c", "import sys; sys.exit('error: no space left')")
+    command = (sys.executable, "-S", "-c", "import sys; sys.stderr.write('error: no space left'); sys.exit(6)")
     watched_search(ReportRefresher(command, stream=stream), tmp_path)
     assert "could not be written: error: no space left; try `ghm report" in stream.getvalue()
 

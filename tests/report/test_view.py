@@ -13,9 +13,11 @@ from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
 from ghm.search.display.live import LiveView, PlainView
-from ghm.search.display.running import HistoryTail, configuration
+from ghm.search.display.running import HistoryTail, Running, configuration
 from ghm.search.records.index import ResultsIndex
+from ghm.search.settings.config import SearchConfig
 from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import make_trial
 from ghm.training.settings import Hyperparameters
 
 STUB = Path(__file__).with_name("stub_search.py")
@@ -119,6 +121,22 @@ def test_live_view_on_a_stream_that_is_no_terminal_prints_no_control_codes(tmp_p
     watched_search(LiveView(stream), tmp_path)
     assert not CONTROL.search(stream.getvalue())
     assert "[Trial 4] Starting training..." in stream.getvalue()
+
+
+def test_a_trial_that_goes_on_from_a_checkpoint_is_counted_from_there(tmp_path: Path) -> None:
+    """Its history has what an earlier process recorded; share, pace and time left are of what this one does."""
+    config = SearchConfig(n_trials=1, n_iterations=100, results_dir=tmp_path)
+    trial = make_trial(config, tmp_path, 1, Hyperparameters())
+    trial.directory.mkdir()
+    trial.history_path.write_text("".join(f'{{"iteration": {at}, "seconds": {at}}}\n' for at in (20, 40)))
+    one = Running(trial, clock=lambda: 0.0)
+    assert (one.first, one.iteration, one.done_here, one.share_done) == (40, 40, 0, 0.0)
+    assert (one.pace.iterations, one.pace.intervals) == (60, [])
+    with trial.history_path.open("a") as file:
+        file.write('{"iteration": 55, "seconds": 42.0}\n')
+    one.read()
+    assert (one.first, one.iteration, one.done_here, one.share_done) == (40, 55, 15, 0.25)
+    assert one.pace.intervals == [(15, 2.0)]
 
 
 class TestHistoryTail:

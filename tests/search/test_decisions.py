@@ -134,10 +134,10 @@ class Impatient(Scheduler):
         while len(self._outcomes) < configuration:  # as many as it should see, and not those
             yield None
 
-    def _standing(self, configuration: int, rung: int | None, measure: Any) -> Any:
-        known = [number for number in self._layout.numbers(configuration) if number in self._outcomes]
+    def _score(self, configuration: int, rung: int | None, measure: Any) -> Any:
+        known = [number for number in self._numbering.numbers(configuration) if number in self._outcomes]
         if known and not (self.slower_first and configuration == 1):
-            return super()._standing(configuration, rung, measure)
+            return super()._score(configuration, rung, measure)
         return type("Nothing", (), {"value": None})()
 
 
@@ -148,7 +148,7 @@ class ByTheClock(Scheduler):
     """Whether the first are the slowest."""
 
     def _cut(self, rung: int, still: list[int]) -> Any:
-        seconds = {k: sum(self._outcomes[n].seconds for n in self._layout.numbers(k)) for k in still}
+        seconds = {k: sum(self._outcomes[n].seconds for n in self._numbering.numbers(k)) for k in still}
         by_time = sorted(still, key=lambda k: (seconds[k] > 0, k), reverse=self.slower_first)
         chosen = sorted(by_time[: (len(still) + 1) // 2])
         content = {"of": len(still), "ranking": [], "go_on": chosen}

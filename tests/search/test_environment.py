@@ -14,7 +14,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("economics/model.py", "training/trainer.py", "search/display/summary.py", "search/settings/space.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
-    for name in ("policies", "solvers", "simulation", "search/decisions", "search/methods"):
+    for name in ("search/methods", "search/decisions", "policies", "solvers", "simulation"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(environment, "_PACKAGE", tmp_path)
     return tmp_path

@@ -159,7 +159,10 @@ def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytes
     assert [trial.metrics["iterations"] for trial in ranked] == iterations[::-1]
     completed = [e for e in results["results"] if e["metrics"]["status"] == "completed"]
     assert results["best_return"] == max(entry["metrics"]["best_return"] for entry in completed)
-    printed = capsys.readouterr().out
+    printed, errors = capsys.readouterr()
+    assert errors == "", "no display failed"
+    assert "Starting training from its last checkpoint..." in printed
+    assert "[Trial 8] Waits at iteration 2" in printed
     assert "6 of them stopped at a rung" in printed
     assert "rung 2: 4 went on" in printed
     assert "[Rung 2] 4 of 8 configurations go on: " in printed

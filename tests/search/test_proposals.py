@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from ghm.search import SearchSpace
-from ghm.search.methods.proposals import GridProposal, Proposal, RandomProposal, make_proposal
+from ghm.search.methods.proposals import GridProposal, OutsideGridError, Proposal, RandomProposal, make_proposal
 from ghm.search.settings.space import NAMES, Choices, size
 
 Maker = Callable[[Choices, int], Proposal]
@@ -101,7 +101,7 @@ def test_the_grids_order_is_that_of_nested_loops_over_the_lists() -> None:
 
 @pytest.mark.parametrize("trial", [0, -1, 11_665])
 def test_the_grid_has_no_trial_beyond_its_ends(trial: int) -> None:
-    with pytest.raises(IndexError, match="outside the grid of 11664"):
+    with pytest.raises(OutsideGridError, match="outside the grid of 11664"):
         GridProposal(choices())(trial)
 
 

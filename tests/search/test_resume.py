@@ -43,7 +43,15 @@ def launch(*arguments: object, step: float = 0.1) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.search.support", *map(str, arguments)]
     environment = os.environ | {"STUB_STEP_S": str(step)}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True, preexec_fn=_heed_signals
+    )
+
+
+def _heed_signals() -> None:
+    """Under nohup the hang-up is ignored, and what is started there inherits that; so is Ctrl-C in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(path: Path, seconds: float = 60.0) -> None:

@@ -169,9 +169,9 @@ def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest
     for name in (
         "kernel._simulate",
         "kernel.starting_cash",
-        "random.draws",
-        "random.starting_cash",
-        "random.key_words",
+        "draws.draws",
+        "draws.starting_cash",
+        "draws.key_words",
     ):
         monkeypatch.setattr(f"ghm.simulation.{name}", refused)
     assert check(1) == before

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.errors import UserError
+from ghm.io.plain import make_plain
 
 Array = NDArray[np.float64]
 
@@ -60,10 +61,12 @@ class GHMModel:
     """Upper end of the cash range c̄ (cash)."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
                 raise UserError(f"{field.name} must be a finite number; received {value!r}")
+            object.__setattr__(self, field.name, float(value))  # 2 and 2.0 are one model, in records too
         _require(self.r > self.mu, "r - mu (the discount rate k)", self.r - self.mu, "> 0", "raise r or lower mu")
         for name in ("sigma_a", "sigma_x", "fixed_cost", "recovery"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), ">= 0")

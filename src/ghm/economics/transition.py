@@ -15,12 +15,12 @@ from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from ghm.economics.model import Array, GHMModel
 from ghm.errors import UserError
+from ghm.io.compiled import compiled, inlined
 
 REACH = 7.5
 """Standard deviations on either side that the band covers; the probability beyond is 6e-14."""
@@ -46,11 +46,11 @@ class BandedOperator(NamedTuple):
     def apply(self, values: Array) -> Array:
         """The map of ``values`` (M,), (K,)."""
         out = np.empty(self.constant.size)
-        apply_banded(values, *self, out)
+        _apply(values, *self, out)
         return out
 
 
-@njit(fastmath=True, error_model="numpy", cache=True)
+@inlined(fast=True)
 def apply_banded(values: Array, start, coefficients: Array, constant: Array, out: Array) -> None:
     """Fill ``out`` (K,) with the banded operator's map of ``values`` (M,)."""
     width = coefficients.shape[1]
@@ -59,6 +59,11 @@ def apply_banded(values: Array, start, coefficients: Array, constant: Array, out
         for j in range(width):
             total += coefficients[i, j] * values[first + np.uint64(j)]
         out[i] = total
+
+
+@compiled()
+def _apply(values: Array, start, coefficients: Array, constant: Array, out: Array) -> None:
+    apply_banded(values, start, coefficients, constant, out)
 
 
 @dataclass(frozen=True)

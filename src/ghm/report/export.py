@@ -13,7 +13,7 @@ from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.report.analysis.findings import headline, searched
 from ghm.report.analysis.frames import columns, configurations_frame, trials_frame
 from ghm.report.analysis.importance import Importance, importances
-from ghm.report.analysis.policy import study_best
+from ghm.report.analysis.policy import best_or_reason
 from ghm.report.drawing import tables
 from ghm.report.drawing.instances import configurations_table, confirmation_table
 from ghm.report.drawing.tables import Cell, Column, Table
@@ -222,10 +222,11 @@ def _figures(search: RecordedSearch, weights: tuple[Importance, ...]) -> tuple[d
     files: dict[str, bytes] = {}
     with mpl.rc_context(STYLE):
         figures = search_figures(search, weights)
-        try:
-            figures |= policy_figures(study_best(search))
-        except (UserError, OSError) as error:
-            note = f"There are no figures of the best policy: {error}.\n"
+        study, reason = best_or_reason(search)
+        if study is None:
+            note = f"There are no figures of the best policy: {reason}.\n"
+        else:
+            figures |= policy_figures(study)
         for name, figure in figures.items():
             for suffix, extra in ((".pdf", {"metadata": {"CreationDate": None}}), (".png", {"dpi": DPI})):
                 buffer = io.BytesIO()

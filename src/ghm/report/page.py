@@ -17,7 +17,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ghm.errors import UserError
 from ghm.io.atomic import write_atomically
 from ghm.report.analysis.findings import (
     best_configuration,
@@ -32,7 +31,7 @@ from ghm.report.analysis.findings import (
 )
 from ghm.report.analysis.importance import importances, marginal_effects
 from ghm.report.analysis.instances import confirmation_sentences, inactive_sentence, rung_predictions
-from ghm.report.analysis.policy import PolicyStudy, study_best
+from ghm.report.analysis.policy import PolicyStudy, best_or_reason
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing import tables
 from ghm.report.drawing.charts import Chart, search_charts, trial_texts
@@ -159,10 +158,8 @@ def _study(search: RecordedSearch) -> tuple[PolicyStudy | None, str | None]:
     """The best policy worked out, or why it is not."""
     if search.best is None:
         return None, None
-    try:
-        return study_best(search), None
-    except (UserError, OSError) as error:
-        return None, f"The best policy cannot be shown: {error}"
+    study, reason = best_or_reason(search)
+    return study, None if study is not None else f"The best policy cannot be shown: {reason}"
 
 
 def _instance_tables(search: RecordedSearch) -> list[tables.Table | None]:

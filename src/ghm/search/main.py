@@ -16,7 +16,7 @@ from ghm.io.platforms import EXIT_INFRASTRUCTURE
 from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import PlainObserver, plan_text
 from ghm.search.display.observer import Observer
-from ghm.search.records.directory import completed
+from ghm.search.records.directory import completed, find_record
 from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
@@ -90,7 +90,7 @@ def main(
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments, prog)
         observers = [*_observers(config, live, plain), *others]
-        own = space if config.space is None and space is not None and _edited(space) else None
+        own = space if space is not None and _edited(space) and not _space_of_a_file(config) else None
         search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
         if config.dry_run:
             _dry_run(search)
@@ -109,6 +109,13 @@ def main(
 def _edited(space: SearchSpace) -> bool:
     """Whether the caller's lists are not the documented ones; those would replace a resumed search's own."""
     return space.choices() != SearchSpace().choices()
+
+
+def _space_of_a_file(config: SearchConfig) -> bool:
+    """Whether the lists come from a file, of this call or of the search that it resumes."""
+    return config.space is not None or (
+        config.resume is not None and find_record(config.resume)[1].config.space is not None
+    )
 
 
 def _parse(arguments: Sequence[str], default: SearchConfig, prog: str | None) -> SearchConfig:

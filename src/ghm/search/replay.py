@@ -174,8 +174,8 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
     """What the trial ran with: its own record where it is there, else the search's."""
     try:
         result = read_sealed(results_dir / directory_name(recorded.trial_num) / "result.json")
-        own = TrainConfig.from_dict(result["config"])
-    except (OSError, DamagedError, UserError, KeyError, TypeError):
+        own = TrainConfig.from_dict(result.get("config", {}))
+    except (OSError, DamagedError, UserError):
         own = record.config.training()
         models = {one.name: one.model for one in record.calibrations}
         own = dataclasses.replace(own, model=models.get(recorded.calibration or "", own.model))

@@ -168,14 +168,15 @@ def resumed_config(resume: Path) -> SearchConfig:
         UserError: when there is no search.
     """
     directory, record = find_record(resume)
-    return dataclasses.replace(record.config, resume=resume, results_dir=directory)
+    # The content of the recorded files holds; one that is named again is read again.
+    return dataclasses.replace(record.config, resume=resume, results_dir=directory, space=None, calibrations=None)
 
 
 def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[Calibration, ...]:
-    """The models to train on: the recorded ones unless the user names a file again."""
-    if recorded is not None and config.calibrations == recorded.config.calibrations:
-        return recorded.calibrations
-    return () if config.calibrations is None else read_calibrations(config.calibrations, config.model)
+    """The models to train on: those of a file that is given, whose content counts; else the recorded ones."""
+    if config.calibrations is not None:
+        return read_calibrations(config.calibrations, config.model)
+    return () if recorded is None else recorded.calibrations
 
 
 def _absolute(results_dir: Path) -> Path:
@@ -188,6 +189,6 @@ def _absolute(results_dir: Path) -> Path:
 def _choices(space: SearchSpace | None, config: SearchConfig, recorded: SearchRecord | None) -> Choices:
     if space is not None:
         return space.choices()
-    if recorded is not None and config.space == recorded.config.space:
-        return recorded.choices
-    return (SearchSpace() if config.space is None else SearchSpace.from_file(config.space)).choices()
+    if config.space is not None:
+        return SearchSpace.from_file(config.space).choices()
+    return SearchSpace().choices() if recorded is None else recorded.choices

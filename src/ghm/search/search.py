@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import io
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -21,7 +20,7 @@ from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers,
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
 from ghm.search.backends.task import Report, Task, run_task
-from ghm.search.decisions.selection import Decision
+from ghm.search.display.displays import Displays
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Observer
 from ghm.search.display.page_writer import ReportRefresher
@@ -63,11 +62,16 @@ class SearchOutcome:
     """Trials of the search in total."""
     interrupted: bool
     """Whether there is still something to be done."""
+    failures: tuple[str, ...] = ()
+    """Displays that failed, a line each."""
 
     @property
     def summary(self) -> str:
-        """What the search found, as text."""
-        return summary(self.results, self.n_trials, self.interrupted)
+        """What the search found, as text, and what could not be shown of it."""
+        found = summary(self.results, self.n_trials, self.interrupted)
+        return "\n".join(
+            [found, "", "Not shown", *(f"  {line}" for line in self.failures)] if self.failures else [found]
+        )
 
     @property
     def exit_status(self) -> int:
@@ -117,7 +121,7 @@ class HyperparameterSearch:
         _require_kind("executor", executor, Executor, "ThreadPoolExecutor(4), or client.get_executor(pure=False)")
         self._space = space
         self._config = config or SearchConfig()
-        self._observers = _default_observers(self._config) if observers is None else list(observers)
+        self._displays = Displays(_default_observers(self._config) if observers is None else observers)
         self._executor = executor
         self._command = command
         self._solve = solve
@@ -134,7 +138,7 @@ class HyperparameterSearch:
         return make_blueprint(self._space, self._config, elsewhere=self._executor is not None)
 
     def run(self) -> SearchOutcome:
-        """Run the trials that are still to be run.
+        """Run the trials that are still to be run; called again, go on with the same search.
 
         Raises:
             UserError: when settings, space, directory or the record to resume are not in order, and then nothing was run;
@@ -143,6 +147,7 @@ class HyperparameterSearch:
         """
         resolved = self.resolved()
         directory, config = resolved.results_dir, resolved.config
+        self._stopping = False
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(directory))
             take_over(directory)
@@ -150,6 +155,7 @@ class HyperparameterSearch:
                 open_backend(config, directory, resolved.gpus, self._command, self._popen, self._executor, self._work)
             )
             results, moved = _open(resolved)
+            self._config = dataclasses.replace(self._config, resume=directory, results_dir=directory)
             end_orphans(directory, holds_lease(directory))
             for outcome in read_outcomes(directory, results.record).values():
                 results.add(outcome)
@@ -158,7 +164,8 @@ class HyperparameterSearch:
                 await_workers(directory, left, config.heartbeat)
             finished = self._run(resolved, results, backend, moved)
         interrupted = not finished or not all(outcome.final for outcome in results.outcomes)
-        return SearchOutcome(results, max(resolved.n_trials, len(results.outcomes)), interrupted)
+        n_trials = max(resolved.n_trials, len(results.outcomes))
+        return SearchOutcome(results, n_trials, interrupted, tuple(self._displays.failures))
 
     def _run(self, resolved: ResolvedSearch, results: ResultsIndex, backend: Backend, moved: Path | None) -> bool:
         """Take all steps that are left; return whether there is none left. ``moved``: where an earlier search is now."""
@@ -176,7 +183,7 @@ class HyperparameterSearch:
         plan = resolved.plan(results.by_number, retry_machine)
         if moved is not None:
             plan = dataclasses.replace(plan, notes=(_moved_note(resolved.results_dir, moved), *plan.notes))
-        self._tell(lambda observer: observer.search_started(plan, results))
+        self._displays.search_started(plan, results)
         with stop_signals(lambda: self._stop(backend), backend.kill, backend.pause, backend.go_on):
             try:
                 self._solve_all(resolved, results)
@@ -188,7 +195,7 @@ class HyperparameterSearch:
                 try:
                     results.write()
                 finally:  # a display leaves the terminal as it was whatever happened; a report reads what was written
-                    self._tell(lambda observer: observer.search_finished(results))
+                    self._displays.search_finished(results)
         return queue.finished
 
     def _solve_all(self, resolved: ResolvedSearch, results: ResultsIndex) -> None:
@@ -206,13 +213,13 @@ class HyperparameterSearch:
             if not self._stopping:
                 queue.advance()
             for decision in queue.drain_decisions():
-                self._tell(functools.partial(_decided, decision))
+                self._displays.decided(decision)
             while not self._stopping and len(running) < backend.slots() and (trial := queue.next_trial()):
-                self._tell(functools.partial(_started, trial))
+                self._displays.trial_started(trial)
                 running[backend.submit(trial, results.by_number.get(trial.number))] = trial
             if self._stopping and running and not announced:
                 announced = True
-                self._tell(lambda observer: observer.stopping())
+                self._displays.stopping()
             if backend.given_up or (not running and (self._stopping or not queue.ready)):
                 return
             if not running:
@@ -220,7 +227,7 @@ class HyperparameterSearch:
             for future in wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED).done:
                 self._finish(running.pop(future), future, queue, results, backend)
             results.write_if_cheap()
-            self._tell(lambda observer: observer.tick())
+            self._displays.tick()
 
     def _finish(
         self, trial: Trial, future: "Future[Any]", queue: StepQueue, results: ResultsIndex, backend: Backend
@@ -230,23 +237,11 @@ class HyperparameterSearch:
             queue.put_back(trial)
             return
         results.add(outcome)
-        self._tell(lambda observer: observer.trial_finished(trial, outcome))
+        self._displays.trial_finished(trial, outcome)
 
     def _stop(self, backend: Backend) -> None:
         self._stopping = True
         backend.stop()
-
-    def _tell(self, event: Callable[[Observer], None]) -> None:
-        """Tell every display; one that fails (a closed pipe) is dropped, since the search matters more."""
-        for observer in list(self._observers):
-            try:
-                event(observer)
-            except Exception as error:
-                self._observers.remove(observer)
-                if isinstance(error, BrokenPipeError):
-                    continue  # its reader has had enough
-                with contextlib.suppress(OSError):
-                    sys.stderr.write(f"display dropped: {error!r}\n")
 
 
 def _require_continuation(resolved: ResolvedSearch, journal: Journal) -> None:
@@ -292,14 +287,6 @@ def _open(resolved: ResolvedSearch) -> tuple[ResultsIndex, Path | None]:
     record = resolved.record()
     write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
     return ResultsIndex(resolved.results_dir / record.results_name, record), moved
-
-
-def _decided(decision: Decision, observer: Observer) -> None:
-    observer.decided(decision)
-
-
-def _started(trial: Trial, observer: Observer) -> None:
-    observer.trial_started(trial)
 
 
 def _over(results: ResultsIndex, number: int) -> bool:

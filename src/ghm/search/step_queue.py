@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ghm.errors import UserError
 from ghm.search.decisions.scheduler import Step
 from ghm.search.decisions.selection import Decision
+from ghm.search.methods.proposals import OutsideGridError
 from ghm.search.records.index import ResultsIndex
 from ghm.search.records.journal import Journal
 from ghm.search.records.restore import unrecorded_outcome
@@ -52,7 +53,7 @@ class StepQueue:
             except StopIteration:
                 self._exhausted = True
                 break
-            except IndexError as error:
+            except OutsideGridError as error:
                 raise UserError(f"{self._results.path.parent}: {error}; remove that trial's directory") from error
             if step is None:
                 break

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ghm.economics.grid import StateGrid
 from ghm.economics.model import Array, GHMModel
+from ghm.io.compiled import compiled, inlined
 from ghm.policies.tables import PolicyTables
-from ghm.simulation.draws import FAST, STARTS, TRAINING, Floats, draw_pair, fast_exp, key_words, starting_cash
+from ghm.simulation.draws import STARTS, TRAINING, Floats, draw_pair, fast_exp, key_words, starting_cash
 
 BATCH_STEPS = 1 << 20
 """Path-steps recorded at a time: 26 bytes each."""
@@ -173,7 +173,7 @@ def constants(model: GHMModel, dt: float) -> Floats:
     )
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def locate(cash: Floats, nodes: Floats, cell_of_bin, bins_per_cash, cell, weight: Floats) -> None:
     """Cell of each path's cash and weight of the cell's upper node."""
     one = _u32(1)
@@ -185,7 +185,7 @@ def locate(cash: Floats, nodes: Floats, cell_of_bin, bins_per_cash, cell, weight
         weight[i] = (c - nodes[j]) / (nodes[j + one] - nodes[j])
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _act(
     row: Floats, levels: Floats, shift, cell, weight: Floats, uniform: Floats, noise: Floats, mode, level: Floats
 ) -> None:
@@ -205,7 +205,7 @@ def _act(
         mode[i] = _i8(1) if pays else (_i8(2) if issues else _i8(0))
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _move(cash: Floats, mode, level: Floats, shock: Floats, constants: Floats, after, flow, following) -> None:
     """Transaction, shock, liquidation and overflow of one step; dead paths stay dead."""
     drift, drift_slope, variance = constants[0], constants[1], constants[2]
@@ -229,14 +229,14 @@ def _move(cash: Floats, mode, level: Floats, shock: Floats, constants: Floats, a
         following[i] = c_next if alive else _f32(-1)
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _add_scaled(array, factor: float, out: Array) -> None:
     """Add ``factor`` times ``array`` to ``out``."""
     for i in range(out.size):
         out[i] += factor * array[i]
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _count(cash: Floats, cell, weight: Floats, row: Array) -> None:
     """Living paths at each cash node, each shared out to the two around it; fills ``row`` (M,)."""
     row[:] = 0.0
@@ -247,7 +247,7 @@ def _count(cash: Floats, cell, weight: Floats, row: Array) -> None:
             row[j + _u32(1)] += w
 
 
-@njit(error_model="numpy", cache=True)
+@compiled()
 def _simulate(
     modes: Floats,
     levels: Floats,

@@ -11,12 +11,12 @@ polished by the parabola through the best node and its neighbours.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ghm.economics.induction import cash_grid, kept_steps, mean_over_starts
 from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.economics.transition import apply_banded, transition_on
+from ghm.io.compiled import compiled, inlined
 from ghm.solvers.terminal import terminal_values
 
 SLICES = 64
@@ -71,7 +71,7 @@ def dynamic_program(
     return Optimum(mean_over_starts(cash, values[-1]), cash, np.asarray(kept * dt), values, *levels)
 
 
-@njit(error_model="numpy", cache=True)
+@compiled()
 def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values, levels) -> None:
     """Fill ``values`` (S, M) from its first row, and ``levels`` (4, n) in the order of :class:`Optimum`."""
     n_nodes = cash.size
@@ -104,7 +104,7 @@ def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values,
             slice_ += 1
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _last_positive(cash, gain):
     """The cash above which ``gain`` is never positive, linear between nodes; NaN where it nowhere is."""
     last = cash.size - 1
@@ -117,7 +117,7 @@ def _last_positive(cash, gain):
     return cash[last] + gain[last] / (gain[last] - gain[last + 1]) * (cash[last + 1] - cash[last])
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _argmax(cash, held, slope):
     """Where W(y) − slope · y is largest, and that maximum, polished by a parabola through three nodes."""
     best = 0

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.action_rule import greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.induction import cash_grid, mean_over_starts
 from ghm.economics.model import Array, GHMModel
 from ghm.economics.transition import BandedOperator, apply_banded, transition_on
+from ghm.io.compiled import compiled
 from ghm.solvers.policy_value import cash_after, chance_of_effect
 
 QUADRATURE = 7
@@ -93,7 +93,7 @@ def _certain(cash: Array, actions: Actions) -> _Taken:
     return _Taken(np.ascontiguousarray(np.eye(3)[:, mode]), after[:, :, None], np.ones(1), *changed)
 
 
-@njit(cache=True)
+@compiled()
 def _accrue(
     expected: Array, cash: Array, modes: Array, after: Array, weights: Array, onward: BandedOperator, liquidated: Array
 ) -> None:

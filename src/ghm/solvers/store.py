@@ -75,6 +75,9 @@ class Reference:
         return (expected_return - self.wind_up_return) / gain if gain > self.least_gain else None
 
 
+_FIGURES = {field.name for field in dataclasses.fields(Reference)} - set(ARRAYS)
+
+
 def solve(model: GHMModel, dt: float, T: float, terminal: Terminal) -> Reference:
     """Solve the decision problem, and the infinite-horizon one where it has a solution.
 
@@ -154,10 +157,10 @@ def _load(path: Path, key: dict[str, Any] | None) -> Reference | None:
     """The solution at ``path``; None where there is none, it is damaged, or of another problem than ``key``."""
     try:
         members = read_archive(read_sealed_archive(path, MAX_BYTES), MAX_BYTES)
-        header = parse_object(str(parse_array(members["header.npy"])).encode())
-        arrays: dict[str, Any] = {name: parse_array(members[f"{name}.npy"]) for name in ARRAYS}
-        if header.pop("key") != key and key is not None:
-            return None
-        return Reference(**header, **arrays)
-    except (OSError, DamagedError, KeyError, TypeError, UnicodeError):
+        header = parse_object(str(parse_array(members.get("header.npy", b""))).encode("utf-8", "replace"))
+        arrays: dict[str, Any] = {name: parse_array(members.get(f"{name}.npy", b"")) for name in ARRAYS}
+    except (OSError, DamagedError):
         return None
+    if set(header) != {"key", *_FIGURES} or (header.pop("key") != key and key is not None):
+        return None
+    return Reference(**header, **arrays)

@@ -34,7 +34,7 @@ class Evaluation:
         return {
             "exact_return": self.returns.best,
             "stochastic_return": self.returns.stochastic,
-            "most_likely_return": self.returns.greedy,
+            "greedy_return": self.returns.greedy,
             "reading": self.returns.reading,
             "captured_value": self.captured_value,
             "payout_level": self.levels.payout_level,

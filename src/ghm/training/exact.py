@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.action_rule import ActionRule, better_rule
 from ghm.economics.cubic import at_points, node_slopes
@@ -17,9 +16,9 @@ from ghm.economics.grid import StateGrid
 from ghm.economics.induction import cash_grid, mean_over_starts
 from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.economics.transition import apply_banded
+from ghm.io.compiled import compiled
 from ghm.policies.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.training.learners.estimator import sweep_tables
-from ghm.training.learners.sweep import EXACT
 from ghm.training.problem import DecisionProblem
 
 
@@ -74,7 +73,7 @@ class ExactReturns:
         return Returns(mean_over_starts(grid.cash, values), mean_over_starts(grid.cash, value))
 
 
-@njit(**EXACT)
+@compiled()
 def _follow(
     modes, levels, shift, time_cell, time_weight, cash, gap, start, coefficients, constant, cost, fixed_cost, value
 ) -> None:

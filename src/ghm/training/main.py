@@ -1,7 +1,6 @@
 """The training command: settings from the command line, one run, its result file and exit status."""
 
 import errno
-import json
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ghm.errors import UserError
 from ghm.io.atomic import require_writable
 from ghm.io.platforms import put_back
+from ghm.io.safe_read import DamagedError, parse_object
 from ghm.io.sealed import write_sealed
 from ghm.training.arguments import require_separate_widths
 from ghm.training.checkpoints.directories import own_directories
@@ -292,11 +292,12 @@ def _report(
 def _untrained(config: TrainConfig) -> float | None:
     """Captured value before the first iteration, from the run's history."""
     try:
-        with config.history_path.open() as file:
-            first = json.loads(file.readline())
-        return float(first["captured_value"]) if first["iteration"] == 0 else None
-    except (OSError, ValueError, KeyError, TypeError):
+        with config.history_path.open("rb") as file:
+            first = parse_object(file.readline())
+    except (OSError, DamagedError):
         return None
+    captured = first.get("captured_value")
+    return captured if isinstance(captured, float) and first.get("iteration") == 0 else None
 
 
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:

@@ -43,6 +43,9 @@ _DESCRIPTORS = 3
 PID_BYTES = 8
 """Of the number that a trial tells."""
 
+END = b"\n"
+"""Of what a trial is told: what was cut off has none."""
+
 # The process between has nothing to do but to end.
 _LOOK_S = 0.0005
 
@@ -101,10 +104,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _prepare() -> bytes:
     """``ready``, or why this process must not be forked."""
-    try:
-        warm_up()
-    except Exception as error:  # whatever it is, the trial meets it too, and has a log to tell it in
-        return f"it cannot prepare ({type(error).__name__}: {error})".encode()[:1000]
+    warm_up()
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         return f"the libraries have started {threads - 1} threads, which do not survive a fork".encode()
@@ -155,10 +155,9 @@ def _request(channel: socket.socket) -> dict[str, Any] | None:
     try:
         channel.sendall(os.getpid().to_bytes(PID_BYTES, "big"))
         asked = b"".join(iter(lambda: channel.recv(1 << 16), b""))
-        request: dict[str, Any] = json.loads(asked)
-    except (OSError, ValueError):
+    except OSError:
         return None
-    return request
+    return json.loads(asked) if asked.endswith(END) else None
 
 
 def run_command(command: Sequence[str]) -> int:

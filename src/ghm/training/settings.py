@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
+from ghm.io.plain import make_plain
 
 Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo"]
 Baseline = Literal["sweep", "network"]
@@ -48,6 +49,7 @@ class Hyperparameters:
     """Widths of the value network's hidden layers; no effect on the policy under `--baseline sweep`."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("lr_policy", "lr_baseline", "max_grad_norm"):
             require_number(name, getattr(self, name), lower=0.0, strict=True)
         for name in ("entropy_weight", "action_reg_weight"):
@@ -191,12 +193,6 @@ class TrainConfig(Hyperparameters):
         if unknown:
             raise UserError(f"unknown settings {unknown}; known ones are {sorted(known)}")
         arguments = dict(values)
-        for key in ("policy_hidden", "value_hidden"):
-            if isinstance(arguments.get(key), list):
-                arguments[key] = tuple(arguments[key])
-        for key in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
-            if isinstance(arguments.get(key), str):
-                arguments[key] = Path(arguments[key])
         if "model" in arguments:
             arguments["model"] = GHMModel.from_dict(arguments["model"])
         return cls(**arguments)
@@ -222,10 +218,12 @@ def require_integer(name: str, value: Any, lower: int, upper: int | None = None)
 def require_path(name: str, value: Any) -> Path:
     """``value`` as a path; refused when it is none, or its name is not UTF-8, as the records of it are."""
     try:
-        path = Path(value)
+        path = Path(value).expanduser()
         path.as_posix().encode()
     except TypeError:
         raise UserError(f"--{name} must be a path; received {value!r}") from None
+    except RuntimeError as error:  # ~name of nobody
+        raise UserError(f"--{name}: {error}; received {value!r:.200}; write the whole path") from None
     except UnicodeEncodeError:
         raise UserError(f"--{name} must be a path in UTF-8; received {value!r:.200}; rename it") from None
     if "\0" in str(path):

@@ -269,7 +269,8 @@ def _cut_history(path: Path, iteration: int) -> None:
         raise OSError(errno.EINVAL, str(error), str(path)) from error
     kept = []
     for line in lines:
-        with contextlib.suppress(DamagedError, KeyError, TypeError):
-            if parse_object(line)["iteration"] <= iteration and line.endswith(b"\n"):
+        with contextlib.suppress(DamagedError):
+            at = parse_object(line).get("iteration")
+            if isinstance(at, int) and at <= iteration and line.endswith(b"\n"):
                 kept.append(line)
     write_atomically(path, b"".join(kept))

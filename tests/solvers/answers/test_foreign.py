@@ -199,12 +199,10 @@ def test_evaluation_of_a_policy_that_draws_has_both_readings():
 
     found = ghm.evaluate(sometimes, dt=DT, T=T)
     assert found.draws
-    assert found.most_likely_return == policy_value(
-        ThresholdPolicy.constant(DT, T), MODEL, DT, T
-    )  # holding is likeliest
+    assert found.greedy_return == policy_value(ThresholdPolicy.constant(DT, T), MODEL, DT, T)  # holding is likeliest
     assert found.stochastic_return == policy_value(sometimes, MODEL, DT, T, stochastic=True)
-    assert found.stochastic_return != found.most_likely_return
-    assert found.exact_return == max(found.stochastic_return, found.most_likely_return)
+    assert found.stochastic_return != found.greedy_return
+    assert found.exact_return == max(found.stochastic_return, found.greedy_return)
     assert found.to_dict()[f"{found.reading}_return"] == found.exact_return
 
 

@@ -84,7 +84,7 @@ def test_maps_are_of_the_reading_that_is_judged():
     """Of a policy that is better as it draws: its value over the starts is its return, its cash what draws leave on average."""
     found = ghm.evaluate(drawing_in_all_modes, MODEL, DT, T)
     assert found.reading == "stochastic"
-    assert found.stochastic_return - found.most_likely_return > 0.01
+    assert found.stochastic_return - found.greedy_return > 0.01
     cash = np.linspace(0.0, MODEL.c_max, 8001)
     maps = found.compare(cash, [T]).columns
     mean = np.trapezoid(maps["value"][0], cash) / MODEL.c_max

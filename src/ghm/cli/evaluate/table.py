@@ -29,7 +29,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
     if draws:
         rows += [
             ("  acting as it draws", f"{figures['stochastic_return']:.4f}", ""),
-            ("  by its most likely actions", f"{figures['most_likely_return']:.4f}", ""),
+            ("  by its most likely actions", f"{figures['greedy_return']:.4f}", ""),
         ]
     rows += [
         ("simulated return", f"{figures['monte_carlo_return']:.4f}", ""),

@@ -110,10 +110,10 @@ def verification(search: RecordedSearch) -> str | None:
     try:
         config = SearchConfig.from_dict(dict(search.config))
         model = search.model_of(search.best)
-        command = verification_command(config, parse_hyperparameters(dict(search.best.hyperparameters)), model)
-    except (UserError, KeyError, TypeError):
+        hyperparameters = parse_hyperparameters(dict(search.best.hyperparameters))
+    except UserError:
         return None
-    return _narrow(command)
+    return _narrow(verification_command(config, hyperparameters, model))
 
 
 def check(search: RecordedSearch) -> str | None:
@@ -124,9 +124,10 @@ def check(search: RecordedSearch) -> str | None:
     if search.config.get("calibrations"):
         return None
     try:
-        return _narrow(check_command(SearchConfig.from_dict(dict(search.config))))
-    except (UserError, KeyError, TypeError):
+        config = SearchConfig.from_dict(dict(search.config))
+    except UserError:
         return None
+    return _narrow(check_command(config))
 
 
 def _narrow(command: str) -> str:

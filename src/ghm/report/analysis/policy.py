@@ -21,13 +21,14 @@ from ghm.economics.action_rule import greedy
 from ghm.economics.actions import Policy
 from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.errors import UserError
+from ghm.io.guard import survive
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
 from ghm.solvers.levels import policy_levels
 from ghm.solvers.policy_value import deterministic_cash, policy_values
 from ghm.solvers.store import Reference, load
 from ghm.solvers.threshold_policy import ThresholdPolicy
 from ghm.solvers.validation.simulation import draw_cash_after
-from ghm.training.checkpoints.stored import load_stored
+from ghm.training.checkpoints.stored import StoredPolicy, load_stored
 
 CASH_NODES = 120
 """Values of cash shown: finer than a screen's pixels in a figure of half a page."""
@@ -161,11 +162,30 @@ def study_best(search: RecordedSearch) -> PolicyStudy:
     Raises:
         UserError: when there is no such trial, checkpoint or stored solution, or they are not readable.
     """
+    return _study_stored(*_read_best(search))
+
+
+def best_or_reason(search: RecordedSearch) -> tuple[PolicyStudy | None, str]:
+    """The study of the search's best policy; or None, and why there is none: its files, or a fault that is lived on after."""
+    try:
+        found = _read_best(search)
+    except (UserError, OSError) as error:
+        return None, str(error)
+    try:
+        return _study_stored(*found), ""
+    except Exception as error:  # a fault of ours: the rest of the page is worth reading without it
+        return None, survive("working out the best policy", error)
+
+
+def _read_best(search: RecordedSearch) -> tuple[StoredPolicy, Reference]:
     if search.best is None:
         raise UserError("no trial has completed, so there is no best policy")
-    stored = load_stored(search.best.best_checkpoint)
+    return load_stored(search.best.best_checkpoint), load(search.reference_path)
+
+
+def _study_stored(stored: StoredPolicy, reference: Reference) -> PolicyStudy:
     problem = (stored.model, stored.dt, stored.T, stored.terminal)
-    return study(stored.policy, *problem, load(search.reference_path), stored.reading == "stochastic")
+    return study(stored.policy, *problem, reference, stored.reading == "stochastic")
 
 
 def study(

@@ -1,6 +1,7 @@
 """The search's messages: a line an event, as the documentation has them."""
 
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 from ghm.io.text import share_text
@@ -23,6 +24,8 @@ class PlainObserver(Observer):
         stream: where to; default: standard output.
     """
 
+    name = "the messages"
+
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
         self._results: ResultsIndex | None = None
@@ -33,6 +36,10 @@ class PlainObserver(Observer):
         for note in plan.notes:
             self._print(note)
         self._print(plan_text(plan))
+
+    def joined(self, plan: Plan, results: ResultsIndex, running: Iterable[Trial]) -> None:  # noqa: ARG002  (the interface's)
+        """Take over from a display that failed."""
+        self._results = results
 
     def decided(self, decision: Decision) -> None:
         """Say who goes on at a rung, and who is confirmed; proposals are seen from their trials."""

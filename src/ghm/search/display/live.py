@@ -8,6 +8,7 @@ the search. Drawing takes a bounded share of the search's time (`ghm.training.lo
 import atexit
 import contextlib
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from ghm.io.text import share_text
@@ -40,6 +41,8 @@ class PlainView(PlainObserver):
         interval: Seconds between two lines about the same trial.
     """
 
+    name = "the display of running trials"
+
     def __init__(self, stream: TextIO | None = None, interval: float = PLAIN_INTERVAL_S) -> None:
         super().__init__(stream)
         self._interval = interval
@@ -50,6 +53,18 @@ class PlainView(PlainObserver):
         """Say what is about to run."""
         super().search_started(plan, results)
         self._progress = SearchProgress(plan, results)
+
+    def joined(self, plan: Plan, results: ResultsIndex, running: Iterable[Trial]) -> None:
+        """Take over from a display that failed."""
+        super().joined(plan, results, running)
+        self._progress = SearchProgress(plan, results)
+        for trial in running:
+            self._progress.start(trial)
+            self._next[trial.number] = time.monotonic() + self._interval
+
+    def next_best(self) -> PlainObserver:
+        """The messages alone, which look at no running trial."""
+        return PlainObserver(self._stream)
 
     def trial_started(self, trial: Trial) -> None:
         """Say that a trial starts, and with what."""
@@ -84,11 +99,14 @@ class LiveView(PlainObserver):
         stream: The terminal; default: standard output.
     """
 
+    name = "the live table"
+
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
         self._budget = DrawingBudget()
         self._progress: SearchProgress | None = None
         self._live: Live | None = None
+        self._given_up = False
 
     def search_started(self, plan: Plan, results: ResultsIndex) -> None:
         """Say what is about to run, and show the table."""
@@ -100,7 +118,7 @@ class LiveView(PlainObserver):
         console = Console(file=self._stream)
         self._live = Live(console=console, auto_refresh=False, get_renderable=lambda: self._table(console))
         # A search that ends by an exception must not leave a terminal without a cursor.
-        atexit.register(self.close)
+        atexit.register(self._end)
         self._live.start(refresh=True)
 
     def trial_started(self, trial: Trial) -> None:
@@ -128,15 +146,23 @@ class LiveView(PlainObserver):
 
     def search_finished(self, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
         """Draw for the last time and leave the terminal as it was."""
-        self.close()
+        self._end()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
-        if self._live is not None:
+        """Take the table away: it would stand still, and be drawn once more below the summary."""
+        self._given_up = True
+        self._end()
+
+    def next_best(self) -> PlainView:
+        """Lines about running trials."""
+        return PlainView(self._stream)
+
+    def _end(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            atexit.unregister(self._end)
             with contextlib.suppress(OSError):  # a terminal that was closed
-                self._live.stop()
-            self._live = None
-            atexit.unregister(self.close)
+                live.stop()
 
     def _print(self, text: str) -> None:
         if self._live is None:
@@ -147,6 +173,8 @@ class LiveView(PlainObserver):
     def _table(self, console: "Console") -> "Group":
         from rich.console import Group
 
+        if self._given_up:
+            return Group()
         assert self._progress is not None
         # Rows beyond the terminal's height would be cut off without a word.
         room = max(console.height - 8, 1)

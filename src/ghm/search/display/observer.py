@@ -1,5 +1,6 @@
 """Who watches a search: the interface that a display implements."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,13 @@ class Plan:
 
 
 class Observer:
-    """Watches a search; each method is called in the search's main thread and does nothing unless overridden."""
+    """Watches a search; each method is called in the search's main thread and does nothing unless overridden.
+
+    One that raises is told of nothing more: it is closed, and :meth:`next_best` takes its place.
+    """
+
+    name = "a display"
+    """What messages call it."""
 
     def search_started(self, plan: Plan, results: ResultsIndex) -> None:
         """The search starts; ``results`` already has the trials that an earlier call finished."""
@@ -54,3 +61,13 @@ class Observer:
 
     def search_finished(self, results: ResultsIndex) -> None:
         """The search ended, or was interrupted."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was, and draw nothing: this display has failed."""
+
+    def next_best(self) -> "Observer | None":
+        """A simpler display for when this one has failed; None: nothing is shown until the summary."""
+        return None
+
+    def joined(self, plan: Plan, results: ResultsIndex, running: Iterable[Trial]) -> None:
+        """Take over from a display that failed, while ``running`` trials run; what that one said is not said again."""

@@ -79,7 +79,7 @@ class Running:
     def __init__(self, trial: Trial, clock: Callable[[], float] = time.monotonic) -> None:
         self.trial, self._clock = trial, clock
         self._tail = HistoryTail(trial.history_path)
-        self.read()
+        self._tail.read()
         self.first = self.iteration
         # What an earlier process recorded says nothing of this one's pace.
         self._tail.intervals.clear()

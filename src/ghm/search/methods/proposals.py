@@ -62,6 +62,10 @@ class RandomProposal:
         return _configuration(self._choices, [int(index) for index in generator.integers(lengths)])
 
 
+class OutsideGridError(Exception):
+    """A trial has a number that its search's grid does not reach."""
+
+
 class GridProposal:
     """Every configuration once. The last hyperparameter, ``value_hidden``, varies fastest, as digits of a number."""
 
@@ -74,9 +78,13 @@ class GridProposal:
         return size(self._choices)
 
     def __call__(self, configuration: int, history: Sequence[Known] = ()) -> Hyperparameters:  # noqa: ARG002  (it learns nothing)
-        """Hyperparameters of a configuration, from 1 to the size of the grid."""
+        """Hyperparameters of a configuration, from 1 to the size of the grid.
+
+        Raises:
+            OutsideGridError: when it is none of them.
+        """
         if not 1 <= configuration <= self.n_trials:
-            raise IndexError(f"trial {configuration} is outside the grid of {self.n_trials}")
+            raise OutsideGridError(f"trial {configuration} is outside the grid of {self.n_trials}")
         lengths = tuple(len(self._choices[name]) for name in NAMES)
         strides = [math.prod(lengths[position + 1 :]) for position in range(len(lengths))]
         digits = [(configuration - 1) // stride % length for stride, length in zip(strides, lengths, strict=True)]

@@ -163,8 +163,10 @@ def finish_move(results_dir: Path) -> None:
         recorded = read_sealed(note)
         # A note without the second key is of a version that moved searches into the directory itself.
         parent = _beside(results_dir) if recorded.get("beside") is True else results_dir / EARLIER_NAME
+        if "to" not in recorded:
+            raise DamagedError("it names no place")
         target = parent / Path(str(recorded["to"])).name
-    except (DamagedError, KeyError) as error:
+    except DamagedError as error:
         raise UserError(
             f"{note} should say where in {_beside(results_dir)} half of a search was moved, and is damaged ({error}); move the "
             "rest there by hand, and remove that file"
@@ -294,6 +296,7 @@ def _free_name(parent: Path, name: str) -> Path:
 def _owner(results_dir: Path) -> str:
     try:
         owner = parse_object(read_bytes(results_dir / _OWNER_NAME, most=1000))
-        return f"process {int(owner['pid'])} on host {str(owner['host'])[:100]}, since {str(owner['since'])[:40]}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, DamagedError):
         return "its process is unknown"
+    pid, host, since = (str(owner.get(name, "unknown"))[:100] for name in ("pid", "host", "since"))
+    return f"process {pid} on host {host}, since {since}"

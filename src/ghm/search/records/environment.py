@@ -22,6 +22,7 @@ _DECISIVE_SOURCES = (
     "solvers",
     "simulation",
     "training",
+    "search/methods",
     "search/decisions",
     "search/methods",
     "search/settings/space.py",

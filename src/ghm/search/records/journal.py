@@ -184,8 +184,10 @@ def _parse(line: bytes, place: str) -> Decision:
         if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
             raise ValueError("it does not match its digest")
         content = parse_object(line)
+        if missing := [name for name in ("decision", "on", "decided", "made_from") if name not in content]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
         return Decision(content["decision"], content["on"], content["decided"], content["made_from"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(
             f"{place} is damaged ({error}); remove the file: the decisions are then made again from the recorded outcomes"
         ) from error

@@ -87,7 +87,7 @@ class SearchRecord:
             choices = SearchSpace.from_dict(values["search_space"]).choices()
             models = values.get("calibrations") or None
             calibrations = () if models is None else parse_calibrations(models, config.model)
-        except (UserError, TypeError) as error:
+        except UserError as error:
             raise DamagedError(str(error)) from error
         return cls(name, config, choices, code, around, calibrations, tuple(drift))
 
@@ -113,6 +113,9 @@ def resumed_record(
     Raises:
         UserError: when results would depend on the difference, unless ``config.allow_drift``.
     """
+    # Of files that were not named again, the names stay beside the contents.
+    kept = {name: getattr(config, name) or getattr(recorded.config, name) for name in ("space", "calibrations")}
+    config = dataclasses.replace(config, **kept)
     now = dataclasses.replace(recorded, config=config, choices=choices, calibrations=calibrations, code=code_version())
     if config.search_type != "grid" and config.n_trials < recorded.config.n_trials and not config.allow_drift:
         raise UserError(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
+from ghm.io.plain import make_plain
 from ghm.training.settings import (
     Baseline,
     Device,
@@ -152,6 +153,7 @@ class SearchConfig:
     """Parameters of the model."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         require_choice("search_type", self.search_type, SearchType)
         require_integer("n_trials", self.n_trials, lower=1, upper=MAX_TRIALS)
         require_integer("n_workers", self.n_workers, lower=1, upper=MAX_WORKERS)
@@ -173,7 +175,7 @@ class SearchConfig:
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
-        for name in ("results_dir", "resume", "space"):
+        for name in ("results_dir", "resume", "space", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
         self.training()
@@ -238,13 +240,6 @@ class SearchConfig:
         if unknown:
             raise UserError(f"unknown search settings {unknown}")
         arguments = dict(values)
-        if isinstance(arguments.get("rungs"), list):
-            arguments["rungs"] = tuple(arguments["rungs"])
-        for key in ("results_dir", "resume", "space", "calibrations"):
-            if arguments.get(key) is not None:
-                if not isinstance(arguments[key], str):
-                    raise UserError(f"--{key} must be a path; received {arguments[key]!r}")
-                arguments[key] = require_path(key, arguments[key])
         if "model" in arguments:
             arguments["model"] = _model(arguments["model"])
         return cls(**arguments)

@@ -39,19 +39,19 @@ def read_result(trial: Trial) -> dict[str, Any] | None:
     """The training run's ``result.json`` if it is whole and of this very trial, otherwise None."""
     try:
         result = read_sealed(trial.config.result_path)
-        config = result["config"]
-        ours = trial.config.to_dict()
-        same = all(config[key] == ours[key] for key in (*NAMES, "seed", "n_iterations", "dt", "T", "terminal", "model"))
-        if result["format"] != 1 or not same:
+        config, ours = result.get("config"), trial.config.to_dict()
+        decisive = (*NAMES, "seed", "n_iterations", "dt", "T", "terminal", "model")
+        same = isinstance(config, dict) and all(key in config and config[key] == ours[key] for key in decisive)
+        if result.get("format") != 1 or not same:
             return None
         return {
-            "status": result["status"],
-            "iterations": whole(result["iterations"]),
-            "seconds": real(result["seconds"]),
-            "error": one_line(result["error"]),
-            "metrics": checked_metrics(result["metrics"]),
+            "status": result.get("status"),
+            "iterations": whole(result.get("iterations")),
+            "seconds": real(result.get("seconds")),
+            "error": one_line(result.get("error")),
+            "metrics": checked_metrics(result.get("metrics")),
         }
-    except (OSError, DamagedError, KeyError, TypeError):
+    except (OSError, DamagedError):
         return None
 
 

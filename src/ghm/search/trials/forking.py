@@ -16,8 +16,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ghm.io.platforms import PYTHON
 from ghm.search.trials.process import Start, TrialProcess
-from ghm.training.server import PID_BYTES, READY
+from ghm.training.server import END, PID_BYTES, READY
 
 SERVER = "ghm.training.server"
 
@@ -116,12 +117,12 @@ class ForkServer:
         _adopt_orphans()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-P", "-m", SERVER, str(theirs.fileno()), " " * ROOM]
+            command = [*PYTHON, "-m", SERVER, str(theirs.fileno()), " " * ROOM]
             self._server = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 env=dict(env),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
@@ -129,11 +130,26 @@ class ForkServer:
         self._control.settimeout(PREPARE_S)
         answer = self._control.recv(1024)
         if not answer:
-            raise ConnectionError("it ended while it prepared")
+            answer = self._last_words()
+        assert self._server.stderr is not None
+        self._server.stderr.close()
         if answer != READY:
             self._refused = answer.decode(errors="replace")
             sys.stderr.write(f"Each trial is started from nothing, which takes seconds: {self._refused}.\n")
             self._end()
+
+    def _last_words(self) -> bytes:
+        """Why the server cannot prepare, as it said.
+
+        Raises:
+            OSError: when it said nothing: it was killed, and another one may fare better.
+        """
+        assert self._server is not None
+        assert self._server.stderr is not None
+        said = self._server.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+        if self._server.wait() < 0:
+            raise ConnectionError("it was killed while it prepared")
+        return f"the process to fork them from cannot prepare ({said})".encode()
 
     def _fork(self, command: Sequence[str], stdout: Any, stderr: Any, env: Mapping[str, str]) -> ForkedProcess:
         """Have a trial forked.
@@ -153,7 +169,7 @@ class ForkServer:
                 raise ConnectionError("it forked no trial")
             process = ForkedProcess(int.from_bytes(told, "big"))
             try:
-                ours.sendall(json.dumps({"command": list(command), "environment": dict(env)}).encode())
+                ours.sendall(json.dumps({"command": list(command), "environment": dict(env)}).encode() + END)
                 ours.shutdown(socket.SHUT_WR)
             except OSError:
                 with contextlib.suppress(ProcessLookupError):

@@ -241,12 +241,12 @@ def one_line(text: Any) -> str | None:
     """``text`` as one printable line of limited length.
 
     Raises:
-        TypeError: when it is no text.
+        DamagedError: when it is no text.
     """
     if text is None:
         return None
     if not isinstance(text, str):
-        raise TypeError(f"an error must be text; received {type(text).__name__}")
+        raise DamagedError(f"an error must be text; received {type(text).__name__}")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_ERROR_LENGTH]
 
 
@@ -254,10 +254,10 @@ def whole(value: Any, lower: int = -(2**63), upper: int = 2**63) -> int:
     """``value`` if it is a whole number within the bounds.
 
     Raises:
-        TypeError: when it is not.
+        DamagedError: when it is not.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not lower <= value <= upper:
-        raise TypeError(f"not a whole number from {lower} to {upper}: {str(value)[:80]!r}")
+        raise DamagedError(f"not a whole number from {lower} to {upper}: {str(value)[:80]!r}")
     return value
 
 
@@ -265,17 +265,17 @@ def real(value: Any) -> float:
     """``value`` if it is a finite number.
 
     Raises:
-        TypeError: when it is not.
+        DamagedError: when it is not.
     """
     number = finite(value)
     if number is None:
-        raise TypeError(f"not a finite number: {str(value)[:80]!r}")
+        raise DamagedError(f"not a finite number: {str(value)[:80]!r}")
     return number
 
 
 def _stage(value: Any) -> Stage:
     if value not in get_args(Stage):
-        raise TypeError(f"unknown stage {str(value)[:80]!r}")
+        raise DamagedError(f"unknown stage {str(value)[:80]!r}")
     return "confirm" if value == "confirm" else "explore"
 
 

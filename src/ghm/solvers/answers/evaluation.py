@@ -46,7 +46,7 @@ class PolicyEvaluation:
     terminal: Terminal
     reference: Reference
     """The optimum."""
-    most_likely_return: float
+    greedy_return: float
     """J of the policy that takes the most likely mode and the median levels."""
     stochastic_return: float
     """J of the policy that draws modes and levels; the same where it leaves nothing to chance."""
@@ -61,12 +61,12 @@ class PolicyEvaluation:
     @property
     def reading(self) -> ActionRule:
         """The better of the policy's two readings, which is what is judged."""
-        return better_rule(self.stochastic_return, self.most_likely_return)
+        return better_rule(self.stochastic_return, self.greedy_return)
 
     @property
     def exact_return(self) -> float:
         """J of the better reading."""
-        return max(self.stochastic_return, self.most_likely_return)
+        return max(self.stochastic_return, self.greedy_return)
 
     @property
     def captured_value(self) -> float | None:
@@ -92,7 +92,7 @@ class PolicyEvaluation:
         return {
             "exact_return": self.exact_return,
             "stochastic_return": self.stochastic_return,
-            "most_likely_return": self.most_likely_return,
+            "greedy_return": self.greedy_return,
             "reading": self.reading,
             "draws": self.draws,
             "captured_value": self.captured_value,
@@ -176,7 +176,7 @@ def evaluate(
     reading, firms = better_rule(drawn, exact), firms or (SLOW_FIRMS if foreign.one_by_one else FIRMS)
     return PolicyEvaluation(
         asked, model, dt, T, terminal, reference,
-        most_likely_return=exact,
+        greedy_return=exact,
         stochastic_return=drawn,
         draws=draws,
         levels=policy_levels(asked, model, T),

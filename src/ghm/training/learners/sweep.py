@@ -15,22 +15,19 @@ the derivative of the C¹ cubic through W. Derivatives with respect to the level
 logarithm) replace F by ∂F/∂μ = −φ(z)/σ and ∂F/∂σ = −z φ(z)/σ, z = (ln b − μ)/σ.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ghm.economics.cubic import node_slopes
 from ghm.economics.model import Array
 from ghm.economics.transition import apply_banded
-from ghm.simulation.draws import FAST, fast_exp
+from ghm.io.compiled import compiled, inlined
+from ghm.simulation.draws import fast_exp
 
 ADVANTAGE_ROWS = 3
 GAIN, BY_MEAN, BY_STD = range(ADVANTAGE_ROWS)
 """Rows of a mode's advantages: Δ, ∂Δ/∂μ and ∂Δ/∂σ."""
 
-EXACT: dict[str, Any] = {"error_model": "numpy", "cache": True}
 _f32 = np.float32
 _DENSITY_0 = np.float32(0.3989422804)  # φ(0)
 
@@ -38,7 +35,7 @@ Z_MAX = np.float32(5.5)
 """Standard deviations at which a level's distribution is cut off: beyond, single precision says 0 or 1."""
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _normal_cdf(log_points, mean, inverse, cdf) -> None:
     """Abramowitz and Stegun 26.2.17 of (log_points − mean) · inverse, error below 7.5e-8."""
     for i in range(log_points.size):
@@ -50,7 +47,7 @@ def _normal_cdf(log_points, mean, inverse, cdf) -> None:
         cdf[i] = tail if z < _f32(0) else _f32(1) - tail
 
 
-@njit(**EXACT)
+@inlined()
 def level_cdf(log_points, n_nodes: int, mean, std, cdf) -> None:
     """F of a lognormal level at points with logarithms ``log_points``, nodes and then midpoints; fills ``cdf`` alike.
 
@@ -65,7 +62,7 @@ def level_cdf(log_points, n_nodes: int, mean, std, cdf) -> None:
         cdf[high:last] = _f32(1)
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def level_cdf_derivatives(log_points, mean, std, by_mean, by_std) -> None:
     """∂F/∂μ and ∂F/∂σ of a lognormal level at points with logarithms ``log_points``; fills two arrays alike."""
     inverse = _f32(1) / std
@@ -77,7 +74,7 @@ def level_cdf_derivatives(log_points, mean, std, by_mean, by_std) -> None:
         by_std[i] = -z * density * inverse
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _cell_integrals(gap: Array, secants: Array, slopes: Array, weight, offset: float, cells: Array) -> None:
     """Simpson's rule for ∫ (W' − offset) · weight over each cell; fills ``cells`` (M − 1,).
 
@@ -90,7 +87,7 @@ def _cell_integrals(gap: Array, secants: Array, slopes: Array, weight, offset: f
         cells[j] = gap[j] * (ends + 4 * middle * weight[n + j]) * (1 / 6)
 
 
-@njit(**EXACT)
+@inlined()
 def integrate_payout(gap, secants, slopes, cdf, cells, out) -> None:
     """∫_0^c (1 − W') F db at each node c; fills ``out`` (M,); ``cells`` (M − 1,) is room to work in."""
     _cell_integrals(gap, secants, slopes, cdf, 1.0, cells)
@@ -101,7 +98,7 @@ def integrate_payout(gap, secants, slopes, cdf, cells, out) -> None:
         out[j + 1] = total
 
 
-@njit(**EXACT)
+@inlined()
 def integrate_issue(gap, secants, slopes, survival, cost, fixed_cost, cells, out) -> None:
     """∫_c^c̄ (W' − p) G di − p φ G(c) at each node c, G = 1 − F; fills ``out`` (M,); ``cells`` as above.
 
@@ -115,14 +112,14 @@ def integrate_issue(gap, secants, slopes, survival, cost, fixed_cost, cells, out
         out[j] = total - charge * survival[j]
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _complement(share) -> None:
     """1 − ``share``, in place."""
     for i in range(share.size):
         share[i] = _f32(1) - share[i]
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: Array, out: Array) -> None:
     """V = W + π_pay Δ_pay + π_issue Δ_issue with probabilities between two time nodes' rows, (2, M) each."""
     for j in range(held.size):
@@ -131,11 +128,11 @@ def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: A
         out[j] = held[j] + pays * pay[j] + issues * issue[j]
 
 
-@njit(**EXACT)
+@compiled()
 def sweep(
     modes, levels, time_cell, time_weight, steps_to_go, gap, log_points, start, coefficients, constant,
     terminal_values, cost, fixed_cost, bootstrap_of_step, bootstrap_values, continuations, values, swept, advantages,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Evaluate a policy by backward induction, starting anew from a given function at R bootstrap steps.
 
     Without bootstrap steps that is the policy's value. With them it is multi-step expected returns bootstrapped from the

@@ -28,7 +28,7 @@ TAGS = {
     "simulated_return": "return/simulated",
     "exact_return": "return/exact",
     "stochastic_return": "return/stochastic",
-    "most_likely_return": "return/greedy",
+    "greedy_return": "return/greedy",
     "captured_value": "return/captured_value",
     "policy_loss": "loss/policy",
     "value_loss": "loss/value",
