@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.search.methods.learned import LearnedProposal, ask_optuna
-from ghm.search.methods.proposals import Known, Proposal, make_proposal
+from ghm.search.methods.proposals import Known, Proposal
+from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.config import SearchType
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters
 from ghm.search.settings.space import NAMES, Choices, SearchSpace, parse_hyperparameters, plain_hyperparameters

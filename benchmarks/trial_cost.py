@@ -5,8 +5,7 @@
 Trials are started as a search starts them, one after another, in turn: forked from the warm process, and from nothing (with
 ``--before``, as another checkout of this project trains, by its own Python and with its own pictures). Medians. CPU seconds are
 of the trial's process alone, the warm one's are said once; memory is the proportional set size, in which pages that processes
-share count for each by its part, at its highest as seen twenty times a second. "Beyond its iterations" takes off what the
-trial's own clock says of them.
+share count for each by its part, at its highest as seen twenty times a second.
 """
 
 import argparse
@@ -41,7 +40,7 @@ def proportional_mb(pid: int) -> float:
 
 
 def run(start: Callable[..., Any], command: list[str], directory: Path, iterations: int) -> dict[str, float]:
-    """One trial's CPU seconds, those beyond its iterations, and its memory."""
+    """One trial's CPU seconds and memory."""
     where = ["--log_dir", str(directory / "logs"), "--ckpt_dir", str(directory / "checkpoints")]
     flags = ["--n_iterations", str(iterations), "--reference_file", str(directory.parent / "reference.npz"), *where]
     with (directory.parent / "output").open("ab") as output:
@@ -53,11 +52,8 @@ def run(start: Callable[..., Any], command: list[str], directory: Path, iteratio
     _, status, usage = os.wait4(process.pid, 0)
     if ended is None or status:
         raise RuntimeError(f"a trial ended with status {status}: {(directory.parent / 'output').read_text()[-500:]}")
-    cpu = usage.ru_utime + usage.ru_stime
-    lines = (directory / "history.jsonl").read_text().splitlines()
-    first, last = json.loads(lines[0])["seconds"], json.loads(lines[-1])["seconds"]
     shutil.rmtree(directory)
-    return {"cpu_seconds": cpu, "beyond_iterations": cpu - (last - first), "peak_mb": peak}
+    return {"cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_mb": peak}
 
 
 def main() -> None:
@@ -110,12 +106,9 @@ def report(rows: list[dict[str, Any]], warm: float, *, as_json: bool) -> None:
         print(json.dumps({"machine": describe_machine(), "warm_process_cpu_seconds": warm, "rows": rows}, indent=2))
         return
     print(f"{describe_machine()}\n\nThe warm process took {warm:.1f} CPU seconds, once.\n")
-    print("| iterations | way | CPU s | beyond its iterations | peak MB (PSS) |\n|---|---|---|---|---|")
+    print("| iterations | way | CPU s | peak MB (PSS) |\n|---|---|---|---|")
     for row in rows:
-        print(
-            f"| {row['iterations']} | {row['way']} | {row['cpu_seconds']:.2f} | {row['beyond_iterations']:.2f} | "
-            f"{row['peak_mb']:.0f} |"
-        )
+        print(f"| {row['iterations']} | {row['way']} | {row['cpu_seconds']:.2f} | {row['peak_mb']:.0f} |")
 
 
 if __name__ == "__main__":

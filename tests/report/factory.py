@@ -108,11 +108,11 @@ def add_policy(made: Made) -> None:
     search = SearchConfig.from_dict(made.content["search_config"])
     best = max(made.content["results"], key=lambda entry: entry["metrics"]["best_return"])
     training = search.training(**vars(parse_hyperparameters(best["hyperparameters"])), seed=best["seed"])
-    problem = DecisionProblem.build(training.model, training.dt, training.n_steps, training.terminal)
+    problem = DecisionProblem.build(training.problem)
     learner = Learner(problem, training)
     file = made.path.parent / best["directory"] / "checkpoints" / "best_model.pt"
     Checkpoint(training, RunProgress(), learner.state()).save(file, (learner.tabulate().tables, "greedy"))
-    load_or_solve(made.path.parent / "reference.npz", training.model, training.dt, training.T, training.terminal)
+    load_or_solve(made.path.parent / "reference.npz", training.problem)
 
 
 def _drawn(values: list[Any], generator: np.random.Generator) -> Any:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from ghm.errors import UserError, require_linux
 from ghm.search.decisions.scheduler import Scheduler, iterations_to_run, pending
 from ghm.search.display.observer import Plan
-from ghm.search.methods.proposals import make_proposal
+from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.settings.calibrations import Calibration, read_calibrations

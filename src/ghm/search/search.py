@@ -85,7 +85,7 @@ def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:
     """Solve the model once for all trials, or read the solution that an earlier call kept at ``path``."""
     from ghm.solvers.store import load_or_solve  # late: a dry run or a refused command needs no solver
 
-    solution = load_or_solve(path, config.model, config.dt, config.T, config.terminal)
+    solution = load_or_solve(path, config.training().problem)
     return ReferenceReturns(solution.optimal_return, solution.wind_up_return)
 
 

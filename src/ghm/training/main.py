@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
@@ -122,16 +123,15 @@ def train(config: TrainConfig) -> int:
     trainer = None
     metrics: dict[str, Any] = {}
     try:
-        reference = load_or_solve(config.reference_path, config.model, config.dt, config.T, config.terminal)
+        reference = load_or_solve(config.reference_path, config.problem)
         first = checkpoint.standing.iteration if checkpoint else 0
-        optimum = {name: getattr(reference, name) for name in ("payout_level", "issue_below", "issue_target")}
         with (
             _stop_on_signals(in_search=config.parent_pid is not None) as interrupted,
             TrainingView(
                 config.n_iterations,
                 config.progress,
                 start_iteration=first,
-                optimum={"exact_return": reference.optimal_return, **optimum},
+                optimum={"exact_return": reference.optimal_return, **asdict(reference.initial_levels)},
             ) as view,
         ):
             if config.device == "cuda":
@@ -302,13 +302,13 @@ def _untrained(config: TrainConfig) -> float | None:
 
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
     """The run in a few plain lines."""
-    from ghm.io.text import share_text
+    from ghm.io.text import loss_text, share_text
     from ghm.solvers.levels import level_words
 
     def level(name: str) -> str:
         learned, optimal = metrics[name], metrics[f"optimal_{name}"]
         times = metrics["payouts" if name == "payout_level" else "issues"]
-        return f"{level_words(learned, times, metrics['reading'])} (optimum {level_words(optimal)})"
+        return f"{level_words(learned, times, metrics['action_rule'])} (optimum {level_words(optimal)})"
 
     captured = metrics["captured_value"]
     untrained = _untrained(config)
@@ -318,6 +318,7 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
         f"  best return      {metrics['best_return']:.4f} at iteration {metrics['best_iteration']}"
         f" (optimum {metrics['optimal_return']:.4f}, winding up {metrics['wind_up_return']:.4f})",
         f"  captured value   {'undefined' if captured is None else share_text(captured, 4)}{before}",
+        f"  loss             {loss_text(metrics['loss'])}",
         f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {metrics['monte_carlo_standard_error']:.4f}",
         f"  pays out above   {level('payout_level')}",
         f"  issues below     {level('issue_below')}",

@@ -60,9 +60,10 @@ def warm_up() -> None:
         importlib.import_module(name)
     import tyro
 
+    from ghm.policies.tabulated import TabulatedPolicy
     from ghm.simulation.kernel import Simulator
-    from ghm.solvers.store import solve
-    from ghm.training.evaluation import Evaluator
+    from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation
+    from ghm.solvers.dynamic_program import dynamic_program
     from ghm.training.exact import ExactReturns
     from ghm.training.learners.estimator import GradientEstimator
     from ghm.training.learners.learner import Learner
@@ -71,14 +72,14 @@ def warm_up() -> None:
 
     # As the command line does: reading the settings' docstrings takes a tenth of a second.
     config = tyro.cli(TrainConfig, args=["--dt", "0.1", "--T", "1.0"], use_underscores=True)
-    problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
-    problem_of = (config.model, config.dt, config.n_steps, config.terminal, problem.grid)
+    problem = DecisionProblem.build(config.problem)
     learner = Learner(problem, config)
     tables = learner.tabulate().tables
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
     GradientEstimator(problem, simulator, config.estimator, 2)(tables, learner.bootstrap_values(), 1)
-    reference = solve(config.model, config.dt, config.T, config.terminal)
-    Evaluator(problem.grid, config, reference, ExactReturns.build(*problem_of)).full_metrics(tables)
+    returns = ExactReturns.build(config.problem, problem.grid)(tables)
+    exact = ExactEvaluation(TabulatedPolicy(problem.grid, tables), dynamic_program(config.problem), returns)
+    PolicyEvaluation.of(exact, firms=2).metrics()
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -131,7 +131,7 @@ class Results:
         from ghm.training.checkpoints.stored import load_stored
 
         stored = load_stored(self.search.best.best_checkpoint)
-        return BestPolicy(stored.policy, stored.model.c_max, stored.T)
+        return BestPolicy(stored.policy, stored.problem.model.c_max, stored.problem.T)
 
 
 def load_results(path: str | Path) -> Results:

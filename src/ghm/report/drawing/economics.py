@@ -142,7 +142,7 @@ def cash_chart(study: PolicyStudy) -> Chart:
         "policy-cash",
         "How much cash firms hold",
         f"Density of cash over simulated firms and years; the mean is {' and '.join(means)}.",
-        "Density over firms and the first half of the horizon, after each transaction; liquidated firms are left out.",
+        "Over the first half of the horizon and all firms alike, after each transaction; liquidated firms are left out.",
         data,
         {"xaxis": {"title": {"text": "cash"}}, "yaxis": {"title": {"text": "density"}, "rangemode": "tozero"}},
     )

@@ -159,7 +159,7 @@ def level(metrics: Mapping[str, Any], key: str) -> str:
     if key.startswith("optimal_"):
         return level_words(None)
     times = finite(metrics.get("payouts" if key == "payout_level" else "issues")) or 0.0
-    return level_words(None, times, "stochastic" if metrics.get("reading") == "stochastic" else "greedy")
+    return level_words(None, times, "randomised" if metrics.get("action_rule") == "randomised" else "greedy")
 
 
 def _log(trial: RecordedTrial) -> str:

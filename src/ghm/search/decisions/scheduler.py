@@ -19,7 +19,8 @@ from ghm.search.decisions.ranking import (
     stopped_at_rung,
 )
 from ghm.search.decisions.selection import Decision, choose, cut, digest, places
-from ghm.search.methods.proposals import Known, make_proposal
+from ghm.search.methods.proposals import Known
+from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.config import LEARNING
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import Choices, plain_hyperparameters

@@ -13,8 +13,6 @@ from typing import Protocol
 
 import numpy as np
 
-from ghm.search.settings.config import SearchType
-from ghm.search.settings.inactive import effective_choices
 from ghm.search.settings.space import NAMES, Choices, size
 from ghm.training.settings import Hyperparameters
 
@@ -89,19 +87,6 @@ class GridProposal:
         strides = [math.prod(lengths[position + 1 :]) for position in range(len(lengths))]
         digits = [(configuration - 1) // stride % length for stride, length in zip(strides, lengths, strict=True)]
         return _configuration(self._choices, digits)
-
-
-def make_proposal(
-    search_type: SearchType, choices: Choices, seed_base: int, inactive: tuple[str, ...] = ()
-) -> Proposal:
-    """The search method of that name; only random search varies the hyperparameters named by ``inactive``."""
-    if search_type == "random":
-        return RandomProposal(choices, seed_base)
-    if search_type == "grid":
-        return GridProposal(effective_choices(choices, inactive))
-    from ghm.search.methods.learned import LearnedProposal  # late: most searches need neither SciPy nor Optuna
-
-    return LearnedProposal(search_type, effective_choices(choices, inactive), seed_base)
 
 
 def _configuration(choices: Choices, indices: list[int]) -> Hyperparameters:

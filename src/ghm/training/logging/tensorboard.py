@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TAGS = {
     "simulated_return": "return/simulated",
     "exact_return": "return/exact",
-    "stochastic_return": "return/stochastic",
+    "randomised_return": "return/randomised",
     "greedy_return": "return/greedy",
     "captured_value": "return/captured_value",
     "policy_loss": "loss/policy",
