@@ -109,8 +109,8 @@ def test_the_best_trials_checkpoint_is_studied(studied: Made) -> None:
     assert found.modes.shape == found.value.shape == (found.time_to_horizon.size, found.cash.size)
     from ghm.training.checkpoints.checkpoint import load_policy
 
-    assert search.best is not None
-    policy = load_policy(search.best.best_checkpoint)
+    assert search.best_trial is not None
+    policy = load_policy(search.checkpoint(search.best_trial))
     reference = solve(MODEL, 0.05, 1.0, "liquidation")
     again = study(policy, reference)
     assert np.array_equal(found.modes, again.modes)

@@ -13,6 +13,7 @@ V^π     ``value``               (S, N)     exact value of the policy
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,8 @@ from ghm.economics.model import Array, GHMModel
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.guard import survive
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.search.records.state import SearchState
+from ghm.search.trials.trial import reference_name
 from ghm.solvers.levels import policy_levels
 from ghm.solvers.policy_value import deterministic_cash, policy_values
 from ghm.solvers.solution import Solution
@@ -141,10 +143,10 @@ def early_cash(firms: Firms) -> NDArray[np.float32]:
     return firms.cash[:, : max(firms.cash.shape[1] // 2, 1)]
 
 
-def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
-    """Levels of a trial's best policy over time to horizon; None where it cannot be read."""
+def trial_levels(checkpoint: Path) -> dict[str, list[float | None]] | None:
+    """Levels of a stored policy over time to horizon; None where it cannot be read."""
     try:
-        stored = load_stored(trial.best_checkpoint)
+        stored = load_stored(checkpoint)
     except (UserError, OSError):
         return None
     times = np.geomspace(stored.problem.dt, stored.problem.T, LEVEL_TIMES)
@@ -157,7 +159,7 @@ def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
     return {"x": [round(float(time), 5) for time in times], **levels}
 
 
-def study_best(search: RecordedSearch) -> PolicyStudy:
+def study_best(search: SearchState) -> PolicyStudy:
     """Study the policy of the search's best trial.
 
     Raises:
@@ -166,7 +168,7 @@ def study_best(search: RecordedSearch) -> PolicyStudy:
     return _study_stored(*_read_best(search))
 
 
-def best_or_reason(search: RecordedSearch) -> tuple[PolicyStudy | None, str]:
+def best_or_reason(search: SearchState) -> tuple[PolicyStudy | None, str]:
     """The study of the search's best policy; or None, and why there is none: its files, or a fault that is lived on after."""
     try:
         found = _read_best(search)
@@ -178,10 +180,11 @@ def best_or_reason(search: RecordedSearch) -> tuple[PolicyStudy | None, str]:
         return None, survive("working out the best policy", error)
 
 
-def _read_best(search: RecordedSearch) -> tuple[StoredPolicy, Solution]:
-    if search.best is None:
+def _read_best(search: SearchState) -> tuple[StoredPolicy, Solution]:
+    best = search.best_trial
+    if best is None:
         raise UserError("no trial has completed, so there is no best policy")
-    return load_stored(search.best.best_checkpoint), load(search.reference_path)
+    return load_stored(search.checkpoint(best)), load(search.path.parent / reference_name(best.calibration))
 
 
 def _study_stored(stored: StoredPolicy, reference: Solution) -> PolicyStudy:

@@ -89,5 +89,10 @@ class GridProposal:
         return _configuration(self._choices, digits)
 
 
+def grid_proposal(choices: Choices, seed_base: int) -> GridProposal:  # noqa: ARG001  (no draws)
+    """The grid of the space."""
+    return GridProposal(choices)
+
+
 def _configuration(choices: Choices, indices: list[int]) -> Hyperparameters:
     return Hyperparameters(**{name: choices[name][index] for name, index in zip(NAMES, indices, strict=True)})

@@ -78,6 +78,10 @@ class StaticsPoint:
     """Why something has no solution; empty where all has."""
 
 
+FOREVER = tuple(field.name for field in dataclasses.fields(StaticsPoint) if field.name.startswith("infinite_"))
+"""Names of the infinite horizon's figures, in order."""
+
+
 def comparative_statics(sweeps: Sequence[Sweep], problem: Problem | None = None) -> tuple[StaticsPoint, ...]:
     """The optimum at every combination of the parameters' values, the last parameter's changing fastest.
 
@@ -110,7 +114,7 @@ def _point(parameters: dict[str, float], base: Problem) -> StaticsPoint:
     except UserError as error:
         return StaticsPoint(parameters, *(None,) * 14, note=str(error))
     fate, levels = outcomes(optimum.policy, problem), optimum.initial_levels
-    forever: tuple[float | None, ...] = (None,) * 7
+    forever: dict[str, float | None] = dict.fromkeys(FOREVER)
     note = ""
     try:
         forever = _forever(infinite_horizon(problem.model))
@@ -125,15 +129,15 @@ def _point(parameters: dict[str, float], base: Problem) -> StaticsPoint:
         levels.issue_target,
         fate.issues / fate.years,
         fate.early_liquidation,
-        *forever,
+        **forever,
         note=note,
     )
 
 
-def _forever(found: InfiniteHorizon) -> tuple[float | None, ...]:
-    """The infinite horizon's figures, in the order of :class:`StaticsPoint`."""
+def _forever(found: InfiniteHorizon) -> dict[str, float | None]:
+    """The infinite horizon's figures, as :class:`StaticsPoint` has them."""
     boundary = found.boundary
-    return (
+    figures = (
         boundary.payout_level,
         boundary.value_at_zero,
         boundary.issue_target,
@@ -142,3 +146,4 @@ def _forever(found: InfiniteHorizon) -> tuple[float | None, ...]:
         None if found.firms is None else found.firms.mean,
         found.cost_of_frictions,
     )
+    return dict(zip(FOREVER, figures, strict=True))

@@ -47,15 +47,18 @@ class Firms:
 
     def quantile(self, probability: ArrayLike) -> Array:
         """Cash below which a share ``probability`` of firms are, any shape."""
-        return np.interp(np.asarray(probability, dtype=float), self.distribution, self.cash)
+        found: Array = np.interp(np.asarray(probability, dtype=float), self.distribution, self.cash)
+        return found
 
     def share_below(self, cash: ArrayLike) -> Array:
         """Share of firms with less ``cash``, any shape."""
-        return np.interp(np.asarray(cash, dtype=float), self.cash, self.distribution)
+        found: Array = np.interp(np.asarray(cash, dtype=float), self.cash, self.distribution)
+        return found
 
     def time_from(self, cash: ArrayLike) -> Array:
         """T at ``cash``, any shape; above c* the excess is paid out at once."""
-        return np.interp(np.asarray(cash, dtype=float), self.cash, self.expected_time)
+        found: Array = np.interp(np.asarray(cash, dtype=float), self.cash, self.expected_time)
+        return found
 
 
 def scale_exponent(model: GHMModel, cash: Array) -> Array:
