@@ -15,6 +15,7 @@ Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo"]
 Baseline = Literal["sweep", "network"]
 Device = Literal["cpu", "cuda"]
 Progress = Literal["auto", "live", "plain", "none"]
+Figures = Literal["drawn", "none"]
 
 # A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
 MAX_HIDDEN_LAYERS = 16
@@ -105,6 +106,8 @@ class TrainConfig(Hyperparameters):
     """Checkpoint to continue from."""
     progress: Progress = "auto"
     """Progress display: live table, plain lines, none; auto picks live on a terminal."""
+    figures: Figures = "drawn"
+    """Whether the best policy is drawn for TensorBoard at the end, which takes a second or two; a search's trials are not."""
     pause_at: int | None = None
     """Iteration, a multiple of eval_freq, to pause at: the run can go on from latest.pt, bit for bit as if it had not
     paused, since schedules follow n_iterations."""
@@ -122,6 +125,7 @@ class TrainConfig(Hyperparameters):
             ("baseline", Baseline),
             ("device", Device),
             ("progress", Progress),
+            ("figures", Figures),
         ):
             require_choice(name, getattr(self, name), choices)
         for name in ("n_iterations", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints"):
