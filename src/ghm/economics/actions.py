@@ -53,7 +53,8 @@ class Actions(NamedTuple):
 def level_from_log(logarithm: Array, shift: float) -> Array:
     """The level max(e^x − a, 0) in cash, of logarithms of any shape."""
     if logarithm.ndim == 1 and logarithm.size and logarithm.strides[0] == 0:  # of one number, :func:`repeated`
-        return repeated(level_from_log(logarithm[:1].copy(), shift), logarithm.size)[0]
+        same: Array = repeated(level_from_log(logarithm[:1].copy(), shift), logarithm.size)[0]
+        return same
     level: Array = np.maximum(np.exp(logarithm) - shift, 0.0)
     return level
 
