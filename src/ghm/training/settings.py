@@ -219,11 +219,12 @@ def require_integer(name: str, value: Any, lower: int, upper: int | None = None)
 def require_path(name: str, value: Any) -> Path:
     """``value`` as a path; refused when it is none, or its name is not UTF-8, as the records of it are."""
     try:
-        path = Path(value).expanduser()
+        path = Path(value)
+        path = path.expanduser() if path.parts[:1] == ("~",) else path  # ~ alone: a folder may be called ~x
         path.as_posix().encode()
     except TypeError:
         raise UserError(f"--{name} must be a path; received {value!r}") from None
-    except RuntimeError as error:  # ~name of nobody
+    except RuntimeError as error:  # a user without a home
         raise UserError(f"--{name}: {error}; received {value!r:.200}; write the whole path") from None
     except UnicodeEncodeError:
         raise UserError(f"--{name} must be a path in UTF-8; received {value!r:.200}; rename it") from None
