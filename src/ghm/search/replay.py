@@ -179,8 +179,9 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
         own = record.config.training()
         models = {one.name: one.model for one in record.calibrations}
         own = dataclasses.replace(own, model=models.get(recorded.calibration or "", own.model))
-        if recorded.stage == "confirm" and record.config.confirm_iterations:
-            own = dataclasses.replace(own, n_iterations=record.config.confirm_iterations)
+        if recorded.stage == "confirm":
+            last = record.config.confirm_iterations or record.config.n_iterations
+            own = dataclasses.replace(own, n_iterations=last, evaluate_at=())
     values: dict[str, Any] = vars(recorded.hyperparameters)
     return dataclasses.replace(own, **values, seed=recorded.seed)
 

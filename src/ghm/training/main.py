@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RESULT_FORMAT = 1
 
 RESUMABLE_CHANGES = {
-    "device", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints",
+    "device", "n_threads", "ckpt_freq", "keep_checkpoints",
     "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "parent_pid", "pause_at", "group",
 }  # fmt: skip
 """Settings that may differ between a checkpoint and the run that continues from it; no other may."""

@@ -32,7 +32,17 @@ Step = Trial | Decision | Outcome | None
 """A training to run; a decision to write down before anything that follows from it; a trial that is over because it was not
 chosen to go on; or None: what comes next depends on outcomes that are not there yet."""
 
-_BASIS = ("search_type", "seed_base", "n_seeds", "rank_by", "proposal_lag", "rungs", "n_iterations", "eval_freq")
+_BASIS = (
+    "search_type",
+    "seed_base",
+    "n_seeds",
+    "rank_by",
+    "proposal_lag",
+    "rungs",
+    "n_iterations",
+    "log_freq",
+    "eval_freq",
+)
 
 
 class Scheduler:

@@ -52,6 +52,7 @@ DECISIVE = (
     "seed_base",
     "device",
     "n_threads",
+    "log_freq",
     "eval_freq",
     "n_seeds",
     "rank_by",
@@ -88,7 +89,8 @@ class SearchConfig:
     proposal_lag: int = 4
     """A learning proposal sees the outcomes of all configurations but the last ones, this many; so many can run at once."""
     rungs: tuple[int, ...] = ()
-    """Iterations at which all configurations pause and only the best go on, from their checkpoints."""
+    """Iterations below n_iterations at which all configurations are evaluated and pause, and only the best go on, from
+    their checkpoints."""
     keep: float = 0.34
     """Share of the configurations that go on at each rung; with --resume a larger one lets more of them go on."""
     confirm: int = 0
@@ -118,9 +120,9 @@ class SearchConfig:
     results_dir: Path = Path("results/hyperparam_search")
     """Directory of the trials and the results JSON; an earlier search there is moved, whole, to RESULTS_DIR_earlier/."""
     log_freq: int = 100
-    """Iterations between two log lines of a trial."""
+    """Iterations between two log lines of a trial, each of them an exact evaluation."""
     eval_freq: int = 500
-    """Iterations between two exact evaluations among which a trial's best policy is chosen."""
+    """Iterations between two exact evaluations of a trial with a checkpoint to continue from."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints of a trial."""
     keep_checkpoints: int = 1
@@ -178,7 +180,7 @@ class SearchConfig:
         for name in ("results_dir", "resume", "space", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
-        self.training()
+        self.training(evaluate_at=())
         self._require_executor()
         self._require_rungs()
 
@@ -199,22 +201,18 @@ class SearchConfig:
             raise UserError(
                 f"--rungs must increase and stay below --n_iterations {self.n_iterations}; received {self.rungs}"
             )
-        off = [rung for rung in self.rungs if rung % self.eval_freq]
-        if off:
-            # An evaluation that an uninterrupted training would not make could find another best policy.
-            raise UserError(
-                f"--rungs {off[0]} is no multiple of --eval_freq {self.eval_freq}: a configuration is judged at a rung by "
-                "an evaluation that its training makes anyway; change one of them"
-            )
         require_number("keep", self.keep, lower=0.0, strict=True)
         if self.keep > 1:
             raise UserError(f"--keep must be a share, above 0 and at most 1; received {self.keep!r}")
 
     def training(self, **settings: Any) -> TrainConfig:
-        """The training settings that all trials share, with ``settings`` in addition."""
+        """The training settings that all trials share, with ``settings`` in addition.
+
+        All rungs are among them: an evaluation that a training without pauses would not make could find another best policy.
+        """
         names = {field.name for field in dataclasses.fields(TrainConfig)} - {"resume", "progress"}
         shared = {name: getattr(self, name) for name in names & {field.name for field in dataclasses.fields(self)}}
-        return TrainConfig(**shared, **settings)
+        return TrainConfig(**shared | {"evaluate_at": self.rungs} | settings)
 
     def lasting(self) -> Self:
         """These settings without what concerns one call only."""
