@@ -145,8 +145,8 @@ class Run:
                 return 8
         self.enter()
         ledger(f"start {self.seed} {self.state['iteration']}")
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        Path(self.settings["log_dir"]).mkdir(parents=True, exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
+        Path(self.settings["log_dir"]).mkdir(exist_ok=True)
         sys.stdout.write(f"training with seed {self.seed}\n")
         while self.state["iteration"] < self.settings["n_iterations"]:
             if self.state["iteration"] == self.settings["pause_at"]:

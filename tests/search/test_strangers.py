@@ -1,6 +1,8 @@
-"""Results directories of strangers: reading or resuming one leads nowhere, writes nothing elsewhere, and waits for nobody unsaid."""
+"""Results directories of strangers: reading or resuming one leads nowhere and writes nothing elsewhere."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from ghm.io.sealed import write_sealed
 from ghm.search.replay import main as replay_main
+from ghm.search.trials.gpus import claimed_gpu
 from ghm.search.why import main as why_main
 from tests.search.instant import INSTANT
 from tests.search.support import run_search
@@ -65,3 +68,33 @@ def test_a_move_that_was_cut_short_is_finished_by_the_search_that_began_it(victi
     assert run_search(*SMALL, "--results_dir", victim / "r", **INSTANT) == 0
     assert (victim / "r_earlier" / name / "search.json").is_file()
     assert not (victim / "r/.moving").exists()
+
+
+def test_a_results_directory_that_goes_away_is_not_made_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results_dir = tmp_path / "r"
+
+    def start(command: list[str], **options: Any) -> Any:
+        if results_dir.exists():
+            results_dir.rename(tmp_path / "r2")
+        return subprocess.Popen(command, **options)
+
+    assert run_search(*SMALL, "--results_dir", results_dir, popen=start) == 6
+    assert "the search cannot go on" in capsys.readouterr().err
+    assert not results_dir.exists()
+    assert (tmp_path / "r2/search.json").is_file()
+
+
+def test_the_locks_of_gpus_are_in_a_directory_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with pytest.raises(PermissionError, match="a link, or another user's"), claimed_gpu(["0"], tmp_path / "link"):
+        pass
+    assert not list((tmp_path / "target").iterdir())
+    with claimed_gpu(["0"], tmp_path / "own") as gpu:
+        assert gpu == "0"
+    uid = os.getuid()
+    monkeypatch.setattr("ghm.search.trials.gpus.os.getuid", lambda: uid + 1)
+    with pytest.raises(PermissionError, match="another user's"), claimed_gpu(["0"], tmp_path / "own"):
+        pass

@@ -118,7 +118,7 @@ def load_or_solve(path: Path, model: GHMModel, dt: float, T: float, terminal: Te
 
     Raises:
         UserError: when the problem cannot be solved at these settings.
-        OSError: when the file cannot be written.
+        OSError: when the file cannot be written: its directory is not made.
     """
     key = {"format": FORMAT, "model": dataclasses.asdict(model), "dt": dt, "T": T, "terminal": terminal}
     stored = _load(path, key)
@@ -129,7 +129,6 @@ def load_or_solve(path: Path, model: GHMModel, dt: float, T: float, terminal: Te
     arrays = {name: content.pop(name) for name in ARRAYS}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, header=np.array(json.dumps({"key": key, **content})), **arrays)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, seal_archive(buffer.getvalue()))
     return reference
 

@@ -18,7 +18,7 @@ from ghm.io.platforms import put_back
 from ghm.io.safe_read import DamagedError, parse_object
 from ghm.io.sealed import write_sealed
 from ghm.training.arguments import require_separate_widths
-from ghm.training.checkpoints.directories import own_directories
+from ghm.training.checkpoints.directories import follow_own_links, own_directories
 from ghm.training.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def train(config: TrainConfig) -> int:
     if config.ckpt_dir != asked.ckpt_dir and config.progress != "none":
         kept = f"{asked.ckpt_dir.parent} holds an earlier run, which is kept: t" if config.resume is None else "T"
         print(f"{kept}his run goes into {config.ckpt_dir.parent}.", flush=True)
+    config = follow_own_links(config)
 
     if config.parent_pid is None and config.progress != "none":
         print("Preparing: solving the model and compiling, half a minute the first time on a machine ...", flush=True)
@@ -176,16 +177,25 @@ def _prepare(config: TrainConfig) -> "Checkpoint | None":
     if config.resume is not None:
         checkpoint = _load(config.resume)
         _require_same(checkpoint.config, config)
+    _make_places(config)
+    return checkpoint
+
+
+def _make_places(config: TrainConfig) -> None:
+    """Make the directories that the run writes to; in a search its own two alone, since others have vanished if they lack."""
+    in_search = config.parent_pid is not None
     for flag, directory in (
+        ("--result_file", config.result_path.parent),
+        ("--reference_file", config.reference_path.parent),
         ("--log_dir", config.log_dir),
         ("--ckpt_dir", config.ckpt_dir),
-        ("--result_file", config.result_path.parent),
     ):
         try:
+            if not in_search or directory in (config.log_dir, config.ckpt_dir):
+                directory.mkdir(parents=not in_search, exist_ok=True)
             require_writable(directory)
         except OSError as error:
             raise UnusableHere(f"{flag} {directory} cannot be written: {error.strerror}; choose another") from error
-    return checkpoint
 
 
 def _load(path: Path) -> "Checkpoint":

@@ -107,7 +107,6 @@ class Trainer:
             Orphaned: when the parent process is gone; nothing more has been written.
         """
         config = self._config
-        config.ckpt_dir.mkdir(parents=True, exist_ok=True)
         with EventLog(config.log_dir, config, self.standing.iteration) as events, self._history() as history:
             try:
                 self._loop(events, history)

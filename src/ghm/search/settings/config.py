@@ -37,6 +37,8 @@ MAX_TRIALS = 1_000_000
 MAX_RETRIES = 100
 # Signs come six times a heartbeat; a busy file server takes tenths of a second for each.
 MIN_HEARTBEAT = 1.0
+# Half of it is waited for a search of another host, the whole of it for a lost worker: longer is a typing error.
+MAX_HEARTBEAT = 3600.0
 MAX_SEEDS = 10_000
 # A proposal sees nothing of the configurations less than this far before it; more than this learns nothing.
 MAX_LAG = 10_000
@@ -191,6 +193,8 @@ class SearchConfig:
         if self.dask_scheduler is not None and self.executor != "dask":
             raise UserError("--dask_scheduler needs --executor dask: it says where that cluster is")
         require_number("heartbeat", self.heartbeat, lower=MIN_HEARTBEAT)
+        if self.heartbeat > MAX_HEARTBEAT:
+            raise UserError(f"--heartbeat must be at most {MAX_HEARTBEAT:g} seconds; received {self.heartbeat!r}")
 
     def _require_rungs(self) -> None:
         if not isinstance(self.rungs, tuple):
