@@ -19,6 +19,7 @@ from ghm.io.sealed import write_sealed
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
+from ghm.search.backends.spawning import leave_if_imported
 from ghm.search.backends.task import Report, Task, run_task
 from ghm.search.display.displays import Displays
 from ghm.search.display.lines import PlainObserver
@@ -145,6 +146,7 @@ class HyperparameterSearch:
                 or when a decision comes out otherwise than it was recorded.
             OSError: when the search's own records cannot be written any more; what was recorded is kept.
         """
+        leave_if_imported()
         resolved = self.resolved()
         directory, config = resolved.results_dir, resolved.config
         self._stopping = False
