@@ -1,5 +1,6 @@
 """A Dask cluster that a search starts by itself: who may start one, and who can talk to it."""
 
+import contextlib
 import http.client
 import os
 import subprocess
@@ -54,6 +55,12 @@ def listened_to() -> set[int]:
     return {one.laddr.port for one in found if one.pid in ours and one.status == psutil.CONN_LISTEN}
 
 
+def ask_for_a_page(port: int) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", "/health")
+        connection.getresponse()
+
+
 @pytest.mark.parametrize("case", ["unguarded", "standard input", "daemonic"])
 def test_a_program_that_workers_cannot_import_gets_one_message_that_names_the_guard(case: str, tmp_path: Path) -> None:
     how, given = (["-"], UNGUARDED) if case == "standard input" else (["program.py"], None)
@@ -71,8 +78,5 @@ def test_no_port_of_it_answers_without_its_key(tmp_path: Path) -> None:
         ports = listened_to() - before
         assert len(ports) == 3, "of the scheduler, the worker, and what watches over it"
         for port in ports:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             with pytest.raises((http.client.HTTPException, OSError)):
-                connection.request("GET", "/health")
-                connection.getresponse()
-            connection.close()
+                ask_for_a_page(port)
