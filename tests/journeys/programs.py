@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.journeys.commands import LIMIT_S, Ran, environment, run
-from tests.journeys.searches import FIRMS, SHORT, Stages, expecting, search
+from tests.journeys.searches import SHORT, Stages, expecting, search
 from tests.journeys.surfaces.files import results_file
 from tests.journeys.surfaces.stage import observe
 from tests.journeys.surfaces.table import Table
@@ -29,6 +29,10 @@ space.lr_policy, space.lr_baseline = [0.001, 0.01], [0.001]
 space.n_trajectories, space.policy_hidden, space.value_hidden = [50], [(8,), (16,)], [(8,)]
 search = HyperparameterSearch(space, SearchConfig(**{settings!r}))
 """
+
+
+UNLIKE = [{"name": "calm", "sigma_x": 0.05}, {"name": "rich", "alpha": 0.3}]
+"""Firms of which the one that is easier to learn is worth less: returns and captured values rank trials differently."""
 
 
 def program(place: Path, rest: str, **settings: object) -> str:
@@ -61,7 +65,7 @@ def script(place: Path) -> Stages:
 
 
 def script_firms(place: Path) -> Stages:
-    (place / "firms.json").write_text(json.dumps(FIRMS))
+    (place / "firms.json").write_text(json.dumps(UNLIKE))
     text = """
         outcome = search.run()
         print(outcome.summary)

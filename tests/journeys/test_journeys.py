@@ -10,7 +10,7 @@ from tests.journeys.catalogue import COMPARED, CORE, JOURNEYS
 from tests.journeys.commands import LIMIT_S, run
 from tests.journeys.conftest import Reach
 from tests.journeys.known import KNOWN
-from tests.journeys.surfaces.spoken import counts_on_the_way, done_as_planned, done_as_run, progress_on_the_way
+from tests.journeys.surfaces.spoken import counts_on_the_way, done, progress_on_the_way
 from tests.journeys.surfaces.stage import Stage
 from tests.journeys.surfaces.table import FIELDS, Figure, Table, disagreements
 
@@ -123,7 +123,7 @@ def test_a_dry_run_leaves_out_what_the_run_does(name: str, reach: Reach) -> None
         run("search", "--resume", place, "--progress", "plain"),
     )
     assert (planned.status, planned.errors, ran.status, ran.errors) == (0, "", 0, "")
-    assert done_as_planned(planned.output) == done_as_run(ran.output)
+    assert done(planned.output) == done(ran.output)
 
 
 SAID_OF_A_PLAIN_SEARCH = set(FIELDS) - {"progress", "configurations_asked"}

@@ -93,7 +93,7 @@ def test_a_page_that_fails_while_the_search_runs_is_said_once(
     view.search_started(Plan(results.record.config, tmp_path, 4, 4), results)
     for round_number in (1, 2):
         now[0] += 1e6 * round_number + FIRST_S
-        view.trial_finished(None, results.outcomes[0])  # type: ignore[arg-type]
+        view.trial_finished(None, results.trials[0])  # type: ignore[arg-type]
         view.tick()
         assert view._process is not None
         view._process.wait()

@@ -10,6 +10,7 @@ from stub_search import watched_search
 
 from ghm.search.display.observer import Plan
 from ghm.search.display.page_writer import FIRST_S, SHARE, ReportRefresher
+from ghm.search.records.results_file import ResultsFile
 
 WRITER = "import sys, time; open(sys.argv[1] + '.count', 'a').write('x'); time.sleep({seconds}); sys.exit({status})"
 
@@ -56,7 +57,7 @@ def test_refreshes_keep_to_their_share_of_the_time(tmp_path: Path) -> None:
     clock, stream = Clock(), io.StringIO()
     view = refresher(stream, clock)
     results = watched_search(type("Silent", (ReportRefresher,), {"search_finished": lambda *_: None})(), tmp_path)
-    trial, outcome = None, results.outcomes[0]
+    trial, outcome = None, results.trials[0]
     view.search_started(Plan(results.record.config, tmp_path, 4, 4), results)
     view.trial_finished(trial, outcome)  # type: ignore[arg-type]
     clock.now = FIRST_S - 1
@@ -112,7 +113,7 @@ def test_the_real_command_writes_the_real_page(tmp_path: Path) -> None:
 
     class Written(ReportRefresher):
         def search_finished(self, results):  # type: ignore[no-untyped-def]
-            results.write()
+            ResultsFile(results).write()
             super().search_finished(results)
 
     stream = io.StringIO()

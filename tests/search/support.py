@@ -10,7 +10,7 @@ from ghm.search import replay as replay_module
 from ghm.search.display.live import LiveView, PlainView
 from ghm.search.main import main
 from ghm.search.records import search_record as record_module
-from ghm.search.records.index import ReferenceReturns
+from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.config import SearchConfig
 
 # A search started by one process is resumed by another, and must not be refused because someone edited the trainer

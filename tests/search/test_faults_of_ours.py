@@ -52,7 +52,7 @@ def not_sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def told(outcome: SearchOutcome, directory: Path) -> None:
-    first, second = outcome.results.outcomes
+    first, second = outcome.results.trials
     log = directory / "trial_001/stderr.log"
     assert (first.status, second.status) == ("crashed", "completed")
     assert first.error is not None
@@ -91,8 +91,8 @@ def test_a_worker_without_supervision_ends_its_trial(tmp_path: Path, monkeypatch
     monkeypatch.setenv("STUB_STEP_S", "20")
     monkeypatch.setattr(task_module, "_lost", fail)
     outcome = search(tmp_path / "r", workers=True)
-    assert [one.status for one in outcome.results.outcomes] == ["crashed"] * 2
-    assert all(one.error and PLANTED in one.error for one in outcome.results.outcomes)
+    assert [one.status for one in outcome.results.trials] == ["crashed"] * 2
+    assert all(one.error and PLANTED in one.error for one in outcome.results.trials)
 
 
 @pytest.mark.parametrize("switch", ["on", "off"])

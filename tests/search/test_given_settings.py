@@ -85,11 +85,11 @@ def test_a_second_run_of_one_search_goes_on_with_it(tmp_path: Path) -> None:
     config = SearchConfig(n_trials=4, results_dir=tmp_path / "r")
     search = HyperparameterSearch(None, config, observers=[Stop()], solve=no_solver, **INSTANT)  # type: ignore[list-item]
     first = search.run()
-    assert (first.interrupted, len(first.results.outcomes)) == (True, 1)
+    assert (first.interrupted, len(first.results.trials)) == (True, 1)
     again = True
     second = search.run()
-    assert (second.interrupted, len(second.results.outcomes)) == (False, 4)
-    assert len(search.run().results.outcomes) == 4, "a finished search runs nothing more"
+    assert (second.interrupted, len(second.results.trials)) == (False, 4)
+    assert len(search.run().results.trials) == 4, "a finished search runs nothing more"
     assert (tmp_path / "ledger").read_text().count("\n") == 4
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["r"]
 

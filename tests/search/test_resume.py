@@ -425,7 +425,7 @@ def test_a_full_disk_ends_the_search_clearly_and_nothing_is_corrupt(
     run_search(*SMALL, "--results_dir", tmp_path / "undisturbed", **INSTANT)
     with monkeypatch.context() as patch:
         # A snapshot after every trial, however slow the disk is: which write fails must not depend on the clock.
-        patch.setattr("ghm.search.records.index.SNAPSHOT_SHARE", 1e12)
+        patch.setattr("ghm.search.records.results_file.SNAPSHOT_SHARE", 1e12)
         patch.setattr(os, "fsync", FullDisk(writes))
         status = run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
     assert status == 6

@@ -6,11 +6,16 @@ with Permanent and Transitory Shocks", *Review of Financial Studies* 30(1). Per 
 ======  =====================  ====================================================  ============
 symbol  name                   meaning                                               unit
 ======  =====================  ====================================================  ============
-m(c)    ``drift``              α + c (r − λ − μ)                                     per year
+m(c)    ``drift``              α + c (r − λ − μ), in values                          per year
+m̃(c)    ``firm_drift``         m(c) − ρ σ_A σ_X + σ_A² c, in statements about firms  per year
 s²(c)   ``variance``           σ_X² (1 − ρ²) + (ρ σ_X − c σ_A)²                      per year
 k       ``discount_rate``      r − μ                                                 per year
 ℓ       ``liquidation_value``  ω α / k, what shareholders get when the firm closes   cash
 ======  =====================  ====================================================  ============
+
+Cash has two laws, with the same variance. The *pricing* law weights each path by A_t e^{−μt}/A_0, since productivity is the unit
+of account; values are expectations under it. The *firm* law weights all firms alike; how often they issue equity or are
+liquidated, and how much cash they hold, are statements about it. docs/design/model.md derives both.
 """
 
 import sys
@@ -27,6 +32,9 @@ Array = NDArray[np.float64]
 
 Terminal = Literal["liquidation", "zero", "going_concern"]
 """What shareholders get at the horizon: c + ℓ; nothing; or F(c) of the infinite-horizon problem."""
+
+Law = Literal["pricing", "firm"]
+"""How paths are weighted: by the firm's productivity, as values are; or every firm alike, as counts of firms are."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +105,19 @@ class GHMModel:
         return self.r - self.carry_cost - self.mu
 
     def drift(self, cash: Array) -> Array:
-        """m(c) of ``cash`` (any shape), in cash per year."""
+        """m(c) of ``cash`` (any shape), in cash per year: the drift under the pricing law, which values are computed with."""
         return self.alpha + self.drift_slope * cash
+
+    def firm_drift(self, cash: Array) -> Array:
+        """m̃(c) of ``cash`` (any shape), in cash per year: the drift under the firm's own law, which firms are counted with.
+
+        The drift of C/A when dA = μ A dt + σ_A A dZ_A and dC = (α A + (r − λ) C) dt + σ_X A dZ_X (Itô's formula).
+        """
+        return self.drift(cash) - self.rho * self.sigma_a * self.sigma_x + self.sigma_a**2 * cash
+
+    def drift_under(self, law: Law, cash: Array) -> Array:
+        """The drift of ``cash`` (any shape) under one of the two laws, in cash per year."""
+        return self.drift(cash) if law == "pricing" else self.firm_drift(cash)
 
     def variance(self, cash: Array) -> Array:
         """s²(c) of ``cash`` (any shape), in cash squared per year."""

@@ -16,7 +16,9 @@ from ghm.io.platforms import EXIT_INFRASTRUCTURE
 from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import PlainObserver, plan_text
 from ghm.search.display.observer import Observer
-from ghm.search.records.directory import completed, find_record
+from ghm.search.records.directory import find_record
+from ghm.search.records.journal import counted, read_journal
+from ghm.search.records.reader import restored_search
 from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
@@ -141,15 +143,17 @@ def _dry_run(search: HyperparameterSearch) -> None:
     resolved = search.resolved()
     if resolved.results_dir.exists() and not resolved.results_dir.is_dir():
         raise UserError(f"--results_dir {resolved.results_dir} is no directory; choose another")
-    plan = resolved.plan()
+    if resolved.recorded is None:
+        plan = resolved.plan()
+    else:  # as the run itself will find it
+        state = restored_search(resolved.results_dir, resolved.record())
+        plan = resolved.plan(state, retry_machine=not counted(read_journal(resolved.results_dir)))
     steps = resolved.scheduler({}).steps()
     # What depends on outcomes cannot be shown before there are any.
     trials = list(
         itertools.islice((step for step in itertools.takewhile(_known, steps) if isinstance(step, Trial)), SHOWN)
     )
     lines = [*plan.notes, plan_text(plan)]
-    if done := 0 if resolved.recorded is None else completed(resolved.results_dir, plan.n_trials):
-        lines.append(f"{done:,} of them {'is' if done == 1 else 'are'} completed, and not run again.")
     lines += [f"{trial.label} seed {trial.config.seed}{_on(trial)}, {trial.hyperparameters}" for trial in trials]
     lines += [f"and {plan.n_trials - len(trials):,} more"] if plan.n_trials > len(trials) else []
     _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.plain import make_plain
 
@@ -18,8 +19,6 @@ Progress = Literal["auto", "live", "plain", "none"]
 # A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
 MAX_HIDDEN_LAYERS = 16
 MAX_HIDDEN_WIDTH = 8192
-# More steps than this in an episode is a typing error too: a path of the default problem has 1,000.
-MAX_STEPS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,6 @@ class TrainConfig(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, choices in (
-            ("terminal", Terminal),
             ("estimator", Estimator),
             ("baseline", Baseline),
             ("device", Device),
@@ -139,16 +137,19 @@ class TrainConfig(Hyperparameters):
         for name in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
-        if not isinstance(self.model, GHMModel):
-            raise UserError(f"model must be a GHMModel; received {type(self.model).__name__}; write GHMModel(...)")
         # Seeds are one 64-bit word of the generator's key.
         require_integer("seed", self.seed, lower=0, upper=2**63 - 1)
-        require_horizon(self.dt, self.T)
+        self.problem  # noqa: B018 - refuses what is no problem
+
+    @property
+    def problem(self) -> Problem:
+        """What is trained on."""
+        return Problem(self.model, self.dt, self.T, self.terminal)
 
     @property
     def n_steps(self) -> int:
         """Time steps in an episode, n = T/dt."""
-        return round(self.T / self.dt)
+        return self.problem.n_steps
 
     @property
     def result_path(self) -> Path:
@@ -245,17 +246,3 @@ def require_layers(name: str, value: Any) -> None:
         raise UserError(f"--{name} must be 1 to {MAX_HIDDEN_LAYERS} layer widths, such as 64 64; received {value!r}")
     for width in value:
         require_integer(name, width, lower=1, upper=MAX_HIDDEN_WIDTH)
-
-
-def require_horizon(dt: Any, T: Any) -> None:
-    """Refuse a time step and horizon that do not make a whole number of steps."""
-    require_number("dt", dt, lower=0.0, strict=True)
-    require_number("T", T, lower=0.0, strict=True)
-    if not T / dt <= MAX_STEPS:
-        raise UserError(f"--T over --dt must be at most {MAX_STEPS} steps; received T={T:g}, dt={dt:g}; raise --dt")
-    n_steps = round(T / dt)
-    # Decimal inputs such as 10 and 0.01 divide to within a few rounding errors of a whole number.
-    if n_steps < 1 or abs(n_steps * dt - T) > 1e-9 * T:
-        raise UserError(
-            f"--T must be a whole multiple of --dt; received T={T:g}, dt={dt:g}; try --T {max(n_steps, 1) * dt:g}"
-        )

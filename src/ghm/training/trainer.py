@@ -20,9 +20,9 @@ from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation.kernel import Simulator
-from ghm.solvers.store import Reference
+from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation
+from ghm.solvers.solution import Solution
 from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress, value_table
-from ghm.training.evaluation import Evaluator
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import Learner, LearningFigures
@@ -71,15 +71,14 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, reference: Reference, view: TrainingView, interrupted: Callable[[], bool]
+        self, config: TrainConfig, reference: Solution, view: TrainingView, interrupted: Callable[[], bool]
     ) -> None:
         self._config, self._reference, self._view, self._interrupted = config, reference, view, interrupted
-        self._problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+        self._problem = DecisionProblem.build(config.problem)
         self._learner = Learner(self._problem, config)
         simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
         self._estimate = GradientEstimator(self._problem, simulator, config.estimator, config.n_trajectories)
-        exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self._problem.grid)
-        self._evaluator = Evaluator(self._problem.grid, config, reference, exact)
+        self._returns = ExactReturns.build(config.problem, self._problem.grid)
         self.standing = RunProgress()
         self._started = time.perf_counter()
 
@@ -167,17 +166,19 @@ class Trainer:
     def _evaluate(self, iteration: int) -> dict[str, Any]:
         """Evaluate the policy exactly, and keep it if it is the best so far."""
         tables = self._learner.tabulate().tables
-        evaluation = self._evaluator(tables)
-        value = evaluation.returns.best
+        evaluation = self._judged(tables)
+        value = evaluation.exact_return
         self.standing = dataclasses.replace(self.standing, last_return=value)
         if self.standing.best_return is None or value > self.standing.best_return:
             self.standing = dataclasses.replace(self.standing, best_return=value, best_iteration=iteration)
-            self._checkpoint("best_model.pt", (tables, evaluation.returns.reading))
-        return evaluation.record()
+            self._checkpoint("best_model.pt", (tables, evaluation.action_rule))
+        return evaluation.figures()
+
+    def _judged(self, tables: PolicyTables) -> ExactEvaluation:
+        return ExactEvaluation(TabulatedPolicy(self._problem.grid, tables), self._reference, self._returns(tables))
 
     def _optimal_levels(self) -> dict[str, float | None]:
-        names = ("payout_level", "issue_below", "issue_target")
-        return {f"optimal_{name}": getattr(self._reference, name) for name in names}
+        return {f"optimal_{name}": level for name, level in dataclasses.asdict(self._reference.initial_levels).items()}
 
     def _save(self, iteration: int, latest: bool) -> None:
         config = self._config
@@ -212,7 +213,7 @@ class Trainer:
             "best_return": standing.best_return,
             "best_iteration": standing.best_iteration,
             "final_return": standing.last_return,
-            **self._evaluator.full_metrics(tables),
+            **PolicyEvaluation.of(self._judged(tables), seed=self._config.seed).metrics(),
         }
 
     def _reached(self) -> dict[str, Any]:

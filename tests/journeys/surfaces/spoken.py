@@ -95,7 +95,7 @@ def read_summary(text: str) -> Table:
     if head := re.search(SUMMARY, line):
         counts = {words: int(count) for count, words in re.findall(r"(\d+) ([a-z ]+)", head[3])}
         stopped = next((count for words, count in counts.items() if "stopped" in words), 0)
-        said |= {"trials_completed": int(head[1]) - stopped, "trials_asked": int(head[2]), "trials_stopped": stopped}
+        said |= {"trials_completed": int(head[1]), "trials_asked": int(head[2]), "trials_stopped": stopped}
         said |= {"trials_failed": counts.get("failed", 0), "trials_unfinished": counts.get("not finished", 0)}
     said["statuses"] = {int(number): status for number, status in re.findall(NOT_COMPLETED, line)}
     if best := re.search(BEST_TRIAL, line):
@@ -147,14 +147,8 @@ def read_replay(text: str, errors: str) -> Table:
     return Table(statuses={int(ended[1]): ended[2]})
 
 
-def done_as_planned(text: str) -> int:
-    """Trials that a dry run of a resumed search says are not run again."""
-    found = re.search(r"(\d+) of them (?:is|are) completed, and not run again", one_line(text))
-    return int(found[1]) if found else 0
-
-
-def done_as_run(text: str) -> int:
-    """Trials that a resumed search says are done."""
+def done(text: str) -> int:
+    """Trials that a resumed search, or its dry run, says are done."""
     found = re.search(DONE, one_line(text))
     return int(found[1]) if found else 0
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ghm.io.guard import survive
 from ghm.search.decisions.selection import Decision
 from ghm.search.display.observer import Observer, Plan
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 
@@ -28,9 +28,9 @@ class Displays(Observer):
         self._observers = list(observers)
         self._running: dict[int, Trial] = {}
         self._plan: Plan | None = None
-        self._results: ResultsIndex | None = None
+        self._results: SearchState | None = None
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+    def search_started(self, plan: Plan, results: SearchState) -> None:
         """Tell all."""
         self._plan, self._results = plan, results
         self.failures.clear()
@@ -59,7 +59,7 @@ class Displays(Observer):
         """Tell all."""
         self._tell(lambda one: one.stopping())
 
-    def search_finished(self, results: ResultsIndex) -> None:
+    def search_finished(self, results: SearchState) -> None:
         """Tell all."""
         self._tell(lambda one: one.search_finished(results))
 

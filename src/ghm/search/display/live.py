@@ -15,7 +15,7 @@ from ghm.io.text import share_text
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Plan
 from ghm.search.display.running import Running, SearchProgress, configuration, standing
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import DrawingBudget, duration, number
@@ -49,12 +49,12 @@ class PlainView(PlainObserver):
         self._progress: SearchProgress | None = None
         self._next: dict[int, float] = {}
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+    def search_started(self, plan: Plan, state: SearchState) -> None:
         """Say what is about to run."""
-        super().search_started(plan, results)
-        self._progress = SearchProgress(plan, results)
+        super().search_started(plan, state)
+        self._progress = SearchProgress(plan, state)
 
-    def joined(self, plan: Plan, results: ResultsIndex, running: Iterable[Trial]) -> None:
+    def joined(self, plan: Plan, results: SearchState, running: Iterable[Trial]) -> None:
         """Take over from a display that failed."""
         super().joined(plan, results, running)
         self._progress = SearchProgress(plan, results)
@@ -78,7 +78,7 @@ class PlainView(PlainObserver):
         """Say how a trial ended, and how the search stands."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
-            self._progress.finish(trial, outcome.success)
+            self._progress.finish(trial, outcome)
             self._print("; ".join(filter(None, (self._progress.counts(), self._progress.time_left()))))
 
     def tick(self) -> None:
@@ -108,13 +108,13 @@ class LiveView(PlainObserver):
         self._live: Live | None = None
         self._given_up = False
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+    def search_started(self, plan: Plan, state: SearchState) -> None:
         """Say what is about to run, and show the table."""
         from rich.console import Console
         from rich.live import Live
 
-        super().search_started(plan, results)
-        self._progress = SearchProgress(plan, results)
+        super().search_started(plan, state)
+        self._progress = SearchProgress(plan, state)
         console = Console(file=self._stream)
         self._live = Live(console=console, auto_refresh=False, get_renderable=lambda: self._table(console))
         # A search that ends by an exception must not leave a terminal without a cursor.
@@ -131,7 +131,7 @@ class LiveView(PlainObserver):
         """Say how a trial ended, and take its row away."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
-            self._progress.finish(trial, outcome.success)
+            self._progress.finish(trial, outcome)
 
     def tick(self) -> None:
         """Draw again if there is time for it."""
@@ -144,7 +144,7 @@ class LiveView(PlainObserver):
         self._progress.read()
         self._live.refresh()
 
-    def search_finished(self, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
+    def search_finished(self, state: SearchState) -> None:  # noqa: ARG002  (the interface's)
         """Draw for the last time and leave the terminal as it was."""
         self._end()
 

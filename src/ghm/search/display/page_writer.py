@@ -17,7 +17,7 @@ from ghm.io.guard import survive, told_fault
 from ghm.io.platforms import EXIT_INFRASTRUCTURE, PYTHON
 from ghm.search.display.displays import DETAILS_NAME
 from ghm.search.display.observer import Observer, Plan
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 
@@ -70,7 +70,7 @@ class ReportRefresher(Observer):
         self._stale = False
         self._stopping = False
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
+    def search_started(self, plan: Plan, results: SearchState) -> None:  # noqa: ARG002  (the interface's)
         """Note where the results are."""
         self._path = results.path
         self._next = self._clock() + FIRST_S
@@ -97,7 +97,7 @@ class ReportRefresher(Observer):
         """An interrupted search ends as soon as its trials allow, and does not wait for its page."""
         self._stopping = True
 
-    def search_finished(self, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
+    def search_finished(self, results: SearchState) -> None:  # noqa: ARG002  (the interface's)
         """Write the page of the finished search, and say where it is."""
         self._end()
         if self._path is None:

@@ -13,8 +13,6 @@ from typing import Protocol
 
 import numpy as np
 
-from ghm.search.settings.config import SearchType
-from ghm.search.settings.inactive import effective_choices
 from ghm.search.settings.space import NAMES, Choices, size
 from ghm.training.settings import Hyperparameters
 
@@ -91,17 +89,9 @@ class GridProposal:
         return _configuration(self._choices, digits)
 
 
-def make_proposal(
-    search_type: SearchType, choices: Choices, seed_base: int, inactive: tuple[str, ...] = ()
-) -> Proposal:
-    """The search method of that name; only random search varies the hyperparameters named by ``inactive``."""
-    if search_type == "random":
-        return RandomProposal(choices, seed_base)
-    if search_type == "grid":
-        return GridProposal(effective_choices(choices, inactive))
-    from ghm.search.methods.learned import LearnedProposal  # late: most searches need neither SciPy nor Optuna
-
-    return LearnedProposal(search_type, effective_choices(choices, inactive), seed_base)
+def grid_proposal(choices: Choices, seed_base: int) -> GridProposal:  # noqa: ARG001  (no draws)
+    """The grid of the space."""
+    return GridProposal(choices)
 
 
 def _configuration(choices: Choices, indices: list[int]) -> Hyperparameters:

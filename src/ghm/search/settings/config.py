@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
 from ghm.io.plain import make_plain
+from ghm.search.settings.methods import METHODS, Method, SearchType
 from ghm.training.settings import (
     Baseline,
     Device,
@@ -21,15 +22,11 @@ from ghm.training.settings import (
     require_path,
 )
 
-SearchType = Literal["random", "grid", "tpe", "gp"]
 RankBy = Literal["mean", "iqm", "worst"]
 ExecutorName = Literal["local", "dask"]
 
 RANK_WORDS: Mapping[RankBy, str] = {"mean": "mean", "iqm": "interquartile mean", "worst": "worst"}
 """How a configuration's trials are made one figure, in words."""
-
-LEARNING = ("tpe", "gp")
-"""Search types whose proposals depend on what was recorded before."""
 
 # More processes than this on one machine is a typing error.
 MAX_WORKERS = 1024
@@ -208,6 +205,11 @@ class SearchConfig:
         require_number("keep", self.keep, lower=0.0, strict=True)
         if self.keep > 1:
             raise UserError(f"--keep must be a share, above 0 and at most 1; received {self.keep!r}")
+
+    @property
+    def method(self) -> Method:
+        """Its search method."""
+        return METHODS[self.search_type]
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition.

@@ -10,7 +10,9 @@ import numpy as np
 from ghm.economics.cubic import node_slopes, within_cell
 from ghm.economics.model import Array
 from ghm.io.compiled import compiled, inlined
-from ghm.simulation.kernel import locate
+from ghm.policies.tables import PolicyTables
+from ghm.simulation.kernel import Paths, locate
+from ghm.training.learners.sweep import SweptValues
 
 _f32, _u32 = np.float32, np.uint32
 
@@ -34,9 +36,11 @@ def _transaction(before, after, cost, fixed_cost, out: Array) -> None:
 
 @compiled()
 def one_step_advantages(
-    cash, cell, weight, after, nodes, cell_of_bin, values, continuations, cost, fixed_cost, out
+    paths: Paths, nodes: Array, cell_of_bin, swept: SweptValues, cost, fixed_cost, out: Array
 ) -> None:
     """δ_t = x + W_t(y) − V_t(c) of each action taken; fills ``out`` (n, N)."""
+    cash, cell, weight, after = paths.cash, paths.cell, paths.weight, paths.after
+    values, continuations = swept.values, swept.continuations
     n_steps, n_paths = cell.shape
     slopes, secants, inverse_gap = np.empty(nodes.size), np.empty(nodes.size - 1), 1 / np.diff(nodes)
     nodes_32 = nodes.astype(_f32)
@@ -87,20 +91,22 @@ def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Ar
 
 @compiled()
 def add_scores(
-    cash, cell, weight, mode, noise, advantages, modes, levels, time_cell, time_weight, discount,
-    mode_gradient, level_gradient,
+    paths: Paths, advantages: Array, tables: PolicyTables, time_cell, time_weight, discount,
+    mode_gradient: Array, level_gradient: Array,
 ) -> None:  # fmt: skip
     """Add the scores of all actions, times advantages discounted to the start.
 
     Args:
-        cash, cell, weight, mode, noise: of the paths.
+        paths: recorded.
         advantages: (n, N).
-        modes, levels: the policy's tables.
+        tables: the policy.
         time_cell, time_weight: of the grid.
         discount: of one step.
         mode_gradient: added to, with respect to the probabilities of hold, pay and issue, (3, K, M).
         level_gradient: added to, (4, K).
     """
+    modes, levels = tables
+    cash, cell, weight, mode, noise = paths.cash, paths.cell, paths.weight, paths.mode, paths.noise
     n_steps, n_paths = cell.shape
     probabilities = np.empty((3, modes.shape[2]))
     row, level_row = np.empty((3, modes.shape[2])), np.empty(4)

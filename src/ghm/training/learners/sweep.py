@@ -15,13 +15,16 @@ the derivative of the C¹ cubic through W. Derivatives with respect to the level
 logarithm) replace F by ∂F/∂μ = −φ(z)/σ and ∂F/∂σ = −z φ(z)/σ, z = (ln b − μ)/σ.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ghm.economics.cubic import node_slopes
 from ghm.economics.model import Array
-from ghm.economics.transition import apply_banded
+from ghm.economics.transition import BandedOperator, apply_banded
 from ghm.io.compiled import compiled, inlined
+from ghm.policies.tables import PolicyTables
 from ghm.simulation.draws import fast_exp
 
 ADVANTAGE_ROWS = 3
@@ -128,32 +131,60 @@ def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: A
         out[j] = held[j] + pays * pay[j] + issues * issue[j]
 
 
+class SweepConstants(NamedTuple):
+    """What a sweep needs of the problem and its grid; see the table of :mod:`ghm.economics.grid`."""
+
+    time_cell: NDArray[np.int64]
+    time_weight: Array
+    steps_to_go: NDArray[np.int64]
+    gap: Array
+    """Widths of the cash cells, (M − 1,)."""
+    log_points: NDArray[np.float32]
+    """Logarithms of the M nodes, then of the M − 1 midpoints of cells."""
+    transition: BandedOperator
+    """Discounted."""
+    terminal_values: Array
+    """Payoff at the horizon, (M,)."""
+    cost: float
+    """p."""
+    fixed_cost: float
+    """φ."""
+
+
+class SweptValues(NamedTuple):
+    """A value function V at all steps, W = e^{−k dt} E[V], and what follows from them; arrays that the next sweep reuses."""
+
+    values: Array
+    """V, (n + 1, M): at the bootstrap steps the given function, elsewhere what the sweep finds."""
+    continuations: Array
+    """W, (n, M)."""
+    swept: Array
+    """What the sweep found at the bootstrap steps: multi-step returns to the next one or the horizon, (R, M)."""
+    residuals: Array
+    """δ̄ at the bootstrap steps, (R, M); it vanishes at all others."""
+    advantages: Array
+    """Of paying and of issuing over holding at the time nodes, (2, 3, K, M); rows `GAIN`, `BY_MEAN`, `BY_STD`."""
+
+
 @compiled()
 def sweep(
-    modes, levels, time_cell, time_weight, steps_to_go, gap, log_points, start, coefficients, constant,
-    terminal_values, cost, fixed_cost, bootstrap_of_step, bootstrap_values, continuations, values, swept, advantages,
-) -> None:  # fmt: skip
+    constants: SweepConstants, tables: PolicyTables, bootstrap_of_step, bootstrap_values: Array, out: SweptValues
+) -> None:
     """Evaluate a policy by backward induction, starting anew from a given function at R bootstrap steps.
 
     Without bootstrap steps that is the policy's value. With them it is multi-step expected returns bootstrapped from the
     given function: what came before a bootstrap step continues with the function, not with what the sweep found there.
 
     Args:
-        modes: probabilities of paying and issuing, (2, K, M).
-        levels: μ and σ of the payout level, the same of the issue target, (4, K).
-        time_cell, time_weight, steps_to_go: of the grid.
-        gap: widths of the cash cells, (M − 1,).
-        log_points: logarithms of the M nodes, then of the M − 1 midpoints of cells, single precision.
-        start, coefficients, constant: the transition operator, discounted.
-        terminal_values: payoff at the horizon, (M,).
-        cost, fixed_cost: p and φ.
+        constants: of the problem.
+        tables: the policy.
         bootstrap_of_step: row of ``bootstrap_values`` that is V at each step, −1 where the sweep goes on, (n,).
         bootstrap_values: the given function at the bootstrap steps, (R, M).
-        continuations: filled with W, (n, M).
-        values: filled with V, (n + 1, M): the given function at bootstrap steps, elsewhere what the sweep finds.
-        swept: filled with what the sweep finds at the bootstrap steps, (R, M).
-        advantages: filled at the time nodes for paying and for issuing, (2, 3, K, M); rows `GAIN`, `BY_MEAN`, `BY_STD`.
+        out: filled, but for the residuals; its advantages at the time nodes that there is a step for.
     """
+    modes, levels = tables
+    time_cell, time_weight, steps_to_go, gap, log_points, transition, terminal_values, cost, fixed_cost = constants
+    values, continuations, swept, _, advantages = out
     n_steps, n_nodes = time_cell.size, gap.size + 1
     pay, issue, cells = np.empty(n_nodes), np.empty(n_nodes), np.empty(n_nodes - 1)
     secants, slopes, inverse_gap = np.empty(n_nodes - 1), np.empty(n_nodes), 1 / gap
@@ -166,7 +197,7 @@ def sweep(
     for t in range(n_steps - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
         held = continuations[t]
-        apply_banded(values[t + 1], start, coefficients, constant, held)
+        apply_banded(values[t + 1], transition.start, transition.coefficients, transition.constant, held)
         node_slopes(inverse_gap, held, secants, slopes)
         level = ((1 - w) * levels[:, k] + w * levels[:, k + 1]).astype(_f32)
         level_cdf(log_points, n_nodes, level[0], level[1], weight)
