@@ -68,7 +68,9 @@ class Replay:
         """What was found, for the user."""
         number = self.recorded.trial_num
         if not self.differences:
-            lines = [f"Trial {number}: confirmed bit for bit, return {self.recorded.best_return!r}"]
+            diverged = self.recorded.status is TrialState.DIVERGED
+            what = f"it diverged: {self.recorded.error}" if diverged else f"return {self.recorded.best_return!r}"
+            lines = [f"Trial {number}: confirmed bit for bit, {what}"]
         elif self.confirmed:
             lines = [f"Trial {number}: confirmed within a captured value of {TOLERANCE}, not bit for bit"]
         else:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import sys
 import time
@@ -45,6 +46,9 @@ class ExitStatus(IntEnum):
     INFRASTRUCTURE = 6
     PAUSED = 7
     UNUSABLE_CHECKPOINT = 8
+
+
+_NO_MEMORY = re.compile(r"DefaultCPUAllocator: |CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class UnusableHere(UserError):
@@ -152,7 +156,7 @@ def train(config: TrainConfig) -> int:
     except MemoryError as shortage:
         status, error = ExitStatus.OUT_OF_MEMORY, str(shortage) or "out of memory"
     except RuntimeError as failure:
-        if "memory" not in str(failure):  # torch says "not enough memory" on the CPU, "out of memory" on a GPU
+        if not is_out_of_memory(failure):
             raise
         status, error = ExitStatus.OUT_OF_MEMORY, str(failure).splitlines()[0]
     except OSError as failure:
@@ -161,6 +165,13 @@ def train(config: TrainConfig) -> int:
     iterations = trainer.standing.iteration if trainer else 0
     _report(config, status, error, iterations, seconds, metrics)
     return status
+
+
+def is_out_of_memory(failure: RuntimeError) -> bool:
+    """Whether PyTorch found no memory, for which it has a kind of error on a GPU alone, and there not always."""
+    import torch
+
+    return isinstance(failure, torch.OutOfMemoryError) or bool(_NO_MEMORY.search(str(failure)))
 
 
 def _prepare(config: TrainConfig) -> "Checkpoint | None":

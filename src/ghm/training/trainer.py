@@ -121,8 +121,8 @@ class Trainer:
         config = self._config
         between = min(config.log_freq, max(config.n_iterations // CURVE_POINTS, 1))
         if self.standing.iteration == 0:
-            record = {"iteration": 0, "seconds": round(self._seconds(), 3)} | self._evaluate(0)
-            self._record(record, events, history)
+            untrained = {"iteration": 0, "seconds": round(self._seconds(), 3)} | self._evaluate(0)
+            self._record(untrained, events, history)
         while self.standing.iteration < config.n_iterations:
             if config.pause_at is not None and self.standing.iteration >= config.pause_at:
                 raise Paused(self._reached())

@@ -165,9 +165,10 @@ class SearchWatch:
         return "run"
 
 
-def in_bounds(seconds: Any) -> bool:
-    """Whether these are seconds for which a search's or worker's silence may be waited for; a record may say anything."""
-    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds <= MAX_HEARTBEAT
+def bounded(seconds: Any) -> float | None:
+    """Seconds for which a search's or worker's silence may be waited for; None where a record says anything else."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return float(seconds) if number and 0 < seconds <= MAX_HEARTBEAT else None
 
 
 def take_over(results_dir: Path) -> None:
@@ -194,14 +195,13 @@ def take_over(results_dir: Path) -> None:
 
 def _refuse_living(results_dir: Path, path: Path, found: dict[str, Any]) -> None:
     """Refuse a directory whose search of another host lives; on this machine the lock tells."""
-    heartbeat: Any = found.get("heartbeat")
+    heartbeat = bounded(found.get("heartbeat"))
     try:
         owner = Owner.from_dict(found.get("owner"))
     except DamagedError:
         return
-    if not in_bounds(heartbeat) or owner.here or found.get("order") == "over":
+    if heartbeat is None or owner.here or found.get("order") == "over":
         return
-    heartbeat = float(heartbeat)
     sys.stderr.write(
         f"{results_dir} was last used by another search ({owner}); waiting {heartbeat / 2:.0f} s for signs of life ...\n"
     )

@@ -21,7 +21,7 @@ from typing import Any
 from ghm.io.atomic import write_atomically
 from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.io.sealed import check_seal, seal
-from ghm.search.backends.heartbeat import in_bounds
+from ghm.search.backends.heartbeat import bounded
 from ghm.search.backends.process_identity import Owner, this_process
 from ghm.search.trials.process import end_processes_of
 
@@ -169,8 +169,7 @@ class _Held:
             owner = Owner.from_dict(content.get("owner"))
         except DamagedError:
             return cls(None, term, released=False)
-        told = content.get("term")
-        return cls(owner, float(told) if in_bounds(told) else term, content.get("released") is True)
+        return cls(owner, bounded(content.get("term")) or term, content.get("released") is True)
 
 
 def _make(directory: Path, number: int, term: float) -> Lease | None:
