@@ -1,4 +1,4 @@
-"""What the page and the figures for papers show of a policy beside the optimum: every number by hand, and which of the two it is of."""
+"""What page and papers show of a policy beside the optimum: every number by hand, and which of the two it is of."""
 
 import dataclasses
 import math
