@@ -127,7 +127,7 @@ def test_failures_of_the_machine_are_summed_over_attempts_and_calls(tmp_path: Pa
 def test_failures_are_summed_by_a_search_that_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two attempts a call; the count that the record has after three calls is six."""
     monkeypatch.setenv("STUB_MODES", json.dumps({"124": "SIGKILL"}))
-    flags = ("--n_trials", 1, "--max_retries", 1, "--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
+    flags = ("--n_trials", 1, "--max_retries", 1, "--n_iterations", 60, "--eval_freq", 2, "--progress", "none")
     run_search(*flags, "--results_dir", tmp_path / "r")
     counts = [read(tmp_path / "r")["results"][0]["machine_failures"]]
     for _ in range(2):
