@@ -15,6 +15,7 @@ Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo"]
 Baseline = Literal["sweep", "network"]
 Device = Literal["cpu", "cuda"]
 Progress = Literal["auto", "live", "plain", "none"]
+Figures = Literal["drawn", "none"]
 
 # A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
 MAX_HIDDEN_LAYERS = 16
@@ -105,6 +106,8 @@ class TrainConfig(Hyperparameters):
     """Checkpoint to continue from."""
     progress: Progress = "auto"
     """Progress display: live table, plain lines, none; auto picks live on a terminal."""
+    figures: Figures = "drawn"
+    """Whether the best policy is drawn for TensorBoard at the end, which takes a second or two; a search's trials are not."""
     pause_at: int | None = None
     """Iteration, a multiple of eval_freq, to pause at: the run can go on from latest.pt, bit for bit as if it had not
     paused, since schedules follow n_iterations."""
@@ -122,6 +125,7 @@ class TrainConfig(Hyperparameters):
             ("baseline", Baseline),
             ("device", Device),
             ("progress", Progress),
+            ("figures", Figures),
         ):
             require_choice(name, getattr(self, name), choices)
         for name in ("n_iterations", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints"):
@@ -215,11 +219,12 @@ def require_integer(name: str, value: Any, lower: int, upper: int | None = None)
 def require_path(name: str, value: Any) -> Path:
     """``value`` as a path; refused when it is none, or its name is not UTF-8, as the records of it are."""
     try:
-        path = Path(value).expanduser()
+        path = Path(value)
+        path = path.expanduser() if path.parts[:1] == ("~",) else path  # ~ alone: a folder may be called ~x
         path.as_posix().encode()
     except TypeError:
         raise UserError(f"--{name} must be a path; received {value!r}") from None
-    except RuntimeError as error:  # ~name of nobody
+    except RuntimeError as error:  # a user without a home
         raise UserError(f"--{name}: {error}; received {value!r:.200}; write the whole path") from None
     except UnicodeEncodeError:
         raise UserError(f"--{name} must be a path in UTF-8; received {value!r:.200}; rename it") from None
