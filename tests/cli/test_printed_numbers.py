@@ -197,27 +197,29 @@ class TestSweep:
     def test_each_column(self):
         text = printed("solve", *SMALL, *self.SWEEP)
         title, rest = text.split("\n", 1)
-        assert title == "Optimum with τ = 1 ahead: dt = 0.05, terminal liquidation"
+        assert title == "Infinite horizon (four columns), then dt = 0.05, T = 1, terminal liquidation"
         first, second = (columns(block, "sigma_x") for block in rest.strip("\n").split("\n\n")[:2])
         assert list(first) == [
-            "sigma_x", "J*", "V(0, T)", "pays above", "issues below", "issues up to", "issues a year", "c*", "F(0)",
+            "sigma_x", "c*", "y*", "F(0)", "issues a year", "J*", "pays above", "issues below", "issues up to",
         ]  # fmt: skip
-        assert list(second) == ["sigma_x", "y*", "issues a year, ∞"]
+        assert list(second) == ["sigma_x", "issues a year"]
         assert first["sigma_x"] == second["sigma_x"] == ["0.1", "0.2"]
         for row, sigma in enumerate((0.1, 0.2)):
             model = GHMModel(sigma_x=sigma)
             best, boundary = dynamic_program(Problem(model, DT, T)), free_boundary(model)
             fate, levels = outcomes(best.policy, Problem(model, DT, T)), best.policy.levels
             expected = {
-                "J*": best.optimal_return, "V(0, T)": best.values[-1][0], "pays above": levels.payout_level[-1],
-                "issues below": levels.issue_below[-1], "issues up to": levels.issue_target[-1],
-                "issues a year": fate.issues / fate.years, "c*": boundary.payout_level, "F(0)": boundary.value_at_zero,
+                "c*": boundary.payout_level, "y*": boundary.issue_target, "F(0)": boundary.value_at_zero,
+                "issues a year": infinite_horizon(model).issues_a_year, "J*": best.optimal_return,
+                "pays above": levels.payout_level[-1], "issues below": levels.issue_below[-1],
+                "issues up to": levels.issue_target[-1],
             }  # fmt: skip
             assert {name: first[name][row] for name in expected} == {
                 name: f"{value:.4f}" for name, value in expected.items()
             }
-            assert second["y*"][row] == f"{boundary.issue_target:.4f}"
-            assert second["issues a year, ∞"][row] == f"{infinite_horizon(model).issues_a_year:.4f}"
+            assert second["issues a year"][row] == f"{fate.issues / fate.years:.4f}", (
+                "of the time step and horizon given"
+            )
             assert levels.issue_below[-1] < levels.issue_target[-1] < levels.payout_level[-1]
 
     def test_the_file_and_json(self, tmp_path):
@@ -237,7 +239,7 @@ class TestSweep:
         points = comparative_statics(sweeps, PROBLEM)
         figure = sweep_figure.draw(sweeps, points)
         drawn = {axes.get_title(): axes for axes in figure.axes}
-        levels = drawn["issuance boundary (dotted), post-issuance cash (dashed)"]
+        levels = drawn["issuance boundary (dotted), up to (dashed)"]
         below, target = (next(line for line in levels.lines if line.get_linestyle() == style) for style in (":", "--"))
         cheap = [point for point in points if point.parameters["fixed_cost"] == 0.001]
         assert below.get_ydata().tolist() == [point.issue_below for point in cheap]

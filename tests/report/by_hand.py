@@ -95,6 +95,7 @@ BEST: dict[str, Any] = {
     "verdict": "issues_too_late",
     "verdict_text": "Issues equity too late: all in words.",
     "best_iteration": 90,
+    "loss": 0.035 / 6.65,
     "monte_carlo_return": 6.6170,
     "monte_carlo_standard_error": 0.0010,
     "payout_level": 0.21,

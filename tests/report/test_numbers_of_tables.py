@@ -222,6 +222,7 @@ def test_any_trial(search: SearchState) -> None:
     assert facts == {
         "status": "completed", "training time": "0:50", "seed": "128",
         "return": "6.6150", "found at iteration": "90", "return of the last policy": "5.9000", "captured value": "95.0%",
+        "loss of firm value": "0.53%",
         "return of the optimum": "–", "return of closing at once": "–", "simulated return": "6.6170",
         "its standard error": "0.0010", "verdict": "issues too late",
         "pays out above (optimum)": "0.2100 (0.1900)", "issues up to (optimum)": "0.0800 (0.0700)",
