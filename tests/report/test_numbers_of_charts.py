@@ -49,6 +49,26 @@ def title(chart: Chart, axis: str) -> str:
     return chart.layout[axis]["title"]["text"]
 
 
+def test_charts_have_their_titles(search: SearchState, tmp_path: Path) -> None:
+    """The name is the place in the page where it is drawn; the title is what people read."""
+    drawn = [*charts.search_charts(search, IMPORTANCES), *tuning.gap_charts(search)]
+    drawn += instances.instance_charts(over_seeds(tmp_path / "seeds"))
+    drawn += instances.instance_charts(search_of(tmp_path / "rungs", rung_trials(), rungs=(20,), keep=0.5))
+    assert {one.name: one.title for one in drawn} == {
+        "order": "Trials in order",
+        "iterations": "Captured value against training iterations",
+        "time": "Captured value against training time",
+        "parallel": "Configurations and what they reached",
+        "panel-0": "lr_policy",
+        "importance": "What the ranking depends on",
+        "gap": "What is missing to the optimum",
+        "bands": "Configurations and their spread",
+        "configuration-curves": "Configurations as they learn",
+        "rungs": "Rungs",
+    }
+    assert all(one.alternative and one.caption and one.caption != one.title for one in drawn)
+
+
 def test_trials_in_order(search: SearchState) -> None:
     chart = charts.order_chart(search)
     found = traces(chart)

@@ -29,6 +29,25 @@ def traces(chart: Chart) -> dict[str, dict[str, Any]]:
     return {trace["name"]: trace for trace in chart.data if "name" in trace}
 
 
+def test_charts_have_their_titles_and_axes(study: PolicyStudy) -> None:
+    """The name is the place in the page where it is drawn; the title is what people read."""
+    drawn = [*policy_charts.policy_charts(study), *economics.economics_charts(study)]
+    axes = {one.name: tuple(one.layout[axis]["title"]["text"] for axis in ("xaxis", "yaxis")) for one in drawn}
+    assert {one.name: (one.title, *axes[one.name]) for one in drawn} == {
+        "policy-levels": ("Levels of cash that the policy acts at", "time to horizon (years)", "cash"),
+        "policy-modes": ("What the firm does", "time to horizon (years)", "cash"),
+        "policy-value": ("Value of the firm", "cash", "value less closing"),
+        "policy-loss": ("Value given away", "time to horizon (years)", "cash"),
+        "policy-paths": ("Cash of simulated firms", "years", "cash"),
+        "policy-slope": ("What one more unit of cash is worth: V′(c)", "cash", "V′(c)"),
+        "policy-cash": ("How much cash firms hold", "cash", "density"),
+    }
+    captions = {one.name: one.caption for one in drawn}
+    assert captions["policy-levels"].startswith("Blue: learned. Orange: optimal.")
+    assert captions["policy-modes"] == "The policy's most likely action; lines are the optimum's thresholds."
+    assert captions["policy-loss"] == "Value of the optimum less exact value of the policy, from each state on."
+
+
 def test_levels(study: PolicyStudy) -> None:
     chart = policy_charts.levels_chart(study)
     found = traces(chart)
