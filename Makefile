@@ -48,6 +48,10 @@ test: lint contract ## everything that CI runs: format, lint, types, import cont
 test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (a quarter of an hour)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey tests/journeys
 
+.PHONY: mutants
+mutants: $(STAMP) $(COMPILED) ## plant 200 small faults, one at a time, and print the share that the tests catch, per package (an hour or two)
+	$(BIN)/python tests/mutants.py $(MUTANTS)
+
 .PHONY: test-browser
 test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)
 	$(BIN)/python -m pytest -m browser tests/report

@@ -69,7 +69,7 @@ def _headline(searches: Sequence[SearchState], names: list[str]) -> str:
     if not known:
         return "None of them has a result yet."
     if len(known) > 1 and known[0][0] == known[1][0]:
-        level = [name for value, name in known if value == known[0][0]]
+        level = [name for value, name in reached if value == known[0][0]]
         return f"The best configurations of {', '.join(level)} captured the same, {percent(known[0][0])}."
     ahead = f", {100 * (known[0][0] - known[1][0]):.2f} points ahead of {known[1][1]}" if len(known) > 1 else ""
     return f"The best configuration is of {known[0][1]}: it captured {percent(known[0][0])}{ahead}."

@@ -204,7 +204,7 @@ def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("best", "best", "Best configuration"),
         ("configurations", "configurations", "Configurations"),
         ("leaderboard", "leaderboard", "Leaderboard"),
-        ("progress", "progress", "StepQueue"),
+        ("progress", "progress", "History"),
         ("effects", "effects", "Hyperparameters"),
         ("details", "trials", "Any trial"),
         ("best", "policy", "Policy"),

@@ -40,7 +40,7 @@ class PlainObserver(Observer):
 
     def joined(self, plan: Plan, results: SearchState, running: Iterable[Trial]) -> None:  # noqa: ARG002  (the interface's)
         """Take over from a display that failed."""
-        self._results = results
+        self._state = results
 
     def decided(self, decision: Decision) -> None:
         """Say who goes on at a rung, and who is confirmed; proposals are seen from their trials."""

@@ -7,7 +7,7 @@ a fact of each trial on the page, and documented; with ``dashboard`` it is a col
 from dataclasses import dataclass
 from typing import Literal
 
-from ghm.io.text import percent_text
+from ghm.io.text import loss_text, percent_text
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Metric:
     """What it means, in one line."""
     unit: str = ""
     """What it is measured in; nothing for a share or a count."""
-    kind: Literal["number", "share", "count", "text"] = "number"
+    kind: Literal["number", "share", "loss", "count", "text"] = "number"
     """How it is shown."""
     dashboard: bool = False
     """Whether TensorBoard's HParams dashboard has a column of it."""
@@ -33,7 +33,12 @@ class Metric:
             return value.replace("_", " ") if self.kind == "text" else "–"
         if value is None or isinstance(value, bool) or not isinstance(value, int | float):
             return "–"
-        texts = {"share": percent_text(float(value)), "count": f"{value:g}", "number": f"{value:.4f}"}
+        texts = {
+            "share": percent_text(float(value)),
+            "loss": loss_text(float(value)),  # a good policy's is below the one decimal of a share
+            "count": f"{value:g}",
+            "number": f"{value:.4f}",
+        }
         text = texts.get(self.kind, "–")
         return f"{text} {self.unit}" if self.unit else text
 
@@ -53,7 +58,7 @@ METRICS = (
         "loss",
         "loss of firm value",
         "(optimal_return - best_return) / optimal_return: the share of firm value that is lost",
-        kind="share",
+        kind="loss",
         dashboard=True,
     ),
     Metric("optimal_return", "return of the optimum", "return of the optimum"),

@@ -1,0 +1,275 @@
+"""What the page says in words and tiles: each figure against one worked out by hand, and in the page's HTML as it was found."""
+
+import dataclasses
+import html
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report.by_hand import OPTIMUM, bootstrap_ends, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
+
+from ghm.report.analysis import findings, instances
+from ghm.report.analysis.importance import Importance, finished, marginal_effects
+from ghm.report.comparison import _cautions, _headline, _names
+from ghm.report.drawing import tables
+from ghm.report.drawing.tables import plain_rows
+from ghm.report.page import _words, render
+from ghm.search.decisions.ranking import best_first
+from ghm.search.records.state import SearchState
+from ghm.search.trials.outcome import Outcome
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> SearchState:
+    return eight_trials(tmp_path)
+
+
+def test_headline_and_what_was_searched(search: SearchState) -> None:
+    assert findings.headline(search) == (
+        "The best, trial 5, captured 95.0% of the value between closing the firm at once (5.9500) and the optimum (6.6500): "
+        "its return is 6.6150. Verdict: issues too late."
+    )
+    # Two learning rates, three values of each of five others, four of two networks: 2 · 3^5 · 4^2 = 7,776.
+    assert findings.searched(search) == (
+        "A random search over 7,776 configurations of 8 hyperparameters, 100 iterations each: 6 of 10 trials completed, "
+        "1 failed, 1 running or interrupted, 2 not started."
+    )
+    assert findings.verdict(search) == "Issues equity too late: all in words."
+
+
+def test_headlines_of_searches_without_a_good_trial(tmp_path: Path) -> None:
+    bad = search_of(tmp_path / "a", [trial(1, -0.5), trial(2, -0.2)])
+    assert findings.headline(bad) == (
+        "Even the best, trial 2, is worse than closing the firm at once: its return is 5.8100; closing gives 5.9500, the "
+        "optimum 6.6500."
+    )
+    none = search_of(
+        tmp_path / "b", [trial(1, None, "diverged"), trial(2, None, "crashed"), trial(3, None, "diverged")]
+    )
+    assert findings.headline(none) == "No trial succeeded: all 3 failed (2 diverged, 1 crashed)."
+    some = search_of(tmp_path / "c", [trial(1, None, "diverged")], n_trials=4)
+    assert findings.headline(some) == "No trial has succeeded yet; 1 failed (1 diverged)."
+
+
+def test_headlines_of_several_seeds(tmp_path: Path) -> None:
+    assert findings.headline(over_seeds(tmp_path / "tuned")) == (
+        "The best configuration, 2, captured 68.5% of the value between closing the firm at once and the optimum, as the mean "
+        "of its 4 trials; the best of these trainings, trial 5, reached a return of 6.5800."
+    )
+    worst = over_seeds(tmp_path / "worst", rank_by="worst")
+    assert findings.headline(worst).startswith("The best configuration, 1, captured 50.0% of the value between closing")
+    assert "as the worst of its 4 trials; the best of these trainings, trial 3, reached a return of 6.5100." in (
+        findings.headline(worst)
+    )
+    assert findings.headline(confirmed(tmp_path / "confirmed")) == (
+        "The best configuration, 2, captured 83.0% of the value between closing the firm at once and the optimum, on seeds that "
+        "nothing was tuned on; the best of these trainings, trial 16, reached a return of 6.5520."
+    )
+
+
+def test_meaning_has_what_no_training_captures(search: SearchState, tmp_path: Path) -> None:
+    assert "No training at all" not in findings.meaning(search)
+    before = [{"iteration": 0, "captured_value": 0.123}, {"iteration": 50, "captured_value": 0.5}]
+    known = search_of(tmp_path / "b", [trial(1, 0.5)], {1: before}, dt=0.05, T=5.0)
+    text = findings.meaning(known)
+    assert "discounted, over 5 years" in text
+    assert (
+        "No training at all captures 12.3% at time steps of 0.05 years: that is what the best trial began with." in text
+    )
+
+
+def test_how_sure(search: SearchState) -> None:
+    noise, rivals, effort, importance = findings.certainty(search, ())
+    assert noise == (
+        "Returns are computed exactly, by backward induction, so the ranking has no simulation noise. Simulating the best "
+        "policy on held-out draws gave 6.6170 ± 0.0010 (one standard error), in agreement."
+    )
+    assert rivals == (
+        "The runner-up is 5.0 percentage points behind. Each configuration was trained with one seed, and another seed would "
+        "rank close trials differently."
+    )
+    # The expected best of three draws with replacement from six, over all 216: by enumeration.
+    values = np.array([0.60, 0.90, 0.72, 0.20, 0.95, -0.50])
+    expected = np.mean(np.max(np.stack(np.meshgrid(values, values, values)), axis=0))
+    assert effort == (
+        f"A search of 3 trials drawn from these would have reached {100 * expected:.1f}% on average, against 95.0% with all 6: "
+        "more trials may well find better."
+    )
+    assert importance == "Too few trials finished (7) to tell which hyperparameter matters; 10 are the least."
+
+
+@pytest.mark.parametrize(("simulated", "agrees"), [(6.6189, True), (6.6191, False), (6.6111, True), (6.6109, False)])
+def test_a_simulated_return_beyond_four_standard_errors_is_a_warning(simulated: float, agrees: bool) -> None:
+    one = trial(1, 0.95, metrics={"monte_carlo_return": simulated, "monte_carlo_standard_error": 0.001})
+    said = findings._noise(one)
+    assert said.endswith("in agreement.") == agrees
+    if not agrees:
+        assert "which is 4.1 standard errors away: do not trust it before that is explained." in said
+
+
+def test_rivals_within_a_point_are_counted(tmp_path: Path) -> None:
+    close = search_of(tmp_path, [trial(1, 0.95), trial(2, 0.941), trial(3, 0.945), trial(4, 0.939)])
+    assert findings._rivals(close)[0].startswith("2 other trials came within 1 percentage point of the best.")
+
+
+def test_what_the_ranking_depends_on(search: SearchState) -> None:
+    weights = (
+        Importance("lr_policy", 0.60, 0.40, 0.75, 0.001, stands_out=True),
+        Importance("n_trajectories", 0.05, 0.0, 0.20, 0.3, stands_out=False),
+    )
+    assert findings._importance(search, weights) == (
+        "What the ranking depends on beyond chance: lr_policy (40 to 75%), as shares of its variance with 90% intervals."
+    )
+    assert findings._importance(search, weights[1:]) == (
+        "With 7 finished trials, no hyperparameter's effect can be told from chance."
+    )
+
+
+def test_sentences_on_rungs(tmp_path: Path) -> None:
+    few = search_of(tmp_path / "few", rung_trials(), rungs=(20,), keep=0.5)
+    assert instances.rung_sentences(few) == [
+        "Too few configurations went on from iteration 20 (2) to tell how well it foretold 100."
+    ]
+    # Of ranks 1 2 3 4 5 and 2 1 3 4 5 the squared differences sum to 2: ρ = 1 − 6·2/(5·24) = 0.9.
+    known = [(0.1, 0.2), (0.2, 0.1), (0.3, 0.3), (0.4, 0.4), (0.5, 0.5)]
+    results = [one.rungs[0] for one in rung_trials()[:1]] * 5
+    trials = [
+        trial(number, end, rungs=(dataclasses.replace(result, captured_value=at, best_return=5.95 + 0.7 * at),))
+        for number, ((at, end), result) in enumerate(zip(known, results, strict=True), 1)
+    ]
+    (said,) = instances.rung_sentences(search_of(tmp_path / "five", trials, rungs=(20,), keep=1.0))
+    # Fisher's z is 1.472 with a standard error of √(1.06/2) = 0.728: 0.045 to 2.899, which are ρ = 0.05 and 0.99.
+    assert said == (
+        "The order of 5 configurations at iteration 20 foretold that at 100 with a rank correlation of 0.90 (95% interval 0.05 "
+        "to 0.99)."
+    )
+
+
+def test_sentences_on_the_confirmation(tmp_path: Path) -> None:
+    best, beats = instances.confirmation_sentences(confirmed(tmp_path))
+    found = re.fullmatch(
+        r"Configuration 2 is the best of 2 trained again on 4 fresh seeds: 83\.0% \(95% interval ([\d.]+)% to ([\d.]+)%\), "
+        r"87\.0% when tuned\.",
+        best,
+    )
+    assert found is not None, best
+    ends = [float(end) / 100 for end in found.groups()]
+    assert ends == pytest.approx(bootstrap_ends((0.80, 0.82, 0.84, 0.86)), abs=0.006)
+    # Of 4 · 3 pairs the first is the greater in 8: all but those with 0.90.
+    assert beats == ("A training of it ends above one of the runner-up, configuration 1, with a probability of 0.67.")
+
+
+def test_tiles(search: SearchState) -> None:
+    """Training time: 10 + 20 + ... + 80 seconds are six minutes."""
+    assert _words(search)["tiles"] == [
+        ("Best captured value", "95.0%"), ("Best return", "6.6150"), ("Optimum", "6.6500"), ("Closing the firm", "5.9500"),
+        ("Completed", "6"), ("Failed", "1"), ("Unfinished", "3"), ("Training time, all trials", "6:00"),
+    ]  # fmt: skip
+
+
+def test_tiles_of_rungs_and_of_a_confirmation(tmp_path: Path) -> None:
+    stopped = dict(_words(search_of(tmp_path / "a", rung_trials(), rungs=(20,), keep=0.5))["tiles"])
+    assert (stopped["Completed"], stopped["Stopped at a rung"], stopped["Best return"]) == ("2", "2", "6.5100")
+    again = dict(_words(confirmed(tmp_path / "b"))["tiles"])
+    assert (again["Best captured value"], again["Best return"]) == ("83.0%", "6.5520")
+    assert (again["Completed"], again["Failed"], again["Unfinished"]) == ("18", "2", "0")
+
+
+def test_the_page_has_them_as_they_were_found(search: SearchState) -> None:
+    page = html.unescape(render(search).decode())
+    tiles = dict(re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page))
+    assert tiles == dict(_words(search)["tiles"])
+    for sentence in (findings.headline(search), findings.searched(search), *findings.certainty(search, ())):
+        assert sentence in page
+    found = re.search(r"<caption>Completed trials, best first</caption>(.*?)</table>", page, re.S)
+    assert found is not None
+    rows = re.findall(r"<tr>(.*?)</tr>", found.group(1), re.S)
+    cells = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in rows[1:]]
+    board = tables.leaderboard(search)
+    assert board is not None
+    assert cells == plain_rows(board)
+    bars = re.findall(r'style="--bar:([\d.]+)%"', found.group(1))
+    assert bars == ["95.0", "90.0", "72.0", "60.0", "20.0", "0.0"]
+
+
+def test_sections_of_the_page_have_names_for_people(search: SearchState) -> None:
+    page = render(search).decode()
+    anchors = dict(re.findall(r'<li><a href="#(\w+)">([^<]+)</a></li>', page))
+    assert list(anchors.values()) == [
+        "How sure", "Best configuration", "Leaderboard", "History", "Hyperparameters", "Any trial", "Policy", "Economics",
+        "The optimum", "Failures", "Settings",
+    ]  # fmt: skip
+    headings = dict(re.findall(r'<h2 id="(\w+)">([^<]+)</h2>', page))
+    assert set(anchors) <= set(headings)
+    assert headings["progress"] == "Optimisation history"
+    assert not re.search(r"\b[A-Z][a-z]+[A-Z][a-z]+\b", " ".join([*headings.values(), *anchors.values()])), (
+        "no class names"
+    )
+
+
+def many(directory: Path) -> SearchState:
+    """Twelve trials: six at 1e-3 capture 0.81 to 0.86, six at 1e-4 capture 0.31 to 0.36; and one that failed."""
+    trials = [
+        trial(k, (0.80 if k < 7 else 0.24) + k / 100, settings={"lr_policy": 1e-3 if k < 7 else 1e-4})
+        for k in range(1, 13)
+    ]
+    return search_of(directory, [*trials, trial(13, None, "diverged")])
+
+
+def test_what_values_buy_is_the_difference_of_medians(tmp_path: Path) -> None:
+    search = many(tmp_path)
+    slow, fast = marginal_effects(search)
+    assert [(one.name, one.value, one.trials) for one in (slow, fast)] == [
+        ("lr_policy", 1e-4, 6),
+        ("lr_policy", 1e-3, 6),
+    ]
+    assert (slow.median, fast.median) == (pytest.approx(0.335), pytest.approx(0.835))
+    assert (slow.difference, fast.difference) == (pytest.approx(-0.5), pytest.approx(0.5))
+    # A median of resamples is no further from 0.335 and 0.835 than 0.025 each.
+    assert 0.45 <= fast.low <= 0.5 <= fast.high <= 0.55
+    assert -0.55 <= slow.low <= -0.5 <= slow.high <= -0.45
+    assert fast.high - fast.low > 0.01
+
+
+def test_importance_counts_failures_and_one_figure_a_configuration(tmp_path: Path) -> None:
+    assert [one.captured for one in finished(over_seeds(tmp_path / "mean"))] == [0.65, pytest.approx(0.685), None]
+    worst = finished(over_seeds(tmp_path / "worst", rank_by="worst"))
+    assert [one.captured for one in worst] == [0.50, 0.10, None]
+    stopped = search_of(tmp_path / "rungs", rung_trials(), rungs=(20,), keep=0.5)
+    assert [one.captured for one in finished(stopped)] == [0.80, 0.70]
+
+
+class TestSideBySide:
+    def test_who_is_ahead_and_by_how_much(self, search: SearchState, tmp_path: Path) -> None:
+        second = search_of(tmp_path / "b", [trial(1, 0.5), trial(2, 0.875)])
+        assert _headline([second, search], ["b", "a"]) == (
+            "The best configuration is of a: it captured 95.0%, 7.50 points ahead of b."
+        )
+        assert _headline([search, search], ["a", "c"]) == "The best configurations of a, c captured the same, 95.0%."
+        empty = search_of(tmp_path / "c", [trial(1, None, "diverged")])
+        assert _headline([empty], ["c"]) == "None of them has a result yet."
+
+    def test_what_makes_it_unfair(self, search: SearchState, tmp_path: Path) -> None:
+        """670 iterations against 200; another optimum."""
+        second = search_of(tmp_path / "b", [trial(1, 0.5), trial(2, 0.875)])
+        assert "They spent different effort: 670, 200 training iterations." in _cautions([search, second])
+        assert len(_cautions([search, search])) == 1
+        second.references[None] = dataclasses.replace(OPTIMUM, optimal_return=6.7)
+        assert _cautions([search, second])[0].startswith("They are of different models or horizons")
+
+    def test_names(self, tmp_path: Path) -> None:
+        states = [search_of(tmp_path / place, [trial(1, 0.5)]) for place in ("x/a", "y/a", "b")]
+        assert _names(states) == ["a (1)", "a (2)", "b"]
+
+
+def test_best_of_a_configuration_goes_by_how_far_it_went(tmp_path: Path) -> None:
+    """A trial that was stopped with more is not the best of its configuration."""
+
+    def numbers(trials: list[Outcome]) -> list[int]:
+        return [one.trial_num for one in best_first(trials)]
+
+    stopped = trial(1, 0.99, "stopped_at_rung", iterations=20)
+    assert numbers([stopped, trial(2, 0.5), trial(3, 0.6), trial(4, None, "diverged")]) == [3, 2, 1]
+    assert numbers([stopped, trial(2, 0.5, "paused", iterations=40)]) == [2, 1]
+    assert numbers([trial(2, 0.5), trial(1, 0.5)]) == [1, 2]

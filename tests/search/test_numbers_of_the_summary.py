@@ -1,0 +1,315 @@
+"""What a search prints while it runs and at its end: every figure of every line against one worked out by hand."""
+
+import dataclasses
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report.by_hand import bootstrap_ends, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
+
+from ghm.search.decisions.ranking import RungAgreement, ranked
+from ghm.search.decisions.selection import Decision
+from ghm.search.display.lines import PlainObserver, decision_text, outcome_text, plan_text
+from ghm.search.display.observer import Plan
+from ghm.search.display.running import SearchProgress, configuration, standing
+from ghm.search.display.summary import _rungs, summary
+from ghm.search.display.time_left import duration
+from ghm.search.records.state import SearchState
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.trials.trial import Trial, make_trial
+from ghm.training.settings import Hyperparameters
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> SearchState:
+    return eight_trials(tmp_path)
+
+
+def blocks(state: SearchState, interrupted: bool = False) -> list[str]:
+    return summary(state, interrupted).split("\n\n")
+
+
+def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
+    heading, best, top, failed, results, command = blocks(search)
+    assert heading == "Search summary: 6 of 10 trials completed, 1 failed, 3 not finished"
+    assert best.splitlines() == [
+        "Best configuration: trial 5, return 6.6150, captured value 0.950 (0: closing the firm at once, 1: optimal)",
+        "  (winding up at once: 5.9500; the optimum: 6.6500)",
+        "  Issues equity too late: all in words.",
+        "  lr_policy          0.0001",
+        "  lr_baseline        0.003",
+        "  entropy_weight     0.01",
+        "  action_reg_weight  0.01",
+        "  max_grad_norm      1",
+        "  n_trajectories     500",
+        "  policy_hidden      64 64",
+        "  value_hidden       64 64",
+    ]
+    title, *rows = top.splitlines()
+    assert title == "Top 5 configurations"
+    table = {row.split()[0]: row.split()[1:] for row in rows[:5]}
+    assert table == {
+        "rank": ["1", "2", "3", "4", "5"],
+        "trial": ["5", "2", "3", "1", "4"],
+        "return": ["6.6150", "6.5800", "6.4540", "6.3700", "6.0900"],
+        "captured": ["0.950", "0.900", "0.720", "0.600", "0.200"],
+        "lr_policy": ["0.0001", "0.001", "0.001", "0.001", "0.0001"],
+    }
+    assert [row.split()[0] for row in rows[4:]] == list(vars(Hyperparameters()))
+    assert failed.splitlines() == [
+        "Not completed",
+        "  trial 7: diverged: reason 7",
+        f"    log: {search.path.parent}/trial_007/stderr.log",
+        "  trial 8: interrupted: reason 8",
+        f"    log: {search.path.parent}/trial_008/stderr.log",
+    ]
+    assert results == f"Results: {search.path}"
+    assert command.startswith("Train the best configuration longer:\n")
+    assert "--lr_policy 0.0001 " in command
+    said = summary(search, interrupted=True)
+    assert re.search(rf"Interrupted\. Continue with:\n  \S+ \S+ --resume {re.escape(str(search.path))}$", said), said
+
+
+def columns(top: str) -> dict[str, list[str]]:
+    """The first words of each line of a table whose columns are configurations."""
+    return {row.split()[0]: row.split()[1:] for row in top.splitlines()[1:]}
+
+
+def test_several_seeds(tmp_path: Path) -> None:
+    _, best, top, *_ = blocks(over_seeds(tmp_path / "mean"))
+    assert best.splitlines()[:2] == [
+        "Best configuration: 2, mean captured value 0.6850 of its 4 trials",
+        "  (the best of them: trial 5, return 6.5800, captured value 0.900)",
+    ]
+    assert top.startswith("Top 5 configurations, ranked by mean, in captured value\n")
+    found = columns(top)
+    assert {name: found[name] for name in ("configuration", "trials", "mean", "worst", "best", "failed")} == {
+        "configuration": ["2", "1", "3"],
+        "trials": ["4", "4", "4"],
+        "mean": ["0.6850", "0.6500", "0.9500"],
+        "worst": ["0.1000", "0.5000", "0.9500"],
+        "best": ["0.9000", "0.8000", "0.9500"],
+        "failed": ["0", "0", "1"],
+    }
+    iqm = blocks(over_seeds(tmp_path / "iqm", rank_by="iqm"))
+    assert iqm[1].startswith("Best configuration: 2, interquartile mean captured value 0.8700 of its 4 trials")
+    assert columns(iqm[2])["iqm"] == ["0.8700", "0.6500", "0.9500"]
+    worst = blocks(over_seeds(tmp_path / "worst", rank_by="worst"))
+    assert worst[1].startswith("Best configuration: 1, worst captured value 0.5000 of its 4 trials")
+
+
+def test_confirmation(tmp_path: Path) -> None:
+    _, best, top, confirmation, *_ = blocks(confirmed(tmp_path))
+    found = re.match(
+        r"Best configuration: 2, captured value 0\.8300 \(95% interval ([\d.]+) to ([\d.]+)\) on fresh seeds\n"
+        r"  \(the best of these trainings: trial 16, return 6\.5520, captured value 0\.860\)",
+        best,
+    )
+    assert found is not None, best
+    fresh = bootstrap_ends((0.80, 0.82, 0.84, 0.86))
+    assert [float(end) for end in found.groups()] == pytest.approx(fresh, abs=0.006)
+    assert top.startswith("Top 5 configurations, as tuned, ranked by mean, in captured value\n")
+    title, head, first, second, last = confirmation.splitlines()
+    assert title == "Confirmed on seeds 1001 to 1004, 250 iterations; interquartile means"
+    assert re.split(r"\s{2,}", head.strip()) == [
+        "configuration", "tuned", "confirmed", "95% interval", "difference", "failed",
+    ]  # fmt: skip
+    cells = [re.split(r"\s{2,}", row.strip()) for row in (first, second)]
+    assert [[*row[:3], *row[4:]] for row in cells] == [
+        ["2", "0.8700", "0.8300", "-0.0400", "0"],
+        ["1", "0.6500", "0.7733", "+0.1233", "1"],
+    ]
+    ends = [float(end) for end in cells[0][3].split(" to ")]
+    assert ends == pytest.approx(fresh, abs=0.006)
+    assert last == "  The first beats the second with a probability of 0.67."
+
+
+def test_rungs_and_who_was_stopped(tmp_path: Path) -> None:
+    state = search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)
+    heading, best, top, rungs, *_ = blocks(state)
+    assert heading == "Search summary: 2 of 4 trials completed, 2 stopped at a rung"
+    assert best.startswith("Best configuration: trial 1, return 6.5100, captured value 0.800"), (
+        "not the one that was stopped at 0.99"
+    )
+    assert columns(top)["trial"] == ["1", "2", "3", "4"]
+    assert rungs == "Rungs\n  rung 20: 2 went on, too few to tell how well it foretold 100"
+    known = [RungAgreement(20, 50, 7, (0.9, 0.5, 0.98)), RungAgreement(50, 100, 5, (0.2, -0.6, 0.8))]
+    assert _rungs(known, 4) == [
+        "Rungs\n  rung 20: 7 configurations went on, rank correlation 0.90 (0.50 to 0.98)\n"
+        "  rung 50: 5 configurations went on, rank correlation 0.20 (-0.60 to 0.80)\n"
+        "    WARNING: it did not foretell the order beyond chance; use later rungs or a larger --keep"
+    ]
+
+
+def test_configurations_that_completed_rank_above_those_that_were_stopped(tmp_path: Path) -> None:
+    state = search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)
+    assert [one.configuration for one in ranked(state.scores())] == [1, 2, 3, 4]
+    assert [one.trial_num for one in state.ranked] == [1, 2, 3, 4]
+
+
+def test_failures_of_the_machine_are_counted(tmp_path: Path) -> None:
+    state = search_of(
+        tmp_path,
+        [
+            trial(1, None, "crashed", exit_status=-9, machine_failures=3),
+            trial(2, None, "infrastructure", machine_failures=10),
+            trial(3, None, "crashed", exit_status=1),
+        ],
+    )
+    _, nothing, failed, _ = blocks(state)
+    assert nothing == "Every trial failed: there is no best configuration."
+    counted = [line.strip() for line in failed.splitlines() if "machine's failure" in line]
+    assert counted == [
+        "the machine's failure 3 of at most 10: --resume runs it again",
+        "the machine's failure 10 of at most 10: only --resume --retry_failed runs it again",
+    ]
+
+
+def test_many_failures_are_counted_and_not_listed(tmp_path: Path) -> None:
+    state = search_of(tmp_path, [trial(number, None, "diverged") for number in range(1, 14)])
+    (failed,) = [block for block in blocks(state) if block.startswith("Not completed")]
+    assert failed.count("reason") == 10
+    assert failed.endswith("  and 3 more, in the results")
+
+
+class TestLines:
+    """A line an event."""
+
+    def plan(self, tmp_path: Path, total: int, pending: int, **settings: Any) -> Plan:
+        config = SearchConfig(results_dir=tmp_path, **settings)
+        return Plan(config, tmp_path, total, pending, numbering=TrialNumbering(config, (), config.n_trials))
+
+    def test_plan(self, tmp_path: Path) -> None:
+        plain = self.plan(tmp_path, 20, 20, n_trials=20, n_iterations=700)
+        assert plan_text(plain) == f"Random search: 20 trials x 700 iterations, 1 worker, into {tmp_path}"
+        more = self.plan(tmp_path, 20, 13, n_trials=20, n_iterations=700, n_workers=3)
+        assert plan_text(more) == (
+            f"Random search: 20 trials (7 done, 13 to run) x 700 iterations, 3 workers, into {tmp_path}"
+        )
+        # Of 10 configurations the best third is 4 of 10 (3.4 rounded up), then 2 of 4; two are confirmed on five seeds each.
+        rungs = self.plan(
+            tmp_path,
+            40,
+            40,
+            n_trials=10,
+            n_iterations=900,
+            eval_freq=100,
+            n_seeds=3,
+            rungs=(100, 300),
+            keep=0.34,
+            confirm=2,
+        )
+        assert "40 trials (10 configurations x 3 seeds; 10 to confirm; the best 34% go on at 100 and 300: 4 and 2)" in (
+            plan_text(rungs)
+        )
+
+    def test_ends(self, search: SearchState) -> None:
+        best, trials = search.best_configuration, search.by_number
+        assert outcome_text(trials[2], best) == (
+            "Completed in 20 s: return 6.5800, captured 0.900 (best so far: 6.6150, trial 5)"
+        )
+        assert outcome_text(trials[7], best) == "diverged after 70 s: reason 7 (log: trial_007/stderr.log)"
+        assert outcome_text(trial(3, 0.5, "paused", iterations=20), None) == (
+            "Paused at iteration 20: return 6.3000, captured 0.500"
+        )
+
+    def test_the_best_of_several_seeds_is_a_configuration(self, tmp_path: Path) -> None:
+        state = over_seeds(tmp_path)
+        assert outcome_text(state.by_number[1], state.best_configuration).endswith(
+            "(best so far: 0.6850, configuration 2)"
+        )
+
+    def test_decisions(self) -> None:
+        cut = Decision("cut", {"rung": 20, "keep": 0.5}, {"of": 5, "go_on": [2, 4, 5], "ranking": []}, "")
+        assert decision_text(cut) == "[Rung 20] 3 of 5 configurations go on: 2, 4, 5"
+        none = dataclasses.replace(cut, content={"of": 5, "go_on": [], "ranking": []})
+        assert decision_text(none) == "[Rung 20] 0 of 5 configurations go on: none"
+        content = {"of": 9, "chosen": [[4, 0.9], [1, 0.8]], "seeds": [11, 12, 13], "iterations": 50}
+        assert decision_text(Decision("confirmation", {"count": 2}, content, "")) == (
+            "[Confirmation] on 3 fresh seeds: configurations 4, 1"
+        )
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [
+            (9.94, "9.9 s"),
+            (42, "42 s"),
+            (89, "89 s"),
+            (90, "1.5 min"),
+            (5400, "1.5 h"),
+            (7200, "2.0 h"),
+            (129600, "1.5 days"),
+        ],
+    )
+    def test_lengths_of_time(self, seconds: float, text: str) -> None:
+        assert duration(seconds) == text
+
+    def test_one_that_takes_over_knows_the_best(self, search: SearchState) -> None:
+        """Messages of a display that stands in for one that failed say no less."""
+        stream = io.StringIO()
+        observer = PlainObserver(stream)
+        observer.joined(Plan(search.config, search.path.parent, 10, 2), search, [])
+        observer.trial_finished(started(search, 2), search.by_number[2])
+        assert "(best so far: 6.6150, trial 5)" in stream.getvalue()
+
+
+def started(state: SearchState, number: int, *lines: dict[str, Any], **settings: Any) -> Trial:
+    """A trial of the search with this history."""
+    one = make_trial(state.config, state.path.parent, number, Hyperparameters(**settings))
+    one.directory.mkdir(parents=True, exist_ok=True)
+    one.history_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return one
+
+
+class TestRunning:
+    """How a running search stands."""
+
+    def progress(self, state: SearchState, clock: Any = lambda: 0.0) -> SearchProgress:
+        return SearchProgress(Plan(state.config, state.path.parent, 4, 4), state, clock)
+
+    def test_the_best_so_far_is_the_best_that_runs_while_none_has_ended(self, tmp_path: Path) -> None:
+        state = search_of(tmp_path, [], n_trials=4)
+        progress = self.progress(state)
+        assert progress.best() == "best so far: none yet"
+        for number, value in ((1, 0.4), (2, 0.8), (3, 0.1)):
+            progress.start(started(state, number, {"iteration": 50, "exact_return": 6.0, "captured_value": value}))
+        assert progress.best() == "best so far: captured value 0.800, trial 2, which still runs"
+
+    def test_the_best_that_has_ended(self, search: SearchState, tmp_path: Path) -> None:
+        assert self.progress(search).best() == "best so far: trial 5, return 6.6150, captured value 0.950"
+        seeds = over_seeds(tmp_path / "seeds")
+        assert (
+            self.progress(seeds).best() == "best so far: configuration 2, captured value 0.100 to 0.900 over 4 trials"
+        )
+
+    def test_counts(self, search: SearchState) -> None:
+        assert self.progress(search).counts() == "6 of 10 trials completed, 1 failed, 0 running"
+
+    def test_one_trial(self, tmp_path: Path) -> None:
+        """Ten iterations a second: 50 of 100 are left, five seconds."""
+        state = search_of(tmp_path, [], n_trials=4)
+        going = started(state, 1)
+        progress = self.progress(state)
+        progress.start(going)
+        lines = [
+            {"iteration": 10 * k, "seconds": float(k), "exact_return": 6.0 + k / 100, "captured_value": k / 10}
+            for k in range(1, 6)
+        ]
+        going.history_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        progress.read()
+        one = progress.running[1]
+        assert standing(one) == "iteration 50/100: return 6.0500, captured 0.500, about 0:05 left"
+        assert (one.iteration, one.iterations_left, one.seconds_left) == (50, 50, pytest.approx(5.0))
+        # Of four trials of 100 iterations an eighth is done.
+        assert progress.share_done == pytest.approx(50 / 400)
+
+    def test_a_configuration_in_one_line(self) -> None:
+        values = Hyperparameters(
+            lr_policy=1e-4, lr_baseline=2e-3, entropy_weight=0.03, action_reg_weight=0.04, max_grad_norm=5.0, n_trajectories=250,
+            policy_hidden=(6, 7), value_hidden=(8, 9),
+        )  # fmt: skip
+        assert configuration(values) == "lr 0.0001/0.002 entropy 0.03 paths 250 net 6x7/8x9 clip 5 reg 0.04"
