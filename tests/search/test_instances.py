@@ -23,9 +23,12 @@ from ghm.search.records.directory import find_record
 from ghm.search.records.reader import read_search, restored_search
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
+from ghm.search.settings.command import training_arguments
 from ghm.search.settings.config import MAX_TRIALS
 from ghm.search.settings.space import plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.trials.trial import Stage, make_trial
+from ghm.training.settings import Hyperparameters
 from tests.search.instant import INSTANT
 from tests.search.support import read, results_file, run_search
 
@@ -384,10 +387,21 @@ def test_recorded_calibrations_hold_though_their_file_is_gone(
     assert "calibration calm.sigma_x: recorded 0.1, now 0.2" in capsys.readouterr().err
 
 
+def test_every_training_is_told_all_rungs_whether_it_pauses_there_or_not(tmp_path: Path) -> None:
+    """Else the trial that a cut let pass would be evaluated, and might be best, where one without cuts would not."""
+    config = SearchConfig(rungs=(30, 90), n_iterations=300, confirm_iterations=60)
+    stages: tuple[Stage, ...] = ("explore", "confirm")
+    trials = [make_trial(config, tmp_path, 1, Hyperparameters(), stage=stage) for stage in stages]
+    assert [trial.config.evaluate_at for trial in trials] == [(30, 90), ()]
+    arguments = training_arguments(trials[0].config)
+    first = arguments.index("--evaluate_at")
+    assert arguments[first : first + 3] == ["--evaluate_at", "30", "90"]
+    assert "--evaluate_at" not in training_arguments(trials[1].config)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--rungs", 300), "--rungs 300 is no multiple of --eval_freq 500"),
         (("--rungs", 5000), "must increase and stay below --n_iterations"),
         (("--rungs", 1000, 500), "must increase"),
         (("--keep", 0), "--keep must be a finite number > 0"),

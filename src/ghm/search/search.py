@@ -17,6 +17,7 @@ from ghm.errors import UserError
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
+from ghm.search.backends.spawning import leave_if_imported
 from ghm.search.backends.task import Report, Task, run_task
 from ghm.search.display.displays import Displays
 from ghm.search.display.lines import PlainObserver
@@ -146,6 +147,7 @@ class HyperparameterSearch:
                 or when a decision comes out otherwise than it was recorded.
             OSError: when the search's own records cannot be written any more; what was recorded is kept.
         """
+        leave_if_imported()
         resolved = self.resolved()
         directory, config = resolved.results_dir, resolved.config
         self._stopping = False

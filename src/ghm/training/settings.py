@@ -89,7 +89,10 @@ class TrainConfig(Hyperparameters):
     log_freq: int = 100
     """Iterations between two log lines."""
     eval_freq: int = 500
-    """Iterations between two exact evaluations among which the best policy is chosen; the last iteration is always one."""
+    """Iterations between two exact evaluations with a checkpoint to continue from; the last iteration is always one. Lines
+    of the log and at least twenty points of every run are evaluated, too; the best policy is chosen among all of them."""
+    evaluate_at: tuple[int, ...] = ()
+    """Iterations at which the policy is evaluated in any case, increasing; a search gives its rungs."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
     keep_checkpoints: int = 1
@@ -109,8 +112,8 @@ class TrainConfig(Hyperparameters):
     figures: Figures = "drawn"
     """Whether the best policy is drawn for TensorBoard at the end, which takes a second or two; a search's trials are not."""
     pause_at: int | None = None
-    """Iteration, a multiple of eval_freq, to pause at: the run can go on from latest.pt, bit for bit as if it had not
-    paused, since schedules follow n_iterations."""
+    """Iteration to pause at: the run can go on from latest.pt, bit for bit as if it had not paused, since schedules follow
+    n_iterations. The pause itself evaluates nothing; evaluate_at does."""
     group: str | None = None
     """Name under which TensorBoard shows this run together with others, such as a configuration's seeds."""
     parent_pid: int | None = None
@@ -132,11 +135,7 @@ class TrainConfig(Hyperparameters):
             require_integer(name, getattr(self, name), lower=1)
         if self.pause_at is not None:
             require_integer("pause_at", self.pause_at, lower=1)
-            if self.pause_at % self.eval_freq:
-                raise UserError(
-                    f"--pause_at must be a multiple of --eval_freq {self.eval_freq}, where the policy is evaluated anyway; "
-                    f"received {self.pause_at}"
-                )
+        require_increasing("evaluate_at", self.evaluate_at, upper=self.n_iterations)
         if self.group is not None and not isinstance(self.group, str):
             raise UserError(f"--group must be text; received {self.group!r}")
         for name in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
@@ -214,6 +213,13 @@ def require_integer(name: str, value: Any, lower: int, upper: int | None = None)
     if not whole or value < lower or (upper is not None and value > upper):
         bound = f">= {lower}" + (f" and <= {upper}" if upper is not None else "")
         raise UserError(f"--{name} must be a whole number {bound}; received {value!r}")
+
+
+def require_increasing(name: str, value: Any, upper: int) -> None:
+    """Refuse what is no tuple of increasing iterations from 1 to ``upper``."""
+    whole = isinstance(value, tuple) and all(isinstance(one, int) and not isinstance(one, bool) for one in value)
+    if not whole or list(value) != sorted({*value}) or not all(1 <= one <= upper for one in value):
+        raise UserError(f"--{name} must be increasing whole numbers from 1 to {upper}; received {value!r}")
 
 
 def require_path(name: str, value: Any) -> Path:

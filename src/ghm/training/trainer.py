@@ -106,7 +106,6 @@ class Trainer:
             Orphaned: when the parent process is gone; nothing more has been written.
         """
         config = self._config
-        config.ckpt_dir.mkdir(parents=True, exist_ok=True)
         with EventLog(config.log_dir, config, self.standing.iteration) as events, self._history() as history:
             try:
                 self._loop(events, history)
@@ -122,8 +121,8 @@ class Trainer:
         config = self._config
         between = min(config.log_freq, max(config.n_iterations // CURVE_POINTS, 1))
         if self.standing.iteration == 0:
-            untrained = self._judged(self._learner.tabulate().tables).figures()
-            self._record({"iteration": 0, "seconds": round(self._seconds(), 3), **untrained}, events, history)
+            untrained = {"iteration": 0, "seconds": round(self._seconds(), 3)} | self._evaluate(0)
+            self._record(untrained, events, history)
         while self.standing.iteration < config.n_iterations:
             if config.pause_at is not None and self.standing.iteration >= config.pause_at:
                 raise Paused(self._reached())
@@ -131,15 +130,15 @@ class Trainer:
             iteration = self.standing.iteration + 1
             figures = self._iterate(iteration)
             self.standing = dataclasses.replace(self.standing, iteration=iteration, seconds=self._seconds())
-            evaluated = iteration % config.eval_freq == 0 or iteration == config.n_iterations
-            logged = evaluated or iteration % config.log_freq == 0
+            saved = iteration % config.eval_freq == 0 or iteration in (*config.evaluate_at, config.n_iterations)
+            logged = saved or iteration % config.log_freq == 0
             record = None
             if logged or iteration % between == 0:
                 record = {"iteration": iteration, "seconds": round(self.standing.seconds, 3), **figures}
-                record |= self._evaluate(iteration, evaluated)
+                record |= self._evaluate(iteration)
                 self._record(record, events, history)
             self._view.update(iteration, record if logged else None)
-            self._save(iteration, evaluated)
+            self._save(iteration, saved or iteration == config.pause_at)
 
     def _record(self, record: dict[str, Any], events: EventLog, history: Callable[[dict[str, Any]], None]) -> None:
         history(record)
@@ -164,20 +163,15 @@ class Trainer:
         if not self._learner.is_finite():
             raise Diverged(f"a network's parameters are not finite at iteration {iteration}")
 
-    def _evaluate(self, iteration: int, keep: bool) -> dict[str, Any]:
-        """Evaluate the policy exactly; with ``keep``, keep it if it is the best so far."""
+    def _evaluate(self, iteration: int) -> dict[str, Any]:
+        """Evaluate the policy exactly, and keep it if it is the best so far."""
         tables = self._learner.tabulate().tables
         evaluation = self._judged(tables)
         value = evaluation.exact_return
-        if keep:
-            self.standing = dataclasses.replace(self.standing, last_return=value)
-            if self.standing.best_return is None or value > self.standing.best_return:
-                self.standing = dataclasses.replace(
-                    self.standing,
-                    best_return=value,
-                    best_iteration=iteration,
-                )
-                self._checkpoint("best_model.pt", (tables, evaluation.action_rule))
+        self.standing = dataclasses.replace(self.standing, last_return=value)
+        if self.standing.best_return is None or value > self.standing.best_return:
+            self.standing = dataclasses.replace(self.standing, best_return=value, best_iteration=iteration)
+            self._checkpoint("best_model.pt", (tables, evaluation.action_rule))
         return evaluation.figures()
 
     def _judged(self, tables: PolicyTables) -> ExactEvaluation:
@@ -186,7 +180,7 @@ class Trainer:
     def _optimal_levels(self) -> dict[str, float | None]:
         return {f"optimal_{name}": level for name, level in dataclasses.asdict(self._reference.initial_levels).items()}
 
-    def _save(self, iteration: int, evaluated: bool) -> None:
+    def _save(self, iteration: int, latest: bool) -> None:
         config = self._config
         numbered = iteration % config.ckpt_freq == 0
         if numbered:
@@ -195,7 +189,7 @@ class Trainer:
             numbers = sorted(config.ckpt_dir.glob("step_*.pt"), key=lambda path: (len(path.name), path.name))
             for old in numbers[: -config.keep_checkpoints]:
                 old.unlink()
-        if numbered or evaluated:
+        if numbered or latest:
             self._checkpoint("latest.pt")
 
     def _finish(self, events: EventLog) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import check_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.training.logging.progress import number
 
 CLOSE = 0.01
@@ -229,6 +229,9 @@ def _importance(search: SearchState, importances: tuple[Importance, ...]) -> str
     if not search.varied:
         return "All trials had the same hyperparameters, so nothing can be said about their effect."
     count, noun = len(finished(search)), "configurations" if search.n_instances > 1 else "trials"
+    completed = [trial for one in search.scores() for trial in one.trials if trial.status is TrialState.COMPLETED]
+    if not importances and any(trial.captured_value is None for trial in completed):
+        return "Captured value is undefined, since running this firm gains hardly anything: no hyperparameter matters."
     if not importances:
         return f"Too few {noun} finished ({count}) to tell which hyperparameter matters; {FEWEST_TRIALS} are the least."
     clear = [importance for importance in importances if importance.stands_out]

@@ -25,7 +25,17 @@ Step = Trial | Decision | Outcome | None
 """A training to run; a decision to write down before anything that follows from it; the record of a trial at a rung once it is
 decided whether it goes on; or None: what comes next depends on outcomes that are not there yet."""
 
-_BASIS = ("search_type", "seed_base", "n_seeds", "rank_by", "proposal_lag", "rungs", "n_iterations", "eval_freq")
+_BASIS = (
+    "search_type",
+    "seed_base",
+    "n_seeds",
+    "rank_by",
+    "proposal_lag",
+    "rungs",
+    "n_iterations",
+    "log_freq",
+    "eval_freq",
+)
 
 
 class Scheduler:

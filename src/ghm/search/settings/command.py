@@ -37,7 +37,7 @@ def training_arguments(config: TrainConfig, names: Sequence[str] = _SETTINGS) ->
         if name == "model":
             for parameter in value.names():
                 arguments += [f"--model.{parameter}", _text(getattr(value, parameter))]
-        elif value is not None:
+        elif value is not None and value != ():
             arguments += [f"--{name}", *(map(_text, value) if isinstance(value, tuple) else [_text(value)])]
     return arguments
 

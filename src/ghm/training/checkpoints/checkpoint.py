@@ -59,7 +59,7 @@ class Checkpoint:
             policy: the networks' policy and the better of its action rules, for those who read it without them.
 
         Raises:
-            OSError: when it cannot be written; what was there stays.
+            OSError: when it cannot be written, or its directory or the run's is a link by now; what was there stays.
         """
         buffer = io.BytesIO()
         content = {
@@ -72,7 +72,7 @@ class Checkpoint:
         archive = buffer.getvalue()
         if policy is not None:
             archive = add_policy(archive, self.config.problem, *policy)
-        write_atomically(path, seal_archive(archive))
+        write_atomically(path, seal_archive(archive), own=2)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -38,6 +38,15 @@ def own_directories(config: TrainConfig) -> TrainConfig:
     return config
 
 
+def follow_own_links(config: TrainConfig) -> TrainConfig:
+    """The settings with the user's links followed, once: while it runs, a run writes through none (`ghm.io.atomic`)."""
+    places = (config.ckpt_dir, config.ckpt_dir.parent, config.result_path.parent)
+    if config.parent_pid is not None or not any(place.is_symlink() for place in places):
+        return config
+    result = config.result_path.parent.resolve() / config.result_path.name
+    return dataclasses.replace(config, ckpt_dir=config.ckpt_dir.resolve(), result_file=result)
+
+
 def found(config: TrainConfig) -> list[Path]:
     """Files of another run that this one would write over, or mix its own with."""
     files = [file for file in (config.result_path, config.history_path) if file.exists()]
