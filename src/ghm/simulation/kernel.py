@@ -93,11 +93,11 @@ class Simulator:
     grid: StateGrid
     terminal_values: Array
     seed: int
-    _constants: Floats = field(init=False)
+    constants: Floats = field(init=False)
     _nodes: Floats = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_constants", constants(self.model, self.grid.dt))
+        object.__setattr__(self, "constants", constants(self.model, self.grid.dt))
         object.__setattr__(self, "_nodes", self.grid.cash.astype(np.float32))
 
     def room(self, n_paths: int, recorded: bool) -> Paths:
@@ -136,7 +136,7 @@ class Simulator:
             self.grid.cell_of_bin,
             np.float32(self.grid.level_shift),
             self.terminal_values,
-            self._constants,
+            self.constants,
             -self.model.discount_rate * self.grid.dt,
             *key_words(self.seed),
             streams[0],

@@ -104,6 +104,13 @@ class DecisionProblem:
         return spread
 
     @cached_property
+    def policy_spline(self) -> Array:
+        """Interpolation by a cubic spline from the policy nodes to the cash nodes, (N, M)."""
+        nodes = self.grid.cash[self.policy_nodes]
+        spline: Array = CubicSpline(nodes, np.eye(nodes.size))(self.grid.cash).T
+        return spline
+
+    @cached_property
     def cash_unit(self) -> float:
         """What a month changes cash by from zero, in cash: the unit in which learning measures returns."""
         return self.model.step_from_zero(1 / 12)

@@ -1,0 +1,246 @@
+"""A critic of the cash that a transaction leaves, fitted to sampled returns; and what it says of actions.
+
+W(y, τ) is what shareholders can expect from the next shock on when a transaction has left cash y. An action's worth is what it
+pays, which the agent knows, plus W of what it leaves, so all actions can be compared, and integrated out, through W alone; and
+only its slope counts, the marginal value of cash.
+
+Slopes are what sampled returns say least about, so W is fitted to differences. A path and its twin (:mod:`ghm.simulation.pairs`)
+differ from a step on by D, summed backward with U their difference before a transaction, R the path's return:
+
+    D_t = (e' − e)_t + γ U_{t+1},    U_t = (x' − x)_t + {D_t while the twin goes on; 0 where it met its path},
+    U_t = −R_t where it was liquidated,    R_t = (x + e)_t + γ R_{t+1}.
+
+E[D | y, y'] = W(y') − W(y) and E[e_t + γ R_{t+1} | y] = W(y), without bias and without a bootstrap. Both are linear in the values of
+W at the cash nodes, between which it is linear, so that W is a weighted least-squares fit. Its normal equations are kept, one
+set for each time node, and fade as the policy moves on:
+
+    weight of a pair = 1 / (h v + `SMALLEST_ERROR`² h²),  h = |y' − y|,  v the variance of its residual per unit of h.
+
+v is estimated by time and by the lower of y and y': firms with cash meet again for certain, those near zero may be liquidated
+first, and a plain fit would let the noise of these into the slopes of those. Shrunk toward a marginal value of 1 where little
+is known.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ghm.model import Array
+from ghm.policy.grid import bin_cells
+from ghm.policy.tables import PolicyTables
+from ghm.reference.cubic import node_slopes
+from ghm.simulation.pairs import LIQUIDATED, MET, PairedPaths
+from ghm.training.problem import DecisionProblem
+from ghm.training.sweep import (
+    BY_MEAN,
+    BY_STD,
+    EXACT,
+    GAIN,
+    integrate_issue,
+    integrate_payout,
+    level_cdf,
+    level_cdf_derivatives,
+)
+
+STEPS_BETWEEN_NODES = 8
+"""Steps looked at between a time node's two neighbours: pairs of neighbouring steps are nearly the same pair."""
+
+SMALLEST_ERROR = 3e-3
+"""Error of a slope that every pair is suspected of: W is not linear between nodes, and the policy moves."""
+
+GUESSES = 5.0
+"""Pairs that the first guess of their noise counts for."""
+
+PRIOR_WEIGHT = 1.0
+"""One over the variance, about 1, of the marginal value of cash between two nodes before anything is seen."""
+
+SHORTEST_MEMORY = 10
+"""Iterations that are remembered at least."""
+
+
+@dataclass
+class AfterStateCritic:
+    """W at the nodes, and the statistics that it is fitted to.
+
+    Args:
+        problem: the decision problem; its transition law is not used.
+        memory: how many iterations are remembered, as a share of those done.
+    """
+
+    problem: DecisionProblem
+    memory: float
+    table: Array = field(init=False)
+    """W at the time nodes and the critic's cash nodes, (K, N)."""
+
+    def __post_init__(self) -> None:
+        grid = self.problem.grid
+        self._nodes = np.ascontiguousarray(grid.cash[self.problem.policy_nodes])
+        self._cell_of_bin = bin_cells(self._nodes).astype(np.int64)
+        count, shape = self._nodes.size, (grid.steps_to_go.size, self._nodes.size)
+        self._offset = self._nodes + self.problem.model.liquidation_value
+        secants = np.diff(np.eye(count), axis=0) / np.diff(self._nodes)[:, None]
+        # The level of W is known from returns alone; without any, it is the liquidation value's.
+        self._prior = PRIOR_WEIGHT * secants.T @ secants + np.eye(count) / self.problem.value_scale**2
+        self._chosen = _chosen_steps(grid.steps_to_go, grid.n_steps)
+        self.table = np.tile(self._offset, (shape[0], 1))
+        self._iterations = 0
+        self._normal, self._right = np.zeros((*shape, count)), np.zeros(shape)
+        self._squares = np.zeros((2, *shape))
+
+    def forget(self) -> None:
+        """Begin an iteration: what is remembered counts for less."""
+        self._iterations += 1
+        keep = 1 - 1 / (SHORTEST_MEMORY + self.memory * self._iterations)
+        self._guess = self.problem.cash_unit
+        self._noise = (self._squares[0] + GUESSES * self._guess) / (self._squares[1] + GUESSES)
+        for array in (self._normal, self._right, self._squares):
+            array *= keep
+
+    def observe(self, pairs: PairedPaths) -> None:
+        """Add what a batch of paired paths says."""
+        grid = self.problem.grid
+        _add_pairs(
+            pairs.after, pairs.other, pairs.now, pairs.later, pairs.paid, pairs.ended, pairs.start, pairs.last,
+            grid.cash, self.problem.terminal_values, self.problem.discount, self._chosen, grid.time_cell, grid.time_weight,
+            self._nodes, self._cell_of_bin, self.table, self._noise, SMALLEST_ERROR**2, self.problem.value_scale**-2,
+            self._normal, self._right, self._squares,
+        )  # fmt: skip
+
+    def fit(self) -> Array:
+        """W at the time nodes and all cash nodes, (K, M), fitted to all that is remembered."""
+        unexplained = self._right - np.einsum("kij,j->ki", self._normal, self._offset)
+        self.table = self._offset + np.linalg.solve(self._normal + self._prior, unexplained[..., None])[..., 0]
+        values: Array = self.table @ self.problem.policy_spline
+        return values
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next iteration needs, for a checkpoint."""
+        return {
+            "iterations": self._iterations, "table": self.table, "normal": self._normal, "right": self._right, "squares": self._squares,
+        }  # fmt: skip
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state` returned.
+
+        Raises:
+            ValueError: when it is of another grid.
+        """
+        self._iterations = int(state["iterations"])
+        for name, own in (("table", self.table), ("normal", self._normal), ("right", self._right), ("squares", self._squares)):
+            stored = np.asarray(state[name])
+            if own.shape != stored.shape:
+                raise ValueError(f"the critic's {name} has shape {own.shape}, not {stored.shape}")
+            own[...] = stored
+
+
+def _chosen_steps(steps_to_go: NDArray[np.int64], n_steps: int) -> NDArray[np.bool_]:
+    """Whether a step's pairs are looked at, (n,): `STEPS_BETWEEN_NODES` of each time node's neighbourhood."""
+    chosen = np.zeros(n_steps, dtype=np.bool_)
+    for k in range(steps_to_go.size):
+        nearest, furthest = steps_to_go[max(k - 1, 0)], steps_to_go[min(k + 1, steps_to_go.size - 1)]
+        chosen[n_steps - np.round(np.linspace(nearest, furthest, STEPS_BETWEEN_NODES)).astype(np.int64)] = True
+    return chosen
+
+
+@njit(**EXACT)
+def _find(cash: float, nodes: Array, cell_of_bin) -> Any:
+    """Cell of a level of cash among the nodes, and the weight of its upper node."""
+    j = cell_of_bin[int(cash * (cell_of_bin.size - 1) / nodes[-1])]
+    if cash >= nodes[j + 1] and j + 2 < nodes.size:
+        j += 1
+    return j, (cash - nodes[j]) / (nodes[j + 1] - nodes[j])
+
+
+@njit(**EXACT)
+def _add_observation(places, loads, observed: float, weight: float, normal: Array, right: Array) -> None:
+    """Add weight · φφᵀ and weight · φ observed, φ having these ``loads`` at these ``places``."""
+    for p in range(places.size):
+        i, load = places[p], weight * loads[p]
+        right[i] += load * observed
+        for q in range(places.size):
+            normal[i, places[q]] += load * loads[q]
+
+
+@njit(**EXACT)
+def _add_pairs(
+    after, other, now, later, paid, ended, start, last, cash, terminal_values, discount, chosen, time_cell, time_weight,
+    nodes, cell_of_bin, table, noise, least, level_weight, normal, right, squares,
+):  # fmt: skip
+    """Sum differences and returns backward, and add those of chosen steps to the normal equations.
+
+    Args:
+        after, other, now, later, paid, ended, start, last: of the paired paths.
+        cash, terminal_values: what is paid at the horizon, (M,) each.
+        discount: of one step.
+        chosen: whether a step is looked at, (n,).
+        time_cell, time_weight: of the grid.
+        nodes, cell_of_bin: the critic's cash nodes, and how a cell is found.
+        table: W so far, which residuals are taken from, (K, N).
+        noise: v of the module's text, (K, N).
+        least: smallest variance of a slope.
+        level_weight: weight of a return.
+        normal, right: added to, (K, N, N) and (K, N).
+        squares: added to: squared residuals per unit of h, and how many, (2, K, N).
+    """
+    n_steps, n_paths = now.shape
+    more, to_go = np.empty(n_paths), np.empty(n_paths)  # U and R
+    places, loads = np.empty(4, np.int64), np.empty(4)
+    for i in range(n_paths):
+        to_go[i] = np.interp(last[0, i], cash, terminal_values) if last[0, i] >= 0 else 0.0
+        more[i] = (np.interp(last[1, i], cash, terminal_values) if last[1, i] >= 0 else 0.0) - to_go[i]
+    for t in range(n_steps - 1, -1, -1):
+        k, upper = time_cell[t], time_weight[t]
+        nearest = k + 1 if upper > 0.5 else k
+        for i in range(n_paths):
+            difference, follows = ended[t, i] + discount * more[i], later[t, i] + discount * to_go[i]
+            y, z = np.float64(after[t, i]), np.float64(other[t, i])
+            if chosen[t] and y >= 0 and z != y:
+                j, a = _find(y, nodes, cell_of_bin)
+                l, b = _find(z, nodes, cell_of_bin)
+                places[0], places[1], places[2], places[3] = j, j + 1, l, l + 1
+                loads[0], loads[1], loads[2], loads[3] = a - 1, -a, 1 - b, b
+                h, low, residual = abs(z - y), min(j, l), difference
+                for p in range(4):
+                    residual -= loads[p] * table[nearest, places[p]]
+                squares[0, nearest, low] += residual * residual / h
+                squares[1, nearest, low] += 1.0
+                weight = 1 / (h * noise[nearest, low] + least * h * h)
+                for node, share in ((k, 1 - upper), (k + 1, upper)):
+                    _add_observation(places, loads, difference, share * weight, normal[node], right[node])
+                    _add_observation(places[:2], -loads[:2], follows, share * level_weight, normal[node], right[node])
+            to_go[i] = now[t, i] + follows
+            more[i] = paid[t, i] if start[t, i] == MET else paid[t, i] + difference
+            if start[t, i] == LIQUIDATED:
+                more[i] = -to_go[i]
+
+
+@njit(**EXACT)
+def advantages_at_nodes(levels, table, gap, log_points, cost, fixed_cost, out):
+    """Advantages of paying and of issuing over holding at the time nodes, their levels integrated out, from W there.
+
+    Args:
+        levels: of the policy's tables, (4, K).
+        table: W at the time and cash nodes, (K, M).
+        gap, log_points: of the grid, as in :func:`ghm.training.sweep.sweep`.
+        cost, fixed_cost: p and φ.
+        out: filled, (2, 3, K, M), rows `GAIN`, `BY_MEAN`, `BY_STD`.
+    """
+    n_nodes = gap.size + 1
+    cells, secants, slopes, inverse_gap = np.empty(gap.size), np.empty(gap.size), np.empty(n_nodes), 1 / gap
+    share, by_mean, by_std = (np.empty_like(log_points), np.empty_like(log_points), np.empty_like(log_points))
+    for k in range(table.shape[0]):
+        pay, issue, level = out[0, :, k], out[1, :, k], levels[:, k]
+        node_slopes(inverse_gap, table[k], secants, slopes)
+        level_cdf(log_points, n_nodes, level[0], level[1], share)
+        integrate_payout(gap, secants, slopes, share, cells, pay[GAIN])
+        level_cdf_derivatives(log_points, level[0], level[1], by_mean, by_std)
+        integrate_payout(gap, secants, slopes, by_mean, cells, pay[BY_MEAN])
+        integrate_payout(gap, secants, slopes, by_std, cells, pay[BY_STD])
+        level_cdf(log_points, n_nodes, level[2], level[3], share)
+        integrate_issue(gap, secants, slopes, 1 - share, cost, fixed_cost, cells, issue[GAIN])
+        level_cdf_derivatives(log_points, level[2], level[3], by_mean, by_std)
+        integrate_issue(gap, secants, slopes, -by_mean, cost, fixed_cost, cells, issue[BY_MEAN])
+        integrate_issue(gap, secants, slopes, -by_std, cost, fixed_cost, cells, issue[BY_STD])
