@@ -21,20 +21,20 @@ import torch
 from machine import describe_machine
 from textbook import Textbook
 
-from ghm.policy.distribution import RAW_OUTPUTS
-from ghm.policy.networks import FEATURES
+from ghm.policies.distribution import RAW_OUTPUTS
+from ghm.policies.networks import FEATURES
 from ghm.simulation.kernel import Simulator
-from ghm.training.config import Baseline, TrainConfig
-from ghm.training.estimator import GradientEstimator
-from ghm.training.learner import VALUE_STEPS, Learner
+from ghm.training.learners.estimator import GradientEstimator
+from ghm.training.learners.learner import VALUE_STEPS, Learner
 from ghm.training.problem import DecisionProblem
+from ghm.training.settings import Baseline, TrainConfig
 
 WARM_UP = 200
 """Iterations of training before timing: by then the policy keeps firms alive."""
 
 REPEATS = 30
 
-# Counted from the source of simulation/kernel.py and simulation/random.py, a path-step; a multiply-add is two operations.
+# Counted from the source of simulation/kernel.py and simulation/draws.py, a path-step; a multiply-add is two operations.
 # Philox 4x32-10: 10 rounds of 2 multiplications, 4 exclusive ors and 2 key additions; one call serves two steps of a path.
 PHILOX = 10 * 8 / 2
 # Two normals of a point in the plane: a logarithm (9 multiply-adds, and 14), a square root and its argument, an angle from

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ghm.sealed import seal
+from ghm.io.sealed import seal
 
 N_METRICS = 14
 """A real training's result has as many, besides its returns."""

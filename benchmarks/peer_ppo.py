@@ -23,16 +23,16 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from ghm.actions import Actions
+from ghm.economics.action_rule import certain_actions
+from ghm.economics.actions import Actions
+from ghm.economics.model import Array, GHMModel
 from ghm.envs import ActionDecoder, Firms, action_space
-from ghm.model import Array, GHMModel
-from ghm.policy.networks import FEATURES, features
-from ghm.reference.policy_value import policy_value
-from ghm.reference.reading import certain_actions
-from ghm.reference.store import Reference, solve
-from ghm.shares import share_text
-from ghm.training.config import TrainConfig
+from ghm.io.text import share_text
+from ghm.policies.networks import FEATURES, features
+from ghm.solvers.policy_value import policy_value
+from ghm.solvers.store import Reference, solve
 from ghm.training.exact import ExactReturns
+from ghm.training.settings import TrainConfig
 
 LEVELS = 48
 """Levels that the discrete action chooses from, even in the logarithm: neighbours are a tenth apart."""

@@ -20,7 +20,7 @@ from typing import Any, get_args
 
 from machine import describe_machine
 
-from ghm.training.config import Baseline, TrainConfig
+from ghm.training.settings import Baseline, TrainConfig
 
 MEDIAN, WORST, CPU_SECONDS = 0.985, 0.97, 90.0
 

@@ -29,7 +29,7 @@ from report.factory import add_policy, make_search
 
 import ghm
 from ghm.search import HyperparameterSearch, Observer, PlainObserver, SearchConfig, resumed_config
-from ghm.search.displays.observer import Plan
+from ghm.search.display.observer import Plan
 from ghm.search.records.index import ReferenceReturns, ResultsIndex
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial

@@ -22,7 +22,7 @@ import torch
 from iteration import Training
 from machine import describe_machine
 
-from ghm.training.config import TrainConfig
+from ghm.training.settings import TrainConfig
 
 PATHS = (125, 250, 500, 1000, 2000, 4000)
 STEPS = (100, 200, 500, 1000, 2000, 4000)

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.search.decisions.learned import LearnedProposal, ask_optuna
-from ghm.search.decisions.proposals import Known, Proposal, make_proposal
+from ghm.search.methods.learned import LearnedProposal, ask_optuna
+from ghm.search.methods.proposals import Known, Proposal, make_proposal
 from ghm.search.settings.config import SearchType
-from ghm.search.settings.inert import effective_choices, inert_hyperparameters
+from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters
 from ghm.search.settings.space import NAMES, Choices, SearchSpace, parse_hyperparameters, plain_hyperparameters
-from ghm.training.config import Hyperparameters
+from ghm.training.settings import Hyperparameters
 
 TABLE = Path(__file__).with_name("search_table.json")
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "search_methods.png"
@@ -69,7 +69,7 @@ class Table:
     @property
     def effective(self) -> Choices:
         """The space without what has no effect."""
-        return effective_choices(self.choices, inert_hyperparameters(self.settings))
+        return effective_choices(self.choices, inactive_hyperparameters(self.settings))
 
     def reading(self, rung: int) -> NDArray[np.float64]:
         """What each had reached at a rung, (n,).
@@ -100,7 +100,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Course:
+class StepQueue:
     """Regret of one search that stops after 1, 2, 3 … configurations."""
 
     iterations: NDArray[np.int64]
@@ -119,7 +119,7 @@ def record(results_dir: Path, path: Path) -> Table:
     from ghm.search.records.reader import read_search
 
     search = read_search(results_dir)
-    inert = inert_hyperparameters(search.config)
+    inactive = inactive_hyperparameters(search.config)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     grid: list[int] = []
     for trial in search.trials:
@@ -132,7 +132,7 @@ def record(results_dir: Path, path: Path) -> Table:
         ]
         if trial.success and not grid:
             grid = [iteration for iteration, _ in values]
-        key = tuple(str(trial.hyperparameters[name]) for name in NAMES if name not in inert)
+        key = tuple(str(trial.hyperparameters[name]) for name in NAMES if name not in inactive)
         captured = [round(value, DIGITS) for _, value in values] if trial.success else None
         rows.setdefault(key, {"hyperparameters": dict(trial.hyperparameters), "captured_value": captured})
     if not grid or any(row["captured_value"] and len(row["captured_value"]) != len(grid) for row in rows.values()):
@@ -190,7 +190,7 @@ class OptunaGaussianProcess(LearnedProposal):
             return ask_optuna(sampler, self.axes, known, objective, pending)
 
 
-def search(table: Table, method: Method, seed: int) -> Course:
+def search(table: Table, method: Method, seed: int) -> StepQueue:
     """One search of up to ``method.most`` configurations."""
     reading = table.reading(method.rungs[0]) if method.rungs else table.final
     order = _propose_all(table, method, seed, method.most, reading)
@@ -201,7 +201,7 @@ def search(table: Table, method: Method, seed: int) -> Course:
         regret.append(float(table.final.max()) - best)
     # A search that would be stopped later keeps what it has found with fewer configurations only without rungs: with
     # them it is another search, whose cuts may lose the best.
-    return Course(np.array(spent), np.array(regret))
+    return StepQueue(np.array(spent), np.array(regret))
 
 
 def _propose_all(table: Table, method: Method, seed: int, most: int, reading: NDArray[np.float64]) -> list[int]:
@@ -267,7 +267,7 @@ def _value(reading: float) -> float | None:
     return float(reading) if math.isfinite(reading) else None
 
 
-def median_regret(courses: Sequence[Course], budgets: NDArray[np.int64]) -> NDArray[np.float64]:
+def median_regret(courses: Sequence[StepQueue], budgets: NDArray[np.int64]) -> NDArray[np.float64]:
     """Median over searches of the regret that each has when ``budgets`` iterations are spent, (b,).
 
     Infinite before anything is trained to the end; not a number past the end of the courses, which are of one length.
@@ -281,7 +281,7 @@ def median_regret(courses: Sequence[Course], budgets: NDArray[np.int64]) -> NDAr
     return np.asarray(np.median(found, axis=0))
 
 
-def iterations_needed(courses: Sequence[Course], budgets: NDArray[np.int64], regret: float = CLOSE) -> int | None:
+def iterations_needed(courses: Sequence[StepQueue], budgets: NDArray[np.int64], regret: float = CLOSE) -> int | None:
     """Least budget from which on the median regret stays at or below ``regret``; None where it never does."""
     regrets = median_regret(courses, budgets)
     above = np.nonzero(regrets > regret)[0]
@@ -289,7 +289,7 @@ def iterations_needed(courses: Sequence[Course], budgets: NDArray[np.int64], reg
     return int(budgets[first]) if first < np.sum(np.isfinite(regrets) | np.isposinf(regrets)) else None
 
 
-def run(table: Table, compared: Sequence[Method], repeats: int, processes: int = 1) -> dict[str, list[Course]]:
+def run(table: Table, compared: Sequence[Method], repeats: int, processes: int = 1) -> dict[str, list[StepQueue]]:
     """``repeats`` searches of each method, with the seeds from 0 on."""
     found = {}
     for method in compared:
@@ -302,14 +302,14 @@ def run(table: Table, compared: Sequence[Method], repeats: int, processes: int =
     return found
 
 
-def budgets_of(table: Table, found: dict[str, list[Course]]) -> NDArray[np.int64]:
+def budgets_of(table: Table, found: dict[str, list[StepQueue]]) -> NDArray[np.int64]:
     """Budgets at which methods are compared: thirds of whole trainings, as far as any of the searches went."""
     whole = int(table.iterations[-1])
     last = max(int(course.iterations[-1]) for courses in found.values() for course in courses)
     return np.arange(whole // 3, last + 1, whole // 3)
 
 
-def report(found: dict[str, list[Course]], table: Table) -> str:
+def report(found: dict[str, list[StepQueue]], table: Table) -> str:
     """The comparison as a Markdown table."""
     budgets = budgets_of(table, found)
     lines = [
@@ -328,7 +328,7 @@ def report(found: dict[str, list[Course]], table: Table) -> str:
     return "\n".join(lines)
 
 
-def draw(found: dict[str, list[Course]], table: Table, path: Path) -> None:
+def draw(found: dict[str, list[StepQueue]], table: Table, path: Path) -> None:
     """Median regret against iterations, a curve a method."""
     from matplotlib.figure import Figure
 

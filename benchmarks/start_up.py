@@ -23,10 +23,10 @@ IMPORTS = "import numpy, scipy.interpolate, scipy.integrate, numba, torch"
 TRAINER = "import ghm.training.trainer"
 PREPARED = f"""{TRAINER}
 from pathlib import Path
-from ghm.reference.store import load_or_solve
-from ghm.training.config import TrainConfig
+from ghm.solvers.store import load_or_solve
+from ghm.training.settings import TrainConfig
 from ghm.training.problem import DecisionProblem
-from ghm.training.learner import Learner
+from ghm.training.learners.learner import Learner
 c = TrainConfig()
 load_or_solve(Path("FILE"), c.model, c.dt, c.T, c.terminal)
 Learner(DecisionProblem.build(c.model, c.dt, c.n_steps, c.terminal), c).tabulate()

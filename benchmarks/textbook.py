@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Normal
 
-from ghm.model import GHMModel
-from ghm.policy.distribution import RAW_OUTPUTS, LevelBounds
-from ghm.policy.grid import LEVEL_SHIFT
-from ghm.training.config import TrainConfig
+from ghm.economics.grid import LEVEL_SHIFT
+from ghm.economics.model import GHMModel
+from ghm.policies.distribution import RAW_OUTPUTS, LevelBounds
+from ghm.training.settings import TrainConfig
 
 PAY, ISSUE = 1, 2
 

@@ -21,15 +21,15 @@ import numpy as np
 import torch
 from machine import describe_machine
 
-from ghm.model import Array
-from ghm.policy.distribution import RAW_OUTPUTS
-from ghm.reference.store import Reference, solve
+from ghm.economics.model import Array
+from ghm.policies.distribution import RAW_OUTPUTS
 from ghm.simulation.kernel import Simulator
-from ghm.training.config import Baseline, Estimator, TrainConfig
-from ghm.training.estimator import GradientEstimate, GradientEstimator
+from ghm.solvers.store import Reference, solve
 from ghm.training.exact import ExactReturns
-from ghm.training.learner import Learner
+from ghm.training.learners.estimator import GradientEstimate, GradientEstimator
+from ghm.training.learners.learner import Learner
 from ghm.training.problem import DecisionProblem
+from ghm.training.settings import Baseline, Estimator, TrainConfig
 
 STAGES = {"early": 20, "late": 1000}
 """Iterations after which variances are measured; `--n_iterations` replaces the second."""

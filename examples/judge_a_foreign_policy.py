@@ -4,7 +4,7 @@
     ghm evaluate --policy examples/judge_a_foreign_policy.py:policy --output ppo.npz --figures ppo
 
 A few thousand steps teach PPO next to nothing: what matters here is how it is asked. ``policy`` at the end of this file is a
-function of cash and time to horizon in the language of ``ghm.actions``; for an agent of your own, load it where this one trains.
+function of cash and time to horizon that returns ``ghm.Actions``; for an agent of your own, load it where this one trains.
 """
 
 from typing import Any
@@ -14,10 +14,10 @@ import torch
 from stable_baselines3 import PPO
 
 import ghm
-from ghm.actions import Actions
+from ghm.economics.action_rule import certain_actions
+from ghm.economics.actions import Actions
+from ghm.economics.model import Array
 from ghm.envs import ActionDecoder, GHMEnv
-from ghm.model import Array
-from ghm.reference.reading import certain_actions
 
 DT, T = 0.01, 10.0
 STEPS = 2_048

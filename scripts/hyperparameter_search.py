@@ -4,9 +4,9 @@ import functools
 import sys
 
 import ghm.search
-from ghm.platforms import run_program
-from ghm.search.displays.refresh import ReportRefresher
-from ghm.search.displays.view import LiveView, PlainView
+from ghm.io.platforms import run_program
+from ghm.search.display.live import LiveView, PlainView
+from ghm.search.display.page_writer import ReportRefresher
 from ghm.search.main import main
 
 

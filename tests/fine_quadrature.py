@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 from scipy.stats import norm
 
-from ghm.model import Array
+from ghm.economics.model import Array
 
 POINTS = 1000
 REACH = 7.0

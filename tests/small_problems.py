@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from ghm.model import Array, GHMModel, Terminal
-from ghm.policy.grid import StateGrid
-from ghm.policy.tables import PolicyTables
+from ghm.economics.grid import StateGrid
+from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.policies.tables import PolicyTables
 from ghm.training.problem import DecisionProblem
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from ghm.actions import HOLD, ISSUE, PAY
+from ghm.economics.actions import HOLD, ISSUE, PAY
+from ghm.economics.grid import LEVEL_SHIFT
+from ghm.economics.model import GHMModel
 from ghm.envs import ActionDecoder, Firms, GHMEnv
-from ghm.model import GHMModel
-from ghm.policy.distribution import LevelBounds
-from ghm.policy.grid import LEVEL_SHIFT
-from ghm.reference.policy_value import policy_value
-from ghm.reference.threshold_policy import ThresholdPolicy
+from ghm.policies.distribution import LevelBounds
+from ghm.solvers.policy_value import policy_value
+from ghm.solvers.threshold_policy import ThresholdPolicy
 
 DT, T = 0.02, 2.0
 FIRMS = 20_000

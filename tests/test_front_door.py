@@ -12,7 +12,7 @@ from cli.commands import assert_refused, run
 from installation.lowest import lowest
 
 import ghm
-from ghm import platforms
+from ghm.io import platforms
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -101,7 +101,7 @@ def test_a_reader_that_has_had_enough_gets_no_complaint(command):
 
 def program(body, output):
     """A program of ours, run, whose main function is ``body`` and whose output goes there."""
-    code = f"import sys\nfrom ghm.platforms import run_program\ndef main():\n    {body}\nsys.exit(run_program(main))"
+    code = f"import sys\nfrom ghm.io.platforms import run_program\ndef main():\n    {body}\nsys.exit(run_program(main))"
     buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     with output.open("w") as file:
         return subprocess.run(

@@ -14,7 +14,7 @@ _TABLE = re.compile(r"^[ \t]*=+(?: +=+)+[ \t]*\n(?:.*\S.*(?:\n|\Z))+", re.MULTIL
 _ROLE = re.compile(r":(?:func|meth|class|data|mod|attr):`~?\.?([\w.]+)`")
 
 # Where objects stand on the site that their module refers to by another name.
-_SHOWN = {"ghm.solve", "ghm.evaluate", "ghm.load_results", "ghm.reference.answers.load_table"}
+_SHOWN = {"ghm.solve", "ghm.evaluate", "ghm.load_results", "ghm.solvers.answers.load_table"}
 
 
 class ReadableDocstrings(griffe.Extension):

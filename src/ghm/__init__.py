@@ -7,6 +7,7 @@ The front door of the package:
 `solve`             the optimum of the model over grids of cash and time to horizon
 `evaluate`          any policy judged by its exact return, beside the optimum
 `GHMModel`          the model and its parameters
+`Actions`           what a policy of your own returns for states
 `UserError`         what is raised where the caller can mend something
 ==================  =====================================================================
 """
@@ -15,22 +16,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ghm.economics.actions import Actions
+    from ghm.economics.model import GHMModel
     from ghm.errors import UserError
-    from ghm.model import GHMModel
-    from ghm.reference.answers.evaluation import evaluate
-    from ghm.reference.answers.solution import solve
     from ghm.report.analysis.results import load_results
+    from ghm.solvers.answers.evaluation import evaluate
+    from ghm.solvers.answers.solution import solve
 
 __version__ = "0.1.0"
 
-__all__ = ["GHMModel", "UserError", "__version__", "evaluate", "load_results", "solve"]
+__all__ = ["Actions", "GHMModel", "UserError", "__version__", "evaluate", "load_results", "solve"]
 
 _MODULES = {
-    "GHMModel": "ghm.model",
+    "Actions": "ghm.economics.actions",
+    "GHMModel": "ghm.economics.model",
     "UserError": "ghm.errors",
-    "evaluate": "ghm.reference.answers.evaluation",
+    "evaluate": "ghm.solvers.answers.evaluation",
     "load_results": "ghm.report.analysis.results",
-    "solve": "ghm.reference.answers.solution",
+    "solve": "ghm.solvers.answers.solution",
 }
 
 

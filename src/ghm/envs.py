@@ -19,11 +19,11 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from ghm.actions import ISSUE, PAY, cash_flow, level_from_log
-from ghm.model import Array, GHMModel, Terminal
-from ghm.policy.distribution import LevelBounds
-from ghm.policy.grid import LEVEL_SHIFT
-from ghm.reference.terminal import terminal_values
+from ghm.economics.actions import ISSUE, PAY, cash_flow, level_from_log
+from ghm.economics.grid import LEVEL_SHIFT
+from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.policies.distribution import LevelBounds
+from ghm.solvers.terminal import terminal_values
 
 
 class Firms:

@@ -9,12 +9,12 @@ import torch
 from cli.commands import assert_refused, run
 from fine_quadrature import fine_quadrature
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.model import GHMModel
-from ghm.reference import policy_value
-from ghm.reference.store import solve
-from ghm.sealed import seal_archive
-from ghm.training.checkpoint import FORMAT, load_policy, load_trained
+from ghm.io.sealed import seal_archive
+from ghm.solvers import policy_value
+from ghm.solvers.store import solve
+from ghm.training.checkpoints.checkpoint import FORMAT, load_policy, load_trained
 from ghm.training.main import main as train
 
 MODEL = GHMModel(sigma_x=0.15)
@@ -44,15 +44,15 @@ def test_figures(checkpoint):
     with fine_quadrature():
         expected = {
             "stochastic": policy_value(drawn, MODEL, DT, T, stochastic=True),
-            "most_likely": policy_value(drawn, MODEL, DT, T),
+            "greedy": policy_value(drawn, MODEL, DT, T),
         }
         exported = policy_value(policy, MODEL, DT, T, stochastic=found["reading"] == "stochastic")
     for reading, value in expected.items():
         assert found[f"{reading}_return"] == pytest.approx(value, abs=1e-6)
-    assert found["exact_return"] == max(found["stochastic_return"], found["most_likely_return"])
+    assert found["exact_return"] == max(found["stochastic_return"], found["greedy_return"])
     assert found["exact_return"] == found[f"{found['reading']}_return"]
     assert exported == pytest.approx(found["exact_return"], abs=1e-6), "the policy that is loaded is that reading"
-    assert abs(found["stochastic_return"] - found["most_likely_return"]) > 1e-4, "readings are told apart"
+    assert abs(found["stochastic_return"] - found["greedy_return"]) > 1e-4, "readings are told apart"
     assert found["optimal_return"] == reference.optimal_return
     assert found["wind_up_return"] == reference.wind_up_return
     assert found["captured_value"] == pytest.approx(reference.captured_value(found["exact_return"]))
@@ -71,7 +71,7 @@ def test_result_of_the_run_says_the_same(checkpoint):
     for name in (
         "reading",
         "stochastic_return",
-        "most_likely_return",
+        "greedy_return",
         "captured_value",
         "optimal_return",
         "verdict",
@@ -91,7 +91,7 @@ def test_table(checkpoint):
     for figure in (
         "exact_return",
         "stochastic_return",
-        "most_likely_return",
+        "greedy_return",
         "optimal_return",
         "monte_carlo_return",
         "captured_value",
@@ -181,7 +181,7 @@ def test_pictures_are_of_the_reading_that_is_judged(modes, tmp_path, monkeypatch
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(
-        "import numpy as np\nfrom ghm.actions import Actions\n\n\ndef act(cash, tau):\n    n = cash.size\n"
+        "import numpy as np\nfrom ghm.economics.actions import Actions\n\n\ndef act(cash, tau):\n    n = cash.size\n"
         f"    return Actions(np.tile({modes}, (n, 1)), *(np.full(n, x) for x in (-1.5, 0.3, -2.5, 0.2)))\n"
     )
     words = ("evaluate", "--policy", "mine.py:act", "--dt", "0.05", "--T", "1")

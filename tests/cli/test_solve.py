@@ -8,9 +8,9 @@ import pytest
 from cli.commands import assert_refused, run
 from PIL import Image
 
-from ghm.model import GHMModel
-from ghm.reference import dynamic_program, free_boundary, policy_value
-from ghm.reference.threshold_policy import ThresholdPolicy
+from ghm.economics.model import GHMModel
+from ghm.solvers import dynamic_program, free_boundary, policy_value
+from ghm.solvers.threshold_policy import ThresholdPolicy
 
 SMALL = ("--dt", "0.05", "--T", "1")
 

@@ -9,8 +9,8 @@ from cli.commands import assert_refused, run
 from PIL import Image
 
 import ghm
-from ghm.model import GHMModel
-from ghm.reference.validation import Card, Line
+from ghm.economics.model import GHMModel
+from ghm.solvers.validation import Card, Line
 
 SMALL = ("--dt", "0.05", "--T", "1")
 

@@ -17,12 +17,12 @@ import pytest
 
 from ghm.errors import UserError
 from ghm.search import HyperparameterSearch, SearchConfig
-from ghm.search.executors import proof as proof_module
-from ghm.search.executors.crew import RemoteCrew
-from ghm.search.executors.lease import LostError
-from ghm.search.executors.proof import Answer, Question, look, prove
-from ghm.search.executors.signs import SearchSigns, SearchWatch
-from ghm.search.executors.task import Report, Task, run_task
+from ghm.search.backends import preflight as preflight_module
+from ghm.search.backends.backend import ExecutorBackend
+from ghm.search.backends.heartbeat import Heartbeat, SearchWatch
+from ghm.search.backends.lease import LostError
+from ghm.search.backends.preflight import Answer, ProbeRequest, probe, prove
+from ghm.search.backends.task import Report, Task, run_task
 from ghm.search.records.environment import code_version
 from ghm.search.settings.space import SearchSpace
 from ghm.search.trials.gpus import claimed_gpu
@@ -88,7 +88,7 @@ class Breaking(Executor):
         self.threads, self.takes, self.seen = ThreadPoolExecutor(1), takes, set[int]()
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        if fn is look:
+        if fn is probe:
             return self.threads.submit(fn, *args)
         self.takes -= 1
         if self.takes < 0:
@@ -135,9 +135,9 @@ def a_task(results_dir: Path, tmp_path: Path, step: str = "0.02") -> Any:
     """A task of a search that lives, to be submitted as often as one likes."""
     results_dir.mkdir()
     settings = config(results_dir.resolve())
-    steps = HyperparameterSearch(None, settings).blueprint().agenda({}).steps()
+    steps = HyperparameterSearch(None, settings).resolved().scheduler({}).steps()
     trial = next(one for one in steps if isinstance(one, Trial))
-    with SearchSigns(results_dir, 5.0) as signs:
+    with Heartbeat(results_dir, 5.0) as signs:
         yield Task(trial, results_dir, signs.token, 5.0, code_version(), command=tuple(STUB))
 
 
@@ -299,22 +299,22 @@ def test_stop_and_loss_of_the_search_reach_trials_on_workers(
 def test_workers_that_see_another_directory_or_run_other_code_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof_module, "SIGHT_S", 0.2)
+    monkeypatch.setattr(preflight_module, "SIGHT_S", 0.2)
     (tmp_path / "r").mkdir()
     (tmp_path / "other").mkdir()
 
-    def elsewhere(question: Question) -> list[Answer]:
-        return [look(Question(tmp_path / "other", question.name, question.code, "cpu", 0.2))]
+    def elsewhere(question: ProbeRequest) -> list[Answer]:
+        return [probe(ProbeRequest(tmp_path / "other", question.name, question.code, "cpu", 0.2))]
 
-    def one_way(question: Question) -> list[Answer]:
+    def one_way(question: ProbeRequest) -> list[Answer]:
         """Sees a copy of what the search wrote, as on a mirror."""
         (tmp_path / "other" / question.name).write_bytes((question.directory / question.name).read_bytes())
         return elsewhere(question)
 
-    def old(question: Question) -> list[Answer]:
-        return [look(Question(question.directory, question.name, question.code | {"numpy": "1.0"}, "cpu"))]
+    def old(question: ProbeRequest) -> list[Answer]:
+        return [probe(ProbeRequest(question.directory, question.name, question.code | {"numpy": "1.0"}, "cpu"))]
 
-    assert prove(tmp_path / "r", "cpu", lambda question: [look(question), look(question)]) == 2
+    assert prove(tmp_path / "r", "cpu", lambda question: [probe(question), probe(question)]) == 2
     for ask, message in (
         (elsewhere, "does not see the file that the search has just written"),
         (one_way, "the search does not see the file that it has written"),
@@ -341,7 +341,7 @@ def test_a_cluster_that_is_not_there_is_a_message_and_nothing_is_moved(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ghm.search.executors.engines.CONNECT_S", 0.5)
+    monkeypatch.setattr("ghm.search.backends.opening.CONNECT_S", 0.5)
     assert run_search(*SMALL, "--results_dir", tmp_path / "r") == 0
     before = sorted(path.name for path in (tmp_path / "r").glob("*"))
     with pytest.raises(SystemExit) as ended:
@@ -404,11 +404,11 @@ def test_ctrl_c_at_a_terminal_stops_a_cluster_that_was_started_here_in_order(tmp
 
 def test_a_stop_after_a_kill_does_not_soften_it(tmp_path: Path) -> None:
     """The second Ctrl-C kills; as the search then ends, it stops whatever still runs."""
-    with SearchSigns(tmp_path, 60.0) as signs, ThreadPoolExecutor(1) as executor:
+    with Heartbeat(tmp_path, 60.0) as signs, ThreadPoolExecutor(1) as executor:
         watch = SearchWatch(tmp_path, signs.token, 60.0)
-        crew = RemoteCrew(executor, lambda: 1, signs, lambda trial: pytest.fail("nothing is run"))
+        backend = ExecutorBackend(executor, lambda: 1, signs, lambda trial: pytest.fail("nothing is run"))
         orders = []
-        for give in (crew.pause, crew.go_on, crew.stop, crew.kill, crew.stop, crew.go_on):
+        for give in (backend.pause, backend.go_on, backend.stop, backend.kill, backend.stop, backend.go_on):
             give()
             wait_until(lambda: signs._orders.empty() and signs._written == signs._order)
             orders.append(watch.look())

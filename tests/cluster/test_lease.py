@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from ghm.search.executors import lease as lease_module
-from ghm.search.executors.identity import Owner, this_process
-from ghm.search.executors.lease import Lease, LostError, holder, take
+from ghm.search.backends import lease as lease_module
+from ghm.search.backends.lease import Lease, LostError, holder, take
+from ghm.search.backends.process_identity import Owner, this_process
 from ghm.search.trials import process as process_module
 from tests.cluster.support import Clock, wait_until
 from tests.cluster.twins import enter_and_leave, hold

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ghm.search.executors.identity import this_process
-from ghm.search.executors.lease import Lease, take
-from ghm.search.executors.task import Report, Task, run_task
+from ghm.search.backends.lease import Lease, take
+from ghm.search.backends.process_identity import this_process
+from ghm.search.backends.task import Report, Task, run_task
 
 
 @dataclasses.dataclass

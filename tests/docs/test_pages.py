@@ -136,5 +136,5 @@ def options(place: str) -> set[str]:
 
     module, _, name = place.partition(":")
     fields = {field.name for field in dataclasses.fields(getattr(importlib.import_module(module), name))}
-    model = importlib.import_module("ghm.model").GHMModel
+    model = importlib.import_module("ghm.economics.model").GHMModel
     return fields | ({f"model.{field.name}" for field in dataclasses.fields(model)} if "model" in fields else set())

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ghm.model import GHMModel
+from ghm.economics.model import GHMModel
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace
-from ghm.training.config import TrainConfig
+from ghm.training.settings import TrainConfig
 
 OPTIMAL_RETURN = 6.6548
 WIND_UP_RETURN = 5.95
@@ -99,10 +99,10 @@ def make_search(
 
 def add_policy(made: Made) -> None:
     """Give the best trial of a made search an (untrained) best_model.pt, and the search its reference.npz."""
-    from ghm.reference.store import load_or_solve
     from ghm.search.settings.space import parse_hyperparameters
-    from ghm.training.checkpoint import Checkpoint, Standing
-    from ghm.training.learner import Learner
+    from ghm.solvers.store import load_or_solve
+    from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress
+    from ghm.training.learners.learner import Learner
     from ghm.training.problem import DecisionProblem
 
     search = SearchConfig.from_dict(made.content["search_config"])
@@ -111,7 +111,7 @@ def add_policy(made: Made) -> None:
     problem = DecisionProblem.build(training.model, training.dt, training.n_steps, training.terminal)
     learner = Learner(problem, training)
     file = made.path.parent / best["directory"] / "checkpoints" / "best_model.pt"
-    Checkpoint(training, Standing(), learner.state()).save(file, (learner.tabulate().tables, "most_likely"))
+    Checkpoint(training, RunProgress(), learner.state()).save(file, (learner.tabulate().tables, "greedy"))
     load_or_solve(made.path.parent / "reference.npz", training.model, training.dt, training.T, training.terminal)
 
 

@@ -5,14 +5,14 @@ import sys
 import time
 from pathlib import Path
 
-from ghm.search.displays.observer import Observer, Plan
+from ghm.search.display.observer import Observer, Plan
 from ghm.search.records.index import ResultsIndex
 from ghm.search.records.search_record import new_record
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.trials.outcome import Outcome, failure
 from ghm.search.trials.trial import Trial, make_trial
-from ghm.training.config import Hyperparameters
+from ghm.training.settings import Hyperparameters
 
 ITERATIONS = 1000
 
@@ -57,8 +57,8 @@ def _completed(trial: Trial) -> Outcome:
 
 
 if __name__ == "__main__":
-    from ghm.search.displays.view import LiveView
-    from ghm.training import progress
+    from ghm.search.display.live import LiveView
+    from ghm.training.logging import progress
 
     # Every tick is drawn, however long the last drawing took; what drawing may cost is tested where it is decided.
     progress.SHARE = 1e9

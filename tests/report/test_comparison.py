@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from factory import Made, make_search
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.model import GHMModel
-from ghm.report.analysis.importance import purchases
+from ghm.report.analysis.importance import marginal_effects
 from ghm.report.analysis.policy import moments, study_best
 from ghm.report.comparison import MOST, write_comparison
 from ghm.report.drawing.economics import SYMBOLS
@@ -49,7 +49,7 @@ def test_a_page_into_a_missing_folder_is_refused_by_its_name(
 
 def test_what_a_value_buys_is_found_where_it_is_and_nowhere_else(tmp_path: Path) -> None:
     """The made searches have an effect of lr_policy (-0.30, -0.08, 0) and of entropy_weight alone."""
-    found = purchases(read_search(make_search(tmp_path / "r", 60).path))
+    found = marginal_effects(read_search(make_search(tmp_path / "r", 60).path))
     by_value = {(one.name, one.value): one for one in found if not isinstance(one.value, list)}
     low = by_value["lr_policy", 1e-4]
     assert low.high < 0

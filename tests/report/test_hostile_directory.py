@@ -14,12 +14,12 @@ import pytest
 from factory import Made, add_policy, make_search
 
 from ghm.errors import UserError
-from ghm.reference import store
+from ghm.io.sealed import seal_archive, write_sealed
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.report.export import as_csv, as_text, export
 from ghm.report.page import render
-from ghm.sealed import seal_archive, write_sealed
 from ghm.search.records.reader import read_search
+from ghm.solvers import store
 
 
 @pytest.fixture

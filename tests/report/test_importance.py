@@ -8,7 +8,7 @@ from factory import make_search
 from numpy.typing import NDArray
 from scipy import stats
 
-from ghm.model import Array
+from ghm.economics.model import Array
 from ghm.report.analysis.importance import (
     ALPHA,
     FEWEST_TRIALS,

@@ -16,14 +16,14 @@ import tyro
 from factory import Made, make_search
 
 from ghm.cli.solve.config import SolveConfig
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.model import GHMModel
-from ghm.reference.validation import Card
 from ghm.report.analysis.importance import finished
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.page import plotly_script, render, write_report
 from ghm.search import SearchSpace
 from ghm.search.records.reader import RecordedSearch, RecordedTrial, read_search
+from ghm.solvers.validation import Card
 
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&{{7*7}}@accent"""
 

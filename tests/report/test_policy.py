@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from factory import Made
 
-from ghm.actions import HOLD, ISSUE, PAY, Actions
+from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
+from ghm.economics.model import Array, GHMModel
 from ghm.errors import UserError
-from ghm.model import Array, GHMModel
-from ghm.reference.policy_value import policy_value
-from ghm.reference.store import solve
 from ghm.report.analysis.policy import effective_modes, simulate_firms, study, study_best
 from ghm.report.drawing.policy_charts import policy_charts
 from ghm.search.records.reader import read_search
+from ghm.solvers.policy_value import policy_value
+from ghm.solvers.store import solve
 
 MODEL = GHMModel()
 
@@ -104,7 +104,7 @@ def test_the_best_trials_checkpoint_is_studied(studied: Made) -> None:
     search = read_search(studied.path)
     found = study_best(search)
     assert found.modes.shape == found.value.shape == (found.time_to_horizon.size, found.cash.size)
-    from ghm.training.checkpoint import load_policy
+    from ghm.training.checkpoints.checkpoint import load_policy
 
     assert search.best is not None
     policy = load_policy(search.best.best_checkpoint)

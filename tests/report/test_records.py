@@ -1,4 +1,4 @@
-"""Reading a search's records: what is there, what is missing, what is not a search's."""
+"""ActionRule a search's records: what is there, what is missing, what is not a search's."""
 
 import json
 from pathlib import Path

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from stub_search import watched_search
 
-from ghm.search.displays.observer import Plan
-from ghm.search.displays.refresh import FIRST_S, SHARE, ReportRefresher
+from ghm.search.display.observer import Plan
+from ghm.search.display.page_writer import FIRST_S, SHARE, ReportRefresher
 
 WRITER = "import sys, time; open(sys.argv[1] + '.count', 'a').write('x'); time.sleep({seconds}); sys.exit({status})"
 
@@ -88,7 +88,7 @@ def test_a_page_that_fails_is_said_and_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_page_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ghm.search.displays.refresh.LAST_LIMIT_S", 0.5)
+    monkeypatch.setattr("ghm.search.display.page_writer.LAST_LIMIT_S", 0.5)
     stream = io.StringIO()
     started = time.monotonic()
     watched_search(refresher(stream, seconds=600), tmp_path)

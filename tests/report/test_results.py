@@ -21,12 +21,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import ghm
-from ghm.actions import HOLD, ISSUE, PAY
+from ghm.economics.actions import HOLD, ISSUE, PAY
 from ghm.errors import UserError
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.report.export import as_latex, escape, export
 from ghm.report.main import main
-from ghm.training.checkpoint import load_policy
+from ghm.training.checkpoints.checkpoint import load_policy
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,11 +12,11 @@ import pytest
 from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
-from ghm.search.displays.standing import HistoryTail, configuration
-from ghm.search.displays.view import LiveView, PlainView
+from ghm.search.display.live import LiveView, PlainView
+from ghm.search.display.running import HistoryTail, configuration
 from ghm.search.records.index import ResultsIndex
 from ghm.search.trials.outcome import Outcome
-from ghm.training.config import Hyperparameters
+from ghm.training.settings import Hyperparameters
 
 STUB = Path(__file__).with_name("stub_search.py")
 
@@ -83,7 +83,7 @@ def test_an_exception_in_the_search_leaves_the_cursor_visible(tmp_path: Path) ->
 import sys
 sys.path.insert(0, {str(STUB.parent)!r})
 from pathlib import Path
-from ghm.search.displays.view import LiveView
+from ghm.search.display.live import LiveView
 from stub_search import watched_search
 class Broken(LiveView):
     def trial_finished(self, trial, outcome):
@@ -166,7 +166,7 @@ class TestHistoryTail:
 
 def test_importing_the_view_imports_no_heavy_library() -> None:
     heavy = {"torch", "pandas", "plotly", "matplotlib", "scipy", "rich"}
-    code = f"import sys, ghm.search.displays.view; assert not {heavy} & set(sys.modules)"
+    code = f"import sys, ghm.search.display.live; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

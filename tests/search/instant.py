@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ghm.sealed import write_sealed
+from ghm.io.sealed import write_sealed
 from tests.search.stub_train import parse
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ghm.platforms import run_program
+from ghm.io.platforms import run_program
 from ghm.search import replay as replay_module
 from ghm.search.main import main
 from ghm.search.records import search_record as record_module

@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 
 from ghm.errors import UserError
-from ghm.reading import parse_object
-from ghm.reference import store
+from ghm.io.safe_read import parse_object
 from ghm.report.analysis.frames import trials_frame
-from ghm.search.executors.lease import take
-from ghm.search.executors.signs import DIRECTORY, SearchSigns
+from ghm.search.backends.heartbeat import DIRECTORY, Heartbeat
+from ghm.search.backends.lease import take
 from ghm.search.records.reader import read_search
 from ghm.search.settings.config import MIN_HEARTBEAT
-from ghm.training.checkpoint import load_trained
-from ghm.training.config import TrainConfig
+from ghm.solvers import store
+from ghm.training.checkpoints.checkpoint import load_trained
+from ghm.training.settings import TrainConfig
 from tests.search.support import comparable, read, results_file, run_search
 
 # The shortest heartbeat there is: a damaged lease is respected for so long.
@@ -64,7 +64,7 @@ def searched(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         lease = take(results_dir / f"trial_{number:03d}", MIN_HEARTBEAT, lambda: False)
         assert lease is not None
         lease.release()
-    with SearchSigns(results_dir, MIN_HEARTBEAT):
+    with Heartbeat(results_dir, MIN_HEARTBEAT):
         pass
     (results_dir / "report.html").write_text("a page")
     return results_dir
@@ -125,7 +125,7 @@ class Flipper:
         data[bit // 8] ^= 1 << bit % 8
         victim.write_bytes(data)
         kind = "events" if file.name.startswith("events") else file.name.split("_2")[0]
-        kind = "signs of life" if file.parent.name == DIRECTORY else kind
+        kind = "heartbeat" if file.parent.name == DIRECTORY else kind
         kind = f"stand-in's {kind}" if file.suffix == ".pt" and file not in self._contents else kind
         refused = same_or_refused(victim, lambda: figures(results_dir), self._shown)
         if file in self._contents:
@@ -155,7 +155,7 @@ class Flipper:
 
 KINDS = {
     "search.json", "search_results", "outcome.json", "result.json", "hyperparameters.json", "history.jsonl", "latest.pt",
-    "journal.jsonl", "lease-1.json", "signs of life",
+    "journal.jsonl", "lease-1.json", "heartbeat",
     "stand-in's latest.pt", "best_model.pt", "final_model.pt", "reference.npz", "stdout.log", "events", "report.html",
 }  # fmt: skip
 
@@ -178,7 +178,7 @@ def test_without_seals_it_would(
         return {key: value for key, value in parse_object(data).items() if key != "sha256"}
 
     flipper = Flipper(searched, tmp_path, capsys, seed=1)
-    for place in ("ghm.sealed", "ghm.search.records.reader"):
+    for place in ("ghm.io.sealed", "ghm.search.records.reader"):
         monkeypatch.setattr(f"{place}.check_seal", unchecked)
     (victim,) = (file for file in flipper.files if file.parent.name == "trial_001" and file.name == "outcome.json")
     assert any(changed(flipper, victim) for _ in range(100))

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghm.sealed import read_sealed, write_sealed
-from ghm.search import course as course_module
-from ghm.search.decisions import agenda as agenda_module
-from ghm.search.decisions.agenda import Agenda, Step
+from ghm.io.sealed import read_sealed, write_sealed
+from ghm.search import step_queue as step_queue_module
+from ghm.search.decisions import scheduler as scheduler_module
+from ghm.search.decisions.scheduler import Scheduler, Step
 from ghm.search.decisions.selection import Decision
 from ghm.search.records.journal import read_journal
 from tests.search.instant import INSTANT, InstantTrial
@@ -124,7 +124,7 @@ def test_killed_twenty_times_it_decides_the_same(name: str, recorded: Recorded, 
         assert everything(results_dir) == expected
 
 
-class Impatient(Agenda):
+class Impatient(Scheduler):
     """A wrong twin: its proposals look at all outcomes that are there, whichever happened to end first."""
 
     slower_first = False
@@ -135,20 +135,20 @@ class Impatient(Agenda):
             yield None
 
     def _standing(self, configuration: int, rung: int | None, measure: Any) -> Any:
-        known = [number for number in self._layout.numbers(configuration) if number in self._outcomes]
+        known = [number for number in self._numbering.numbers(configuration) if number in self._outcomes]
         if known and not (self.slower_first and configuration == 1):
             return super()._standing(configuration, rung, measure)
         return type("Nothing", (), {"value": None})()
 
 
-class ByTheClock(Agenda):
+class ByTheClock(Scheduler):
     """A wrong twin: its cuts go by the time that trainings took."""
 
     slower_first = False
     """Whether the first are the slowest."""
 
     def _cut(self, rung: int, still: list[int]) -> Any:
-        seconds = {k: sum(self._outcomes[n].seconds for n in self._layout.numbers(k)) for k in still}
+        seconds = {k: sum(self._outcomes[n].seconds for n in self._numbering.numbers(k)) for k in still}
         by_time = sorted(still, key=lambda k: (seconds[k] > 0, k), reverse=self.slower_first)
         chosen = sorted(by_time[: (len(still) + 1) // 2])
         content = {"of": len(still), "ranking": [], "go_on": chosen}
@@ -158,10 +158,10 @@ class ByTheClock(Agenda):
 
 @pytest.mark.parametrize(("twin", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
 def test_a_twin_that_looks_at_time_is_found_out(
-    twin: type[Agenda], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    twin: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control of the tests above; what took longer is told to the twins, since a busy machine is no clock."""
-    monkeypatch.setattr("ghm.search.blueprint.Agenda", twin)
+    monkeypatch.setattr("ghm.search.resolved.Scheduler", twin)
     monkeypatch.setenv("STUB_STEP_S", "0.002")
     seen = []
     for workers in (1, 3):
@@ -361,7 +361,7 @@ def test_all_that_were_stopped_can_go_on(recorded: Recorded, tmp_path: Path) -> 
 def test_the_modules_that_decide_know_no_clock() -> None:
     """Nothing in the room of decisions imports what tells time, draws without a seed, or runs anything."""
     forbidden = ("import time", "datetime", "import random", "subprocess", "threading", "os.environ")
-    for module in sorted(Path(agenda_module.__file__).parent.glob("*.py")):
+    for module in sorted(Path(scheduler_module.__file__).parent.glob("*.py")):
         for word in forbidden:
             assert word not in module.read_text(), (module.name, word)
-    assert course_module.__doc__
+    assert step_queue_module.__doc__

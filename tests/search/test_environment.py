@@ -11,13 +11,10 @@ from ghm.search.records import environment
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("model.py", "training/trainer.py", "search/displays/summary.py", "search/settings/space.py"):
+    for name in ("economics/model.py", "training/trainer.py", "search/display/summary.py", "search/settings/space.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
-    for name in ("actions.py", "search/decisions/proposals.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
-    for name in ("reference", "policy", "simulation"):
+    for name in ("search/methods", "search/decisions", "policies", "solvers", "simulation"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(environment, "_PACKAGE", tmp_path)
     return tmp_path
@@ -27,7 +24,7 @@ def version() -> str:
     return environment.code_version.__wrapped__()["ghm"]
 
 
-@pytest.mark.parametrize("name", ["model.py", "training/trainer.py", "search/settings/space.py"])
+@pytest.mark.parametrize("name", ["economics/model.py", "training/trainer.py", "search/settings/space.py"])
 def test_code_that_decides_results_has_a_version_of_its_own(package: Path, name: str) -> None:
     before = version()
     assert version() == before
@@ -37,14 +34,14 @@ def test_code_that_decides_results_has_a_version_of_its_own(package: Path, name:
 
 def test_a_moved_line_between_files_is_another_version(package: Path) -> None:
     before = version()
-    (package / "model.py").rename(package / "training/model.py")
-    (package / "model.py").write_text("")
+    (package / "economics/model.py").rename(package / "training/model.py")
+    (package / "economics/model.py").write_text("")
     assert version() != before
 
 
 def test_code_around_them_has_not(package: Path) -> None:
     before = version()
-    (package / "search/displays/summary.py").write_text("x = 2\n")
+    (package / "search/display/summary.py").write_text("x = 2\n")
     assert version() == before
 
 

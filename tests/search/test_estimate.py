@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ghm.search.displays.estimate import TrialPace, seconds_left, weight
+from ghm.search.display.time_left import TrialPace, seconds_left, weight
 
 # Six real trainings of the default space, two at a time on two cores: paths, seconds of start-up and compiling, seconds an
 # iteration, seconds from the last iteration to the end. The first two compiled what the others found compiled.

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from ghm.errors import UserError
-from ghm.sealed import write_sealed
+from ghm.io.sealed import write_sealed
 from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
-from ghm.search.displays.refresh import ReportRefresher
+from ghm.search.display.page_writer import ReportRefresher
 from ghm.search.records.reader import read_search
-from ghm.training.config import TrainConfig
+from ghm.training.settings import TrainConfig
 from tests.search.instant import INSTANT
 from tests.search.support import no_solver, read, results_file, run_search
 

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 
 import ghm
-from ghm.model import GHMModel
+from ghm.economics.model import GHMModel
+from ghm.io.text import percent_text
 from ghm.report.analysis.findings import best_configuration, headline
 from ghm.report.analysis.importance import finished
 from ghm.report.analysis.instances import rung_predictions
 from ghm.report.page import render
 from ghm.search import SearchConfig
-from ghm.search.decisions.ranking import foretold
+from ghm.search.decisions.ranking import rung_agreement
 from ghm.search.decisions.statistics import rank_correlation
-from ghm.search.displays.summary import summary
+from ghm.search.display.summary import summary
 from ghm.search.records.directory import find_record
 from ghm.search.records.index import ResultsIndex
 from ghm.search.records.reader import read_outcomes, read_search
 from ghm.search.settings.config import MAX_TRIALS
-from ghm.search.settings.instances import Layout
-from ghm.shares import percent_text
+from ghm.search.settings.trial_numbering import TrialNumbering
 from tests.search.instant import INSTANT
 from tests.search.support import read, results_file, run_search
 
@@ -114,11 +114,11 @@ def test_a_configuration_with_a_failure_is_not_the_best(tmp_path: Path, monkeypa
 
 def test_seeds_of_the_confirmation_are_nobody_elses() -> None:
     config = SearchConfig(n_trials=MAX_TRIALS, confirm=3, confirm_seeds=4, n_seeds=1)
-    layout = Layout(config, (), config.n_trials)
-    fresh = {instance.seed for instance in layout.confirmation_instances()}
+    numbering = TrialNumbering(config, (), config.n_trials)
+    fresh = {instance.seed for instance in numbering.confirmation_instances()}
     assert len(fresh) == 4
-    assert min(fresh) > layout.instances(MAX_TRIALS)[0].seed
-    numbers = [layout.confirmation_number(rank, position) for rank in range(3) for position in range(4)]
+    assert min(fresh) > numbering.instances(MAX_TRIALS)[0].seed
+    numbers = [numbering.confirmation_number(rank, position) for rank in range(3) for position in range(4)]
     assert numbers == list(range(MAX_TRIALS + 1, MAX_TRIALS + 13))
 
 
@@ -303,7 +303,7 @@ def test_trials_of_one_configuration_are_one_comparison() -> None:
         number: [(0.1 + number / 100, 0.2 - number / 100), (0.8 + number / 100, 0.9 - number / 100)]
         for number in range(6)
     }
-    found = foretold(pairs, "mean")
+    found = rung_agreement(pairs, "mean")
     assert found.configurations == 6
     assert found.correlation is not None
     assert found.correlation[0] == pytest.approx(-1.0)
@@ -412,7 +412,7 @@ def test_plan_and_summary_say_what_has_no_effect(tmp_path: Path, capsys: pytest.
 
 def test_a_search_from_before_all_this_is_read_and_goes_on(tmp_path: Path) -> None:
     """Its records lack the journal and every key that came with seeds, calibrations and rungs."""
-    from ghm.sealed import read_sealed, write_sealed
+    from ghm.io.sealed import read_sealed, write_sealed
 
     run_search("--n_trials", 3, *FLAGS, "--results_dir", tmp_path / "whole")
     run_search("--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")

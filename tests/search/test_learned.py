@@ -14,13 +14,13 @@ import pytest
 from scipy.optimize import check_grad
 
 from ghm.search import SearchSpace
-from ghm.search.decisions import gaussian_process
-from ghm.search.decisions.gaussian_process import Axis, propose
-from ghm.search.decisions.learned import N_STARTUP, LearnedProposal, objectives
-from ghm.search.decisions.proposals import Known, RandomProposal, make_proposal
-from ghm.search.settings.inert import effective_choices, inert_hyperparameters
+from ghm.search.methods import gaussian_process
+from ghm.search.methods.gaussian_process import Axis, propose
+from ghm.search.methods.learned import N_STARTUP, LearnedProposal, objectives
+from ghm.search.methods.proposals import Known, RandomProposal, make_proposal
+from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters
 from ghm.search.settings.space import NAMES, size
-from ghm.training.config import Hyperparameters
+from ghm.training.settings import Hyperparameters
 
 CHOICES = SearchSpace().choices()
 METHODS = ("tpe", "gp")
@@ -197,13 +197,14 @@ def test_a_grid_of_more_cells_than_a_machine_word_counts() -> None:
 
 
 def test_inert_hyperparameters_follow_from_the_settings() -> None:
-    assert inert_hyperparameters({"baseline": "sweep"}) == ("lr_baseline", "value_hidden")
-    assert inert_hyperparameters({"baseline": "network"}) == ()
-    inert = inert_hyperparameters({"baseline": "sweep"})
-    grid = make_proposal("grid", CHOICES, 1, inert)
-    assert grid.n_trials == size(effective_choices(CHOICES, inert)) == 3**5 * 4
+    assert inactive_hyperparameters({"baseline": "sweep"}) == ("lr_baseline", "value_hidden")
+    assert inactive_hyperparameters({"baseline": "network"}) == ()
+    inactive = inactive_hyperparameters({"baseline": "sweep"})
+    grid = make_proposal("grid", CHOICES, 1, inactive)
+    assert grid.n_trials == size(effective_choices(CHOICES, inactive)) == 3**5 * 4
     seen = {
-        tuple(getattr(grid(k), name) for name in NAMES if name not in inert) for k in range(1, (grid.n_trials or 0) + 1)
+        tuple(getattr(grid(k), name) for name in NAMES if name not in inactive)
+        for k in range(1, (grid.n_trials or 0) + 1)
     }
     assert len(seen) == grid.n_trials, "each distinct training once"
     assert make_proposal("grid", CHOICES, 1, ()).n_trials == 11_664

@@ -13,12 +13,12 @@ import tyro
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ghm.model import GHMModel
-from ghm.sealed import DamagedError, read_sealed, seal, write_sealed
+from ghm.economics.model import GHMModel
+from ghm.io.sealed import DamagedError, read_sealed, seal, write_sealed
 from ghm.search import SearchConfig, SearchSpace
 from ghm.search.settings.command import training_arguments, verification_command
 from ghm.search.trials.outcome import NO_RETURN, Outcome, Status
-from ghm.training.config import Hyperparameters, TrainConfig
+from ghm.training.settings import Hyperparameters, TrainConfig
 from tests.search.instant import INSTANT
 from tests.search.support import comparable, read, results_file, run_search
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ghm.search.decisions.proposals import RandomProposal
+from ghm.search.methods.proposals import RandomProposal
 from ghm.search.settings.space import SearchSpace, parse_hyperparameters
 from tests.search.support import comparable, read
 from tests.search.test_real_training import finish, launch

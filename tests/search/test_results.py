@@ -12,7 +12,7 @@ from ghm.search.records.index import ResultsIndex
 from ghm.search.records.reader import read_search
 from ghm.search.records.search_record import new_record
 from ghm.search.trials.outcome import Outcome
-from ghm.training.config import Hyperparameters
+from ghm.training.settings import Hyperparameters
 from tests.search.instant import INSTANT
 from tests.search.support import results_file, run_search
 
@@ -112,7 +112,7 @@ def test_a_results_json_may_be_as_large_as_the_trials_beside_it_account_for(
     results_dir = tmp_path / "r"
     run_search("--n_trials", 10, "--n_iterations", 2, "--results_dir", results_dir, **INSTANT)
     path = results_file(results_dir)
-    monkeypatch.setattr("ghm.reading.MAX_BYTES", path.stat().st_size // 2)
+    monkeypatch.setattr("ghm.io.safe_read.MAX_BYTES", path.stat().st_size // 2)
     assert len(read_search(path).trials) == 10
     assert run_search("--resume", path, **INSTANT) == 0
     capsys.readouterr()

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ghm.search.decisions.ranking import Standing, best_return, captured_or_return, ranked, standing
+from ghm.search.decisions.ranking import ConfigurationScore, best_return, captured_or_return, ranked, score
 from ghm.search.decisions.selection import Confirmation, Decision, confirmed, cut
 from ghm.search.trials.outcome import Outcome
-from ghm.search.trials.trial import Reading
-from ghm.training.config import Hyperparameters
+from ghm.search.trials.trial import RungResult
+from ghm.training.settings import Hyperparameters
 
 
 def ended(configuration: int, value: float | None, **known: Any) -> Outcome:
@@ -21,13 +21,13 @@ def ended(configuration: int, value: float | None, **known: Any) -> Outcome:
     return Outcome(configuration, Hyperparameters(), 1, "completed", metrics=metrics, **known)
 
 
-def stands(configuration: int, *values: float | None, **known: Any) -> Standing:
+def stands(configuration: int, *values: float | None, **known: Any) -> ConfigurationScore:
     trials = [ended(configuration, value, **known) for value in values]
-    return standing(trials, "mean", captured_or_return)
+    return score(trials, "mean", captured_or_return)
 
 
-def order(standings: Sequence[Standing]) -> list[int]:
-    return [one.configuration for one in ranked(standings)]
+def order(scores: Sequence[ConfigurationScore]) -> list[int]:
+    return [one.configuration for one in ranked(scores)]
 
 
 def test_the_greater_value_is_better_and_ties_go_to_the_lower_number() -> None:
@@ -56,8 +56,8 @@ def test_what_went_on_ranks_before_what_was_stopped_at_a_rung() -> None:
 )
 def test_the_share_that_goes_on_is_rounded_up(n: int, keep: float, places: int) -> None:
     """Of a share that is whole nothing is rounded, though 0.07 · 100 is 7.000000000000001 to a computer."""
-    standings = [stands(number, -number / 100) for number in range(1, n + 1)]
-    decision = cut(2, keep, standings[::-1], "settings")
+    scores = [stands(number, -number / 100) for number in range(1, n + 1)]
+    decision = cut(2, keep, scores[::-1], "settings")
     assert decision.content["of"] == n
     assert decision.content["go_on"] == list(range(1, places + 1))
 
@@ -70,12 +70,12 @@ def test_a_rung_counts_what_was_reached_there_and_not_what_came_after() -> None:
     """The first is ahead at iteration 2, the second at 4, the first again at the end; the third failed in between."""
 
     def passed(configuration: int, value: float | None, *at_rungs: float) -> Outcome:
-        rungs = tuple(Reading(rung, 5.95 + one, one) for rung, one in zip((2, 4), at_rungs, strict=False))
+        rungs = tuple(RungResult(rung, 5.95 + one, one) for rung, one in zip((2, 4), at_rungs, strict=False))
         return ended(configuration, value, rungs=rungs)
 
     trials = [passed(1, 0.7, 0.3, 0.4), passed(2, 0.6, 0.2, 0.5), passed(3, None, 0.9)]
     for measure, base in ((captured_or_return, 0.0), (best_return, 5.95)):
-        found = {rung: [standing([one], "mean", measure, rung) for one in trials] for rung in (2, 4, None)}
+        found = {rung: [score([one], "mean", measure, rung) for one in trials] for rung in (2, 4, None)}
         assert [one.value for one in found[2]] == pytest.approx([base + 0.3, base + 0.2, base + 0.9])
         assert [one.value for one in found[4]] == pytest.approx([base + 0.4, base + 0.5, None])
         assert [one.value for one in found[None]] == pytest.approx([base + 0.7, base + 0.6, None])

@@ -14,7 +14,7 @@ import tyro
 
 from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
 from ghm.search.trials import gpus as gpus_module
-from ghm.training.config import TrainConfig
+from ghm.training.settings import TrainConfig
 from tests.search.support import STUB, no_solver, read, results_file, run_search
 
 ROOT = Path(__file__).parents[2]

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from small_problems import random_tables, small_problem, threshold_tables
 
-from ghm.actions import ISSUE, PAY
-from ghm.model import Array, GHMModel, Terminal
-from ghm.policy.grid import StateGrid
-from ghm.policy.tables import PolicyTables
-from ghm.policy.tabulated import TabulatedPolicy
-from ghm.reference.policy_value import policy_value
+from ghm.economics.actions import ISSUE, PAY
+from ghm.economics.grid import StateGrid
+from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.policies.tables import PolicyTables
+from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation import twin
+from ghm.simulation.draws import STARTS, TRAINING, draws, starting_cash
 from ghm.simulation.kernel import BATCH_PATHS, BATCH_STEPS, Paths, Simulator
-from ghm.simulation.random import STARTS, TRAINING, draws, starting_cash
+from ghm.solvers.policy_value import policy_value
 from ghm.training.problem import DecisionProblem
 
 SEED, ITERATION, N_PATHS = 11, 3, 100
@@ -238,7 +238,7 @@ def test_visits_are_added_to_what_was_counted_before() -> None:
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, SEED)
     visits = np.zeros_like(whole)
     for first, size in ((0, 33), (33, N_PATHS - 33)):
-        simulator.run(tables, ITERATION, first, simulator.room(size, recorded=False), visits)
+        simulator.run(tables, ITERATION, first, simulator.workspace(size, recorded=False), visits)
     assert np.allclose(visits, whole, rtol=1e-12, atol=1e-12)
 
 
@@ -258,9 +258,13 @@ def test_unrecorded_paths_have_the_returns_and_visits_of_recorded_ones(name: str
 def test_room_is_for_a_batch_that_stays_small() -> None:
     problem = small_problem(n_steps=1000)
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, SEED)
-    assert simulator.room(10**6, recorded=False).returns.size == BATCH_PATHS
-    assert simulator.room(10**6, recorded=True).cell.size <= BATCH_STEPS
-    assert simulator.room(30, recorded=True).returns.size == simulator.room(30, recorded=False).returns.size == 30
+    assert simulator.workspace(10**6, recorded=False).returns.size == BATCH_PATHS
+    assert simulator.workspace(10**6, recorded=True).cell.size <= BATCH_STEPS
+    assert (
+        simulator.workspace(30, recorded=True).returns.size
+        == simulator.workspace(30, recorded=False).returns.size
+        == 30
+    )
 
 
 def test_part_of_a_room_is_the_same_room() -> None:

@@ -11,8 +11,8 @@ import pytest
 from numba import njit
 from scipy import stats
 
-from ghm.simulation import random
-from ghm.simulation.random import draws, fast_exp, key_words, philox, sine_and_cosine, starting_cash, uniform_from_bits
+from ghm.simulation import draws as random
+from ghm.simulation.draws import draws, fast_exp, key_words, philox, sine_and_cosine, starting_cash, uniform_from_bits
 
 ALPHA = 1e-3
 
@@ -193,6 +193,6 @@ def test_no_global_state_is_used_or_changed() -> None:
 
 
 def test_another_process_draws_the_same_bits() -> None:
-    script = "from ghm.simulation.random import draws; print(*(array.tobytes().hex() for array in draws(8, 2, 5, 3)))"
+    script = "from ghm.simulation.draws import draws; print(*(array.tobytes().hex() for array in draws(8, 2, 5, 3)))"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert printed.split() == [array.tobytes().hex() for array in draws(8, 2, 5, 3)]

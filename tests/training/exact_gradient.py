@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import norm
 
-from ghm.model import Array
-from ghm.policy.tables import PolicyTables
+from ghm.economics.model import Array
+from ghm.policies.tables import PolicyTables
 from ghm.training.problem import DecisionProblem
 
 Z = np.linspace(-5, 5, 602)[:-1] + 1 / 120.2

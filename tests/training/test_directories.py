@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ghm.errors import UserError
-from ghm.training.config import TrainConfig
-from ghm.training.directories import own_directories
+from ghm.training.checkpoints.directories import own_directories
 from ghm.training.main import main
+from ghm.training.settings import TrainConfig
 
 SHORT = ["--n_iterations", "2", "--dt", "0.1", "--T", "1", "--n_trajectories", "20", "--progress", "plain"]
 

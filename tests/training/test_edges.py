@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 from small_problems import random_tables
 
-from ghm.actions import Policy
+from ghm.economics.actions import Policy
+from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.model import GHMModel, Terminal
-from ghm.policy.tables import PolicyTables
-from ghm.policy.tabulated import TabulatedPolicy
-from ghm.reference.dynamic_program import dynamic_program
-from ghm.reference.store import solve
-from ghm.reference.threshold_policy import ThresholdPolicy
-from ghm.reference.validation.simulation import SimulatedReturn, simulate
+from ghm.policies.tables import PolicyTables
+from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation.kernel import Simulator
-from ghm.training.config import TrainConfig
-from ghm.training.estimator import GradientEstimator
+from ghm.solvers.dynamic_program import dynamic_program
+from ghm.solvers.store import solve
+from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.validation.simulation import SimulatedReturn, simulate
 from ghm.training.evaluation import Evaluator
 from ghm.training.exact import ExactReturns
-from ghm.training.learner import Learner
+from ghm.training.learners.estimator import GradientEstimator
+from ghm.training.learners.learner import Learner
 from ghm.training.problem import DecisionProblem
+from ghm.training.settings import TrainConfig
 
 DT, T, N_STEPS = 0.05, 1.0, 20
 PATHS, ERRORS = 8_000, 4.0
@@ -169,15 +169,15 @@ def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest
     for name in (
         "kernel._simulate",
         "kernel.starting_cash",
-        "random.draws",
-        "random.starting_cash",
-        "random.key_words",
+        "draws.draws",
+        "draws.starting_cash",
+        "draws.key_words",
     ):
         monkeypatch.setattr(f"ghm.simulation.{name}", refused)
     assert check(1) == before
     assert check(2) != before
     # The wrong twin: a check that runs training's simulator.
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, 1)
-    room, visits = simulator.room(10, recorded=False), np.zeros((2, 2))
+    room, visits = simulator.workspace(10, recorded=False), np.zeros((2, 2))
     with pytest.raises(AssertionError, match="were asked for"):
         simulator.run(tables, 1, 0, room, visits)

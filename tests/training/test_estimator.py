@@ -16,15 +16,15 @@ from scipy.stats import t as student
 from small_problems import random_tables, small_problem, waves
 from training.exact_gradient import Gradient, exact_gradient
 
-from ghm.model import Array
-from ghm.policy.tables import PolicyTables
-from ghm.policy.tabulated import TabulatedPolicy
-from ghm.reference.policy_value import policy_value
+from ghm.economics.model import Array
+from ghm.policies.tables import PolicyTables
+from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation.kernel import Simulator
-from ghm.training import scores
-from ghm.training.config import Estimator
-from ghm.training.estimator import GradientEstimate, GradientEstimator, sweep_tables
+from ghm.solvers.policy_value import policy_value
+from ghm.training.learners import scores
+from ghm.training.learners.estimator import GradientEstimate, GradientEstimator, sweep_tables
 from ghm.training.problem import DecisionProblem
+from ghm.training.settings import Estimator
 
 ALPHA = 1e-3
 ORACLE_ERROR = 0.02
@@ -238,7 +238,7 @@ def test_comparison_tells_wrong_sums_apart(
     exact: Gradient,
     directions: list[Direction],
 ) -> None:
-    with patch("ghm.training.scores.sum_backward", twin):
+    with patch("ghm.training.learners.scores.sum_backward", twin):
         sample = estimates(problem, tables, estimator, some_function(problem, tables, 0.1))
     assert deviations(sample, exact, directions).max() > 1
 

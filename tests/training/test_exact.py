@@ -5,11 +5,11 @@ import pytest
 from fine_quadrature import fine_quadrature
 from small_problems import random_tables, small_problem, threshold_tables
 
-from ghm.model import GHMModel, Terminal
-from ghm.policy.tables import PolicyTables
-from ghm.policy.tabulated import TabulatedPolicy
-from ghm.reference import dynamic_program
-from ghm.reference.policy_value import policy_value
+from ghm.economics.model import GHMModel, Terminal
+from ghm.policies.tables import PolicyTables
+from ghm.policies.tabulated import TabulatedPolicy
+from ghm.solvers import dynamic_program
+from ghm.solvers.policy_value import policy_value
 from ghm.training.exact import ExactReturns, Returns
 from ghm.training.problem import DecisionProblem
 
@@ -42,13 +42,13 @@ def test_both_readings_equal_the_reference(name: str) -> None:
     evaluate, horizon = exact_returns(problem, terminal), problem.grid.dt * problem.grid.n_steps
     tables, other = (random_tables(problem.grid, seed) for seed in (len(name), len(name) + 1))
     found, policy = evaluate(tables), TabulatedPolicy(problem.grid, tables)
-    most_likely = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal)
+    greedy = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal)
     with fine_quadrature():
         stochastic = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal, stochastic=True)
-    assert found.most_likely == pytest.approx(most_likely, abs=MOST_LIKELY)
+    assert found.greedy == pytest.approx(greedy, abs=MOST_LIKELY)
     assert found.stochastic == pytest.approx(stochastic, abs=tolerance)
     # Wrong twins: another policy, and the other reading.
-    assert abs(found.most_likely - found.stochastic) > 1e-4
+    assert abs(found.greedy - found.stochastic) > 1e-4
     assert max(abs(a - b) for a, b in zip(found, evaluate(other), strict=True)) > 1e-4
 
 
@@ -60,8 +60,8 @@ def test_levels_that_are_zero_pay_everything_out() -> None:
     wide.levels[1] = 0.3
     evaluate, horizon = exact_returns(problem, "liquidation"), problem.grid.dt * problem.grid.n_steps
     certain, drawn = evaluate(tables), evaluate(wide)
-    assert certain.stochastic == pytest.approx(certain.most_likely, abs=1e-4)
-    assert drawn.most_likely == certain.most_likely
+    assert certain.stochastic == pytest.approx(certain.greedy, abs=1e-4)
+    assert drawn.greedy == certain.greedy
     with fine_quadrature():
         policy = TabulatedPolicy(problem.grid, wide)
         expected = policy_value(policy, problem.model, problem.grid.dt, horizon, stochastic=True)
@@ -89,12 +89,12 @@ def test_the_optimum_tabulated_is_worth_the_optimum() -> None:
             none,
         ]
         found.append(evaluate(PolicyTables(modes.astype(np.float32), np.stack(levels).astype(np.float32))))
-    assert optimum.optimal_return - 1e-3 < found[0].most_likely <= optimum.optimal_return + 1e-6
-    assert found[1].most_likely < optimum.optimal_return - 1e-2
+    assert optimum.optimal_return - 1e-3 < found[0].greedy <= optimum.optimal_return + 1e-6
+    assert found[1].greedy < optimum.optimal_return - 1e-2
 
 
 def test_the_better_reading_is_named() -> None:
-    assert Returns(stochastic=2.0, most_likely=1.0).reading == "stochastic"
-    assert Returns(stochastic=1.0, most_likely=2.0).reading == "most_likely"
-    assert Returns(stochastic=1.0, most_likely=1.0).reading == "most_likely"
-    assert Returns(stochastic=1.0, most_likely=2.0).best == 2.0
+    assert Returns(stochastic=2.0, greedy=1.0).reading == "stochastic"
+    assert Returns(stochastic=1.0, greedy=2.0).reading == "greedy"
+    assert Returns(stochastic=1.0, greedy=1.0).reading == "greedy"
+    assert Returns(stochastic=1.0, greedy=2.0).best == 2.0

@@ -5,10 +5,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ghm.actions import HOLD, PAY, Actions
-from ghm.model import Array, GHMModel
-from ghm.reference.store import Reference, solve
-from ghm.training.figures import policy_figure, value_figure
+from ghm.economics.actions import HOLD, PAY, Actions
+from ghm.economics.model import Array, GHMModel
+from ghm.solvers.store import Reference, solve
+from ghm.training.logging.figures import policy_figure, value_figure
 
 
 @pytest.fixture(scope="module")

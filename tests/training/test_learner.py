@@ -8,16 +8,16 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from policy.torch_network import as_torch, flat_gradient
+from policies.torch_network import as_torch, flat_gradient
 from small_problems import small_problem
 
-from ghm.model import Array
-from ghm.policy.distribution import RAW_OUTPUTS, Distribution, LevelBounds
-from ghm.training.adam import Adam
-from ghm.training.config import TrainConfig
-from ghm.training.estimator import GradientEstimate
-from ghm.training.learner import ADAM_BETAS, VALUE_STEPS, Learner
+from ghm.economics.model import Array
+from ghm.policies.distribution import RAW_OUTPUTS, Distribution, LevelBounds
+from ghm.training.learners.adam import Adam
+from ghm.training.learners.estimator import GradientEstimate
+from ghm.training.learners.learner import ADAM_BETAS, VALUE_STEPS, Learner
 from ghm.training.problem import DecisionProblem
+from ghm.training.settings import TrainConfig
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_each_network_learns_at_its_own_rate(name: str, rate: str, problem: Deci
     before = getattr(one, name).parameters.clone()
     estimate = no_gradient(problem)
     estimate.modes[1] = 1.0
-    with patch("ghm.training.learner.VALUE_STEPS", 1):
+    with patch("ghm.training.learners.learner.VALUE_STEPS", 1):
         one.learn(one.tabulate(), estimate, 0.0)
     moved = (getattr(one, name).parameters - before).abs()
     assert float(moved.max()) == pytest.approx(rates[rate], rel=1e-3)

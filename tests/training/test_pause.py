@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ghm.errors import UserError
-from ghm.training.config import TrainConfig
 from ghm.training.main import ExitStatus, main, train
+from ghm.training.settings import TrainConfig
 
 SMALL: dict[str, Any] = {
     "n_iterations": 24, "dt": 0.05, "T": 0.5, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,),

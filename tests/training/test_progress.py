@@ -6,11 +6,11 @@ import time
 import pytest
 from terminal import run_in_terminal
 
-from ghm.training.progress import SHARE, DrawingBudget, TrainingView, duration, number
+from ghm.training.logging.progress import SHARE, DrawingBudget, TrainingView, duration, number
 
 SCRIPT = """
 import time
-from ghm.training.progress import TrainingView
+from ghm.training.logging.progress import TrainingView
 with TrainingView(400, "auto", optimum={"payout_level": 0.191, "issue_below": 0.034}) as view:
     for iteration in range(1, 401):
         time.sleep(0.002)
@@ -87,7 +87,7 @@ def share_of_drawing(budget: DrawingBudget, monkeypatch: pytest.MonkeyPatch) -> 
 def test_drawing_takes_less_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     # The first drawing is paid for in advance, hence the one more.
     assert share_of_drawing(DrawingBudget(), monkeypatch) <= SHARE + 0.03 / 20
-    monkeypatch.setattr("ghm.training.progress.SHARE", 1e9)  # the wrong twin draws at every iteration
+    monkeypatch.setattr("ghm.training.logging.progress.SHARE", 1e9)  # the wrong twin draws at every iteration
     assert share_of_drawing(DrawingBudget(shortest_interval=0.0), monkeypatch) > 0.5
 
 

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import torch
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.model import GHMModel
-from ghm.sealed import seal_archive
-from ghm.training import stored
-from ghm.training.checkpoint import Checkpoint, load_trained
-from ghm.training.config import TrainConfig
+from ghm.io.sealed import seal_archive
+from ghm.training.checkpoints import stored
+from ghm.training.checkpoints.checkpoint import Checkpoint, load_trained
+from ghm.training.checkpoints.stored import LEVELS, MODES, SETTINGS, load_stored
 from ghm.training.main import ExitStatus, train
-from ghm.training.stored import LEVELS, MODES, SETTINGS, load_stored
+from ghm.training.settings import TrainConfig
 
 CASH = np.linspace(0.0, 1.0, 40)
 
@@ -54,8 +54,8 @@ def test_it_is_the_networks_policy_to_the_last_bit(run: Path) -> None:
 
 def test_reading_it_needs_no_pytorch(run: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from ghm.training.stored import load_stored; load_stored(Path(sys.argv[1]));"
-        "print('torch' in sys.modules)"
+        "import sys; from pathlib import Path; from ghm.training.checkpoints.stored import load_stored;"
+        "load_stored(Path(sys.argv[1])); print('torch' in sys.modules)"
     )
     for name, needed in (("best_model.pt", "False"), ("final_model.pt", "True")):
         done = subprocess.run(
@@ -104,7 +104,7 @@ PROBLEM: dict[str, Any] = {"model": dataclasses.asdict(GHMModel()), "dt": 0.05, 
 
 
 def settings(**changes: Any) -> bytes:
-    return json.dumps({"format": stored.FORMAT, "problem": PROBLEM, "reading": "most_likely"} | changes).encode()
+    return json.dumps({"format": stored.FORMAT, "problem": PROBLEM, "reading": "greedy"} | changes).encode()
 
 
 def tables(run: Path, name: str, at: Any, value: float) -> bytes:

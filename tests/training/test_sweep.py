@@ -9,14 +9,14 @@ from scipy.interpolate import CubicHermiteSpline
 from scipy.stats import norm
 from small_problems import random_tables, small_problem, threshold_tables, waves
 
-from ghm.actions import HOLD, ISSUE, PAY
-from ghm.model import Array, GHMModel
-from ghm.policy.tables import PolicyTables
-from ghm.policy.tabulated import TabulatedPolicy
-from ghm.reference.policy_value import policy_values
-from ghm.training.estimator import SweptValues, sweep_tables
+from ghm.economics.actions import HOLD, ISSUE, PAY
+from ghm.economics.model import Array, GHMModel
+from ghm.policies.tables import PolicyTables
+from ghm.policies.tabulated import TabulatedPolicy
+from ghm.solvers.policy_value import policy_values
+from ghm.training.learners.estimator import SweptValues, sweep_tables
+from ghm.training.learners.sweep import BY_MEAN, BY_STD, GAIN, level_cdf, level_cdf_derivatives
 from ghm.training.problem import DecisionProblem
-from ghm.training.sweep import BY_MEAN, BY_STD, GAIN, level_cdf, level_cdf_derivatives
 
 WITH_ROOM = np.nan
 """What memory is filled with before a sweep: whatever of it is read before it is written becomes visible."""

@@ -12,8 +12,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
-from ghm.training.config import TrainConfig
-from ghm.training.tensorboard import EventLog
+from ghm.training.logging.tensorboard import EventLog
+from ghm.training.settings import TrainConfig
 
 
 def read(log_dir: Path) -> EventAccumulator:
@@ -47,10 +47,10 @@ def test_scalars_and_missing_figures(tmp_path: Path) -> None:
 
 def test_both_readings_and_what_becomes_of_a_firm_are_there(tmp_path: Path) -> None:
     with EventLog(tmp_path, TrainConfig()) as log:
-        log.history({"iteration": 3, "stochastic_return": 6.4, "most_likely_return": 6.6})
+        log.history({"iteration": 3, "stochastic_return": 6.4, "greedy_return": 6.6})
         log.finish({"issues": 1.6, "payouts": 150.0, "years": 9.9, "early_liquidation": 0.05}, success=True)
     events = read(tmp_path)
-    shown = {"return/stochastic": 6.4, "return/most_likely": 6.6, "final/issues": 1.6, "final/early_liquidation": 0.05}
+    shown = {"return/stochastic": 6.4, "return/greedy": 6.6, "final/issues": 1.6, "final/early_liquidation": 0.05}
     for tag, value in shown.items():
         assert events.Scalars(tag)[0].value == pytest.approx(value)
 
@@ -157,8 +157,8 @@ def test_neither_tensorflow_nor_matplotlib_is_imported(tmp_path: Path) -> None:
     script = f"""
 import sys
 from pathlib import Path
-from ghm.training.config import TrainConfig
-from ghm.training.tensorboard import EventLog
+from ghm.training.settings import TrainConfig
+from ghm.training.logging.tensorboard import EventLog
 assert "tensorboard" not in sys.modules
 EventLog(Path({str(tmp_path)!r}), TrainConfig()).close()
 assert not {{"tensorflow", "matplotlib", "torch"}} & set(sys.modules)

@@ -18,15 +18,15 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.model import GHMModel
-from ghm.sealed import seal_archive
-from ghm.training.checkpoint import FORMAT, Checkpoint, load_policy, load_trained
-from ghm.training.config import Hyperparameters, TrainConfig
-from ghm.training.estimator import GradientEstimator
-from ghm.training.learner import Learner
+from ghm.io.sealed import seal_archive
+from ghm.training.checkpoints.checkpoint import FORMAT, Checkpoint, load_policy, load_trained
+from ghm.training.learners.estimator import GradientEstimator
+from ghm.training.learners.learner import Learner
 from ghm.training.main import ExitStatus, main, train
 from ghm.training.problem import DecisionProblem
+from ghm.training.settings import Hyperparameters, TrainConfig
 
 
 def config(directory: Path, **settings: Any) -> TrainConfig:
@@ -44,7 +44,7 @@ def _small_figures() -> Iterator[None]:
     """Drawing takes seconds a run, and has tests of its own."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("policy_figure", "value_figure"):
-            patch.setattr(f"ghm.training.figures.{name}", lambda *_: Figure(figsize=(1, 1)))
+            patch.setattr(f"ghm.training.logging.figures.{name}", lambda *_: Figure(figsize=(1, 1)))
         yield
 
 
@@ -170,10 +170,10 @@ def test_the_learning_curve_has_its_beginning_and_twenty_points(
     assert iterations[-1] == n_iterations
     assert len(iterations) - 1 >= min(20, n_iterations)
     for record in records:
-        for name in ("exact_return", "stochastic_return", "most_likely_return", "captured_value"):
+        for name in ("exact_return", "stochastic_return", "greedy_return", "captured_value"):
             assert np.isfinite(record[name]), (record["iteration"], name)
         assert record["exact_return"] == record[f"{record['reading']}_return"]
-        assert record["exact_return"] == max(record["stochastic_return"], record["most_likely_return"])
+        assert record["exact_return"] == max(record["stochastic_return"], record["greedy_return"])
     # How often the best model is looked for is still what was asked for.
     best = json.loads((tmp_path / "result.json").read_text())["metrics"]
     assert best["best_iteration"] % eval_freq == 0 or best["best_iteration"] == n_iterations
@@ -195,14 +195,14 @@ def test_the_checkpoint_knows_the_better_reading(whole: Path) -> None:
     trained = load_trained(whole / "checkpoints" / "best_model.pt")
     metrics = json.loads((whole / "result.json").read_text())["metrics"]
     assert trained.reading == metrics["reading"]
-    returns = {name: metrics[f"{name}_return"] for name in ("stochastic", "most_likely")}
+    returns = {name: metrics[f"{name}_return"] for name in ("stochastic", "greedy")}
     assert metrics["best_return"] == returns[trained.reading] == max(returns.values())
     assert metrics["captured_value"] == pytest.approx(
         (metrics["best_return"] - metrics["wind_up_return"]) / (metrics["optimal_return"] - metrics["wind_up_return"])
     )
 
 
-@pytest.mark.parametrize("reading", ["stochastic", "most_likely"])
+@pytest.mark.parametrize("reading", ["stochastic", "greedy"])
 def test_the_exported_policy_is_that_reading(reading: str, whole: Path) -> None:
     trained = load_trained(whole / "checkpoints" / "best_model.pt")
     trained.__dict__["reading"] = reading  # as if it were the better one

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ghm import __version__
-from ghm.platforms import run_program
+from ghm.io.platforms import run_program
 
 EXIT_USER_ERROR = 2
 

@@ -9,7 +9,7 @@ from ghm.cli.output import fail
 SHELLS = ("bash", "zsh", "fish")
 
 SETTINGS = {
-    "train": "ghm.training.config:TrainConfig",
+    "train": "ghm.training.settings:TrainConfig",
     "search": "ghm.search.settings.config:SearchConfig",
     "solve": "ghm.cli.solve.config:SolveConfig",
     "evaluate": "ghm.cli.evaluate.config:EvaluateConfig",

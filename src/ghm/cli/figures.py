@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ghm.errors import UserError
-from ghm.files import write_atomically
+from ghm.io.atomic import write_atomically
 
 
 def write_figure(path: Path, figure: Figure) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ghm.search.displays.refresh import ReportRefresher
-from ghm.search.displays.view import LiveView, PlainView
+from ghm.search.display.live import LiveView, PlainView
+from ghm.search.display.page_writer import ReportRefresher
 from ghm.search.main import main as search
 
 

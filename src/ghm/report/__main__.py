@@ -2,7 +2,7 @@
 
 import sys
 
-from ghm.platforms import run_program
+from ghm.io.platforms import run_program
 from ghm.report.main import main
 
 sys.exit(run_program(main))

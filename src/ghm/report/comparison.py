@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ghm.errors import UserError
-from ghm.files import write_atomically
+from ghm.io.atomic import write_atomically
 from ghm.report.analysis.findings import best_configuration, percent
 from ghm.report.analysis.instances import confirmed_entries
 from ghm.report.drawing.charts import COLOURS, SYMBOLS, Chart, compared
@@ -17,7 +17,7 @@ from ghm.report.page import page
 from ghm.search.records.reader import RecordedSearch, read_search
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
-from ghm.training.progress import duration, number
+from ghm.training.logging.progress import duration, number
 
 MOST = len(COLOURS)
 """Searches on a page: each has a colour and a mark of its own."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
-from ghm.files import write_atomically
-from ghm.reading import DamagedError, read_bytes
+from ghm.io.atomic import write_atomically
+from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.report.analysis.findings import headline, searched
 from ghm.report.analysis.frames import columns, configurations_frame, trials_frame
 from ghm.report.analysis.importance import Importance, importances

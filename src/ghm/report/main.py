@@ -9,8 +9,8 @@ from typing import Annotated
 import tyro
 
 from ghm.errors import UserError
-from ghm.platforms import EXIT_INFRASTRUCTURE
-from ghm.progress import working
+from ghm.io.platforms import EXIT_INFRASTRUCTURE
+from ghm.io.spinner import working
 from ghm.report.comparison import write_comparison
 from ghm.report.export import export
 from ghm.report.page import write_report

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ghm.errors import UserError
-from ghm.files import write_atomically
+from ghm.io.atomic import write_atomically
 from ghm.report.analysis.findings import (
     best_configuration,
     certainty,
@@ -30,8 +30,8 @@ from ghm.report.analysis.findings import (
     verdict,
     verification,
 )
-from ghm.report.analysis.importance import importances, purchases
-from ghm.report.analysis.instances import confirmation_sentences, inert_sentence, rung_predictions
+from ghm.report.analysis.importance import importances, marginal_effects
+from ghm.report.analysis.instances import confirmation_sentences, inactive_sentence, rung_predictions
 from ghm.report.analysis.policy import PolicyStudy, study_best
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing import tables
@@ -44,9 +44,9 @@ from ghm.report.drawing.instances import (
     instance_charts,
 )
 from ghm.report.drawing.policy_charts import policy_charts
-from ghm.report.drawing.tuning import gap_charts, purchases_table, trial_details
+from ghm.report.drawing.tuning import gap_charts, marginal_effects_table, trial_details
 from ghm.search.records.reader import RecordedSearch, read_search
-from ghm.training.progress import duration, number
+from ghm.training.logging.progress import duration, number
 
 _PLACE = "<script>Plotly's library</script>"
 """Where the library goes once the rest is encoded: as text it has two bytes a character, and the template copies it. Nothing
@@ -101,7 +101,7 @@ def render(search: RecordedSearch) -> bytes:
         "panels": [chart for chart in charts if chart.name.startswith("panel-")],
         "policy_charts": policy,
         "policy_note": policy_note,
-        "purchases": purchases_table(purchases(search)),
+        "marginal_effects": marginal_effects_table(marginal_effects(search)),
         "economics": [parameters_table(search), *([] if study is None else [moments_table(study, search)])],
         "card": card_table(),
         "check": check(search),
@@ -124,7 +124,7 @@ def page(words: dict[str, Any], instances: list[Chart]) -> bytes:
             "leaderboard",
             "policy_note",
             "failures",
-            "purchases",
+            "marginal_effects",
             "meaning",
             "card",
         )
@@ -170,7 +170,7 @@ def _instance_tables(search: RecordedSearch) -> list[tables.Table | None]:
 
 
 def _about_instances(search: RecordedSearch) -> list[str]:
-    note = inert_sentence(search)
+    note = inactive_sentence(search)
     rungs = [prediction.sentence for prediction in rung_predictions(search)]
     return [*confirmation_sentences(search), *rungs, *([note] if note else [])]
 
@@ -206,7 +206,7 @@ def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("best", "best", "Best configuration"),
         ("configurations", "configurations", "Configurations"),
         ("leaderboard", "leaderboard", "Leaderboard"),
-        ("progress", "progress", "Course"),
+        ("progress", "progress", "StepQueue"),
         ("effects", "effects", "Hyperparameters"),
         ("details", "trials", "Any trial"),
         ("best", "policy", "Policy"),

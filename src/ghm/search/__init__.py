@@ -6,9 +6,9 @@
 >>> search = HyperparameterSearch(space, SearchConfig(n_trials=4, n_iterations=300))
 """
 
-from ghm.search.blueprint import resumed_config
-from ghm.search.displays.lines import PlainObserver
-from ghm.search.displays.observer import Observer
+from ghm.search.display.lines import PlainObserver
+from ghm.search.display.observer import Observer
+from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch, SearchOutcome
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace

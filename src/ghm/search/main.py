@@ -12,12 +12,12 @@ from typing import TextIO
 import tyro
 
 from ghm.errors import UserError
-from ghm.platforms import EXIT_INFRASTRUCTURE
-from ghm.search.blueprint import resumed_config
-from ghm.search.decisions.agenda import Step
-from ghm.search.displays.lines import PlainObserver, plan_text
-from ghm.search.displays.observer import Observer
+from ghm.io.platforms import EXIT_INFRASTRUCTURE
+from ghm.search.decisions.scheduler import Step
+from ghm.search.display.lines import PlainObserver, plan_text
+from ghm.search.display.observer import Observer
 from ghm.search.records.directory import completed
+from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import NAMES, SearchSpace
@@ -98,7 +98,7 @@ def main(
         outcome = search.run()
     except UserError as error:
         return _fail(str(error), EXIT_USER_ERROR)
-    except BrokenPipeError:  # nobody reads what --help says, see `ghm.platforms`
+    except BrokenPipeError:  # nobody reads what --help says, see `ghm.io.platforms`
         raise
     except OSError as error:
         return _fail(f"the search cannot go on: {error}; what was recorded is kept, see --resume", EXIT_INFRASTRUCTURE)
@@ -131,17 +131,17 @@ def _observers(config: SearchConfig, live: Callable[[], Observer], plain: Callab
 
 
 def _dry_run(search: HyperparameterSearch) -> None:
-    blueprint = search.blueprint()
-    if blueprint.results_dir.exists() and not blueprint.results_dir.is_dir():
-        raise UserError(f"--results_dir {blueprint.results_dir} is no directory; choose another")
-    plan = blueprint.plan()
-    steps = blueprint.agenda({}).steps()
+    resolved = search.resolved()
+    if resolved.results_dir.exists() and not resolved.results_dir.is_dir():
+        raise UserError(f"--results_dir {resolved.results_dir} is no directory; choose another")
+    plan = resolved.plan()
+    steps = resolved.scheduler({}).steps()
     # What depends on outcomes cannot be shown before there are any.
     trials = list(
         itertools.islice((step for step in itertools.takewhile(_known, steps) if isinstance(step, Trial)), SHOWN)
     )
     lines = [*plan.notes, plan_text(plan)]
-    if done := 0 if blueprint.recorded is None else completed(blueprint.results_dir, plan.n_trials):
+    if done := 0 if resolved.recorded is None else completed(resolved.results_dir, plan.n_trials):
         lines.append(f"{done:,} of them {'is' if done == 1 else 'are'} completed, and not run again.")
     lines += [f"{trial.label} seed {trial.config.seed}{_on(trial)}, {trial.hyperparameters}" for trial in trials]
     lines += [f"and {plan.n_trials - len(trials):,} more"] if plan.n_trials > len(trials) else []

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.errors import UserError
-from ghm.reading import DamagedError, refuse_links
-from ghm.sealed import read_sealed
+from ghm.io.safe_read import DamagedError, refuse_links
+from ghm.io.sealed import read_sealed
 from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
 from ghm.search.records.environment import code_version, environment
 from ghm.search.records.reader import read_outcomes
@@ -22,7 +22,7 @@ from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial, directory_name, relocated
-from ghm.training.config import TrainConfig
+from ghm.training.settings import TrainConfig
 
 # Another processor or library rounds differently, and training amplifies that: the policies are then two draws of
 # the same training. Their captured values differ by about this much (measured over seeds, DESIGN section 4).

@@ -13,21 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.files import remove_unfinished_writes
-from ghm.model import GHMModel
-from ghm.sealed import write_sealed
-from ghm.search.blueprint import Blueprint, make_blueprint
-from ghm.search.course import Course
+from ghm.io.atomic import remove_unfinished_writes
+from ghm.io.sealed import write_sealed
+from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
+from ghm.search.backends.heartbeat import take_over
+from ghm.search.backends.opening import open_backend
+from ghm.search.backends.task import Report, Task, run_task
 from ghm.search.decisions.selection import Decision
-from ghm.search.displays.lines import PlainObserver
-from ghm.search.displays.observer import Observer
-from ghm.search.displays.refresh import ReportRefresher
-from ghm.search.displays.summary import summary
-from ghm.search.executors.crew import Crew, RemoteCrew, await_workers, employed
-from ghm.search.executors.engines import hired
-from ghm.search.executors.signs import take_over
-from ghm.search.executors.task import Report, Task, run_task
+from ghm.search.display.lines import PlainObserver
+from ghm.search.display.observer import Observer
+from ghm.search.display.page_writer import ReportRefresher
+from ghm.search.display.summary import summary
 from ghm.search.records.directory import (
     RECORD_NAME,
     UNREADABLE_NAME,
@@ -40,9 +38,11 @@ from ghm.search.records.index import ReferenceReturns, ResultsIndex
 from ghm.search.records.journal import Journal
 from ghm.search.records.reader import read_outcomes
 from ghm.search.records.restore import check_same
+from ghm.search.resolved import ResolvedSearch, make_blueprint
 from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.signals import stop_signals
+from ghm.search.step_queue import StepQueue
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.process import end_orphans
 from ghm.search.trials.trial import Trial, reference_name
@@ -79,7 +79,7 @@ class SearchOutcome:
 
 def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:
     """Solve the model once for all trials, or read the solution that an earlier call kept at ``path``."""
-    from ghm.reference.store import load_or_solve  # late: a dry run or a refused command needs no solver
+    from ghm.solvers.store import load_or_solve  # late: a dry run or a refused command needs no solver
 
     solution = load_or_solve(path, config.model, config.dt, config.T, config.terminal)
     return ReferenceReturns(solution.optimal_return, solution.wind_up_return)
@@ -125,7 +125,7 @@ class HyperparameterSearch:
         self._work = run
         self._stopping = False
 
-    def blueprint(self) -> Blueprint:
+    def resolved(self) -> ResolvedSearch:
         """What :meth:`run` would run; nothing is written.
 
         Raises:
@@ -141,47 +141,47 @@ class HyperparameterSearch:
                 or when a decision comes out otherwise than it was recorded.
             OSError: when the search's own records cannot be written any more; what was recorded is kept.
         """
-        blueprint = self.blueprint()
-        directory, config = blueprint.results_dir, blueprint.config
+        resolved = self.resolved()
+        directory, config = resolved.results_dir, resolved.config
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(directory))
             take_over(directory)
-            crew = stack.enter_context(
-                hired(config, directory, blueprint.gpus, self._command, self._popen, self._executor, self._work)
+            backend = stack.enter_context(
+                open_backend(config, directory, resolved.gpus, self._command, self._popen, self._executor, self._work)
             )
-            results, moved = _open(blueprint)
-            end_orphans(directory, employed(directory))
+            results, moved = _open(resolved)
+            end_orphans(directory, holds_lease(directory))
             for outcome in read_outcomes(directory, results.record).values():
                 results.add(outcome)
-            if not isinstance(crew, RemoteCrew):  # whose tasks wait, each for its own trial
+            if not isinstance(backend, ExecutorBackend):  # whose tasks wait, each for its own trial
                 left = (one for one in trial_directories(directory) if not _over(results, one))
                 await_workers(directory, left, config.heartbeat)
-            finished = self._run(blueprint, results, crew, moved)
+            finished = self._run(resolved, results, backend, moved)
         interrupted = not finished or not all(outcome.final for outcome in results.outcomes)
-        return SearchOutcome(results, max(blueprint.n_trials, len(results.outcomes)), interrupted)
+        return SearchOutcome(results, max(resolved.n_trials, len(results.outcomes)), interrupted)
 
-    def _run(self, blueprint: Blueprint, results: ResultsIndex, crew: Crew, moved: Path | None) -> bool:
+    def _run(self, resolved: ResolvedSearch, results: ResultsIndex, backend: Backend, moved: Path | None) -> bool:
         """Take all steps that are left; return whether there is none left. ``moved``: where an earlier search is now."""
-        config = dataclasses.replace(blueprint.config, n_workers=min(max(crew.slots(), 1), MAX_WORKERS))
-        blueprint = dataclasses.replace(blueprint, config=config)
+        config = dataclasses.replace(resolved.config, n_workers=min(max(backend.slots(), 1), MAX_WORKERS))
+        resolved = dataclasses.replace(resolved, config=config)
         drifted = config.allow_drift or bool(results.record.drift)
-        journal = Journal(blueprint.results_dir, allow_drift=drifted)
-        check = functools.partial(_check, blueprint.results_dir, drifted)
+        journal = Journal(resolved.results_dir, allow_drift=drifted)
+        check = functools.partial(_check, resolved.results_dir, drifted)
         # A failure that a decision was made from has had its consequences.
         retry_machine = not journal.counted
-        agenda = blueprint.agenda(results.by_number, check, retry_machine)
-        course = Course(agenda.steps(), results, journal, room=config.n_workers)
-        course.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
+        scheduler = resolved.scheduler(results.by_number, check, retry_machine)
+        queue = StepQueue(scheduler.steps(), results, journal, room=config.n_workers)
+        queue.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         results.write()
-        plan = blueprint.plan(results.by_number, retry_machine)
+        plan = resolved.plan(results.by_number, retry_machine)
         if moved is not None:
-            plan = dataclasses.replace(plan, notes=(_moved_note(blueprint.results_dir, moved), *plan.notes))
+            plan = dataclasses.replace(plan, notes=(_moved_note(resolved.results_dir, moved), *plan.notes))
         self._tell(lambda observer: observer.search_started(plan, results))
-        with stop_signals(lambda: self._stop(crew), crew.kill, crew.pause, crew.go_on):
+        with stop_signals(lambda: self._stop(backend), backend.kill, backend.pause, backend.go_on):
             try:
-                self._solve_all(blueprint, results)
-                with _in_order(crew):
-                    self._run_trials(course, results, crew)
+                self._solve_all(resolved, results)
+                with _in_order(backend):
+                    self._run_trials(queue, results, backend)
             except KeyboardInterrupt:
                 return False  # the second Ctrl-C: the trials are gone, what they recorded is taken in when resumed
             finally:
@@ -189,50 +189,52 @@ class HyperparameterSearch:
                     results.write()
                 finally:  # a display leaves the terminal as it was whatever happened; a report reads what was written
                     self._tell(lambda observer: observer.search_finished(results))
-        return course.finished
+        return queue.finished
 
-    def _solve_all(self, blueprint: Blueprint, results: ResultsIndex) -> None:
+    def _solve_all(self, resolved: ResolvedSearch, results: ResultsIndex) -> None:
         """Solve the models that trials are measured against."""
-        models: dict[str | None, GHMModel] = {one.name: one.model for one in blueprint.calibrations}
-        for name, model in (models or {None: blueprint.config.model}).items():
-            settings = dataclasses.replace(blueprint.config, model=model)
-            results.references[name] = self._solve(blueprint.results_dir / reference_name(name), settings)
+        models: dict[str | None, GHMModel] = {one.name: one.model for one in resolved.calibrations}
+        for name, model in (models or {None: resolved.config.model}).items():
+            settings = dataclasses.replace(resolved.config, model=model)
+            results.references[name] = self._solve(resolved.results_dir / reference_name(name), settings)
 
-    def _run_trials(self, course: Course, results: ResultsIndex, crew: Crew) -> None:
+    def _run_trials(self, queue: StepQueue, results: ResultsIndex, backend: Backend) -> None:
         """Next steps from recorded outcomes, the journal, the trials, the record; until nothing is left to be done."""
         running: dict[Future[Any], Trial] = {}
         announced = False
         while True:
             if not self._stopping:
-                course.advance()
-            for decision in course.news():
+                queue.advance()
+            for decision in queue.drain_decisions():
                 self._tell(functools.partial(_decided, decision))
-            while not self._stopping and len(running) < crew.slots() and (trial := course.next_trial()):
+            while not self._stopping and len(running) < backend.slots() and (trial := queue.next_trial()):
                 self._tell(functools.partial(_started, trial))
-                running[crew.submit(trial, results.by_number.get(trial.number))] = trial
+                running[backend.submit(trial, results.by_number.get(trial.number))] = trial
             if self._stopping and running and not announced:
                 announced = True
                 self._tell(lambda observer: observer.stopping())
-            if crew.given_up or (not running and (self._stopping or not course.ready)):
+            if backend.given_up or (not running and (self._stopping or not queue.ready)):
                 return
             if not running:
                 time.sleep(TICK_S)  # no worker is there: nothing to wait for but time
             for future in wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED).done:
-                self._finish(running.pop(future), future, course, results, crew)
+                self._finish(running.pop(future), future, queue, results, backend)
             results.write_if_cheap()
             self._tell(lambda observer: observer.tick())
 
-    def _finish(self, trial: Trial, future: "Future[Any]", course: Course, results: ResultsIndex, crew: Crew) -> None:
-        outcome = crew.outcome(trial, future)
+    def _finish(
+        self, trial: Trial, future: "Future[Any]", queue: StepQueue, results: ResultsIndex, backend: Backend
+    ) -> None:
+        outcome = backend.outcome(trial, future)
         if outcome is None:
-            course.put_back(trial)
+            queue.put_back(trial)
             return
         results.add(outcome)
         self._tell(lambda observer: observer.trial_finished(trial, outcome))
 
-    def _stop(self, crew: Crew) -> None:
+    def _stop(self, backend: Backend) -> None:
         self._stopping = True
-        crew.stop()
+        backend.stop()
 
     def _tell(self, event: Callable[[Observer], None]) -> None:
         """Tell every display; one that fails (a closed pipe) is dropped, since the search matters more."""
@@ -247,13 +249,13 @@ class HyperparameterSearch:
                     sys.stderr.write(f"display dropped: {error!r}\n")
 
 
-def _require_continuation(blueprint: Blueprint, journal: Journal) -> None:
+def _require_continuation(resolved: ResolvedSearch, journal: Journal) -> None:
     """Refuse settings under which what was decided would come out otherwise."""
-    config = blueprint.config
+    config = resolved.config
     if config.retry_failed:
         journal.require_no_retry()
     iterations = config.confirm_iterations or config.n_iterations
-    journal.require_same_size(blueprint.layout.n_configurations, config.confirm_seeds, iterations, config.keep)
+    journal.require_same_size(resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)
 
 
 def _check(results_dir: Path, drifted: bool, outcome: Outcome, trial: Trial) -> None:
@@ -278,18 +280,18 @@ def _moved_note(results_dir: Path, moved: Path) -> str:
     return f"{results_dir} held an earlier search; it is kept, whole, as {moved} (--resume {moved} goes on with it)."
 
 
-def _open(blueprint: Blueprint) -> tuple[ResultsIndex, Path | None]:
+def _open(resolved: ResolvedSearch) -> tuple[ResultsIndex, Path | None]:
     """Take over the directory: finish or make room, and write the search's record; also where an earlier search is now."""
-    remove_unfinished_writes(blueprint.results_dir)
-    finish_move(blueprint.results_dir)
+    remove_unfinished_writes(resolved.results_dir)
+    finish_move(resolved.results_dir)
     moved = None
-    if blueprint.recorded is None:
-        moved = move_earlier(blueprint.results_dir)
+    if resolved.recorded is None:
+        moved = move_earlier(resolved.results_dir)
     else:
-        _require_continuation(blueprint, Journal(blueprint.results_dir))
-    record = blueprint.record()
-    write_sealed(blueprint.results_dir / RECORD_NAME, record.to_dict())
-    return ResultsIndex(blueprint.results_dir / record.results_name, record), moved
+        _require_continuation(resolved, Journal(resolved.results_dir))
+    record = resolved.record()
+    write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
+    return ResultsIndex(resolved.results_dir / record.results_name, record), moved
 
 
 def _decided(decision: Decision, observer: Observer) -> None:
@@ -307,12 +309,12 @@ def _over(results: ResultsIndex, number: int) -> bool:
 
 
 @contextlib.contextmanager
-def _in_order(crew: Crew) -> Iterator[None]:
+def _in_order(backend: Backend) -> Iterator[None]:
     """Let running trials stop in order when the search itself cannot go on, and wait for them."""
     try:
         yield
     except BaseException:
-        crew.stop()
+        backend.stop()
         raise
     finally:
-        crew.join()
+        backend.join()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from ghm.platforms import put_back
+from ghm.io.platforms import put_back
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)
 
@@ -30,7 +30,7 @@ def stop_signals(
     """Call ``stop`` at the first signal; at a second Ctrl-C ``kill``, and raise KeyboardInterrupt in the main thread.
 
     A stop that is under way is not made harder by SIGTERM or SIGHUP again, to the program's very end
-    (:func:`ghm.platforms.put_back`): at a logout the kernel and the shell both hang up, at the end of a job every process is
+    (:func:`ghm.io.platforms.put_back`): at a logout the kernel and the shell both hang up, at the end of a job every process is
     told, some twice. Ctrl-Z calls ``pause`` before this process stands still, and ``go_on`` after it. A closed terminal stays
     ignored where it is (``nohup``). Outside the main thread, where Python has no signals, this does nothing.
     """

@@ -9,18 +9,18 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.errors import UserError
-from ghm.search.decisions.agenda import measure_of
+from ghm.io.text import share_text
 from ghm.search.decisions.ranking import captured_or_return
+from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import Decision
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import read_outcomes
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.config import RANK_WORDS, SearchConfig
-from ghm.search.settings.instances import Layout
 from ghm.search.settings.space import label
+from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome
-from ghm.shares import share_text
 
 _METHODS = {
     "random": "drawn at random from the search space, by a generator that depends on seed_base and its number alone",
@@ -94,7 +94,7 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
     how = _METHODS[config.search_type]
     if seen is None:
         return [f"Proposed: {how}."]
-    from ghm.search.decisions.learned import N_STARTUP  # late: a random search needs none of it
+    from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
 
     if seen < N_STARTUP:
         return [
@@ -110,10 +110,10 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
 
 def _figure(outcome: Outcome, record: SearchRecord, value: float) -> str:
     """What ranks a configuration, in words: of its one trial, or of its several."""
-    layout = Layout(record.config, record.calibrations, n_configurations=1)
-    captured = measure_of(layout) is captured_or_return and outcome.captured_value is not None
+    numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
+    captured = measure_of(numbering) is captured_or_return and outcome.captured_value is not None
     figure = f"a captured value of {share_text(value, 4)}" if captured else f"a return of {value:.4f}"
-    return figure if layout.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
+    return figure if numbering.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
 
 
 def _cuts(

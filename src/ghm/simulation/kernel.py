@@ -4,7 +4,7 @@ Steps are taken one after another for all paths of a batch at once. Each step is
 plain arrays (draw, locate, act, move), because that is the form in which the compiler computes 16 paths in one go; one
 long loop over everything runs at a third of the speed. ``twin.py`` says the same in plain NumPy.
 
-A policy is two tables (:class:`ghm.policy.distribution.PolicyTables`), interpolated linearly: the probabilities of paying
+A policy is two tables (:class:`ghm.policies.distribution.PolicyTables`), interpolated linearly: the probabilities of paying
 and of issuing at the nodes of (τ, c), and the mean and standard deviation of the log-levels at the nodes of τ.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ghm.model import Array, GHMModel
-from ghm.policy.grid import StateGrid
-from ghm.policy.tables import PolicyTables
-from ghm.simulation.random import FAST, STARTS, TRAINING, Floats, draw_pair, fast_exp, key_words, starting_cash
+from ghm.economics.grid import StateGrid
+from ghm.economics.model import Array, GHMModel
+from ghm.policies.tables import PolicyTables
+from ghm.simulation.draws import FAST, STARTS, TRAINING, Floats, draw_pair, fast_exp, key_words, starting_cash
 
 BATCH_STEPS = 1 << 20
 """Path-steps recorded at a time: 26 bytes each."""
@@ -100,7 +100,7 @@ class Simulator:
         object.__setattr__(self, "constants", constants(self.model, self.grid.dt))
         object.__setattr__(self, "_nodes", self.grid.cash.astype(np.float32))
 
-    def room(self, n_paths: int, recorded: bool) -> Paths:
+    def workspace(self, n_paths: int, recorded: bool) -> Paths:
         """Room for a batch of paths out of ``n_paths``."""
         batch = max(BATCH_STEPS // self.grid.n_steps, 16) if recorded else BATCH_PATHS
         return Paths.allocate(self.grid.n_steps, min(n_paths, batch), recorded)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghm.model import Array, GHMModel
-from ghm.policy.grid import StateGrid
-from ghm.policy.tables import PolicyTables
+from ghm.economics.grid import StateGrid
+from ghm.economics.model import Array, GHMModel
+from ghm.policies.tables import PolicyTables
 
 HOLD, PAY, ISSUE = 0, 1, 2
 

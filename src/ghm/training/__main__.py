@@ -2,7 +2,7 @@
 
 import sys
 
-from ghm.platforms import run_program
+from ghm.io.platforms import run_program
 from ghm.training.main import main
 
 if __name__ == "__main__":

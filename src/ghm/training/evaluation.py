@@ -3,15 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ghm.policy.grid import StateGrid
-from ghm.policy.tables import PolicyTables
-from ghm.policy.tabulated import TabulatedPolicy
-from ghm.reference.levels import PolicyLevels, policy_levels
-from ghm.reference.store import Reference
-from ghm.reference.validation.simulation import simulate
-from ghm.reference.verdict import judge
-from ghm.training.config import TrainConfig
+from ghm.economics.grid import StateGrid
+from ghm.policies.tables import PolicyTables
+from ghm.policies.tabulated import TabulatedPolicy
+from ghm.solvers.levels import PolicyLevels, policy_levels
+from ghm.solvers.store import Reference
+from ghm.solvers.validation.simulation import simulate
+from ghm.solvers.verdict import judge
 from ghm.training.exact import ExactReturns, Returns
+from ghm.training.settings import TrainConfig
 
 CHECK_PATHS = 4000
 """Paths of the simulated check: a standard error of 3e-4 with the defaults, 0.05% of captured value, in a second."""
@@ -34,7 +34,7 @@ class Evaluation:
         return {
             "exact_return": self.returns.best,
             "stochastic_return": self.returns.stochastic,
-            "most_likely_return": self.returns.most_likely,
+            "greedy_return": self.returns.greedy,
             "reading": self.returns.reading,
             "captured_value": self.captured_value,
             "payout_level": self.levels.payout_level,

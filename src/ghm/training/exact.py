@@ -2,7 +2,7 @@
 
 The grid is that of the reference solutions, several times finer than training's. The policy as it acts is evaluated by the
 training's own sweep on that grid; its most likely reading by the backward induction below, compiled. The reference's
-:func:`ghm.reference.policy_value` says the same of any policy, some fifty times slower; the tests hold both against it.
+:func:`ghm.solvers.policy_value` says the same of any policy, some fifty times slower; the tests hold both against it.
 """
 
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from typing import NamedTuple, Self
 import numpy as np
 from numba import njit
 
-from ghm.model import Array, GHMModel, Terminal
-from ghm.policy.grid import StateGrid
-from ghm.policy.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
-from ghm.reference.cubic import at_points, node_slopes
-from ghm.reference.induction import cash_grid, mean_over_starts
-from ghm.reference.reading import Reading, better_reading
-from ghm.reference.transition import apply_banded
-from ghm.training.estimator import sweep_tables
+from ghm.economics.action_rule import ActionRule, better_rule
+from ghm.economics.cubic import at_points, node_slopes
+from ghm.economics.grid import StateGrid
+from ghm.economics.induction import cash_grid, mean_over_starts
+from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.transition import apply_banded
+from ghm.policies.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
+from ghm.training.learners.estimator import sweep_tables
+from ghm.training.learners.sweep import EXACT
 from ghm.training.problem import DecisionProblem
-from ghm.training.sweep import EXACT
 
 
 class Returns(NamedTuple):
     """Exact returns J of a policy's two readings."""
 
     stochastic: float
-    most_likely: float
+    greedy: float
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ActionRule:
         """The better of the two."""
-        return better_reading(self.stochastic, self.most_likely)
+        return better_rule(self.stochastic, self.greedy)
 
     @property
     def best(self) -> float:
@@ -46,7 +46,7 @@ class ExactReturns:
 
     fine: DecisionProblem
     """The same problem on the reference's grid of cash."""
-    spread: Array
+    interpolation_matrix: Array
     """Linear interpolation from the training's M cash nodes to the fine ones, (M, F)."""
 
     @classmethod
@@ -54,15 +54,15 @@ class ExactReturns:
         """For policies on ``grid``.
 
         Raises:
-            UserError: as :func:`ghm.reference.policy_value`.
+            UserError: as :func:`ghm.solvers.policy_value`.
         """
         cash = cash_grid(model, dt, n_steps)
-        spread = np.stack([np.interp(cash, grid.cash, row) for row in np.eye(grid.cash.size)])
-        return cls(DecisionProblem.build(model, dt, n_steps, terminal, cash), spread)
+        interpolation_matrix = np.stack([np.interp(cash, grid.cash, row) for row in np.eye(grid.cash.size)])
+        return cls(DecisionProblem.build(model, dt, n_steps, terminal, cash), interpolation_matrix)
 
     def __call__(self, tables: PolicyTables) -> Returns:
         """The returns of both readings of a policy."""
-        fine = PolicyTables((tables.modes @ self.spread).astype(np.float32), tables.levels)
+        fine = PolicyTables((tables.modes @ self.interpolation_matrix).astype(np.float32), tables.levels)
         problem = self.fine
         values = sweep_tables(problem, fine, None).values[0]
         grid, model = problem.grid, problem.model

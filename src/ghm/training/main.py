@@ -14,15 +14,15 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
-from ghm.files import require_writable
-from ghm.platforms import put_back
-from ghm.sealed import write_sealed
+from ghm.io.atomic import require_writable
+from ghm.io.platforms import put_back
+from ghm.io.sealed import write_sealed
 from ghm.training.arguments import require_separate_widths
-from ghm.training.config import TrainConfig
-from ghm.training.directories import own_directories
+from ghm.training.checkpoints.directories import own_directories
+from ghm.training.settings import TrainConfig
 
 if TYPE_CHECKING:
-    from ghm.training.checkpoint import Checkpoint
+    from ghm.training.checkpoints.checkpoint import Checkpoint
     from ghm.training.trainer import Trainer
 
 RESULT_FORMAT = 1
@@ -114,8 +114,8 @@ def train(config: TrainConfig) -> int:
 
     import torch
 
-    from ghm.reference.store import load_or_solve
-    from ghm.training.progress import TrainingView
+    from ghm.solvers.store import load_or_solve
+    from ghm.training.logging.progress import TrainingView
     from ghm.training.trainer import Diverged, Interrupted, Orphaned, Paused, Trainer
 
     torch.set_num_threads(config.n_threads)
@@ -167,7 +167,7 @@ def _prepare(config: TrainConfig) -> "Checkpoint | None":
     """Check what only this machine can say, and load the checkpoint to continue from, before anything is written."""
     import torch
 
-    from ghm.policy.grid import cash_nodes
+    from ghm.economics.grid import cash_nodes
 
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UnusableHere("--device cuda: no usable GPU here (PyTorch finds none); use --device cpu")
@@ -189,7 +189,7 @@ def _prepare(config: TrainConfig) -> "Checkpoint | None":
 
 
 def _load(path: Path) -> "Checkpoint":
-    from ghm.training.checkpoint import Checkpoint
+    from ghm.training.checkpoints.checkpoint import Checkpoint
 
     try:
         return Checkpoint.load(path)
@@ -301,8 +301,8 @@ def _untrained(config: TrainConfig) -> float | None:
 
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
     """The run in a few plain lines."""
-    from ghm.reference.levels import level_words
-    from ghm.shares import share_text
+    from ghm.io.text import share_text
+    from ghm.solvers.levels import level_words
 
     def level(name: str) -> str:
         learned, optimal = metrics[name], metrics[f"optimal_{name}"]

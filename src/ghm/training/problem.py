@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from ghm.model import Array, GHMModel, Terminal
-from ghm.policy.grid import StateGrid
-from ghm.policy.networks import features
-from ghm.reference.terminal import terminal_values
-from ghm.reference.transition import BandedOperator, transition_on
-from ghm.training.sweep import log_points
+from ghm.economics.grid import StateGrid
+from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.transition import BandedOperator, transition_on
+from ghm.policies.networks import features
+from ghm.solvers.terminal import terminal_values
+from ghm.training.learners.sweep import log_points
 
 POLICY_STRIDE, VALUE_STRIDE = 3, 6
 """Networks are called at every third and every sixth cash node: those are as dense as the sweep needs them, and networks are
@@ -100,8 +100,8 @@ class DecisionProblem:
     def value_spread(self) -> Array:
         """Interpolation by a cubic spline from the value nodes to the cash nodes, (N, M): slopes of values decide."""
         nodes = self.grid.cash[self.value_nodes]
-        spread: Array = CubicSpline(nodes, np.eye(nodes.size))(self.grid.cash).T
-        return spread
+        interpolation_matrix: Array = CubicSpline(nodes, np.eye(nodes.size))(self.grid.cash).T
+        return interpolation_matrix
 
     @cached_property
     def policy_spline(self) -> Array:

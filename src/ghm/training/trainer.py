@@ -14,22 +14,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ghm.files import open_to_append, write_atomically
-from ghm.policy.tables import PolicyTables
-from ghm.policy.tabulated import TabulatedPolicy
-from ghm.reading import DamagedError, parse_object, read_bytes
-from ghm.reference.reading import Reading
-from ghm.reference.store import Reference
+from ghm.economics.action_rule import ActionRule
+from ghm.io.atomic import open_to_append, write_atomically
+from ghm.io.safe_read import DamagedError, parse_object, read_bytes
+from ghm.policies.tables import PolicyTables
+from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation.kernel import Simulator
-from ghm.training.checkpoint import Checkpoint, Standing, value_table
-from ghm.training.config import TrainConfig
-from ghm.training.estimator import GradientEstimator
+from ghm.solvers.store import Reference
+from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress, value_table
 from ghm.training.evaluation import Evaluator
 from ghm.training.exact import ExactReturns
-from ghm.training.learner import Learner, LearningFigures
+from ghm.training.learners.estimator import GradientEstimator
+from ghm.training.learners.learner import Learner, LearningFigures
+from ghm.training.logging.progress import TrainingView
+from ghm.training.logging.tensorboard import EventLog
 from ghm.training.problem import DecisionProblem
-from ghm.training.progress import TrainingView
-from ghm.training.tensorboard import EventLog
+from ghm.training.settings import TrainConfig
 
 
 class Diverged(Exception):
@@ -80,7 +80,7 @@ class Trainer:
         self._estimate = GradientEstimator(self._problem, simulator, config.estimator, config.n_trajectories)
         exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self._problem.grid)
         self._evaluator = Evaluator(self._problem.grid, config, reference, exact)
-        self.standing = Standing()
+        self.standing = RunProgress()
         self._started = time.perf_counter()
 
     def resume(self, checkpoint: Checkpoint, path: Path) -> None:
@@ -199,7 +199,7 @@ class Trainer:
 
     def _finish(self, events: EventLog) -> dict[str, Any]:
         """Keep the last policy; measure the best one in full, and draw it."""
-        from ghm.training.figures import policy_figure, value_figure
+        from ghm.training.logging.figures import policy_figure, value_figure
 
         self._checkpoint("final_model.pt")
         best = Checkpoint.load(self._config.ckpt_dir / "best_model.pt")
@@ -241,7 +241,7 @@ class Trainer:
             self._checkpoint("latest.pt")
             raise Interrupted(f"interrupted after iteration {self.standing.iteration}")
 
-    def _checkpoint(self, name: str, policy: tuple[PolicyTables, Reading] | None = None) -> None:
+    def _checkpoint(self, name: str, policy: tuple[PolicyTables, ActionRule] | None = None) -> None:
         Checkpoint(self._config, self.standing, self._learner.state()).save(self._config.ckpt_dir / name, policy)
 
     def _seconds(self) -> float:

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from ghm.actions import Policy
 from ghm.cli.evaluate.config import EvaluateConfig
 from ghm.cli.evaluate.sources import load_function
 from ghm.cli.evaluate.table import print_evaluation
 from ghm.cli.output import fail, print_json
+from ghm.economics.actions import Policy
+from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.model import GHMModel, Terminal
-from ghm.progress import working
-from ghm.reference.answers import evaluate, load_table
-from ghm.reference.answers.comparison import Comparison, compare
+from ghm.io.spinner import working
+from ghm.solvers.answers import evaluate, load_table
+from ghm.solvers.answers.comparison import Comparison, compare
 
 if TYPE_CHECKING:
-    from ghm.training.checkpoint import TrainedPolicy
+    from ghm.training.checkpoints.checkpoint import TrainedPolicy
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _judge_function(policy: Any, config: EvaluateConfig, title: str, source: dic
 
 
 def _judge_checkpoint(config: EvaluateConfig, words: Sequence[str]) -> Judged:
-    from ghm.training.checkpoint import load_trained
+    from ghm.training.checkpoints.checkpoint import load_trained
 
     assert config.source is not None
     trained = load_trained(config.source)
@@ -118,7 +118,7 @@ def evaluate_checkpoint(trained: "TrainedPolicy") -> dict[str, Any]:
     """
     import dataclasses
 
-    from ghm.reference.store import solve
+    from ghm.solvers.store import solve
     from ghm.training.evaluation import Evaluator
     from ghm.training.exact import ExactReturns
 

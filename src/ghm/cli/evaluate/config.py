@@ -8,9 +8,9 @@ from typing import Annotated
 import tyro
 
 from ghm.cli.grids import numbers
+from ghm.economics.evaluation_grid import require_file, require_problem
+from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.model import GHMModel, Terminal
-from ghm.reference.answers.grids import require_file, require_problem
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class EvaluateConfig:
     """Checkpoint of a training run, such as checkpoints/best_model.pt, or a table (.npz)."""
     policy: str | None = None
     """Instead of a file, module:function or file.py:function: a function of (cash, time_to_horizon) that returns
-    ghm.actions.Actions, or the pair (payout, issue) in amounts of cash."""
+    ghm.Actions, or the pair (payout, issue) in amounts of cash."""
     json: bool = False
     """Print JSON instead of a table."""
     output: Path | None = None

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from ghm.actions import Policy
 from ghm.cli.figures import write_figure
+from ghm.economics.action_rule import ActionRule
+from ghm.economics.actions import Policy
+from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.model import GHMModel, Terminal
-from ghm.reference.reading import Reading
-from ghm.reference.store import solve
 from ghm.report.analysis.policy import study
 from ghm.report.drawing.plots import policy_figures
 from ghm.report.export import STYLE
+from ghm.solvers.store import solve
 
 
 def write_figures(
-    directory: Path, policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal, reading: Reading
+    directory: Path, policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal, reading: ActionRule
 ) -> None:
     """Draw the policy, its value and simulated firms under a reading of it beside the optimum's into ``directory``.
 

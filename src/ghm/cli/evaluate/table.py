@@ -5,8 +5,8 @@ import textwrap
 from typing import Any
 
 from ghm.cli.output import print_table
-from ghm.reference.levels import level_words
-from ghm.shares import share_text
+from ghm.io.text import share_text
+from ghm.solvers.levels import level_words
 
 WIDTH = 80
 
@@ -29,7 +29,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
     if draws:
         rows += [
             ("  acting as it draws", f"{figures['stochastic_return']:.4f}", ""),
-            ("  by its most likely actions", f"{figures['most_likely_return']:.4f}", ""),
+            ("  by its most likely actions", f"{figures['greedy_return']:.4f}", ""),
         ]
     rows += [
         ("simulated return", f"{figures['monte_carlo_return']:.4f}", ""),

@@ -6,8 +6,8 @@ import textwrap
 
 from ghm.cli.output import print_json, print_table
 from ghm.cli.solve.config import SolveConfig
-from ghm.progress import working
-from ghm.reference.validation import Card, validate
+from ghm.io.spinner import working
+from ghm.solvers.validation import Card, validate
 
 EXIT_FAILED = 1
 """Exit status when a line fails: the solution cannot be trusted, which is no mistake of the user's."""

@@ -8,13 +8,13 @@ from typing import Any
 import tyro
 from scipy.interpolate import PchipInterpolator
 
-import ghm.reference.answers
+import ghm.solvers.answers
 from ghm.cli.output import fail, print_json, print_table
 from ghm.cli.solve.config import SolveConfig
 from ghm.errors import UserError
-from ghm.reference.free_boundary import FreeBoundary, free_boundary
-from ghm.reference.levels import level_words
-from ghm.reference.store import Reference, solve
+from ghm.solvers.free_boundary import FreeBoundary, free_boundary
+from ghm.solvers.levels import level_words
+from ghm.solvers.store import Reference, solve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def run(config: SolveConfig) -> int:
 
         write_figure(config.plot, draw(reference, boundary))
     if config.output is not None:
-        answer = ghm.reference.answers.solve(
+        answer = ghm.solvers.answers.solve(
             config.model, config.dt, config.T, config.terminal, config.cash_grid, config.time_grid
         )
         answer.save(config.output)

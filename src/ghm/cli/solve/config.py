@@ -8,11 +8,11 @@ from typing import Annotated
 import tyro
 
 from ghm.cli.grids import numbers
+from ghm.economics.evaluation_grid import require_file
+from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.model import GHMModel, Terminal
-from ghm.reference.answers import Sweep
-from ghm.reference.answers.grids import require_file
-from ghm.training.config import require_choice, require_horizon
+from ghm.solvers.answers import Sweep
+from ghm.training.settings import require_choice, require_horizon
 
 SHARES = (0.0, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Values of cash, as shares of c̄, at which the value function is shown unless others are asked for."""

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from ghm.reference.free_boundary import FreeBoundary
-from ghm.reference.store import Reference
+from ghm.solvers.free_boundary import FreeBoundary
+from ghm.solvers.store import Reference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,10 +11,10 @@ from typing import Any
 from ghm.cli.output import print_json, print_table
 from ghm.cli.solve.config import SolveConfig
 from ghm.errors import UserError
-from ghm.files import write_atomically
-from ghm.progress import working
-from ghm.reference.answers import comparative_statics
-from ghm.reference.answers.statics import StaticsPoint
+from ghm.io.atomic import write_atomically
+from ghm.io.spinner import working
+from ghm.solvers.answers import comparative_statics
+from ghm.solvers.answers.statics import StaticsPoint
 
 WIDTH = 80
 

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ghm.model import Array
-from ghm.reference.answers import Sweep
-from ghm.reference.answers.statics import StaticsPoint
+from ghm.economics.model import Array
+from ghm.solvers.answers import Sweep
+from ghm.solvers.answers.statics import StaticsPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ghm.errors import UserError
+from ghm.io.text import percent_text
 from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
 from ghm.search.records.reader import RecordedSearch, RecordedTrial, instances_of
 from ghm.search.settings.command import check_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, SearchConfig
 from ghm.search.settings.space import parse_hyperparameters
 from ghm.search.trials.outcome import finite
-from ghm.shares import percent_text
 
 CLOSE = 0.01
 """Captured values that differ by less than this are called close: another seed moves a good trial by about as much."""

@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.model import Array
+from ghm.economics.model import Array
 from ghm.search.records.reader import RecordedSearch
-from ghm.search.settings.inert import inert_hyperparameters
+from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
 
@@ -116,17 +116,17 @@ def importances(search: RecordedSearch, seed: int = 0) -> tuple[Importance, ...]
         return ()
     scores = np.array([-np.inf if one.captured is None else one.captured for one in trials])
     # What has no effect can only seem to have one.
-    inert = inert_hyperparameters(search.config)
+    inactive = inactive_hyperparameters(search.config)
     groups = {
         name: group_of([trial.hyperparameters.get(name) for trial in trials])
         for name in search.varied
-        if name not in inert
+        if name not in inactive
     }
     return rank_importances(scores, groups, seed)
 
 
 @dataclass(frozen=True)
-class Purchase:
+class MarginalEffect:
     """What one value of a hyperparameter buys."""
 
     name: str
@@ -142,7 +142,7 @@ class Purchase:
     """Ends of its 90% bootstrap interval."""
 
 
-def purchases(search: RecordedSearch, seed: int = 0) -> tuple[Purchase, ...]:
+def marginal_effects(search: RecordedSearch, seed: int = 0) -> tuple[MarginalEffect, ...]:
     """What each value buys, in order of the hyperparameters; empty with fewer than `FEWEST_TRIALS` configurations.
 
     A main effect: what goes with it in other hyperparameters is averaged over. Values of fewer than `FEWEST_OF_A_VALUE`
@@ -153,12 +153,12 @@ def purchases(search: RecordedSearch, seed: int = 0) -> tuple[Purchase, ...]:
         return ()
     captured = np.array([one.captured for one in trials], dtype=float)
     generator = np.random.default_rng(seed)
-    inert = inert_hyperparameters(search.config)
+    inactive = inactive_hyperparameters(search.config)
     found = []
     for name in search.varied:
         values = [trial.hyperparameters.get(name) for trial in trials]
         groups = group_of(values)
-        for group in np.unique(groups) if name not in inert else ():
+        for group in np.unique(groups) if name not in inactive else ():
             ours, others = captured[groups == group], captured[groups != group]
             if min(len(ours), len(others)) < FEWEST_OF_A_VALUE:
                 continue
@@ -170,7 +170,7 @@ def purchases(search: RecordedSearch, seed: int = 0) -> tuple[Purchase, ...]:
             if len({label(one) for one in members}) > 1:
                 typical = float(f"{np.median(np.array(members, dtype=float)):.3g}")
             difference = median - float(np.median(others))
-            found.append(Purchase(name, typical, len(ours), median, difference, float(low), float(high)))
+            found.append(MarginalEffect(name, typical, len(ours), median, difference, float(low), float(high)))
     return tuple(found)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghm.report.analysis.findings import percent
-from ghm.search.decisions.ranking import Foretold, foretold
+from ghm.search.decisions.ranking import RungAgreement, rung_agreement
 from ghm.search.records.reader import RecordedSearch
-from ghm.search.settings.inert import inert_note
+from ghm.search.settings.inactive import inactive_note
 from ghm.search.trials.outcome import finite
 
 
@@ -18,7 +18,7 @@ class RungPrediction:
 
     rung: int
     following: int
-    found: Foretold
+    found: RungAgreement
 
     @property
     def sentence(self) -> str:
@@ -56,7 +56,7 @@ def rung_predictions(search: RecordedSearch) -> list[RungPrediction]:
             before, after = (trial.reached(at, ends[-1]) for at in (rung, following))
             if before is not None and after is not None and trial.status != "paused":
                 pairs.setdefault(trial.configuration, []).append((before, after))
-        found.append(RungPrediction(rung, following, foretold(pairs, search.rank_by)))
+        found.append(RungPrediction(rung, following, rung_agreement(pairs, search.rank_by)))
     return found
 
 
@@ -90,10 +90,10 @@ def confirmed_entries(search: RecordedSearch) -> list[Mapping[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def inert_sentence(search: RecordedSearch) -> str | None:
+def inactive_sentence(search: RecordedSearch) -> str | None:
     """Which varied hyperparameters have no effect under the search's settings."""
     lists = {name: values for name, values in search.space.items() if isinstance(values, list)}
-    return inert_note(lists, search.config)
+    return inactive_note(lists, search.config)
 
 
 def _interval(entry: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ symbol  name                    shape      meaning
 ======  ======================  =========  ==============================================================
 c       ``cash``                (N,)       cash shown, from 0 to some way above the payout levels
 τ       ``time_to_horizon``     (S,)       times to horizon, increasing, the last one T (years)
-        ``modes``               (S, N)     what the policy does: hold, pay or issue (`ghm.actions`)
+        ``modes``               (S, N)     what the policy does: hold, pay or issue (`ghm.economics.actions`)
 V*      ``optimal_value``       (S, N)     value of the optimum
 V^π     ``value``               (S, N)     exact value of the policy
 ======  ======================  =========  ==============================================================
@@ -17,17 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.actions import Policy
+from ghm.economics.action_rule import greedy
+from ghm.economics.actions import Policy
+from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.model import Array, GHMModel, Terminal
-from ghm.reference.levels import policy_levels
-from ghm.reference.policy_value import deterministic_cash, policy_values
-from ghm.reference.reading import most_likely
-from ghm.reference.store import Reference, load
-from ghm.reference.threshold_policy import ThresholdPolicy
-from ghm.reference.validation.simulation import draw_cash_after
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
-from ghm.training.stored import load_stored
+from ghm.solvers.levels import policy_levels
+from ghm.solvers.policy_value import deterministic_cash, policy_values
+from ghm.solvers.store import Reference, load
+from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.validation.simulation import draw_cash_after
+from ghm.training.checkpoints.stored import load_stored
 
 CASH_NODES = 120
 """Values of cash shown: finer than a screen's pixels in a figure of half a page."""
@@ -208,7 +208,7 @@ def study(
 
 def effective_modes(policy: Policy, cash: Array, time_to_horizon: float) -> NDArray[np.int64]:
     """What the policy does at ``cash`` (N,); paying or issuing without effect is holding."""
-    return most_likely(cash, policy(cash, time_to_horizon))[0].astype(np.int64)
+    return greedy(cash, policy(cash, time_to_horizon))[0].astype(np.int64)
 
 
 def simulate_firms(

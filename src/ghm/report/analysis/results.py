@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ghm.actions import HOLD, ISSUE, PAY, Policy
+from ghm.economics.actions import HOLD, ISSUE, PAY, Policy
+from ghm.economics.model import Array
 from ghm.errors import UserError
-from ghm.model import Array
-from ghm.reference.policy_value import effective_probabilities
 from ghm.report.analysis.frames import configuration_columns, configurations_frame, trials_frame
 from ghm.search.records.reader import RecordedSearch, read_search
+from ghm.solvers.policy_value import effective_probabilities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +128,7 @@ class Results:
         """
         if self.search.best is None:
             raise UserError(f"{self.search.path}: no trial has completed, so there is no best policy")
-        from ghm.training.stored import load_stored
+        from ghm.training.checkpoints.stored import load_stored
 
         stored = load_stored(self.search.best.best_checkpoint)
         return BestPolicy(stored.policy, stored.model.c_max, stored.T)

@@ -14,7 +14,7 @@ import numpy as np
 from ghm.report.analysis.findings import percent
 from ghm.report.analysis.importance import MAX_GROUPS, Importance, group_of
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
-from ghm.search.settings.inert import inert_hyperparameters
+from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
 
@@ -86,7 +86,7 @@ def search_charts(search: RecordedSearch, importances: tuple[Importance, ...]) -
         return []
     charts = [order_chart(search), *curve_charts(search)]
     if search.varied:
-        idle = inert_hyperparameters(search.config)
+        idle = inactive_hyperparameters(search.config)
         charts += [parallel_chart(search), *(panel_chart(search, name) for name in search.varied if name not in idle)]
     if importances:
         charts.append(importance_chart(importances))

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ghm.model import GHMModel
-from ghm.reference.validation import Card
+from ghm.economics.model import GHMModel
 from ghm.report.analysis.policy import PolicyStudy, early_cash, moments
 from ghm.report.drawing.charts import Chart
 from ghm.report.drawing.policy_charts import numbers
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.search.records.reader import RecordedSearch
 from ghm.search.trials.outcome import finite
+from ghm.solvers.validation import Card
 
 SYMBOLS = {
     "alpha": ("α", "mean cash flow a year"),

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.actions import HOLD, ISSUE, PAY
-from ghm.model import Array
+from ghm.economics.actions import HOLD, ISSUE, PAY
+from ghm.economics.model import Array
 from ghm.report.analysis.policy import SHOWN_FIRMS, SHOWN_TIMES, PolicyStudy
 from ghm.report.drawing.charts import Chart
 

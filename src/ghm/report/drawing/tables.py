@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghm.reference.levels import level_words
 from ghm.report.analysis.findings import percent
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
-from ghm.training.progress import duration, number
+from ghm.solvers.levels import level_words
+from ghm.training.logging.progress import duration, number
 
 MAX_CELL = 300
 """Characters of a recorded text that a cell shows."""
@@ -159,7 +159,7 @@ def level(metrics: Mapping[str, Any], key: str) -> str:
     if key.startswith("optimal_"):
         return level_words(None)
     times = finite(metrics.get("payouts" if key == "payout_level" else "issues")) or 0.0
-    return level_words(None, times, "stochastic" if metrics.get("reading") == "stochastic" else "most_likely")
+    return level_words(None, times, "stochastic" if metrics.get("reading") == "stochastic" else "greedy")
 
 
 def _log(trial: RecordedTrial) -> str:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ghm.reading import DamagedError, read_bytes
+from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.report.analysis.findings import percent
-from ghm.report.analysis.importance import Purchase
+from ghm.report.analysis.importance import MarginalEffect
 from ghm.report.analysis.policy import trial_levels
 from ghm.report.drawing.charts import COLOURS, HIGHLIGHTED, SYMBOLS, Chart, compared, evaluations
 from ghm.report.drawing.policy_charts import LEVELS
@@ -12,7 +12,7 @@ from ghm.report.drawing.tables import Cell, Column, Table, level
 from ghm.search.records.reader import RecordedSearch, RecordedTrial
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import finite
-from ghm.training.progress import duration, number
+from ghm.training.logging.progress import duration, number
 
 LEAST_GAP = 1e-4
 """What is missing to the optimum is drawn from here on: less is the error of the optimum itself."""
@@ -68,9 +68,9 @@ def gap_charts(search: RecordedSearch) -> list[Chart]:
     ]
 
 
-def purchases_table(purchases: tuple[Purchase, ...]) -> Table | None:
+def marginal_effects_table(marginal_effects: tuple[MarginalEffect, ...]) -> Table | None:
     """What each value of each hyperparameter buys, with intervals; None where too few trials tell."""
-    if not purchases:
+    if not marginal_effects:
         return None
     heads = (Column("Hyperparameter"), Column("Value"), Column("Trials", True), Column("Median captured value", True))
     rows = tuple(
@@ -83,7 +83,7 @@ def purchases_table(purchases: tuple[Purchase, ...]) -> Table | None:
             Cell(f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"),
             Cell("yes" if one.low > 0 or one.high < 0 else "no"),
         )
-        for one in purchases
+        for one in marginal_effects
     )
     more = (Column("Against the other values (points)", True), Column("90% interval", True), Column("Beyond chance"))
     caption = "What each value buys: median captured value, and its difference to that of those with other values"

@@ -7,39 +7,39 @@ from dataclasses import dataclass
 from ghm.search.decisions.statistics import Strata, aggregate, rank_correlation
 from ghm.search.settings.config import RankBy
 from ghm.search.trials.outcome import NO_RETURN, Outcome
-from ghm.search.trials.trial import Reading
-from ghm.training.config import Hyperparameters
+from ghm.search.trials.trial import RungResult
+from ghm.training.settings import Hyperparameters
 
-Measure = Callable[[Reading], float | None]
+Measure = Callable[[RungResult], float | None]
 """What of a trial counts."""
 
 
-def captured_or_return(reading: Reading) -> float | None:
+def captured_or_return(result: RungResult) -> float | None:
     """Captured value, which is comparable between calibrations; the return where that is undefined."""
-    if reading.captured_value is not None:
-        return reading.captured_value
-    return None if reading.best_return == NO_RETURN else reading.best_return
+    if result.captured_value is not None:
+        return result.captured_value
+    return None if result.best_return == NO_RETURN else result.best_return
 
 
-def best_return(reading: Reading) -> float | None:
+def best_return(result: RungResult) -> float | None:
     """The exact return, which ranks trials of one model as captured value does."""
-    return None if reading.best_return == NO_RETURN else reading.best_return
+    return None if result.best_return == NO_RETURN else result.best_return
 
 
-def reading_of(outcome: Outcome) -> Reading:
+def result_of(outcome: Outcome) -> RungResult:
     """What the trial has reached by now."""
-    return Reading(outcome.iterations, outcome.best_return, outcome.captured_value)
+    return RungResult(outcome.iterations, outcome.best_return, outcome.captured_value)
 
 
-def reading_at(outcome: Outcome, rung: int | None) -> Reading | None:
+def result_at(outcome: Outcome, rung: int | None) -> RungResult | None:
     """What the trial had reached at a rung, or at its end (None); None where it failed before."""
     if rung is None:
-        return reading_of(outcome) if outcome.success or outcome.status == "paused" else None
-    return next((reading for reading in outcome.rungs if reading.iteration == rung), None)
+        return result_of(outcome) if outcome.success or outcome.status == "paused" else None
+    return next((result for result in outcome.rungs if result.iteration == rung), None)
 
 
 @dataclass(frozen=True)
-class Standing:
+class ConfigurationScore:
     """How one configuration stands."""
 
     configuration: int
@@ -48,7 +48,7 @@ class Standing:
     """What it is."""
     trials: tuple[Outcome, ...]
     """Its trials, by number."""
-    readings: tuple[Reading | None, ...]
+    results: tuple[RungResult | None, ...]
     """What each of them reached; None where it failed."""
     values: tuple[float, ...]
     """What counts of those that did not fail."""
@@ -58,12 +58,12 @@ class Standing:
     @property
     def failures(self) -> int:
         """Trials that failed."""
-        return sum(reading is None for reading in self.readings)
+        return sum(result is None for result in self.results)
 
     @property
     def reached(self) -> int:
         """The iteration that its trials reached."""
-        return max((reading.iteration for reading in self.readings if reading is not None), default=0)
+        return max((result.iteration for result in self.results if result is not None), default=0)
 
     @property
     def key(self) -> tuple[bool, int, int, float, int]:
@@ -76,18 +76,18 @@ class Standing:
         return self.failures > 0, self.failures, -self.reached, -value, self.configuration
 
 
-def standing(trials: Sequence[Outcome], rank_by: RankBy, measure: Measure, rung: int | None = None) -> Standing:
+def score(trials: Sequence[Outcome], rank_by: RankBy, measure: Measure, rung: int | None = None) -> ConfigurationScore:
     """How the configuration of ``trials`` (n ≥ 1, by number) stands at a rung, or at the end (None)."""
-    readings = tuple(reading_at(outcome, rung) for outcome in trials)
-    values = tuple(value for reading in readings if reading is not None and (value := measure(reading)) is not None)
+    results = tuple(result_at(outcome, rung) for outcome in trials)
+    values = tuple(value for result in results if result is not None and (value := measure(result)) is not None)
     value = aggregate(values, rank_by) if values else None
     first = trials[0]
-    return Standing(first.configuration, first.hyperparameters, tuple(trials), readings, values, value)
+    return ConfigurationScore(first.configuration, first.hyperparameters, tuple(trials), results, values, value)
 
 
-def ranked(standings: Sequence[Standing]) -> list[Standing]:
-    """The standings, the best first."""
-    return sorted(standings, key=lambda one: one.key)
+def ranked(scores: Sequence[ConfigurationScore]) -> list[ConfigurationScore]:
+    """The scores, the best first."""
+    return sorted(scores, key=lambda one: one.key)
 
 
 def by_calibration(trials: Sequence[Outcome], measure: Measure) -> Strata:
@@ -98,15 +98,15 @@ def by_calibration(trials: Sequence[Outcome], measure: Measure) -> Strata:
             value
             for outcome in trials
             if outcome.calibration == name
-            and (reading := reading_at(outcome, None)) is not None
-            and (value := measure(reading)) is not None
+            and (result := result_at(outcome, None)) is not None
+            and (value := measure(result)) is not None
         ]
         for name in names
     ]
 
 
 @dataclass(frozen=True)
-class Foretold:
+class RungAgreement:
     """How well the order of configurations at a rung foretold their order at the next one, or at the end."""
 
     configurations: int
@@ -115,7 +115,7 @@ class Foretold:
     """Spearman's correlation with its 95% interval; None where too few went on."""
 
 
-def foretold(pairs: Mapping[int, Sequence[tuple[float, float]]], rank_by: RankBy) -> Foretold:
+def rung_agreement(pairs: Mapping[int, Sequence[tuple[float, float]]], rank_by: RankBy) -> RungAgreement:
     """How well a rung foretold the next one, by configuration, as a cut chooses among these.
 
     Args:
@@ -125,7 +125,7 @@ def foretold(pairs: Mapping[int, Sequence[tuple[float, float]]], rank_by: RankBy
     """
     found = [[aggregate(values, rank_by) for values in zip(*ours, strict=True)] for ours in pairs.values() if ours]
     before, after = [one for one, _ in found], [one for _, one in found]
-    return Foretold(len(found), rank_correlation(before, after))
+    return RungAgreement(len(found), rank_correlation(before, after))
 
 
 def stopped_at_rung(outcome: Outcome) -> Outcome:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghm.search.decisions.ranking import Standing, by_calibration, captured_or_return, ranked
+from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, captured_or_return, ranked
 from ghm.search.decisions.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
 from ghm.search.settings.space import plain_hyperparameters
 from ghm.search.trials.outcome import NO_RETURN, Outcome
-from ghm.training.config import Hyperparameters
+from ghm.training.settings import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def facts(standings: Sequence[Standing]) -> list[Any]:
+def facts(scores: Sequence[ConfigurationScore]) -> list[Any]:
     """What a decision sees of configurations, in the order of their numbers and free of anything about time."""
     return [
         [
             one.configuration,
-            [None if r is None else [r.iteration, r.best_return, r.captured_value] for r in one.readings],
+            [None if r is None else [r.iteration, r.best_return, r.captured_value] for r in one.results],
         ]
-        for one in sorted(standings, key=lambda one: one.configuration)
+        for one in sorted(scores, key=lambda one: one.configuration)
     ]
 
 
@@ -57,35 +57,37 @@ def places(keep: float, count: int) -> int:
     return math.ceil(keep * count - 1e-9)  # 7% of 100 are 7, not 7.000000000000001 rounded up
 
 
-def cut(rung: int, keep: float, standings: Sequence[Standing], settings: str) -> Decision:
+def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: str) -> Decision:
     """The best share ``keep`` of the configurations, rounded up, goes on from ``rung``; those that failed do not.
 
     Args:
         rung: the iteration at which they pause.
         keep: share that goes on.
-        standings: how they stand there.
+        scores: how they stand there.
         settings: digest of the search's settings.
     """
-    order = ranked(standings)
+    order = ranked(scores)
     chosen = [one.configuration for one in order[: places(keep, len(order))] if one.value is not None]
     content = {
         "of": len(order),
         "ranking": [[one.configuration, one.value] for one in order],
         "go_on": sorted(chosen),
     }
-    return Decision("cut", {"rung": rung, "keep": keep}, content, digest(settings, rung, keep, facts(standings)))
+    return Decision("cut", {"rung": rung, "keep": keep}, content, digest(settings, rung, keep, facts(scores)))
 
 
-def choose(count: int, standings: Sequence[Standing], seeds: Sequence[int], iterations: int, settings: str) -> Decision:
+def choose(
+    count: int, scores: Sequence[ConfigurationScore], seeds: Sequence[int], iterations: int, settings: str
+) -> Decision:
     """The ``count`` best configurations, in order, are trained again on ``seeds`` for ``iterations``."""
-    order = [one for one in ranked(standings) if one.value is not None]
+    order = [one for one in ranked(scores) if one.value is not None]
     content = {
-        "of": len(standings),
+        "of": len(scores),
         "chosen": [[one.configuration, one.value] for one in order[:count]],
         "seeds": list(seeds),
         "iterations": iterations,
     }
-    basis = digest(settings, count, list(seeds), iterations, facts(standings))
+    basis = digest(settings, count, list(seeds), iterations, facts(scores))
     return Decision("confirmation", {"count": count}, content, basis)
 
 
@@ -168,7 +170,7 @@ class Confirmation:
 
 
 def confirmed(
-    choice: Decision, tuned: Mapping[int, Standing], trials: Sequence[Outcome], n_calibrations: int
+    choice: Decision, tuned: Mapping[int, ConfigurationScore], trials: Sequence[Outcome], n_calibrations: int
 ) -> Confirmation:
     """How the chosen configurations did, by the confirmation's trials so far (by number)."""
     seeds = tuple(choice.content["seeds"])
@@ -186,7 +188,7 @@ def confirmed(
     return Confirmation(tuple(order), seeds, int(choice.content["iterations"]), complete, beats)
 
 
-def _confirmed(tuned: Standing, trials: tuple[Outcome, ...]) -> Confirmed:
+def _confirmed(tuned: ConfigurationScore, trials: tuple[Outcome, ...]) -> Confirmed:
     before = [value for stratum in by_calibration(tuned.trials, captured_or_return) for value in stratum]
     strata = by_calibration(trials, captured_or_return)
     values = [value for stratum in strata for value in stratum]

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import filelock
 
-from ghm import reading
 from ghm.errors import UserError
-from ghm.files import write_json
-from ghm.reading import DamagedError, parse_object, read_bytes, refuse_links
-from ghm.sealed import read_sealed, write_sealed
+from ghm.io import safe_read as reading
+from ghm.io.atomic import write_json
+from ghm.io.safe_read import DamagedError, parse_object, read_bytes, refuse_links
+from ghm.io.sealed import read_sealed, write_sealed
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import OUTCOME_NAME, directory_number

@@ -17,12 +17,12 @@ _PACKAGE = Path(ghm.__file__).parent
 
 # The sources that decide a trial's result; the view, the report and the records around it do not.
 _DECISIVE_SOURCES = (
-    "model.py",
-    "actions.py",
-    "reference",
-    "policy",
+    "economics",
+    "policies",
+    "solvers",
     "simulation",
     "training",
+    "search/methods",
     "search/decisions",
     "search/settings/space.py",
 )

@@ -8,16 +8,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ghm.files import write_atomically
-from ghm.sealed import seal_text
-from ghm.search.decisions.agenda import measure_of
-from ghm.search.decisions.ranking import Standing, by_calibration, captured_or_return, ranked, standing
+from ghm.io.atomic import write_atomically
+from ghm.io.sealed import seal_text
+from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, captured_or_return, ranked, score
+from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import Confirmation, Decision, confirmed
 from ghm.search.decisions.statistics import aggregate, bootstrap_interval
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.config import RankBy
-from ghm.search.settings.instances import Layout
 from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import NO_RETURN, Outcome
 
 # Writing the whole file takes at most this share of the search's time: always at once for a search of tens of
@@ -55,10 +55,10 @@ class ResultsIndex:
         self.references: dict[str | None, ReferenceReturns | None] = {}
         self.choice: Decision | None = None
         """Which configurations are confirmed; None while that is not decided."""
-        layout = Layout(record.config, record.calibrations, n_configurations=1)
-        self.n_instances = layout.n_instances
+        numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
+        self.n_instances = numbering.n_instances
         """Trials of each configuration."""
-        self._measure = measure_of(layout)
+        self._measure = measure_of(numbering)
         self._clock = clock
         self.completed = 0
         """Trials that completed."""
@@ -67,8 +67,8 @@ class ResultsIndex:
         self._outcomes: dict[int, Outcome] = {}
         # Kept up to date rather than made from thousands of trials whenever it is asked for.
         self._trials: dict[int, list[int]] = {}
-        self._standings: dict[int, Standing] = {}
-        self._leader: Standing | None = None
+        self._scores: dict[int, ConfigurationScore] = {}
+        self._leader: ConfigurationScore | None = None
         self._texts: dict[int, bytes] = {}
         self._configuration_texts: dict[int, bytes] = {}
         self._cost = 0.0
@@ -95,12 +95,12 @@ class ResultsIndex:
         return sorted((one for one in self._outcomes.values() if one.success and one.stage == "explore"), key=_rank)
 
     @property
-    def configurations(self) -> list[Standing]:
+    def configurations(self) -> list[ConfigurationScore]:
         """Configurations all of whose trials are over or wait at a rung, the best first."""
-        return ranked([one for one in self._standings.values() if self._complete(one)])
+        return ranked([one for one in self._scores.values() if self._complete(one)])
 
     @property
-    def leader(self) -> Standing | None:
+    def leader(self) -> ConfigurationScore | None:
         """The best configuration so far, as tuned; None while there is none."""
         return self._leader
 
@@ -116,7 +116,7 @@ class ResultsIndex:
         """How the chosen configurations did on fresh seeds; None while none was chosen."""
         if self.choice is None:
             return None
-        tuned = {number: self._standings[number] for number, _ in self.choice.content["chosen"]}
+        tuned = {number: self._scores[number] for number, _ in self.choice.content["chosen"]}
         trials = [one for one in self.outcomes if one.stage == "confirm"]
         n_calibrations = max(len(self.record.calibrations), 1)
         return confirmed(self.choice, tuned, trials, n_calibrations)
@@ -159,17 +159,17 @@ class ResultsIndex:
             numbers.append(outcome.trial_num)
             numbers.sort()
         trials = [self._outcomes[number] for number in numbers]
-        placed = standing(trials, self.record.config.rank_by, self._measure)
-        self._standings[outcome.configuration] = placed
+        placed = score(trials, self.record.config.rank_by, self._measure)
+        self._scores[outcome.configuration] = placed
         self._configuration_texts.pop(outcome.configuration, None)
         leads = self._complete(placed) and placed.value is not None
         if self._leader is not None and self._leader.configuration == outcome.configuration:
-            candidates = [one for one in self._standings.values() if self._complete(one) and one.value is not None]
+            candidates = [one for one in self._scores.values() if self._complete(one) and one.value is not None]
             self._leader = min(candidates, key=lambda one: one.key, default=None)
         elif leads and (self._leader is None or placed.key < self._leader.key):
             self._leader = placed
 
-    def _complete(self, one: Standing) -> bool:
+    def _complete(self, one: ConfigurationScore) -> bool:
         over = all(outcome.final or outcome.status == "paused" for outcome in one.trials)
         return over and len(one.trials) >= self.n_instances
 
@@ -194,7 +194,7 @@ class ResultsIndex:
             calibration | _returns(self.references.get(calibration["name"])) for calibration in head["calibrations"]
         ]
         text = json.dumps(head, indent=2, allow_nan=False).removesuffix("\n}").encode()
-        for number, one in self._standings.items():
+        for number, one in self._scores.items():
             if number not in self._configuration_texts:
                 self._configuration_texts[number] = _indented(self._entry(one))
         configurations = _listed(self._configuration_texts)
@@ -202,7 +202,7 @@ class ResultsIndex:
             text + b',\n  "configurations": ' + configurations + b',\n  "results": ' + _listed(self._texts)
         )
 
-    def _entry(self, one: Standing) -> dict[str, Any]:
+    def _entry(self, one: ConfigurationScore) -> dict[str, Any]:
         """A configuration's entry: figures in captured value, over its trials that did not fail."""
         strata = by_calibration(one.trials, captured_or_return)
         values = [value for stratum in strata for value in stratum]
@@ -219,7 +219,7 @@ class ResultsIndex:
             "iterations": one.reached,
         }
 
-    def _chosen(self, one: Standing) -> bool:
+    def _chosen(self, one: ConfigurationScore) -> bool:
         assert self.choice is not None
         return one.configuration in [number for number, _ in self.choice.content["chosen"]]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ghm.errors import UserError
-from ghm.files import open_to_append
-from ghm.reading import DamagedError, parse_object, read_bytes
+from ghm.io.atomic import open_to_append
+from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.search.decisions.selection import Decision
 from ghm.search.records.directory import JOURNAL_NAME
 

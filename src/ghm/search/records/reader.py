@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.model import GHMModel
-from ghm.reading import DamagedError, parse_object, read_bytes
-from ghm.sealed import check_seal, read_sealed
+from ghm.io.safe_read import DamagedError, parse_object, read_bytes
+from ghm.io.sealed import check_seal, read_sealed
 from ghm.search.records.directory import most_bytes, trial_directories
 from ghm.search.records.journal import read_journal
 from ghm.search.records.search_record import SearchRecord
@@ -27,7 +27,7 @@ from ghm.search.settings.config import MAX_TRIALS, RankBy
 from ghm.search.settings.space import label
 from ghm.search.trials.outcome import NO_RETURN, Outcome, finite
 from ghm.search.trials.trial import OUTCOME_NAME, directory_name, directory_number
-from ghm.training.config import require_path
+from ghm.training.settings import require_path
 
 MAX_HISTORY_BYTES = 64_000_000
 """A history has some 300 bytes a line and a hundred lines; one of this size has 200,000."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ghm.errors import UserError
-from ghm.files import remove_unfinished_writes
-from ghm.search.trials.exits import outcome_of_result
+from ghm.io.atomic import remove_unfinished_writes
+from ghm.search.trials.exit_status import outcome_of_result
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 from ghm.search.trials.workspace import record_outcome

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from ghm.errors import UserError
-from ghm.sealed import DamagedError
+from ghm.io.sealed import DamagedError
 from ghm.search.records.environment import code_version, environment
 from ghm.search.settings.calibrations import Calibration, parse_calibrations
 from ghm.search.settings.config import DECISIVE, SearchConfig

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.model import GHMModel
 
 # More calibrations than this, or a larger file, is a mistake.
 MAX_CALIBRATIONS = 1000

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ghm.model import GHMModel
+from ghm.economics.model import GHMModel
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import NAMES, hyperparameters_dict
-from ghm.training.config import Hyperparameters, TrainConfig
+from ghm.training.settings import Hyperparameters, TrainConfig
 
 TRAINING_SCRIPT = "scripts/train_monte_carlo_ghm_time_augmented.py"
 SEARCH_SCRIPT = "scripts/hyperparameter_search.py"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.model import GHMModel, Terminal
-from ghm.training.config import (
+from ghm.training.settings import (
     Baseline,
     Device,
     Estimator,

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from ghm.errors import UserError
-from ghm.reading import DamagedError, read_bytes, require_shallow
-from ghm.training.config import Hyperparameters
+from ghm.io.safe_read import DamagedError, read_bytes, require_shallow
+from ghm.training.settings import Hyperparameters
 
 Choices = dict[str, tuple[Any, ...]]
 """A checked search space: every hyperparameter's values, in the order of :data:`NAMES`."""

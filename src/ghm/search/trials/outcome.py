@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 from ghm.errors import UserError
-from ghm.sealed import DamagedError
+from ghm.io.sealed import DamagedError
 from ghm.search.settings.config import MAX_TRIALS
 from ghm.search.settings.space import parse_hyperparameters, plain_hyperparameters
-from ghm.search.trials.trial import Reading, Stage, Trial, directory_name
-from ghm.training.config import Hyperparameters
+from ghm.search.trials.trial import RungResult, Stage, Trial, directory_name
+from ghm.training.settings import Hyperparameters
 
 Status = Literal[
     "completed",
@@ -75,7 +75,7 @@ class Outcome:
     """Name of the model that it was trained on; None: the search's own."""
     stage: Stage = "explore"
     """What it was run for."""
-    rungs: tuple[Reading, ...] = ()
+    rungs: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it passed, in order."""
     machine_failures: int = 0
     """Times the machine failed it, over all calls."""
@@ -102,15 +102,15 @@ class Outcome:
         return self.final and not self.success
 
     @property
-    def of_the_machine(self) -> bool:
+    def infrastructure_failure(self) -> bool:
         """Whether the machine failed rather than the configuration, so that another attempt makes sense."""
         killed = self.exit_status is not None and self.exit_status < 0
         return self.status in _OF_THE_MACHINE or (self.status == "crashed" and killed)
 
     @property
-    def tried_again(self) -> bool:
+    def retryable(self) -> bool:
         """Whether resuming the search runs it again though it failed: the machine did it, and not too often yet."""
-        return self.final and self.of_the_machine and self.machine_failures < MOST_MACHINE_FAILURES
+        return self.final and self.infrastructure_failure and self.machine_failures < MOST_MACHINE_FAILURES
 
     @property
     def best_return(self) -> float:
@@ -150,7 +150,7 @@ class Outcome:
             "configuration": self.configuration,
             "calibration": self.calibration,
             "stage": self.stage,
-            "rungs": [vars(reading) for reading in self.rungs],
+            "rungs": [vars(result) for result in self.rungs],
             "machine_failures": self.machine_failures,
             "note": self.note,
         }
@@ -181,7 +181,7 @@ class Outcome:
                 "configuration": whole(entry.get("configuration", entry["trial_num"]), lower=1, upper=MAX_TRIALS),
                 "calibration": one_line(entry.get("calibration")),
                 "stage": _stage(entry.get("stage", "explore")),
-                "rungs": tuple(map(_reading, entry.get("rungs", []))),
+                "rungs": tuple(map(_rung_result, entry.get("rungs", []))),
                 # Records of before these were counted lack them.
                 "machine_failures": whole(entry.get("machine_failures", 0)),
                 "note": one_line(entry.get("note")),
@@ -211,8 +211,8 @@ def outcome_of(trial: Trial, status: Status, **known: Any) -> Outcome:
     )
     if status != "paused":
         return outcome
-    reading = Reading(outcome.iterations, outcome.best_return, outcome.captured_value)
-    return dataclasses.replace(outcome, rungs=(*trial.passed, reading))
+    result = RungResult(outcome.iterations, outcome.best_return, outcome.captured_value)
+    return dataclasses.replace(outcome, rungs=(*trial.passed, result))
 
 
 def failure(trial: Trial, status: Status, error: str, seconds: float, **known: Any) -> Outcome:
@@ -279,9 +279,9 @@ def _stage(value: Any) -> Stage:
     return "confirm" if value == "confirm" else "explore"
 
 
-def _reading(value: Any) -> Reading:
+def _rung_result(value: Any) -> RungResult:
     captured = value["captured_value"]
-    return Reading(
+    return RungResult(
         whole(value["iteration"], lower=1), real(value["best_return"]), None if captured is None else real(captured)
     )
 

@@ -13,7 +13,7 @@ from typing import Literal
 import psutil
 
 from ghm.errors import UserError
-from ghm.files import open_to_append
+from ghm.io.atomic import open_to_append
 from ghm.search.trials.trial import Trial, directory_number
 
 Cause = Literal["exit", "stop", "timeout"]
@@ -109,7 +109,9 @@ def _send(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def end_orphans(results_dir: Path, employed: Callable[[int, int], bool] = lambda _number, _parent: False) -> list[int]:
+def end_orphans(
+    results_dir: Path, holds_lease: Callable[[int, int], bool] = lambda _number, _parent: False
+) -> list[int]:
     """End the trial processes of a dead search in ``results_dir``; return the numbers of their trials.
 
     Such a process ends by itself once it notices that its parent is gone; until then it could write into a
@@ -117,7 +119,7 @@ def end_orphans(results_dir: Path, employed: Callable[[int, int], bool] = lambda
 
     Args:
         results_dir: the search's directory.
-        employed: whether a trial's number and its living parent are those of a worker, which stops by itself.
+        holds_lease: whether a trial's number and its living parent are those of a worker, which stops by itself.
 
     Raises:
         UserError: when one does all the same: somebody removed its lock.
@@ -129,7 +131,7 @@ def end_orphans(results_dir: Path, employed: Callable[[int, int], bool] = lambda
             continue
         if parent is None or parent == os.getpid():
             orphans[process] = number
-        elif not employed(number, parent):
+        elif not holds_lease(number, parent):
             raise UserError(
                 f"--results_dir {results_dir}: trial {number} is run by process {parent}, a search that lives, though its "
                 "lock is gone; stop that one first"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ghm.search.settings.command import training_arguments
-from ghm.search.trials.exits import EXIT_UNUSABLE_CHECKPOINT, outcome_of_process, outcome_of_stop
+from ghm.search.trials.exit_status import EXIT_UNUSABLE_CHECKPOINT, outcome_of_process, outcome_of_stop
 from ghm.search.trials.gpus import GpuPool
 from ghm.search.trials.outcome import Outcome, failure
 from ghm.search.trials.process import Cause, pause, start, watch
@@ -88,8 +88,8 @@ class TrialRunner:
         for number in range(1, self._max_retries + 2):
             outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=number)
             notes += [outcome.note] if outcome.note else []
-            failures += outcome.of_the_machine and outcome.final
-            if self._stop.is_set() or not outcome.of_the_machine:
+            failures += outcome.infrastructure_failure and outcome.final
+            if self._stop.is_set() or not outcome.infrastructure_failure:
                 break
         return dataclasses.replace(outcome, machine_failures=failures, note="; ".join(notes) or None)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.instances import Instance
 from ghm.search.settings.space import NAMES, hyperparameters_dict
-from ghm.training.config import Hyperparameters, TrainConfig
+from ghm.search.settings.trial_numbering import Instance
+from ghm.training.settings import Hyperparameters, TrainConfig
 
 OUTCOME_NAME = "outcome.json"
 
@@ -19,7 +19,7 @@ _DIRECTORY = re.compile(r"trial_(\d{3,7})\Z")
 
 
 @dataclass(frozen=True)
-class Reading:
+class RungResult:
     """What a trial had reached at a rung."""
 
     iteration: int
@@ -44,7 +44,7 @@ class Trial:
     """Name of the model that it is trained on; None: the search's own."""
     stage: Stage = "explore"
     """What it is run for."""
-    passed: tuple[Reading, ...] = ()
+    passed: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it has passed, in order."""
     machine_failures: int = 0
     """Times that the machine failed it in earlier calls of the search."""

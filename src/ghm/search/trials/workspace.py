@@ -3,11 +3,11 @@
 import errno
 import shutil
 
-from ghm.files import remove_unfinished_writes, write_json
-from ghm.reading import DamagedError, refuse_links
-from ghm.sealed import write_sealed
+from ghm.io.atomic import remove_unfinished_writes, write_json
+from ghm.io.safe_read import DamagedError, refuse_links
+from ghm.io.sealed import write_sealed
 from ghm.search.settings.space import plain_hyperparameters
-from ghm.search.trials.exits import last_line
+from ghm.search.trials.exit_status import last_line
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 

@@ -1,0 +1,64 @@
+"""Two readings of a policy that draws its actions: as it acts, and by the most likely action in each state.
+
+The ``stochastic`` reading is the policy itself. The ``greedy`` one takes the most likely mode and the median levels. Either
+can be the better one: chance costs value where the right action is known, but a mode of probability 0.4 a step is never the most
+likely and yet happens within days.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
+from ghm.economics.model import Array
+
+ActionRule = Literal["stochastic", "greedy"]
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """The most likely reading of a policy, as a policy that leaves nothing to chance."""
+
+    policy: Policy
+
+    def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
+        """Actions at ``cash`` (N,)."""
+        return certain_actions(*greedy(cash, self.policy(cash, time_to_horizon)))
+
+
+def better_rule(stochastic: float, greedy: float) -> ActionRule:
+    """The reading with the higher return; the most likely one, which leaves nothing to chance, where they are equal."""
+    return "stochastic" if stochastic > greedy else "greedy"
+
+
+def read(policy: Policy, reading: ActionRule) -> Policy:
+    """The policy under one of its readings."""
+    return policy if reading == "stochastic" else Greedy(policy)
+
+
+def greedy(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
+    """The most likely action at ``cash`` (N,): mode, payout level and issue target, (N,) each.
+
+    Paying down to more than there is, or issuing up to less, is holding by another name: where a mode would change nothing
+    at its median level, its probability is holding's. Ties go to the lower mode.
+    """
+    payout, target = actions.median_payout_level, actions.median_issue_target
+    hold, pay, issue = np.asarray(actions.mode_probabilities, dtype=float).T
+    pays, issues = ~(payout >= cash), ~(target <= cash)  # a missing level changes something, so that using it is seen
+    hold = hold + np.where(pays, 0.0, pay) + np.where(issues, 0.0, issue)
+    pay, issue = pay * pays, issue * issues
+    mode = np.where(pay > hold, PAY, HOLD)
+    return np.where(issue > np.maximum(hold, pay), ISSUE, mode), payout, target
+
+
+def certain_actions(mode: Array, payout: Array, target: Array) -> Actions:
+    """Actions without chance: ``mode``, payout level and issue target at N values of cash, each (N,)."""
+    none = np.zeros(mode.shape)
+    return Actions(np.eye(3)[mode], _log(payout), none, _log(target), none)
+
+
+def _log(level: Array) -> Array:
+    """The logarithm: −∞ of a level of 0, where everything is paid out; of a missing level 0, which no mode then uses."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.isnan(level), 0.0, np.log(level))

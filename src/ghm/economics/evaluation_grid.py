@@ -1,0 +1,154 @@
+"""Grids of cash and time to horizon that a user chooses, and files of what is known on them."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ghm.economics.action_rule import ActionRule
+from ghm.economics.induction import MAX_STEPS
+from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.errors import UserError
+from ghm.io.atomic import write_atomically
+
+ENDINGS = (".npz", ".csv")
+"""Of the files that are written: NumPy's arrays, or one row a state."""
+
+MAX_STATES = 10_000_000
+"""Most states in a grid: more is a typing error, and would fill the memory."""
+
+
+def require_problem(dt: object, T: object, terminal: object) -> None:
+    """Refuse a time step, horizon and terminal condition that make no decision problem.
+
+    Raises:
+        UserError: then.
+    """
+    for name, value in (("dt", dt), ("T", T)):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < np.inf:
+            raise UserError(f"{name} must be a finite number > 0; received {value!r}")
+    assert isinstance(dt, int | float)
+    assert isinstance(T, int | float)
+    if terminal not in get_args(Terminal):
+        raise UserError(f"terminal must be one of {', '.join(get_args(Terminal))}; received {terminal!r}")
+    if T / dt > MAX_STEPS:
+        raise UserError(f"T/dt = {T / dt:,.0f} time steps are more than {MAX_STEPS:,}; raise dt or lower T")
+    n_steps = round(T / dt)
+    if n_steps < 1 or abs(n_steps * dt - T) > 1e-9 * T:
+        raise UserError(
+            f"T must be a whole multiple of dt; received T={T:g}, dt={dt:g}; try T={max(n_steps, 1) * dt:g}"
+        )
+
+
+def chosen_cash(cash: ArrayLike | None, nodes: Array, model: GHMModel) -> Array:
+    """The values of cash asked for, increasing, (M,); None: the solver's own nodes.
+
+    Raises:
+        UserError: when there is none, or one is outside [0, c̄].
+    """
+    if cash is None:
+        return nodes
+    values = np.unique(np.asarray(cash, dtype=np.float64))
+    if values.size == 0 or not np.all((values >= 0) & (values <= model.c_max)):
+        raise UserError(
+            f"cash must be from 0 to c_max = {model.c_max:g}; received {_first(cash, values, 0.0, model.c_max)}; "
+            "leave out what is beyond"
+        )
+    return values
+
+
+def chosen_steps(times: ArrayLike | None, dt: float, T: float) -> NDArray[np.int64] | None:
+    """Steps to go at the times to horizon asked for, the nearest to each, increasing, (S,); None: the solver's own.
+
+    Raises:
+        UserError: when there is none, or one is outside [0, T].
+    """
+    if times is None:
+        return None
+    values = np.unique(np.asarray(times, dtype=np.float64))
+    if values.size == 0 or not np.all((values >= 0) & (values <= T * (1 + 1e-12))):
+        raise UserError(
+            f"times to horizon must be from 0 to T = {T:g}; received {_first(times, values, 0.0, T)}; leave out what is beyond"
+        )
+    return np.unique(np.round(values / dt)).astype(np.int64)
+
+
+def _first(asked: ArrayLike, values: Array, lower: float, upper: float) -> str:
+    """The first value that is out of range, as a message shows it."""
+    outside = values[~((values >= lower) & (values <= upper))]
+    return f"{outside[0]:g}" if outside.size else repr(np.asarray(asked).tolist())
+
+
+def require_file(path: Path, purpose: str = "--output") -> None:
+    """Refuse a file whose ending says neither of :data:`ENDINGS`, before anything is worked out for it.
+
+    Raises:
+        UserError: then.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise UserError(f"{purpose} {path}: the ending must be one of {', '.join(ENDINGS)}; try {path.stem}.npz")
+
+
+def write_states(
+    path: Path,
+    cash: Array,
+    times: Array,
+    columns: Mapping[str, Array],
+    problem: Mapping[str, Any],
+    reading: ActionRule | None = None,
+) -> None:
+    """Write what is known on the grid into ``path``, in the format that its ending names.
+
+    Args:
+        path: a .npz file: every array under its name, and ``problem`` as JSON text; or a .csv file: one row a state.
+        cash: (M,).
+        times: (S,).
+        columns: arrays of shape (S,) or (S, M), and mode probabilities (S, M, 3), in a .csv file three columns.
+        problem: what the arrays are of, in JSON types; in the .npz file only.
+        reading: of a policy whose value they are; in the .npz file only.
+
+    Raises:
+        UserError: when the ending is neither, there are too many states, or the file cannot be written.
+    """
+    require_file(path)
+    if cash.size * times.size > MAX_STATES:
+        raise UserError(
+            f"{cash.size:,} values of cash at {times.size:,} times are more than {MAX_STATES:,} states; ask for fewer"
+        )
+    if path.suffix.lower() == ".npz":
+        buffer = io.BytesIO()
+        text = np.array(json.dumps(problem, allow_nan=False))
+        arrays: dict[str, Any] = {"cash": cash, "time_to_horizon": times, **columns, "problem": text}
+        if reading is not None:
+            arrays["reading"] = np.array(reading)
+        np.savez_compressed(buffer, **arrays)
+        data = buffer.getvalue()
+    else:
+        data = _rows(cash, times, columns).encode()
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise UserError(f"--output {path} cannot be written: {error.strerror or error}; choose another file") from error
+
+
+def _rows(cash: Array, times: Array, columns: Mapping[str, Array]) -> str:
+    shape = (times.size, cash.size)
+    flat = {"time_to_horizon": np.repeat(times, cash.size), "cash": np.tile(cash, times.size)}
+    for name, values in columns.items():
+        if values.ndim == 3:
+            for mode, word in enumerate(("hold", "pay", "issue")):
+                flat[f"probability_{word}"] = values[:, :, mode].ravel()
+        else:
+            flat[name] = np.broadcast_to(values if values.ndim == 2 else values[:, None], shape).ravel()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(flat)
+    for row in zip(*(column.tolist() for column in flat.values()), strict=True):
+        # Twelve digits are all that a solution has, and 0.1 stays 0.1; a level that there is not is an empty cell.
+        writer.writerow(["" if value != value else f"{value:.12g}" for value in row])
+    return text.getvalue()

@@ -1,0 +1,68 @@
+"""What backward inductions share: a cash grid fine enough for the time step, and the return from its values."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghm.economics.model import Array, GHMModel
+from ghm.errors import UserError
+
+SPACING = 1 / 8
+"""Distance of cash nodes in units of a step's length; docs/design/model.md shows what halving it changes."""
+
+MIN_NODES, MAX_NODES = 400, 20_000
+"""Fewest nodes, for a model whose shocks are as wide as the cash range; most, beyond which memory and time are wasted."""
+
+NARROWEST = 0.5
+"""Least width of the cash range in units of a step's shock: beyond, nearly every step leads out of the range, and moments
+over cells thousands of times narrower than the shock drown in rounding."""
+
+MAX_STEPS = 1_000_000
+"""Most time steps in an episode."""
+
+
+def cash_grid(model: GHMModel, dt: float, n_steps: int, refinement: float = 1.0) -> Array:
+    """Cash nodes from 0 to c̄, `SPACING` / ``refinement`` of a step's length apart, (M,).
+
+    The length of a step is the root mean square of how far it leads, √(s² dt + m² dt²): its shock, and where shocks are
+    next to nothing, its drift.
+
+    Raises:
+        UserError: when the time step asks for more nodes or steps than can be had.
+    """
+    if n_steps > MAX_STEPS:
+        raise UserError(f"T/dt = {n_steps:,} time steps are more than {MAX_STEPS:,}; raise --dt or lower --T")
+    # The largest shock: variance is a convex parabola in cash.
+    shock = model.volatility(np.array([0.0, model.c_max])).max() * np.sqrt(dt)
+    if model.c_max < NARROWEST * shock:
+        raise UserError(
+            f"--model.c_max {model.c_max:g} is less than {NARROWEST:g} of one step's shock, {shock:g}; "
+            "raise --model.c_max or lower --dt"
+        )
+    fine = model.c_max * np.linspace(0.0, 1.0, 20_001) ** 2  # densest where levels are, however wide the range
+    length = np.hypot(model.volatility(fine) * np.sqrt(dt), model.drift(fine) * dt)
+    # Perfectly correlated shocks can cancel at one level of cash; a tenth of the length at zero keeps the grid finite.
+    shortest = 0.1 * length[0] if length[0] > 0 else 0.001 * length.mean()
+    width = np.minimum(SPACING * np.maximum(length, shortest), model.c_max / MIN_NODES) / refinement
+    density = 1.0 / width
+    position = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(fine))])
+    count = int(np.ceil(position[-1])) + 1
+    if count > MAX_NODES:
+        raise UserError(
+            f"--dt {dt:g} asks for {count:,} cash nodes on [0, {model.c_max:g}], more than {MAX_NODES:,}; "
+            "raise --dt, lower --model.c_max, or raise the volatilities"
+        )
+    nodes: Array = np.interp(np.linspace(0.0, position[-1], count), position, fine)
+    nodes[0], nodes[-1] = 0.0, model.c_max
+    return nodes
+
+
+def mean_over_starts(nodes: Array, values: Array) -> float:
+    """The mean of ``values`` (M,) over cash uniform on the grid's range: the return J."""
+    return float(np.trapezoid(values, nodes) / nodes[-1])
+
+
+def kept_steps(n_steps: int, slices: int, asked: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Steps to go at which values are kept, increasing from 0 to n: geometric, so dense near the horizon; or as asked."""
+    if asked is not None:
+        return np.unique(np.concatenate([[0], asked, [n_steps]])).astype(np.int64)
+    return np.unique(np.concatenate([[0], np.round(np.geomspace(1, n_steps, slices))]).astype(np.int64))

@@ -1,8 +1,0 @@
-"""What is known of the model: three answers that check each other."""
-
-from ghm.reference.dynamic_program import Optimum, dynamic_program
-from ghm.reference.free_boundary import FreeBoundary, free_boundary
-from ghm.reference.policy_value import policy_value
-from ghm.reference.store import Reference, load_or_solve
-
-__all__ = ["FreeBoundary", "Optimum", "Reference", "dynamic_program", "free_boundary", "load_or_solve", "policy_value"]

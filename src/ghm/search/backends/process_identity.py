@@ -1,0 +1,77 @@
+"""Which process of which machine: enough to tell on that machine whether it still lives."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ghm.io.safe_read import DamagedError
+
+# Longer names are no host's (RFC 1035 allows 253 characters).
+_MOST_TEXT = 300
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process, as a file names it."""
+
+    host: str
+    """Name of its host, for messages: two hosts may have the same."""
+    machine: str
+    """Its machine, this boot of it, and its space of process numbers: a container has its own."""
+    pid: int
+    """Its process number."""
+    started: int
+    """When it was started (clock ticks since the machine was), since process numbers are used again."""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on host {self.host}"
+
+    @property
+    def here(self) -> bool:
+        """Whether it is a process of this machine, whose life can be looked up."""
+        return self.machine == _machine()
+
+    @property
+    def dead(self) -> bool:
+        """Whether it is certain that the process has ended; False for one of another machine."""
+        return self.here and _started(self.pid) != self.started
+
+    def to_dict(self) -> dict[str, Any]:
+        """The process as JSON types."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """What :meth:`to_dict` made.
+
+        Raises:
+            DamagedError: when it is not.
+        """
+        host, machine, pid, started = (values.get(name) for name in ("host", "machine", "pid", "started"))
+        if not (
+            isinstance(host, str) and isinstance(machine, str) and isinstance(pid, int) and isinstance(started, int)
+        ):
+            raise DamagedError("it names no process")
+        return cls(host[:_MOST_TEXT], machine[:_MOST_TEXT], pid, started)
+
+
+def this_process() -> Owner:
+    """The process that asks."""
+    pid = os.getpid()
+    return Owner(socket.gethostname(), _machine(), pid, _started(pid) or 0)
+
+
+def _machine() -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+
+
+def _started(pid: int) -> int | None:
+    """Start of the process (field 22 of proc(5)'s stat); None if there is none, or only what its parent has not fetched."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])

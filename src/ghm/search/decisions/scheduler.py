@@ -1,0 +1,216 @@
+"""What a search does next: a function of its settings and of the outcomes recorded so far, in the order of the trials.
+
+Never of time, workers, the order in which trials end, or interruptions. A step is taken only once everything that it depends
+on is recorded, and what it depends on is fixed beforehand: a proposal on the configurations up to ``proposal_lag`` before it,
+a cut on all configurations that are still in the running, a confirmation on all there are. So however a search is run, the
+steps are the same, in the same order.
+"""
+
+import dataclasses
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any
+
+from ghm.search.decisions.ranking import (
+    ConfigurationScore,
+    Measure,
+    best_return,
+    captured_or_return,
+    score,
+    stopped_at_rung,
+)
+from ghm.search.decisions.selection import Decision, choose, cut, digest, places
+from ghm.search.methods.proposals import Known, make_proposal
+from ghm.search.settings.config import LEARNING
+from ghm.search.settings.inactive import inactive_hyperparameters
+from ghm.search.settings.space import Choices, plain_hyperparameters
+from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial
+from ghm.training.settings import Hyperparameters
+
+Step = Trial | Decision | Outcome | None
+"""A training to run; a decision to write down before anything that follows from it; a trial that is over because it was not
+chosen to go on; or None: what comes next depends on outcomes that are not there yet."""
+
+_BASIS = ("search_type", "seed_base", "n_seeds", "rank_by", "proposal_lag", "rungs", "n_iterations", "eval_freq")
+
+
+class Scheduler:
+    """The steps of one search.
+
+    Args:
+        numbering: instances and numbers of its trials.
+        choices: its search space.
+        make: makes a trial, as :func:`ghm.search.trials.trial.make_trial` with settings and directory given.
+        outcomes: recorded outcomes by trial number; the steps look at it again whenever they are asked for.
+        check: called with each recorded outcome and the trial that it should be of; raises where it is of another.
+        retry_failed: trials that have failed already are to be run again.
+        retry_machine: so are those that the machine failed, as long as it has not done so too often.
+    """
+
+    def __init__(
+        self,
+        numbering: TrialNumbering,
+        choices: Choices,
+        make: Callable[..., Trial],
+        outcomes: Mapping[int, Outcome],
+        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        retry_failed: bool = False,
+        retry_machine: bool = False,
+    ) -> None:
+        self._numbering, self._config = numbering, numbering.config
+        self._make, self._outcomes, self._check = make, outcomes, check
+        again = {k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.retryable)}
+        self._again = {number: outcomes[number] for number in again}
+        inactive = inactive_hyperparameters(vars(self._config))
+        self._propose = make_proposal(self._config.search_type, choices, self._config.seed_base, inactive)
+        self._learns = self._config.search_type in LEARNING
+        self._configurations: dict[int, Hyperparameters] = {}
+        self._values: list[float | None] = []
+        self._measure = measure_of(numbering)
+        calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
+        basis = {name: getattr(self._config, name) for name in _BASIS}
+        self._settings = digest(basis, {name: list(values) for name, values in choices.items()}, calibrations)
+
+    def steps(self) -> Iterator[Step]:
+        """All steps, each once; see :data:`Step`."""
+        yield from self._explore()
+        still = list(range(1, self._numbering.n_configurations + 1))
+        for rung, until in zip(self._config.rungs, (*self._config.rungs[1:], None), strict=False):
+            for configuration in still:
+                yield from self._wait(configuration, rung)
+            still = yield from self._cut(rung, still)
+            for configuration in still:
+                yield from self._train(configuration, until)
+        if self._config.confirm:
+            for configuration in still:
+                yield from self._wait(configuration, None)
+            yield from self._confirm()
+
+    def _explore(self) -> Iterator[Step]:
+        """Each configuration, to its end or to the first rung."""
+        until = self._config.rungs[0] if self._config.rungs else None
+        recorded = [one.configuration for one in self._outcomes.values() if one.stage == "explore"]
+        # Fewer configurations asked for than there are: none is thrown away, and none of those is run.
+        for configuration in range(1, max([self._numbering.n_configurations, *recorded]) + 1):
+            if self._learns:
+                for earlier in range(len(self._values) + 1, configuration - self._config.proposal_lag + 1):
+                    yield from self._wait(earlier, until)
+                    self._values.append(self._score(earlier, until, captured_or_return).value)
+            yield self._proposal(configuration)
+            yield from self._train(configuration, until, run=configuration <= self._numbering.n_configurations)
+
+    def _proposal(self, configuration: int) -> Decision:
+        known = len(self._values)
+        history: list[Known] = []
+        if self._learns:
+            history = [
+                Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
+                for number, hyperparameters in self._configurations.items()
+            ]
+        chosen = self._propose(configuration, history)
+        self._configurations[configuration] = chosen
+        content: dict[str, Any] = {"hyperparameters": plain_hyperparameters(chosen)}
+        made_from: list[Any] = [self._settings, configuration]
+        if self._learns:
+            content["seen"] = known
+            made_from += [self._values, [plain_hyperparameters(one.hyperparameters) for one in history]]
+        return Decision("proposal", {"configuration": configuration}, content, digest(*made_from))
+
+    def _train(self, configuration: int, until: int | None, run: bool = True) -> Iterator[Step]:
+        """Those trials of the configuration that have not come to ``until`` (None: to their end)."""
+        hyperparameters = self._configurations[configuration]
+        for position, instance in enumerate(self._numbering.instances(configuration)):
+            number = self._numbering.number(configuration, position)
+            outcome = self._outcomes.get(number)
+            if outcome is not None or run:
+                trial = self._make(number, hyperparameters, instance, configuration)
+                trial = dataclasses.replace(trial, config=dataclasses.replace(trial.config, pause_at=until))
+                yield from self._run(trial, outcome, run)
+
+    def _run(self, trial: Trial, outcome: Outcome | None, run: bool = True) -> Iterator[Step]:
+        """The trial, unless it is over or has come to where it is to pause."""
+        if outcome is not None:
+            self._check(outcome, trial)
+            trial = dataclasses.replace(trial, passed=outcome.rungs, machine_failures=outcome.machine_failures)
+        if run and not self._covered(trial.number, trial.config.pause_at):
+            yield trial
+
+    def _covered(self, number: int, until: int | None) -> bool:
+        """Whether the trial is over, or has come to ``until``."""
+        outcome = self._outcomes.get(number)
+        if outcome is None or outcome is self._again.get(number):
+            return False
+        if outcome.status in ("paused", "stopped_at_rung"):
+            return until is not None and outcome.iterations >= until
+        return outcome.final
+
+    def _wait(self, configuration: int, until: int | None) -> Iterator[Step]:
+        """Nothing, for as long as a trial of the configuration has not come to ``until``."""
+        numbers = self._numbering.numbers(configuration)
+        while not all(self._covered(number, until) for number in numbers):
+            yield None
+
+    def _score(self, configuration: int, rung: int | None, measure: Measure) -> ConfigurationScore:
+        numbers = self._numbering.numbers(configuration)
+        trials = [self._outcomes[number] for number in numbers if number in self._outcomes]
+        return score(trials, self._config.rank_by, measure, rung)
+
+    def _cut(self, rung: int, still: list[int]) -> Generator[Step, None, list[int]]:
+        scores = [self._score(configuration, rung, self._measure) for configuration in still]
+        decision = cut(rung, self._config.keep, scores, self._settings)
+        yield decision
+        go_on = set(decision.content["go_on"])
+        for one in scores:
+            if one.configuration not in go_on:
+                for outcome in one.trials:
+                    if outcome.status == "paused":
+                        yield stopped_at_rung(outcome)
+        return sorted(go_on)
+
+    def _confirm(self) -> Iterator[Step]:
+        recorded = [n for n in self._configurations if any(k in self._outcomes for k in self._numbering.numbers(n))]
+        scores = [self._score(configuration, None, self._measure) for configuration in recorded]
+        iterations = self._config.confirm_iterations or self._config.n_iterations
+        instances = self._numbering.confirmation_instances()
+        seeds = sorted({instance.seed for instance in instances})
+        decision = choose(self._config.confirm, scores, seeds, iterations, self._settings)
+        yield decision
+        for rank, (configuration, _) in enumerate(decision.content["chosen"]):
+            for position, instance in enumerate(instances):
+                number = self._numbering.confirmation_number(rank, position)
+                trial = self._make(number, self._configurations[configuration], instance, configuration, "confirm")
+                yield from self._run(trial, self._outcomes.get(number))
+
+
+def measure_of(numbering: TrialNumbering) -> Measure:
+    """What ranks trials: the exact return; between models, whose returns cannot be compared, captured value."""
+    return captured_or_return if len(numbering.calibrations) > 1 else best_return
+
+
+def iterations_to_run(numbering: TrialNumbering, outcomes: Mapping[int, Outcome], retry_failed: bool = False) -> int:
+    """Training iterations that are left, as far as can be told beforehand: nobody knows yet who fails."""
+    config = numbering.config
+    going, total = numbering.n_configurations, 0
+    ends = [*config.rungs, config.n_iterations]
+    for before, end in zip([0, *ends], ends, strict=False):
+        total += going * numbering.n_instances * (end - before)
+        going = places(config.keep, going)
+    total += numbering.n_confirmed * (config.confirm_iterations or config.n_iterations)
+    numbers = range(1, numbering.n_explored + numbering.n_confirmed + 1)
+    done = [outcome for number in numbers if (outcome := outcomes.get(number)) is not None]
+    # A trial that has failed will not run on; one that waits has done what it has done.
+    saved = sum(config.n_iterations if one.failed and not retry_failed else one.iterations for one in done)
+    return max(total - saved, 0)
+
+
+def pending(
+    numbering: TrialNumbering, outcomes: Mapping[int, Outcome], retry_failed: bool = False, retry_machine: bool = False
+) -> int:
+    """Trials that are not over; with ``retry_failed``, failed ones are not, with ``retry_machine`` the machine's failures."""
+    numbers = range(1, numbering.n_explored + numbering.n_confirmed + 1)
+    found = [outcomes.get(number) for number in numbers]
+    return sum(
+        one is None or not one.final or (retry_failed and one.failed) or (retry_machine and one.retryable)
+        for one in found
+    )

@@ -1,0 +1,125 @@
+"""The search's messages: a line an event, as the documentation has them."""
+
+import sys
+from typing import TextIO
+
+from ghm.io.text import share_text
+from ghm.search.decisions.ranking import ConfigurationScore
+from ghm.search.decisions.selection import Decision, places
+from ghm.search.display.observer import Observer, Plan
+from ghm.search.display.time_left import duration
+from ghm.search.records.index import ResultsIndex
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial
+
+MANY = 20
+"""Configurations that a message names."""
+
+
+class PlainObserver(Observer):
+    """Prints a line an event.
+
+    Args:
+        stream: where to; default: standard output.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._results: ResultsIndex | None = None
+
+    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+        """Say what is about to run."""
+        self._results = results
+        for note in plan.notes:
+            self._print(note)
+        self._print(plan_text(plan))
+
+    def decided(self, decision: Decision) -> None:
+        """Say who goes on at a rung, and who is confirmed; proposals are seen from their trials."""
+        if text := decision_text(decision):
+            self._print(text)
+
+    def trial_started(self, trial: Trial) -> None:
+        """Say that a trial starts."""
+        going_on = " from its last checkpoint" if trial.checkpoint.is_file() else ""
+        self._print(f"{trial.label} Starting training{going_on}...")
+
+    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+        """Say how a trial ended."""
+        leader = self._results.leader if self._results else None
+        n_instances = self._results.n_instances if self._results else 1
+        if outcome.note:
+            self._print(f"{trial.label} {outcome.note}")
+        self._print(f"{trial.label} {outcome_text(outcome, leader, n_instances)}")
+
+    def stopping(self) -> None:
+        """Say that the search waits for its trials."""
+        self._print("Stopping: trials write their checkpoints... (once more to stop at once)")
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._stream or sys.stdout, flush=True)
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan in one line."""
+    config = plan.config
+    done = plan.n_trials - plan.n_pending
+    kept = f" ({done} done, {plan.n_pending} to run)" if done else ""
+    workers = f"{config.n_workers} worker{'s' if config.n_workers > 1 else ''}"
+    kind = {"tpe": "TPE", "gp": "Gaussian process"}.get(config.search_type, config.search_type.capitalize())
+    return (
+        f"{kind} search: {_trials_text(plan)}{kept} x {config.n_iterations} iterations, "
+        f"{workers}, into {plan.results_dir}"
+    )
+
+
+def _trials_text(plan: Plan) -> str:
+    """How many trials there are, and what makes them so many."""
+    config, numbering = plan.config, plan.numbering
+    text = f"{plan.n_trials} trials"
+    if numbering is None or (numbering.n_instances == 1 and not config.rungs and not config.confirm):
+        return text
+    factors = [
+        f"{numbering.n_configurations} configurations",
+        f"{config.n_seeds} seed{'s' if config.n_seeds > 1 else ''}",
+    ]
+    factors += [f"{len(numbering.calibrations)} calibrations"] if numbering.calibrations else []
+    parts = [" x ".join(factors)]
+    parts += [f"{numbering.n_confirmed} to confirm"] if config.confirm else []
+    rungs = " and ".join(map(str, config.rungs))
+    going = numbering.n_configurations
+    counts = [str(going := places(config.keep, going)) for _ in config.rungs]
+    parts += [f"the best {100 * config.keep:g}% go on at {rungs}: {' and '.join(counts)}"] if config.rungs else []
+    return f"{text} ({'; '.join(parts)})"
+
+
+def decision_text(decision: Decision) -> str:
+    """A cut or a choice in one line; nothing for a proposal."""
+    if decision.kind == "cut":
+        going = decision.content["go_on"]
+        shown = ", ".join(map(str, going[:MANY])) + (" …" if len(going) > MANY else "")
+        rung, total = decision.subject["rung"], decision.content["of"]
+        return f"[Rung {rung}] {len(going)} of {total} configurations go on: {shown or 'none'}"
+    if decision.kind == "confirmation":
+        chosen = [str(number) for number, _ in decision.content["chosen"]]
+        return f"[Confirmation] on {len(decision.content['seeds'])} fresh seeds: configurations {', '.join(chosen) or 'none'}"
+    return ""
+
+
+def outcome_text(outcome: Outcome, leader: ConfigurationScore | None, n_instances: int = 1) -> str:
+    """How a trial ended, in one line."""
+    captured = "" if outcome.captured_value is None else f", captured {share_text(outcome.captured_value)}"
+    if outcome.status == "paused":
+        return f"Waits at iteration {outcome.iterations}: return {outcome.best_return:.4f}{captured}{_best(leader, n_instances)}"
+    if not outcome.success:
+        return f"{outcome.status} after {duration(outcome.seconds)}: {outcome.error} (log: {outcome.log})"
+    done = f"Completed in {duration(outcome.seconds)}: return {outcome.best_return:.4f}{captured}"
+    return done + _best(leader, n_instances)
+
+
+def _best(leader: ConfigurationScore | None, n_instances: int) -> str:
+    if leader is None or leader.value is None:
+        return ""
+    if n_instances == 1:
+        return f" (best so far: {leader.value:.4f}, trial {leader.trials[0].trial_num})"
+    return f" (best so far: {leader.value:.4f}, configuration {leader.configuration})"

@@ -1,0 +1,130 @@
+"""Keeps a search's report up to date while it runs, and writes it when it ends.
+
+The page is written by a process of its own, at low priority: what it imports (Numba, to judge the best policy) does not stay
+in the search's memory, and nothing that goes wrong with it can stop a search.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from ghm.search.display.observer import Observer, Plan
+from ghm.search.records.index import ResultsIndex
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial
+
+SHARE = 0.01
+"""Largest share of the search's time that goes into refreshing its report."""
+
+FIRST_S = 60.0
+"""Seconds before the first refresh: it costs about three, and a shorter search gets its page at the end."""
+
+LAST_LIMIT_S = 120.0
+"""Seconds that the last page may take before the search ends without it."""
+
+
+COMMAND = (
+    sys.executable,
+    "-c",
+    # Trials come first: the page is written with what they leave of the processor.
+    "import os, runpy; os.nice(10); runpy.run_module('ghm.report', run_name='__main__')",
+)
+"""Writes the report of the results JSON that is appended."""
+
+
+class ReportRefresher(Observer):
+    """Writes ``report.html`` into the results directory, now and then and at the end.
+
+    Args:
+        command: Writes the report of the results JSON that is appended to it.
+        clock: Monotonic seconds; a test's double stands in for it.
+        stream: Where to say what was written; default: standard output.
+    """
+
+    def __init__(
+        self,
+        command: tuple[str, ...] = COMMAND,
+        clock: Callable[[], float] = time.monotonic,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._command, self._clock, self._stream = command, clock, stream
+        self._path: Path | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._began = 0.0
+        self._next = 0.0
+        self._stale = False
+        self._stopping = False
+
+    def search_started(self, plan: Plan, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
+        """Note where the results are."""
+        self._path = results.path
+        self._next = self._clock() + FIRST_S
+
+    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:  # noqa: ARG002  (the interface's)
+        """The page is behind from now on."""
+        self._stale = True
+
+    def tick(self) -> None:
+        """Start a refresh if the page is behind and the share of time allows it; take note of one that ended."""
+        now = self._clock()
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None
+            self._next = now + (now - self._began) / SHARE
+        if self._process is None and self._stale and now >= self._next:
+            self._stale = False
+            self._start()
+
+    def stopping(self) -> None:
+        """An interrupted search ends as soon as its trials allow, and does not wait for its page."""
+        self._stopping = True
+
+    def search_finished(self, results: ResultsIndex) -> None:
+        """Write the page of the finished search, and say where it is."""
+        self._end()
+        if self._path is None:
+            return
+        if self._stopping:
+            # It goes on by itself, in a session of its own, when the search is gone.
+            self._start()
+            self._process = None
+            self._print(f"Report: {self._path.with_name('report.html')}, being written")
+            return
+        self._start()
+        assert self._process is not None
+        try:
+            _, errors = self._process.communicate(timeout=LAST_LIMIT_S)
+            failed = self._process.returncode != 0
+        except subprocess.TimeoutExpired:
+            failed, errors = True, f"it took more than {LAST_LIMIT_S:g} s"
+        finally:
+            self._end()
+        if failed:
+            reason = (errors.strip().splitlines() or ["no reason was given"])[-1]
+            self._print(f"The report could not be written: {reason}; try `ghm report {results.path}`")
+        else:
+            self._print(f"Report: {self._path.with_name('report.html')}")
+
+    def _start(self) -> None:
+        self._began = self._clock()
+        self._process = subprocess.Popen(
+            [*self._command, str(self._path)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # A Ctrl-C in the terminal is the search's to handle.
+            start_new_session=True,
+        )
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._stream or sys.stdout, flush=True)

@@ -1,0 +1,1 @@
+"""Search methods: which hyperparameters a configuration has."""

@@ -1,0 +1,165 @@
+"""Proposals that learn, as pure functions: everything is rebuilt from the history, asked once, and thrown away.
+
+The objective is ``log10`` of what is missing to the optimum, since captured value is unbounded below and a ruined trial would
+otherwise flatten the differences among good ones. A configuration that failed counts as the worst there is.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ghm.errors import UserError
+from ghm.search.methods.gaussian_process import Axis, propose
+from ghm.search.methods.proposals import Known, RandomProposal
+from ghm.search.settings.space import NAMES, Choices
+from ghm.training.settings import Hyperparameters
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+
+N_STARTUP = 10
+"""Outcomes before which proposals are random draws, those of a random search: a model of fewer is guesswork."""
+
+SMALLEST_GAP = 1e-6
+"""What is missing to the optimum is resolved down to this: the reference solution itself is good to about as much."""
+
+WORST_GAP = 1.0
+"""A configuration that failed counts at least as closing the firm at once, which misses all of the value."""
+
+MAX_REDRAWS = 100
+"""Random draws in search of a configuration that has not been proposed, before one is proposed again."""
+
+
+class LearnedProposal:
+    """Proposals by Optuna's tree-structured Parzen estimator, or by a Gaussian process.
+
+    Args:
+        method: ``tpe`` or ``gp``.
+        choices: the search space; hyperparameters of one value are fixed.
+        seed_base: of the search.
+    """
+
+    n_trials = None
+
+    def __init__(self, method: Literal["tpe", "gp"], choices: Choices, seed_base: int) -> None:
+        self._method = method
+        self._choices = choices
+        self._seed_base = seed_base
+        self._random = RandomProposal(choices, seed_base)
+        self._varied = [name for name in NAMES if len(choices[name]) > 1]
+        self.axes = [Axis.of(choices[name]) for name in self._varied]
+
+    def __call__(self, configuration: int, history: Sequence[Known] = ()) -> Hyperparameters:
+        """Hyperparameters of a configuration (numbered from 1), given all those before it, by number."""
+        known = [one for one in history if not one.pending]
+        if len(known) < N_STARTUP or not self._varied or all(one.value is None for one in known):
+            return self._random(configuration)
+        positions = np.array([self._position(one.hyperparameters) for one in history])
+        pending = np.array([one.pending for one in history])
+        objective = objectives([one.value for one in known])
+        # A seed of its own for each configuration, independent of those of the random draws.
+        seed = np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 1))
+        chosen = self._configuration(self.ask(positions[~pending], objective, positions[pending], seed))
+        return self._unseen(chosen, configuration, history)
+
+    def ask(
+        self, known: np.ndarray, objective: np.ndarray, pending: np.ndarray, seed: np.random.SeedSequence
+    ) -> Sequence[int]:
+        """An index for each hyperparameter that is varied; the arguments are those of ``ask_optuna``."""
+        if self._method == "gp":
+            return propose(self.axes, known, objective, pending, seed)
+        return ask_optuna(parzen_estimator(seed), self.axes, known, objective, pending)
+
+    def _position(self, hyperparameters: Hyperparameters) -> list[int]:
+        values = [getattr(hyperparameters, name) for name in self._varied]
+        return [axis.values.index(value) for axis, value in zip(self.axes, values, strict=True)]
+
+    def _configuration(self, position: Sequence[int]) -> Hyperparameters:
+        chosen: dict[str, Any] = {name: self._choices[name][0] for name in NAMES}
+        for name, axis, index in zip(self._varied, self.axes, position, strict=True):
+            chosen[name] = axis.values[index]
+        return Hyperparameters(**chosen)
+
+    def _unseen(self, chosen: Hyperparameters, configuration: int, history: Sequence[Known]) -> Hyperparameters:
+        """``chosen``, or a random one instead if it has been proposed before: a second training of it tells little."""
+        seen = {one.hyperparameters for one in history}
+        generator = np.random.default_rng(np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 2)))
+        lengths = [len(axis.values) for axis in self.axes]
+        for _ in range(MAX_REDRAWS):
+            if chosen not in seen:
+                break
+            chosen = self._configuration([int(index) for index in generator.integers(lengths)])
+        return chosen
+
+
+def objectives(values: Sequence[float | None]) -> np.ndarray:
+    """What is minimised: log10 of the gap to the optimum's captured value of 1, (n,); failures get the worst of all."""
+    gaps = [np.log10(max(1.0 - value, SMALLEST_GAP)) for value in values if value is not None]
+    worst = max([*gaps, np.log10(WORST_GAP)])
+    left = iter(gaps)
+    return np.array([worst if value is None else next(left) for value in values])
+
+
+def parzen_estimator(seed: np.random.SeedSequence) -> "BaseSampler":
+    """Optuna's sampler for ``tpe``.
+
+    Raises:
+        UserError: when Optuna is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise UserError("--search_type tpe needs Optuna; install it with `pip install 'ghm[optuna]'`") from error
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of options that Optuna calls experimental
+        return optuna.samplers.TPESampler(
+            seed=int(seed.generate_state(1)[0]), n_startup_trials=0, multivariate=True, constant_liar=True
+        )
+
+
+def ask_optuna(
+    sampler: "BaseSampler", axes: Sequence[Axis], known: np.ndarray, objective: np.ndarray, pending: np.ndarray
+) -> list[int]:
+    """What a sampler proposes when it is told all that is known, and nothing else.
+
+    Args:
+        sampler: fresh, with a seed of its own.
+        axes: the hyperparameters' values.
+        known: indices of configurations whose outcome counts, (n, d), in order of number: TPE depends on the order.
+        objective: what they reached, to be minimised, (n,).
+        pending: indices of configurations without an outcome yet, (m, d).
+
+    Returns:
+        An index for each axis.
+    """
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    names = [f"x{index}" for index in range(len(axes))]
+    spaces: dict[str, BaseDistribution] = {
+        name: (
+            optuna.distributions.IntDistribution(0, len(axis.values) - 1)
+            if axis.ordered
+            else optuna.distributions.CategoricalDistribution(list(range(len(axis.values))))
+        )
+        for name, axis in zip(names, axes, strict=True)
+    }
+
+    def parameters(row: np.ndarray) -> dict[str, int]:
+        return {name: int(index) for name, index in zip(names, row, strict=True)}
+
+    study = optuna.create_study(sampler=sampler)
+    study.add_trials(
+        [
+            create_trial(params=parameters(row), distributions=spaces, value=float(value))
+            for row, value in zip(known, objective, strict=True)
+        ]
+        + [create_trial(state=TrialState.RUNNING, params=parameters(row), distributions=spaces) for row in pending]
+    )
+    asked = study.ask(spaces)
+    return [int(asked.params[name]) for name in names]

@@ -1,0 +1,191 @@
+"""What a search is to run, settled before anything is written: settings, space, trials, and the search it continues."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from ghm.errors import UserError, require_linux
+from ghm.search.decisions.scheduler import Scheduler, iterations_to_run, pending
+from ghm.search.display.observer import Plan
+from ghm.search.methods.proposals import make_proposal
+from ghm.search.records.directory import find_record, names_taken
+from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
+from ghm.search.settings.calibrations import Calibration, read_calibrations
+from ghm.search.settings.config import LEARNING, MAX_TRIALS, SearchConfig
+from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note
+from ghm.search.settings.space import Choices, SearchSpace, size
+from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.trials.gpus import assigned_gpus
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial, make_trial
+from ghm.training.settings import require_path
+
+# A grid larger than this is announced with a warning.
+LARGE_GRID = 100
+
+
+@dataclass(frozen=True)
+class ResolvedSearch:
+    """A search, ready to run."""
+
+    config: SearchConfig
+    """Its settings."""
+    choices: Choices
+    """Its search space."""
+    results_dir: Path
+    """Its directory, absolute, so that trials find it from wherever they run."""
+    recorded: SearchRecord | None
+    """The search that it continues, as recorded; None for a new one."""
+    gpus: tuple[str, ...]
+    """GPUs to share out among the workers; empty on the CPU."""
+
+    calibrations: tuple[Calibration, ...] = ()
+    """Models to train on; empty: the settings' own one."""
+
+    @property
+    def numbering(self) -> TrialNumbering:
+        """Instances and numbers of its trials."""
+        config = self.config
+        inactive = inactive_hyperparameters(vars(config))
+        counted = make_proposal(config.search_type, self.choices, config.seed_base, inactive).n_trials
+        return TrialNumbering(config, self.calibrations, counted or config.n_trials)
+
+    @property
+    def n_trials(self) -> int:
+        """Trials in total."""
+        return self.numbering.n_explored + self.numbering.n_confirmed
+
+    def scheduler(
+        self,
+        outcomes: Mapping[int, Outcome],
+        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        retry_machine: bool = False,
+    ) -> Scheduler:
+        """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
+        make = functools.partial(make_trial, self.config, self.results_dir)
+        return Scheduler(self.numbering, self.choices, make, outcomes, check, self.config.retry_failed, retry_machine)
+
+    def record(self) -> SearchRecord:
+        """The record of this search as it is now.
+
+        Raises:
+            UserError: when it continues one whose results would not be comparable.
+        """
+        if self.recorded is None:
+            return new_record(self.config, self.choices, names_taken(self.results_dir), self.calibrations)
+        return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
+
+    def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({}), retry_machine: bool = False) -> Plan:
+        """What the user is told before it starts, given what is recorded."""
+        numbering, retry = self.numbering, self.config.retry_failed
+        iterations = iterations_to_run(numbering, outcomes, retry)
+        n_pending = pending(numbering, outcomes, retry, retry_machine)
+        notes = tuple(self._notes())
+        return Plan(self.config, self.results_dir, self.n_trials, n_pending, notes, numbering, iterations)
+
+    def _notes(self) -> list[str]:
+        notes = []
+        inactive = inactive_hyperparameters(vars(self.config))
+        count = size(effective_choices(self.choices, inactive) if self.config.search_type != "random" else self.choices)
+        if self.config.search_type == "grid":
+            notes.append(f"The grid has {count:,} configurations.")
+            if count > LARGE_GRID:
+                notes.append(
+                    "Warning: that is a large grid; fewer values (--space FILE), more --n_workers or --search_type random "
+                    "make it shorter."
+                )
+        elif count < self.config.n_trials:
+            notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
+        if note := inactive_note(self.choices, vars(self.config)):
+            notes.append(note)
+        if (
+            self.config.search_type in LEARNING
+            and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances
+        ):
+            notes.append(
+                f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
+                "all workers busy, with proposals that know less."
+            )
+        cores = len(os.sched_getaffinity(0))
+        if self.config.n_workers * self.config.n_threads > cores:
+            threads = f" x {self.config.n_threads} threads" if self.config.n_threads > 1 else ""
+            notes.append(
+                f"Warning: {self.config.n_workers} workers{threads} share {cores} core{'s' if cores > 1 else ''}: trials are "
+                f"simulated on the processor, so more than --n_workers {max(cores // self.config.n_threads, 1)} takes memory "
+                "and saves no time."
+            )
+        if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
+            notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
+        return notes
+
+
+def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
+    """The search that ``space`` and ``config`` describe; nothing is written.
+
+    ``space`` None stands for ``config.space``, else the recorded space, else the default one. ``elsewhere``: an executor of
+    the caller's runs the trials, whose workers have GPUs of their own.
+
+    Raises:
+        UserError: when settings, space, device or the record to resume are not in order.
+    """
+    require_linux()
+    recorded, results_dir = None, config.results_dir
+    if config.resume is not None:
+        results_dir, recorded = find_record(config.resume)
+        if _absolute(config.results_dir) != _absolute(results_dir):
+            raise UserError(
+                f"--results_dir {config.results_dir} is not where the search to --resume is, {results_dir}; "
+                "leave --results_dir out"
+            )
+    resolved = ResolvedSearch(
+        config,
+        _choices(space, config, recorded),
+        _absolute(results_dir),
+        recorded,
+        () if elsewhere or config.executor != "local" else assigned_gpus(config),
+        _calibrations(config, recorded),
+    )
+    if resolved.n_trials > MAX_TRIALS:
+        raise UserError(
+            f"--search_type {config.search_type}: that makes {resolved.n_trials:,} trials, more than {MAX_TRIALS:,}; "
+            "shorten the lists (--space FILE), use --search_type random, or fewer seeds and calibrations"
+        )
+    if recorded is not None:
+        resolved.record()  # refuses drift
+    return resolved
+
+
+def resumed_config(resume: Path) -> SearchConfig:
+    """The settings with which the search at ``resume`` (results JSON or directory) goes on.
+
+    Raises:
+        UserError: when there is no search.
+    """
+    directory, record = find_record(resume)
+    return dataclasses.replace(record.config, resume=resume, results_dir=directory)
+
+
+def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[Calibration, ...]:
+    """The models to train on: the recorded ones unless the user names a file again."""
+    if recorded is not None and config.calibrations == recorded.config.calibrations:
+        return recorded.calibrations
+    return () if config.calibrations is None else read_calibrations(config.calibrations, config.model)
+
+
+def _absolute(results_dir: Path) -> Path:
+    try:
+        return require_path("results_dir", results_dir.resolve())
+    except (OSError, RuntimeError) as error:  # a loop of links is the latter
+        raise UserError(f"--results_dir {results_dir} is no usable path ({error}); choose another") from error
+
+
+def _choices(space: SearchSpace | None, config: SearchConfig, recorded: SearchRecord | None) -> Choices:
+    if space is not None:
+        return space.choices()
+    if recorded is not None and config.space == recorded.config.space:
+        return recorded.choices
+    return (SearchSpace() if config.space is None else SearchSpace.from_file(config.space)).choices()

@@ -1,0 +1,38 @@
+"""Which hyperparameters have no effect on the policy under the search's settings: the one place that knows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ghm.search.settings.space import NAMES, Choices
+
+_OF_THE_VALUE_NETWORK = ("lr_baseline", "value_hidden")
+
+
+def inactive_hyperparameters(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the hyperparameters that trained policies do not depend on.
+
+    Args:
+        settings: a search's settings by name, as ``vars(config)`` or as recorded.
+    """
+    # Under the exact sweep the value network is trained but not used: docs/design/estimators.md.
+    return _OF_THE_VALUE_NETWORK if settings.get("baseline") == "sweep" else ()
+
+
+def effective_choices(choices: Choices, inactive: tuple[str, ...]) -> Choices:
+    """The space in which an inactive hyperparameter has its first value only."""
+    return {name: choices[name][:1] if name in inactive else choices[name] for name in NAMES}
+
+
+def inactive_note(choices: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    """What the user should know about inactive hyperparameters of which there are several values; None if there are none."""
+    idle = [name for name in inactive_hyperparameters(settings) if len(choices.get(name) or ()) > 1]
+    if not idle:
+        return None
+    consequence = {
+        "random": "trials that differ in nothing else differ by their seeds",
+        "grid": "the grid holds each distinct training once, at their first values",
+    }.get(str(settings.get("search_type")), "proposals leave them at their first values")
+    return (
+        f"Under --baseline {settings.get('baseline')} the policy does not depend on {' and '.join(idle)}: {consequence}. "
+        "--baseline network makes them matter."
+    )

@@ -1,0 +1,80 @@
+"""What each configuration is trained on, and which number each training has.
+
+A *configuration* is the eight hyperparameters, numbered from 1. An *instance* is a training seed and a calibration of the
+model. A *trial* is one training of one configuration on one instance. With I instances, configuration k has the trials
+(k − 1) I + 1 … k I; the trials of the confirmation have the numbers after those of all configurations.
+"""
+
+from dataclasses import dataclass
+
+from ghm.search.settings.calibrations import Calibration
+from ghm.search.settings.config import MAX_TRIALS, SearchConfig
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What a configuration is trained on."""
+
+    seed: int
+    """Training seed."""
+    calibration: Calibration | None
+    """The model and its name; None: the search's own model."""
+
+
+@dataclass(frozen=True)
+class TrialNumbering:
+    """Instances and numbers of a search's trials: a function of its settings."""
+
+    config: SearchConfig
+    """Its settings."""
+    calibrations: tuple[Calibration, ...]
+    """Models to train on; empty: the search's own one."""
+    n_configurations: int
+    """Configurations to explore."""
+
+    @property
+    def n_instances(self) -> int:
+        """Instances of each configuration, I."""
+        return self.config.n_seeds * max(len(self.calibrations), 1)
+
+    @property
+    def n_explored(self) -> int:
+        """Trials of the exploration."""
+        return self.n_configurations * self.n_instances
+
+    @property
+    def n_confirmed(self) -> int:
+        """Trials of the confirmation."""
+        return min(self.config.confirm, self.n_configurations) * len(self.confirmation_instances())
+
+    def instances(self, configuration: int) -> tuple[Instance, ...]:
+        """The instances of configuration ``configuration``, in the order of their trials' numbers.
+
+        With one seed it is seed_base + k, as the documentation says; with several they are the same for all
+        configurations (common random numbers), so that configurations are not ranked by the luck of their seeds.
+        """
+        base, count = self.config.seed_base, self.config.n_seeds
+        seeds = [base + configuration] if count == 1 else [base + seed for seed in range(1, count + 1)]
+        return self._on_each_calibration(seeds)
+
+    def confirmation_instances(self) -> tuple[Instance, ...]:
+        """The instances of a confirmation: no configuration, however many there will be, is tuned on their seeds."""
+        first = self.config.seed_base + MAX_TRIALS + 1
+        return self._on_each_calibration(list(range(first, first + self.config.confirm_seeds)))
+
+    def number(self, configuration: int, position: int) -> int:
+        """Number of the trial of configuration ``configuration`` on its instance ``position``, from 0."""
+        return (configuration - 1) * self.n_instances + position + 1
+
+    def numbers(self, configuration: int) -> range:
+        """Numbers of the configuration's trials."""
+        first = self.number(configuration, 0)
+        return range(first, first + self.n_instances)
+
+    def confirmation_number(self, rank: int, position: int) -> int:
+        """Number of the confirmation's trial of the configuration chosen at ``rank``, from 0, on an instance."""
+        return self.n_explored + rank * len(self.confirmation_instances()) + position + 1
+
+    def _on_each_calibration(self, seeds: list[int]) -> tuple[Instance, ...]:
+        models = self.calibrations or (None,)
+        return tuple(Instance(seed, calibration) for calibration in models for seed in seeds)

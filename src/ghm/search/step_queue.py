@@ -1,0 +1,91 @@
+"""The steps of a search as they are taken: decisions are written down, trials made ready to run."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from ghm.errors import UserError
+from ghm.search.decisions.scheduler import Step
+from ghm.search.decisions.selection import Decision
+from ghm.search.records.index import ResultsIndex
+from ghm.search.records.journal import Journal
+from ghm.search.records.restore import unrecorded_outcome
+from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import Trial
+
+LOOKAHEAD = 64
+"""Trials made ready at once: their proposals are then forced to disk together, which costs as much as for one."""
+
+
+class StepQueue:
+    """The steps of a search as they are taken: decisions are written down, trials made ready to run.
+
+    Args:
+        steps: what is to be done, see :data:`ghm.search.decisions.scheduler.Step`.
+        results: what is recorded; steps depend on it.
+        journal: where decisions are written down.
+        room: trials to have ready at least.
+    """
+
+    def __init__(self, steps: Iterator[Step], results: ResultsIndex, journal: Journal, room: int) -> None:
+        self._steps, self._results, self._journal, self._room = steps, results, journal, room
+        self._ready: deque[Trial] = deque()
+        self._exhausted = False
+        self._news: list[Decision] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left, nor a trial that is ready to run."""
+        return self._exhausted and not self._ready
+
+    def advance(self) -> None:
+        """Take the steps that can be taken now, until enough trials are ready; write down the decisions among them.
+
+        Raises:
+            UserError: when a decision comes out otherwise than it was recorded, or a record is of another trial.
+            OSError: when something cannot be written.
+        """
+        if len(self._ready) >= self._room:
+            return
+        while len(self._ready) < max(self._room, LOOKAHEAD) and not self._exhausted:
+            try:
+                step = next(self._steps)
+            except StopIteration:
+                self._exhausted = True
+                break
+            except IndexError as error:
+                raise UserError(f"{self._results.path.parent}: {error}; remove that trial's directory") from error
+            if step is None:
+                break
+            self._take(step)
+        self._journal.write()
+
+    def drain_decisions(self) -> list[Decision]:
+        """Decisions made and written down since this was last asked for."""
+        news, self._news = self._news, []
+        return news
+
+    def next_trial(self) -> Trial | None:
+        """A trial that is ready to run."""
+        return self._ready.popleft() if self._ready else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether a trial is ready to run."""
+        return bool(self._ready)
+
+    def put_back(self, trial: Trial) -> None:
+        """The trial is to be run again, before all others: what is run does not depend on whose workers are lost."""
+        self._ready.appendleft(trial)
+
+    def _take(self, step: Decision | Outcome | Trial) -> None:
+        if isinstance(step, Decision):
+            if self._journal.take(step):
+                self._news.append(step)
+            if step.kind == "confirmation":
+                self._results.choose(step)
+        elif isinstance(step, Outcome):
+            self._results.add(step)
+        elif told := unrecorded_outcome(step):
+            self._results.add(told)
+        else:
+            self._ready.append(step)

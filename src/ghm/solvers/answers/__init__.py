@@ -1,0 +1,11 @@
+"""Answers to take away: the solution on grids of one's own, any policy judged, comparative statics."""
+
+from ghm.policies.adapters import as_policy
+from ghm.policies.table_files import load_table
+from ghm.solvers.answers.evaluation import PolicyEvaluation, evaluate
+from ghm.solvers.answers.solution import Solution, solve
+from ghm.solvers.answers.statics import Sweep, comparative_statics
+
+__all__ = [
+    "PolicyEvaluation", "Solution", "Sweep", "as_policy", "comparative_statics", "evaluate", "load_table", "solve",
+]  # fmt: skip

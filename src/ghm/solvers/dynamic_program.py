@@ -1,0 +1,138 @@
+"""The optimum of the decision problem at the user's own dt and T, by backward induction.
+
+With W(y) the discounted continuation value after the transaction (exact expectations: :mod:`ghm.economics.transition`),
+
+    V(c) = max{ W(c),  max_{b ≤ c} (c − b) + W(b),  max_{i > c} W(i) − p (i − c + φ) },
+
+and both inner maxima are running maxima over the grid: O(M) a step beside the expectation. Between nodes the maximiser is
+polished by the parabola through the best node and its neighbours.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ghm.economics.induction import cash_grid, kept_steps, mean_over_starts
+from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.transition import apply_banded, transition_on
+from ghm.solvers.terminal import terminal_values
+
+SLICES = 64
+"""Times to horizon at which the value function is kept, for figures; memory stays linear in the grid."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The solution of the decision problem."""
+
+    optimal_return: float
+    """J*, mean value over starts with cash uniform on [0, c̄]."""
+    cash: Array
+    """Cash nodes, (M,)."""
+    time_to_horizon: Array
+    """Times to horizon at which values are kept, increasing from 0 to T, (S,)."""
+    values: Array
+    """V(c, τ), (S, M)."""
+    payout_level: Array
+    """b by steps to go 1 to n: the firm pays what exceeds it, (n,); NaN where it never pays."""
+    issue_below: Array
+    """Cash below which the firm issues, by steps to go, (n,); NaN where it never issues."""
+    issue_target: Array
+    """Cash that an issue raises to, by steps to go, (n,); NaN where it never issues."""
+    abandon_below: Array
+    """Cash below which the firm pays everything out though it holds or issues above, by steps to go, (n,); NaN: none.
+
+    Near the horizon a firm about to be liquidated does better to pay out what little it has than to wait.
+    """
+
+
+def dynamic_program(
+    model: GHMModel,
+    dt: float,
+    T: float,
+    terminal: Terminal = "liquidation",
+    refinement: float = 1.0,
+    kept: NDArray[np.int64] | None = None,
+) -> Optimum:
+    """Solve the decision problem; ``refinement`` divides the grid's spacing; ``kept`` are steps to go at which V is wanted.
+
+    Raises:
+        UserError: when the grid would be too fine to be had, or the terminal condition has no solution.
+    """
+    n_steps = round(T / dt)
+    cash = cash_grid(model, dt, n_steps, refinement)
+    operator = transition_on(model, dt, cash).value_operator(model, dt)
+    kept = kept_steps(n_steps, SLICES, kept)
+    values, levels = np.empty((kept.size, cash.size)), np.empty((4, n_steps))
+    values[0] = terminal_values(model, terminal, cash)
+    _induce(cash, *operator, model.proportional_cost, model.fixed_cost, kept, values, levels)
+    return Optimum(mean_over_starts(cash, values[-1]), cash, np.asarray(kept * dt), values, *levels)
+
+
+@njit(error_model="numpy", cache=True)
+def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values, levels) -> None:
+    """Fill ``values`` (S, M) from its first row, and ``levels`` (4, n) in the order of :class:`Optimum`."""
+    n_nodes = cash.size
+    value, held = values[0].copy(), np.empty(n_nodes)
+    pay, issue, gain = np.empty(n_nodes), np.empty(n_nodes), np.empty(n_nodes)
+    slice_ = 1
+    for to_go in range(1, levels.shape[1] + 1):
+        apply_banded(value, start, coefficients, constant, held)
+        payout, best_payout = _argmax(cash, held, 1.0)
+        target, best_issue = _argmax(cash, held, cost)
+        running = -np.inf
+        for j in range(n_nodes):
+            running = max(running, held[j] - cash[j])
+            pay[j] = cash[j] + (best_payout if cash[j] >= payout else running)
+        running = -np.inf
+        for j in range(n_nodes - 1, -1, -1):
+            running = max(running, held[j] - cost * cash[j])
+            issue[j] = cost * (cash[j] - fixed_cost) + (best_issue if cash[j] <= target else running)
+            value[j] = max(pay[j], issue[j])  # holding is paying nothing
+            gain[j] = issue[j] - pay[j]
+        threshold = min(_last_positive(cash, gain), target)  # NaN stays; beyond the target there is nothing to raise
+        for j in range(n_nodes):
+            gain[j] = held[0] + cash[j] - max(held[j], issue[j]) if cash[j] < payout else -1.0
+        levels[0, to_go - 1] = payout if payout < cash[n_nodes - 1] else np.nan
+        levels[1, to_go - 1] = threshold
+        levels[2, to_go - 1] = target if not np.isnan(threshold) else np.nan
+        levels[3, to_go - 1] = _last_positive(cash, gain)
+        if kept[slice_] == to_go:
+            values[slice_] = value
+            slice_ += 1
+
+
+@njit(error_model="numpy", cache=True)
+def _last_positive(cash, gain):
+    """The cash above which ``gain`` is never positive, linear between nodes; NaN where it nowhere is."""
+    last = cash.size - 1
+    while last >= 0 and not gain[last] > 0:
+        last -= 1
+    if last < 0:
+        return np.nan
+    if last == cash.size - 1 or not gain[last + 1] < 0:
+        return cash[last]
+    return cash[last] + gain[last] / (gain[last] - gain[last + 1]) * (cash[last + 1] - cash[last])
+
+
+@njit(error_model="numpy", cache=True)
+def _argmax(cash, held, slope):
+    """Where W(y) − slope · y is largest, and that maximum, polished by a parabola through three nodes."""
+    best = 0
+    for j in range(1, cash.size):
+        if held[j] - slope * cash[j] > held[best] - slope * cash[best]:
+            best = j
+    at, top = cash[best], held[best] - slope * cash[best]
+    if 0 < best < cash.size - 1:
+        left, right = cash[best] - cash[best - 1], cash[best + 1] - cash[best]
+        before = (held[best] - held[best - 1]) / left - slope
+        behind = (held[best + 1] - held[best]) / right - slope
+        curvature = (behind - before) / (left + right)  # half the second derivative
+        tangent = (before * right + behind * left) / (left + right)
+        if curvature < 0:
+            step = min(max(-tangent / (2 * curvature), -left), right)
+            at += step
+            top += tangent * step + curvature * step * step
+    return at, top

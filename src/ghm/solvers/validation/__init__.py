@@ -1,0 +1,10 @@
+"""Checks of the solutions: the validation card, and the independent answers that it holds them against."""
+
+from ghm.solvers.validation.card import Card, Line, card, validate
+from ghm.solvers.validation.evidence import Evidence
+from ghm.solvers.validation.simulation import SimulatedReturn, simulate
+from ghm.solvers.validation.stopping import StoppingSolution, optimal_stopping
+
+__all__ = [
+    "Card", "Evidence", "Line", "SimulatedReturn", "StoppingSolution", "card", "optimal_stopping", "simulate", "validate",
+]  # fmt: skip

@@ -1,0 +1,250 @@
+"""A verdict on a policy in economic words, computed: what it loses, and which of its two decisions loses it.
+
+A policy makes two decisions, when to pay and when to issue. Each is replaced by the optimum's in turn, the other left as
+it is, and the repaired policy's exact return taken: the decision whose repair gains more is the one the verdict is about.
+How it errs is read off what becomes of the firm (:mod:`ghm.solvers.firm_statistics`), not off the levels alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ghm.economics.action_rule import ActionRule, greedy, read
+from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
+from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.io.text import percent_text
+from ghm.solvers.firm_statistics import Outcomes, outcomes
+from ghm.solvers.levels import NEVER, PolicyLevels, level_words, policy_levels
+from ghm.solvers.policy_value import policy_value
+from ghm.solvers.store import Reference
+from ghm.solvers.threshold_policy import ThresholdPolicy
+
+NEAR_OPTIMAL = 0.97
+"""Captured value from which a policy is near-optimal; with the defaults, paying optimally but never issuing has 0.950."""
+
+NEAR_RETURN = 1e-3
+"""Where closing the firm is optimal and captured value undefined: loss of return, as a share, that is near-optimal."""
+
+CONSTANTLY = 0.1
+"""Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0016."""
+
+LIQUIDATES = 0.5
+"""Probability of early liquidation, beyond the optimum's, from which a firm that pays too early is being closed."""
+
+NOTABLE_RATIO = 1.5
+"""Issues a firm, over the optimum's or under them, from which a near-optimal policy is said to do something else: a fixed
+cost makes frequent small issues cost little, and they are what a reader of the policy would wonder at."""
+
+NOTABLE_ISSUES = 0.1
+"""The same, as a difference: below it both hardly ever issue."""
+
+NOTABLE_LIQUIDATION = 0.05
+"""Difference in the probability of early liquidation that is said."""
+
+SENTENCES = {
+    "near_optimal": "Near-optimal",
+    "never_pays": "Never pays dividends",
+    "pays_too_early": "Pays out too early",
+    "pays_too_late": "Pays out too late",
+    "liquidates_early": "Pays out so much that the firm is liquidated early",
+    "never_issues_though_it_should": "Never issues equity though it should",
+    "issues_constantly": "Issues equity constantly",
+    "issues_though_it_should_not": "Issues equity though it never should",
+    "issues_too_early": "Issues equity too early",
+    "issues_too_late": "Issues equity too late",
+    "issues_too_much": "Issues too much equity at a time",
+    "issues_too_little": "Issues too little equity at a time",
+}
+"""How the sentence on each verdict starts."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A word, one of the keys of `SENTENCES`, a sentence with the figures, and what becomes of a firm."""
+
+    name: str
+    text: str
+    learned: Outcomes
+    """Under the policy."""
+    optimal: Outcomes
+    """Under the optimum."""
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A policy with one of its decisions, `PAY` or `ISSUE`, replaced by the optimum's."""
+
+    policy: Policy
+    optimum: Policy
+    decision: int
+
+    def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
+        """Actions at ``cash`` (N,): the optimum's where it takes the decision, and never the policy's own."""
+        own = self.policy(cash, time_to_horizon)
+        best_mode, payout, target = greedy(cash, self.optimum(cash, time_to_horizon))
+        probabilities = np.array(own.mode_probabilities, dtype=float)
+        probabilities[:, HOLD] += probabilities[:, self.decision]
+        probabilities[:, self.decision] = 0.0
+        best = best_mode == self.decision
+        probabilities[best] = np.eye(3)[self.decision]
+        none = np.zeros(cash.shape)
+        with np.errstate(divide="ignore"):  # a level of 0 has the logarithm −∞ where levels are not shifted
+            if self.decision == PAY:
+                level = np.log(np.where(best, payout, own.median_payout_level) + own.level_shift)
+                own = own._replace(payout_log_mean=level, payout_log_std=none)
+            else:
+                level = np.log(np.where(best, target, own.median_issue_target) + own.level_shift)
+                own = own._replace(issue_log_mean=level, issue_log_std=none)
+        return own._replace(mode_probabilities=probabilities)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a verdict rests on."""
+
+    reference: Reference
+    reading: ActionRule
+    achieved: float
+    """The policy's exact return."""
+    levels: PolicyLevels
+    learned: Outcomes
+    """What becomes of a firm under the policy."""
+    optimal: Outcomes
+    """What becomes of it under the optimum."""
+
+
+def judge(
+    policy: Policy,
+    model: GHMModel,
+    dt: float,
+    T: float,
+    terminal: Terminal,
+    reference: Reference,
+    reading: ActionRule = "greedy",
+    achieved: float | None = None,
+) -> Verdict:
+    """Judge a policy under one of its readings; ``achieved`` is its exact return, where that is known already.
+
+    Raises:
+        UserError: as :func:`ghm.solvers.policy_value`.
+    """
+    optimum = ThresholdPolicy.from_reference(reference, dt, T)
+    acting, stochastic = read(policy, reading), reading == "stochastic"
+
+    def worth(policy: Policy) -> float:
+        return policy_value(policy, model, dt, T, terminal, stochastic)
+
+    findings = Findings(
+        reference,
+        reading,
+        worth(acting) if achieved is None else achieved,
+        policy_levels(policy, model, T),
+        outcomes(policy, model, dt, T, stochastic),
+        outcomes(optimum, model, dt, T),
+    )
+    if _is_near_optimal(findings):
+        return _verdict("near_optimal", findings, "")
+    repaired = {decision: worth(Repaired(acting, optimum, decision)) for decision in (PAY, ISSUE)}
+    if repaired[PAY] >= repaired[ISSUE]:
+        name, remedy = _payout_fault(findings), "payouts"
+    else:
+        name, remedy = _issue_fault(findings, dt), "issues"
+    remedy = f" ({_worth(max(repaired.values()), reference)} with the optimum's {remedy})"
+    return _verdict(name, findings, remedy)
+
+
+def _verdict(name: str, findings: Findings, remedy: str) -> Verdict:
+    return Verdict(name, _sentence(name, findings, remedy), findings.learned, findings.optimal)
+
+
+def _is_near_optimal(findings: Findings) -> bool:
+    reference, achieved = findings.reference, findings.achieved
+    captured = reference.captured_value(achieved)
+    if captured is None:
+        return reference.optimal_return - achieved <= NEAR_RETURN * abs(reference.optimal_return)
+    return captured >= NEAR_OPTIMAL
+
+
+def _payout_fault(findings: Findings) -> str:
+    if findings.learned.payouts < NEVER:
+        return "never_pays"
+    excess = findings.learned.early_liquidation - findings.optimal.early_liquidation
+    if excess >= LIQUIDATES:
+        return "liquidates_early"
+    learned, optimal = findings.levels.payout_level, findings.reference.payout_level
+    if learned is None and findings.reading == "stochastic":  # it pays at random, at no level more likely than not
+        return "pays_too_early" if findings.learned.payouts > findings.optimal.payouts else "pays_too_late"
+    late = learned is None or (optimal is not None and learned >= optimal)
+    return "pays_too_late" if late else "pays_too_early"
+
+
+def _issue_fault(findings: Findings, dt: float) -> str:
+    learned, optimal = findings.learned, findings.optimal
+    if learned.issues < NEVER <= optimal.issues:
+        return "never_issues_though_it_should"
+    if learned.issues * dt >= CONSTANTLY * learned.years:
+        return "issues_constantly"
+    below, target = findings.levels.issue_below, findings.levels.issue_target
+    best_below, best_target = findings.reference.issue_below, findings.reference.issue_target
+    if best_below is None or best_target is None:
+        return "issues_though_it_should_not"
+    if below is None or target is None:
+        at_random = findings.reading == "stochastic"  # at no level more likely than not, and yet it may do so often
+        return "issues_too_early" if at_random and learned.issues > optimal.issues else "issues_too_late"
+    # The level that is further off, in cash, names the fault.
+    if abs(below - best_below) >= abs(target - best_target):
+        return "issues_too_early" if below > best_below else "issues_too_late"
+    return "issues_too_much" if target > best_target else "issues_too_little"
+
+
+def _sentence(name: str, findings: Findings, remedy: str) -> str:
+    """One sentence: the fault and what it costs, then each figure with the optimum's behind it."""
+    reference, levels = findings.reference, findings.levels
+    learned, optimal = findings.learned, findings.optimal
+    start = SENTENCES[name] + (_reservation(findings) if name == "near_optimal" else "")
+    if findings.achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
+        start = f"Worse than closing the firm at once, for it {start[0].lower()}{start[1:]}"
+    # Where closing the firm is optimal, captured value is undefined.
+    measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
+    return (
+        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
+        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.reading)} "
+        f"(optimum {_level(reference.payout_level)}); "
+        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.reading)} "
+        f"(optimum {_issue(reference.issue_below, reference.issue_target)}), "
+        f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
+        f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
+    )
+
+
+def _reservation(findings: Findings) -> str:
+    """What a policy that is near-optimal in value does otherwise than the optimum; nothing if it does the same."""
+    learned, optimal = findings.learned, findings.optimal
+    said = []
+    more, fewer = learned.issues - optimal.issues, optimal.issues - learned.issues
+    if more >= NOTABLE_ISSUES and learned.issues >= NOTABLE_RATIO * optimal.issues:
+        said.append("issues equity more often")
+    if fewer >= NOTABLE_ISSUES and optimal.issues >= NOTABLE_RATIO * learned.issues:
+        said.append("issues equity less often")
+    if abs(learned.early_liquidation - optimal.early_liquidation) >= NOTABLE_LIQUIDATION:
+        said.append("lets another share of firms be liquidated early")
+    return f" in value, but {' and '.join(said)} than the optimum" if said else ""
+
+
+def _worth(achieved: float, reference: Reference) -> str:
+    captured = reference.captured_value(achieved)
+    return f"{achieved:.4f}" if captured is None else percent_text(captured)
+
+
+def _level(level: float | None) -> str:
+    return "no level" if level is None else f"{level:.4f}"
+
+
+def _payout(level: float | None, times: float, reading: ActionRule) -> str:
+    return level_words(level, times, reading) if level is None and times >= NEVER else f"above {_level(level)}"
+
+
+def _issue(below: float | None, target: float | None, times: float = 0.0, reading: ActionRule = "greedy") -> str:
+    if below is None or target is None:
+        return level_words(None, times, reading)
+    return f"below {below:.4f} up to {target:.4f}"

@@ -1,0 +1,66 @@
+"""Where a run leaves its record: never over that of another run."""
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+from ghm.errors import UserError
+from ghm.training.settings import TrainConfig
+
+_DEFAULT = TrainConfig()
+
+
+def own_directories(config: TrainConfig) -> TrainConfig:
+    """The settings with directories in which nothing of another run's would be overwritten or mixed.
+
+    With the default directories a run that finds a record there gets the next free ones (``runs/train-2`` and so on), or
+    with ``--resume`` those of the run that it continues. A search's trials are left as they are: the search keeps them apart.
+
+    Raises:
+        UserError: when a directory that the user chose holds another run's record.
+    """
+    if config.parent_pid is not None or _continues(config):
+        return config
+    if not _chosen(config):
+        if config.resume is not None and (own := _default_run_of(config.resume)) is not None:
+            return _in(config, own)
+        home = _DEFAULT.ckpt_dir.parent
+        numbered = (home.with_name(f"{home.name}-{number}") for number in itertools.count(2))
+        return next(moved for run in itertools.chain([home], numbered) if not found(moved := _in(config, run)))
+    if there := found(config):
+        latest = config.ckpt_dir / "latest.pt"
+        go_on = f"continue that run (--resume {latest}), " if latest.is_file() else ""
+        flags = "--ckpt_dir and --log_dir" + (" and --result_file" if config.result_file is not None else "")
+        raise UserError(
+            f"{there[0]} is of another run, which this one would overwrite; choose other places (all of {flags}), "
+            f"{go_on}or remove it"
+        )
+    return config
+
+
+def found(config: TrainConfig) -> list[Path]:
+    """Files of another run that this one would write over, or mix its own with."""
+    files = [file for file in (config.result_path, config.history_path) if file.exists()]
+    return [*files, *sorted(config.ckpt_dir.glob("*.pt")), *sorted(config.log_dir.glob("*tfevents*"))]
+
+
+def _chosen(config: TrainConfig) -> bool:
+    """Whether the user said where this run's record goes."""
+    return any(getattr(config, name) != getattr(_DEFAULT, name) for name in ("log_dir", "ckpt_dir", "result_file"))
+
+
+def _in(config: TrainConfig, run: Path) -> TrainConfig:
+    return dataclasses.replace(config, log_dir=run / _DEFAULT.log_dir.name, ckpt_dir=run / _DEFAULT.ckpt_dir.name)
+
+
+def _continues(config: TrainConfig) -> bool:
+    """Whether the run goes on in the directory of the checkpoint that it continues from."""
+    return config.resume is not None and config.resume.parent.resolve() == config.ckpt_dir.resolve()
+
+
+def _default_run_of(checkpoint: Path) -> Path | None:
+    """The run under the default directories that a checkpoint belongs to; None where it is of elsewhere."""
+    home = _DEFAULT.ckpt_dir.parent
+    run = checkpoint.resolve().parent.parent
+    named = run.name == home.name or run.name.startswith(f"{home.name}-")
+    return home.with_name(run.name) if named and run.parent == home.parent.resolve() else None

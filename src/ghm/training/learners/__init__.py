@@ -1,0 +1,1 @@
+"""How networks learn: estimators of the policy gradient, the exact sweep, Adam."""

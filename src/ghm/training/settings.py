@@ -1,0 +1,257 @@
+"""Settings of one training run: a frozen dataclass that is also the command line of the training script."""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from ghm.economics.model import GHMModel, Terminal
+from ghm.errors import UserError
+
+Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo"]
+Baseline = Literal["sweep", "network"]
+Device = Literal["cpu", "cuda"]
+Progress = Literal["auto", "live", "plain", "none"]
+
+# A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
+MAX_HIDDEN_LAYERS = 16
+MAX_HIDDEN_WIDTH = 8192
+# More steps than this in an episode is a typing error too: a path of the default problem has 1,000.
+MAX_STEPS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The eight hyperparameters that a search varies.
+
+    Raises:
+        UserError: when a value is out of range; the message names the flag, the value and the bound.
+    """
+
+    lr_policy: float = 1e-3
+    """Learning rate of the policy network (Adam), positive."""
+    lr_baseline: float = 3e-3
+    """Learning rate of the value network, the baseline (Adam), positive; no effect on the policy under `--baseline sweep`."""
+    entropy_weight: float = 0.01
+    """Weight of the entropy bonus on the three modes, at least 0; it fades to 0 over the run."""
+    action_reg_weight: float = 0.01
+    """Weight of the penalty on saturated (raw, unbounded) policy outputs, at least 0."""
+    max_grad_norm: float = 1.0
+    """Largest norm of each network's gradient; longer ones are scaled down; positive."""
+    n_trajectories: int = 500
+    """Simulated paths an iteration, at least 1."""
+    policy_hidden: tuple[int, ...] = (64, 64)
+    """Widths of the policy network's hidden layers."""
+    value_hidden: tuple[int, ...] = (64, 64)
+    """Widths of the value network's hidden layers; no effect on the policy under `--baseline sweep`."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr_policy", "lr_baseline", "max_grad_norm"):
+            require_number(name, getattr(self, name), lower=0.0, strict=True)
+        for name in ("entropy_weight", "action_reg_weight"):
+            require_number(name, getattr(self, name), lower=0.0)
+        require_integer("n_trajectories", self.n_trajectories, lower=1)
+        for name in ("policy_hidden", "value_hidden"):
+            require_layers(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class TrainConfig(Hyperparameters):
+    """Everything that decides a training run, and where it leaves its record.
+
+    Raises:
+        UserError: when a value is out of range; the message names the flag, the value and the bound.
+    """
+
+    n_iterations: int = 5000
+    """Training iterations, at least 1."""
+    dt: float = 0.01
+    """Length of a time step (years)."""
+    T: float = 10.0
+    """Horizon of an episode (years), a whole multiple of dt."""
+    terminal: Terminal = "liquidation"
+    """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
+    estimator: Estimator = "bootstrap"
+    """Policy-gradient estimator: multi-step returns bootstrapped from V; the same with its sampled tail, which makes it
+    unbiased (conditional); martingale; or the textbook's monte_carlo."""
+    baseline: Baseline = "network"
+    """Where the estimator's value function V comes from: network, learned, for what you will use on models that cannot be
+    solved; sweep, the policy's exact value by one backward pass, for this model alone and never the value network's."""
+    seed: int = 123
+    """Seed of every random draw and of the initial networks, at least 0."""
+    device: Device = "cpu"
+    """Where the networks run; paths are always simulated on the CPU."""
+    n_threads: int = 1
+    """Threads of this run; one core a trial unless told otherwise."""
+    log_freq: int = 100
+    """Iterations between two log lines."""
+    eval_freq: int = 500
+    """Iterations between two exact evaluations among which the best policy is chosen; the last iteration is always one."""
+    ckpt_freq: int = 5000
+    """Iterations between two numbered checkpoints."""
+    keep_checkpoints: int = 1
+    """Numbered checkpoints kept (the newest ones); best_model.pt and final_model.pt always stay."""
+    log_dir: Path = Path("runs/train/logs")
+    """Directory of the TensorBoard event files."""
+    ckpt_dir: Path = Path("runs/train/checkpoints")
+    """Directory of the checkpoints."""
+    result_file: Path | None = None
+    """Where the result goes (JSON); default: result.json beside the checkpoint directory."""
+    reference_file: Path | None = None
+    """Where the model's solution is kept between runs; default: reference.npz beside the checkpoint directory."""
+    resume: Path | None = None
+    """Checkpoint to continue from."""
+    progress: Progress = "auto"
+    """Progress display: live table, plain lines, none; auto picks live on a terminal."""
+    pause_at: int | None = None
+    """Iteration, a multiple of eval_freq, to pause at: the run can go on from latest.pt, bit for bit as if it had not
+    paused, since schedules follow n_iterations."""
+    group: str | None = None
+    """Name under which TensorBoard shows this run together with others, such as a configuration's seeds."""
+    parent_pid: int | None = None
+    """Process whose death ends this run; a search gives its own."""
+    model: GHMModel = dataclasses.field(default_factory=GHMModel)
+    """Parameters of the model."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, choices in (
+            ("terminal", Terminal),
+            ("estimator", Estimator),
+            ("baseline", Baseline),
+            ("device", Device),
+            ("progress", Progress),
+        ):
+            require_choice(name, getattr(self, name), choices)
+        for name in ("n_iterations", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints"):
+            require_integer(name, getattr(self, name), lower=1)
+        if self.pause_at is not None:
+            require_integer("pause_at", self.pause_at, lower=1)
+            if self.pause_at % self.eval_freq:
+                raise UserError(
+                    f"--pause_at must be a multiple of --eval_freq {self.eval_freq}, where the policy is evaluated anyway; "
+                    f"received {self.pause_at}"
+                )
+        if self.group is not None and not isinstance(self.group, str):
+            raise UserError(f"--group must be text; received {self.group!r}")
+        for name in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, require_path(name, getattr(self, name)))
+        if not isinstance(self.model, GHMModel):
+            raise UserError(f"model must be a GHMModel; received {type(self.model).__name__}; write GHMModel(...)")
+        # Seeds are one 64-bit word of the generator's key.
+        require_integer("seed", self.seed, lower=0, upper=2**63 - 1)
+        require_horizon(self.dt, self.T)
+
+    @property
+    def n_steps(self) -> int:
+        """Time steps in an episode, n = T/dt."""
+        return round(self.T / self.dt)
+
+    @property
+    def result_path(self) -> Path:
+        """Where the result file goes."""
+        return self.result_file or self.ckpt_dir.parent / "result.json"
+
+    @property
+    def history_path(self) -> Path:
+        """Where the run's history goes: one JSON object a line, beside the result file."""
+        return self.result_path.with_name("history.jsonl")
+
+    @property
+    def reference_path(self) -> Path:
+        """Where the model's solution is kept."""
+        return self.reference_file or self.ckpt_dir.parent / "reference.npz"
+
+    def on_cpu(self) -> Self:
+        """The same settings with the networks on the CPU."""
+        return dataclasses.replace(self, device="cpu")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON types: paths as text, tuples as lists, the model as a mapping."""
+        return {
+            key: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The settings that :meth:`to_dict` wrote.
+
+        Raises:
+            UserError: when a key is unknown or a value out of range.
+        """
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise UserError(f"unknown settings {unknown}; known ones are {sorted(known)}")
+        arguments = dict(values)
+        for key in ("policy_hidden", "value_hidden"):
+            if isinstance(arguments.get(key), list):
+                arguments[key] = tuple(arguments[key])
+        for key in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
+            if isinstance(arguments.get(key), str):
+                arguments[key] = Path(arguments[key])
+        if "model" in arguments:
+            arguments["model"] = GHMModel.from_dict(arguments["model"])
+        return cls(**arguments)
+
+
+def require_number(name: str, value: Any, lower: float, strict: bool = False) -> None:
+    """Refuse a value that is no finite number at or above (``strict``: above) ``lower``."""
+    bound = f"{'>' if strict else '>='} {lower:g}"
+    # The comparison also refuses NaN, infinities, and whole numbers too large for a float.
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    if not number or value < lower or (strict and value == lower):
+        raise UserError(f"--{name} must be a finite number {bound}; received {value!r}")
+
+
+def require_integer(name: str, value: Any, lower: int, upper: int | None = None) -> None:
+    """Refuse a value that is no whole number from ``lower`` to ``upper``."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < lower or (upper is not None and value > upper):
+        bound = f">= {lower}" + (f" and <= {upper}" if upper is not None else "")
+        raise UserError(f"--{name} must be a whole number {bound}; received {value!r}")
+
+
+def require_path(name: str, value: Any) -> Path:
+    """``value`` as a path; refused when it is none, or its name is not UTF-8, as the records of it are."""
+    try:
+        path = Path(value)
+        path.as_posix().encode()
+    except TypeError:
+        raise UserError(f"--{name} must be a path; received {value!r}") from None
+    except UnicodeEncodeError:
+        raise UserError(f"--{name} must be a path in UTF-8; received {value!r:.200}; rename it") from None
+    if "\0" in str(path):
+        raise UserError(f"--{name} must be a path; received {value!r:.200}")
+    return path
+
+
+def require_choice(name: str, value: Any, choices: Any) -> None:
+    """Refuse a value that is none of ``choices``, a ``Literal`` type."""
+    if not isinstance(value, str) or value not in get_args(choices):
+        raise UserError(f"--{name} must be one of {', '.join(get_args(choices))}; received {value!r}")
+
+
+def require_layers(name: str, value: Any) -> None:
+    """Refuse hidden layers that are not a non-empty tuple of widths."""
+    if not isinstance(value, tuple) or not 1 <= len(value) <= MAX_HIDDEN_LAYERS:
+        raise UserError(f"--{name} must be 1 to {MAX_HIDDEN_LAYERS} layer widths, such as 64 64; received {value!r}")
+    for width in value:
+        require_integer(name, width, lower=1, upper=MAX_HIDDEN_WIDTH)
+
+
+def require_horizon(dt: Any, T: Any) -> None:
+    """Refuse a time step and horizon that do not make a whole number of steps."""
+    require_number("dt", dt, lower=0.0, strict=True)
+    require_number("T", T, lower=0.0, strict=True)
+    if not T / dt <= MAX_STEPS:
+        raise UserError(f"--T over --dt must be at most {MAX_STEPS} steps; received T={T:g}, dt={dt:g}; raise --dt")
+    n_steps = round(T / dt)
+    # Decimal inputs such as 10 and 0.01 divide to within a few rounding errors of a whole number.
+    if n_steps < 1 or abs(n_steps * dt - T) > 1e-9 * T:
+        raise UserError(
+            f"--T must be a whole multiple of --dt; received T={T:g}, dt={dt:g}; try --T {max(n_steps, 1) * dt:g}"
+        )

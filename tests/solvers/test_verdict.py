@@ -1,0 +1,257 @@
+"""Each verdict by a policy made to deserve it; levels and what becomes of firms against simulation and closed forms."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from solvers.plain_simulation import simulate
+from solvers.policies import constant
+
+from ghm.economics.action_rule import certain_actions
+from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
+from ghm.economics.model import GHMModel
+from ghm.solvers import policy_value
+from ghm.solvers.firm_statistics import outcomes
+from ghm.solvers.levels import level_words, policy_levels
+from ghm.solvers.store import solve
+from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.verdict import SENTENCES, judge
+
+DT, T = 0.02, 4.0
+MODEL = GHMModel()
+WORTHLESS = GHMModel(recovery=0.0)
+DEAR = GHMModel(recovery=0.0, proportional_cost=2.0)
+PROHIBITIVE = GHMModel(fixed_cost=6.0)
+HOPELESS = GHMModel(recovery=1.2)
+"""Closing the firm at once is optimal."""
+
+
+@pytest.fixture(scope="module")
+def references():
+    return {model: solve(model, DT, T, "liquidation") for model in (MODEL, WORTHLESS, DEAR, PROHIBITIVE, HOPELESS)}
+
+
+FAULTS = {
+    "near_optimal": (MODEL, {"payout": 0.21, "below": 0.05, "target": 0.09}),
+    "never_pays": (MODEL, {"below": 0.05, "target": 0.09}),
+    "pays_too_early": (MODEL, {"payout": 0.1, "below": 0.05, "target": 0.09}),
+    "pays_too_late": (MODEL, {"payout": 1.0, "below": 0.05, "target": 0.09}),
+    "liquidates_early": (MODEL, {"payout": 0.0}),
+    "never_issues_though_it_should": (WORTHLESS, {"payout": 0.21}),
+    "issues_constantly": (MODEL, {"payout": 0.21, "below": 0.2, "target": 0.205}),
+    "issues_though_it_should_not": (PROHIBITIVE, {"payout": 0.5, "below": 0.01, "target": 0.3}),
+    "issues_too_early": (MODEL, {"payout": 0.21, "below": 0.13, "target": 0.15}),
+    "issues_too_late": (WORTHLESS, {"payout": 0.21, "below": 0.005, "target": 0.09}),
+    "issues_too_much": (DEAR, {"payout": 0.25, "below": 0.03, "target": 0.24}),
+    "issues_too_little": (WORTHLESS, {"payout": 0.21, "below": 0.02, "target": 0.022}),
+}
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_each_verdict(name, references):
+    model, levels = FAULTS[name]
+    verdict = judge(constant(DT, T, **levels), model, DT, T, "liquidation", references[model])
+    assert verdict.name == name, verdict.text
+    assert SENTENCES[name].lower() in verdict.text.lower()
+    assert verdict.text.endswith(".")
+
+
+def test_the_optimum_is_near_optimal(references):
+    for model, reference in references.items():
+        best = ThresholdPolicy.from_reference(reference, DT, T)
+        assert judge(best, model, DT, T, "liquidation", reference).name == "near_optimal"
+
+
+def test_levels_that_are_off_but_cost_little_are_no_fault(references):
+    """Negative control: the policies above are judged by what they lose, not by their levels."""
+    best = ThresholdPolicy.from_reference(references[MODEL], DT, T)
+    issues_early = dataclasses.replace(best, issue_below=1.3 * best.issue_below, issue_target=1.3 * best.issue_target)
+    assert judge(issues_early, MODEL, DT, T, "liquidation", references[MODEL]).name == "near_optimal"
+
+
+def test_what_costs_little_but_is_done_twice_as_often_is_said():
+    """At a small fixed cost many small issues cost next to nothing; who reads the policy would wonder at them."""
+    dt, T, model = 0.02, 10.0, GHMModel()
+    reference = solve(model, dt, T, "liquidation")
+    best = ThresholdPolicy.from_reference(reference, dt, T)
+    tiny = ThresholdPolicy.constant(dt, T, 0.19, 0.0435, 0.0439)
+    optimal, often = outcomes(best, model, dt, T), outcomes(tiny, model, dt, T)
+    assert often.issues > 2 * optimal.issues
+    verdict = judge(tiny, model, dt, T, "liquidation", reference)
+    assert verdict.name == "near_optimal"
+    assert verdict.text.startswith("Near-optimal in value, but issues equity more often than the optimum: ")
+    assert f"{often.issues:.2f} times a firm (optimum {optimal.issues:.2f})" in verdict.text
+    # Negative control: of the optimum itself nothing is said.
+    own = judge(best, model, dt, T, "liquidation", reference)
+    assert own.text.startswith("Near-optimal: ")
+
+
+def test_a_policy_is_judged_by_the_reading_that_it_is_exported_under(references):
+    """It issues with a probability of 0.3 a step where cash is low: never the most likely mode, and yet within days."""
+
+    def hesitant(cash, _time):
+        one, low = np.ones(cash.shape), cash < 0.05
+        probabilities = np.stack([np.where(low, 0.6, 0.97), 0.02 * one, np.where(low, 0.38, 0.01)], axis=1)
+        probabilities[cash > 0.21] = [0.0, 1.0, 0.0]
+        return Actions(probabilities, np.log(0.2) * one, 0.05 * one, np.log(0.09) * one, 0.05 * one)
+
+    reference = references[WORTHLESS]
+    drawn = judge(hesitant, WORTHLESS, DT, T, "liquidation", reference, "stochastic")
+    decided = judge(hesitant, WORTHLESS, DT, T, "liquidation", reference, "greedy")
+    assert decided.name == "never_issues_though_it_should"
+    assert drawn.name != decided.name
+    achieved = policy_value(hesitant, WORTHLESS, DT, T, stochastic=True)
+    assert f"{reference.captured_value(achieved):.1%}" in drawn.text
+    assert f"{outcomes(hesitant, WORTHLESS, DT, T, stochastic=True).issues:.2f} times a firm" in drawn.text
+    given = judge(hesitant, WORTHLESS, DT, T, "liquidation", reference, "stochastic", achieved=achieved)
+    assert given == drawn
+
+
+def test_what_becomes_of_firms_whose_policy_draws():
+    """Hesitating in nine steps of ten is issuing a tenth as often at each of them; certainty is the other reading."""
+
+    def policy(chance):
+        def actions(cash, _time):
+            one, low = np.ones(cash.shape), cash < 0.3
+            probabilities = np.stack([np.where(low, 1 - chance, 1.0), 0 * one, np.where(low, chance, 0.0)], axis=1)
+            return Actions(probabilities, 0 * one, 0 * one, np.log(0.3001) * one, 0 * one)
+
+        return actions
+
+    one_step = GHMModel(c_max=0.6)
+    certain, rare = (outcomes(policy(chance), one_step, DT, DT, stochastic=True).issues for chance in (1.0, 0.1))
+    assert certain == pytest.approx(0.5, abs=5e-3)
+    assert rare == pytest.approx(0.1 * certain, rel=1e-6)
+    assert outcomes(policy(0.1), one_step, DT, DT).issues == 0.0
+
+
+def test_who_issues_and_pays_at_random_is_not_said_never_to(references):
+    """No mode is ever the most likely but holding, and yet a firm issues many times."""
+
+    def at_random(cash, tau):
+        n = cash.size
+        modes = np.tile([0.9, 0.05, 0.05], (n, 1))
+        return Actions(modes, np.full(n, np.log(0.02)), np.full(n, 0.1), np.full(n, np.log(0.3)), np.full(n, 0.1))
+
+    found = judge(at_random, MODEL, DT, T, "liquidation", references[MODEL], "stochastic")
+    assert found.learned.issues > 2 * found.optimal.issues
+    assert found.name != "issues_too_late"
+    assert "issues at random" in found.text
+    assert "pays at random" in found.text
+    assert "never" not in found.text
+    holding = judge(at_random, MODEL, DT, T, "liquidation", references[MODEL], "greedy")
+    assert "issues never" in holding.text
+    assert holding.name in ("never_pays", "never_issues_though_it_should")
+
+
+def test_who_acts_for_certain_but_later_is_not_said_to_act_at_random(references):
+    """A policy that leaves nothing to chance, and neither pays nor issues with the whole horizon ahead."""
+
+    def late(cash, tau):
+        mode = np.where(cash > 0.3, PAY, np.where(cash < 0.03, ISSUE, HOLD)) if tau < 3 else np.zeros(cash.size, int)
+        return certain_actions(mode, np.full(cash.size, 0.3), np.full(cash.size, 0.08))
+
+    found = judge(late, MODEL, DT, T, "liquidation", references[MODEL])
+    assert found.learned.issues > 0.01 < found.learned.payouts
+    assert found.name in ("pays_too_late", "issues_too_late")
+    assert "pays later only" in found.text
+    assert "issues later only" in found.text
+    assert "random" not in found.text
+
+
+def test_level_words():
+    cases = (
+        (0.25, 3.0, "stochastic"),
+        (None, 3.0, "stochastic"),
+        (None, 3.0, "greedy"),
+        (None, 0.0, "stochastic"),
+    )
+    assert [level_words(*of) for of in cases] == ["0.2500", "at random", "later only", "never"]
+    assert level_words(None) == "never"
+
+
+def test_the_sentence_has_the_figures(references):
+    reference = references[MODEL]
+    policy = constant(DT, T, payout=0.5)
+    text = judge(policy, MODEL, DT, T, "liquidation", reference).text
+    captured = reference.captured_value(policy_value(policy, MODEL, DT, T))
+    assert f"{captured:.1%}" in text
+    assert "pays above 0.5005" in text  # the first of the levels asked for at which something is paid
+    assert f"(optimum {reference.payout_level:.4f})" in text
+    assert f"(optimum below {reference.issue_below:.4f} up to {reference.issue_target:.4f})" in text
+
+
+def test_worse_than_closing_the_firm_is_said(references):
+    wasteful = constant(DT, T, payout=0.21, below=0.2, target=1.5)
+    text = judge(wasteful, MODEL, DT, T, "liquidation", references[MODEL]).text
+    assert text.startswith("Worse than closing the firm at once, for it issues equity constantly")
+    better = judge(constant(DT, T, payout=1.0), MODEL, DT, T, "liquidation", references[MODEL]).text
+    assert not better.startswith("Worse")
+
+
+def test_closing_the_firm_is_near_optimal_where_nothing_is_better(references):
+    close, keep = constant(DT, T, payout=0.0), constant(DT, T)
+    assert judge(close, HOPELESS, DT, T, "liquidation", references[HOPELESS]).name == "near_optimal"
+    assert judge(keep, HOPELESS, DT, T, "liquidation", references[HOPELESS]).name == "never_pays"
+
+
+# ---------------------------------------------------------------------------------------------------- levels
+
+
+def test_levels_of_a_threshold_policy():
+    levels = policy_levels(constant(DT, T, payout=0.3, below=0.1, target=0.2), MODEL, T)
+    spacing = 1.001 * MODEL.c_max / 4000
+    assert levels.payout_level == pytest.approx(0.3, abs=spacing)
+    assert levels.issue_below == pytest.approx(0.1, abs=spacing)
+    assert levels.issue_target == pytest.approx(0.2)
+
+
+def test_acting_without_effect_is_not_acting():
+    def idle(cash, _time):
+        """Pays down to more than there is below 1, issues up to less than there is above."""
+        one = np.ones(cash.shape)
+        mode = np.where(cash < 1.0, PAY, ISSUE)
+        return Actions(np.eye(3)[mode], np.log(1.5) * one, 0.1 * one, np.log(0.5) * one, 0.1 * one)
+
+    levels = policy_levels(idle, MODEL, T)
+    assert (levels.payout_level, levels.issue_below, levels.issue_target) == (None, None, None)
+
+
+# ---------------------------------------------------------------------------------------------------- outcomes
+
+
+def test_what_becomes_of_a_firm_that_pays_everything_out():
+    """It survives each step with the same probability q: geometric sums."""
+    n_steps, q = round(T / DT), norm.cdf(0.18 * DT / (0.12 * np.sqrt(DT)))
+    found = outcomes(constant(DT, T, payout=0.0), MODEL, DT, T)
+    alive = (1 - q**n_steps) / (1 - q)
+    assert found.issues == 0.0
+    assert found.years == pytest.approx(DT * alive, rel=1e-3)
+    assert found.payouts == pytest.approx(alive, rel=0.03)  # next to nothing is paid from next to no cash
+    assert found.early_liquidation == pytest.approx(1 - q ** (n_steps // 2), abs=1e-6)
+
+
+def test_a_firm_that_keeps_its_cash_lives_to_the_horizon():
+    found = outcomes(constant(DT, T, below=0.3, target=0.6), MODEL, DT, T)
+    assert found.years == pytest.approx(T, rel=1e-3)
+    assert found.payouts == 0.0
+    assert found.early_liquidation < 1e-3
+
+
+@pytest.mark.parametrize("levels", [{"payout": 0.15, "below": 0.03, "target": 0.1}, {"payout": 0.08}])
+def test_simulation_agrees_on_what_becomes_of_firms(levels):
+    """Four standard errors over ten batches, Student's t with nine degrees of freedom: α = 0.003 each, seeds fixed."""
+    policy, n_steps = constant(DT, T, **levels), round(T / DT)
+    found = outcomes(policy, MODEL, DT, T)
+    rules = policy.payout_level, policy.issue_below, policy.issue_target
+    parts = [simulate(MODEL, DT, n_steps, *rules, n_paths=2_000, seed=seed) for seed in range(10)]
+    other = outcomes(
+        dataclasses.replace(policy, payout_level=1.2 * policy.payout_level), MODEL, DT, T
+    )  # the wrong twin
+    for name in ("issues", "early_liquidation"):
+        sample = np.array([getattr(part, name) for part in parts])
+        error = sample.std(ddof=1) / np.sqrt(sample.size)
+        assert abs(sample.mean() - getattr(found, name)) <= 4 * error + 1e-9
+        if error > 1e-3:  # of what hardly ever happens, there is nothing to tell apart
+            assert abs(sample.mean() - getattr(other, name)) > 4 * error
