@@ -1,6 +1,6 @@
 """Captured value over seeds: what a training with default settings reaches in 90 seconds of one core.
 
-    python benchmarks/quality.py [--seeds 5] [--n_iterations 2500] [--baseline sweep] [--json] [--plot FILE]
+    python benchmarks/quality.py [--seeds 5] [--n_iterations 2500] [--baseline exact] [--json] [--plot FILE]
 
 Each seed is a run of the training script in a process of its own. What is asked for: median captured value at least 0.985,
 worst at least 0.97, at most 90 CPU seconds a seed, start and final evaluation included; the exit status is 1 if not.

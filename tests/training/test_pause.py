@@ -48,7 +48,7 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-@pytest.mark.parametrize("baseline", ["sweep", "network"])
+@pytest.mark.parametrize("baseline", ["exact", "network"])
 def test_paused_twice_it_ends_in_the_same_bits(baseline: str, tmp_path: Path) -> None:
     assert train(config(tmp_path / "whole", baseline=baseline)) == ExitStatus.COMPLETED
     resume = None

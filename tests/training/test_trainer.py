@@ -129,7 +129,7 @@ def final_policy(directory: Path, **settings: Any) -> dict[str, bytes]:
     return state_bytes(directory / "checkpoints" / "final_model.pt", "policy")
 
 
-@pytest.mark.parametrize("baseline", ["network", "sweep"])
+@pytest.mark.parametrize("baseline", ["network", "exact"])
 def test_each_hyperparameter_alone_changes_the_policy(baseline: str, tmp_path: Path) -> None:
     """All eight by default; under the exact sweep nothing of the policy's gradient reads the value network."""
     assert set(OTHER_SETTINGS) == {field.name for field in dataclasses.fields(Hyperparameters)}
@@ -138,7 +138,7 @@ def test_each_hyperparameter_alone_changes_the_policy(baseline: str, tmp_path: P
     base = final_policy(tmp_path / "base", baseline=baseline)
     for name, value in OTHER_SETTINGS.items():
         other = final_policy(tmp_path / name, baseline=baseline, **{name: value})
-        unread = baseline == "sweep" and name in ("lr_baseline", "value_hidden")
+        unread = baseline == "exact" and name in ("lr_baseline", "value_hidden")
         assert (other == base) == unread, name
 
 
@@ -215,7 +215,7 @@ def test_one_step_trains(tmp_path: Path) -> None:
     """With T = dt one of the two time nodes is never met; what memory held there must not be learned from."""
     found = []
     for name in ("one", "again"):
-        for baseline in ("network", "sweep"):
+        for baseline in ("network", "exact"):
             directory = tmp_path / name / baseline
             with poisoned_memory():
                 assert train(config(directory, dt=0.05, T=0.05, baseline=baseline)) == ExitStatus.COMPLETED
@@ -249,7 +249,7 @@ def in_units(factor: float, **other: float) -> GHMModel:
     return dataclasses.replace(default, **(scaled | other))
 
 
-@pytest.mark.parametrize("baseline", ["network", "sweep"])
+@pytest.mark.parametrize("baseline", ["network", "exact"])
 def test_training_does_not_depend_on_the_unit_of_cash(baseline: str, tmp_path: Path) -> None:
     """The same policy in other units, up to the rounding of single precision, which a few iterations magnify tenfold each."""
     models = {"euro": in_units(1.0), "cent": in_units(UNIT), "wrong": in_units(UNIT, fixed_cost=0.002)}

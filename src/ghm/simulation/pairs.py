@@ -1,24 +1,24 @@
-"""Paths in pairs: every path has a twin with other cash, driven by the same draws, until the two meet.
+"""Paths in pairs: every path has a partner with other cash, driven by the same draws, until the two meet.
 
 What a difference of cash is worth could be had from two independent paths, but their luck would drown it. With common random
 numbers (Glasserman and Yao 1992, "Some Guidelines and Guarantees for Common Random Numbers", *Management Science* 38) the luck
 cancels: both firms meet the same shocks and draw the same levels, and once both have paid down to the same level they are one firm.
 
-In each step, in this order: path and twin act by the policy, with the same draws. A twin that has met its path, or was
+In each step, in this order: path and partner act by the policy, with the same draws. A partner that has met its path, or was
 liquidated, starts anew from another level of cash, which spreads evenly in its logarithm over [0, c̄] (a Kronecker sequence over
 paths and steps). Both move by the same shock. With γ = e^{−k dt}, x what a transaction pays, e what the end of a step pays (in
-liquidation or above c̄), discounted to its start, and a prime for the twin:
+liquidation or above c̄), discounted to its start, and a prime for the partner:
 
 ======  ==========  ===================================================================================
 symbol  name        meaning, all in cash, (n, N)
 ======  ==========  ===================================================================================
 y       ``after``   cash of the path after its transaction, −1 once liquidated
-y'      ``other``   the twin's
+y'      ``other``   the partner's
 x       ``now``     what the path's transaction pays
 e       ``later``   what the end of the path's step pays
-x' − x  ``paid``    what the twin's transaction pays more
-e' − e  ``ended``   what the end of the twin's step pays more
-        ``start``   `GOES_ON`, or how the twin before this one ended: it has `MET` the path, or was `LIQUIDATED`
+x' − x  ``paid``    what the partner's transaction pays more
+e' − e  ``ended``   what the end of the partner's step pays more
+        ``start``   `GOES_ON`, or how the partner before this one ended: it has `MET` the path, or was `LIQUIDATED`
 ======  ==========  ===================================================================================
 
 It takes a simulator that can be run on given draws from a cash of one's choice; no transition law.
@@ -31,10 +31,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ghm.model import Array
-from ghm.policy.tables import PolicyTables
+from ghm.economics.model import Array
+from ghm.policies.tables import PolicyTables
 from ghm.simulation.kernel import Simulator, _act, _add_scaled, _count, _move, locate
-from ghm.simulation.random import (
+from ghm.simulation.draws import (
     FAST,
     STARTS,
     TRAINING,
@@ -58,7 +58,7 @@ _GOLDEN, _PLASTIC = np.uint32(0x9E3779B9), np.uint32(0xC13FA9A9)
 
 @dataclass(frozen=True)
 class PairedPaths:
-    """What N paths of n steps and their twins leave; the module's table says what."""
+    """What N paths of n steps and their partners leave; the module's table says what."""
 
     after: Floats
     other: Floats
@@ -68,7 +68,7 @@ class PairedPaths:
     ended: Floats
     start: NDArray[np.uint8]
     last: Floats
-    """Cash of path and twin at the horizon, −1 if liquidated, (2, N)."""
+    """Cash of path and partner at the horizon, −1 if liquidated, (2, N)."""
     returns: Array
     """Discounted sum of each path's flows and the terminal payoff, (N,)."""
 
@@ -92,7 +92,7 @@ class PairedPaths:
 def run_pairs(
     simulator: Simulator, tables: PolicyTables, iteration: int, first_path: int, pairs: PairedPaths, visits: Array
 ) -> None:
-    """Simulate paths ``first_path`` onwards of an iteration, each with its twin; the paths are those of :meth:`Simulator.run`.
+    """Simulate paths ``first_path`` onwards of an iteration, each with its partner; the paths are those of :meth:`Simulator.run`.
 
     Args:
         simulator: the problem and the seed.
@@ -113,17 +113,17 @@ def run_pairs(
 
 
 @njit(**FAST)
-def _move_twin(
-    cash: Floats, after: Floats, flow: Floats, twin: Floats, mode, level: Floats, shock: Floats, first_path, rotation, shift,
+def _move_partner(
+    cash: Floats, after: Floats, flow: Floats, partner: Floats, mode, level: Floats, shock: Floats, first_path, rotation, shift,
     log_ratio, constants: Floats, now, later, other, paid, ended, start, following,
 ) -> None:  # fmt: skip
-    """Transaction of each twin, a new one where it met its path or was liquidated, and the step that follows."""
+    """Transaction of each partner, a new one where it met its path or was liquidated, and the step that follows."""
     drift, drift_slope, variance = constants[0], constants[1], constants[2]
     correlated, permanent = constants[3], constants[4]
     proportional_cost, fixed_cost, c_max = constants[5], constants[6], constants[7]
     liquidation_value, discount = constants[8], constants[9]
     for i in range(cash.size):
-        c = twin[i]
+        c = partner[i]
         lives, path_lives = c >= _f32(0), cash[i] >= _f32(0)
         y = min(c, level[i]) if mode[i] == _i8(1) else c
         y = max(c, min(level[i], c_max)) if mode[i] == _i8(2) else y
@@ -166,12 +166,12 @@ def _simulate_pairs(
     counted = np.empty(nodes.size)
     uniform, shock = np.empty((2, n_paths), _f32), np.empty((2, n_paths), _f32)
     level, flow = np.empty(n_paths, _f32), np.empty(n_paths, _f32)
-    noise, twin = np.empty((2, n_paths), _f32), np.empty((2, n_paths), _f32)
+    noise, partner = np.empty((2, n_paths), _f32), np.empty((2, n_paths), _f32)
     cell, weight, mode = np.empty(n_paths, np.uint32), np.empty(n_paths, _f32), np.empty(n_paths, np.int8)
     row, level_row = np.empty((2, nodes.size), _f32), np.empty(4, _f32)
     bins_per_cash = _f32((cell_of_bin.size - 1) / nodes[-1])
     log_ratio = _f32(np.log((nodes[-1] + shift) / shift))
-    returns[:], twin[0] = 0.0, _f32(-1)
+    returns[:], partner[0] = 0.0, _f32(-1)
     for t in range(n_steps):
         k, w = time_cell[t], _f32(time_weight[t])
         v = _f32(1) - w
@@ -191,16 +191,16 @@ def _simulate_pairs(
         _count(cash[here], cell, weight, counted)
         _add_scaled(counted, discount * (1 - time_weight[t]), visits[k])
         _add_scaled(counted, discount * time_weight[t], visits[k + 1])
-        locate(twin[here], nodes, cell_of_bin, bins_per_cash, cell, weight)
+        locate(partner[here], nodes, cell_of_bin, bins_per_cash, cell, weight)
         _act(row, level_row, shift, cell, weight, uniform[here], noise[here], mode, level)
         rotation = _u32(_u32(t + n_steps * iteration) * _PLASTIC)
-        _move_twin(
-            cash[here], after[t], flow, twin[here], mode, level, shock[here], first_path, rotation, shift, log_ratio, constants,
-            now[t], later[t], other[t], paid[t], ended[t], start[t], twin[there],
+        _move_partner(
+            cash[here], after[t], flow, partner[here], mode, level, shock[here], first_path, rotation, shift, log_ratio, constants,
+            now[t], later[t], other[t], paid[t], ended[t], start[t], partner[there],
         )  # fmt: skip
         _mark_dead(cash[here], after[t])
     discount, at_end = np.exp(log_discount * n_steps), n_steps % 2
-    last[0], last[1] = cash[at_end], twin[at_end]
+    last[0], last[1] = cash[at_end], partner[at_end]
     for i in range(n_paths):
         if last[0, i] >= 0:
             returns[i] += discount * np.interp(np.float64(last[0, i]), nodes, terminal_values)

@@ -3,12 +3,13 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ghm.economics.action_rule import ActionRule, better_rule
 from ghm.economics.grid import StateGrid
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.solvers.levels import PolicyLevels, policy_levels
 from ghm.solvers.store import Reference
-from ghm.solvers.validation.simulation import simulate
+from ghm.solvers.validation.simulation import SimulatedReturn, simulate
 from ghm.solvers.verdict import judge
 from ghm.training.exact import ExactReturns, Returns
 from ghm.training.settings import TrainConfig
@@ -65,23 +66,40 @@ class Evaluator:
         levels = policy_levels(TabulatedPolicy(self.grid, tables), self.config.model, self.config.T)
         return Evaluation(returns, self.reference.captured_value(returns.best), levels)
 
+    def choose(self, tables: PolicyTables, returns: Returns) -> tuple[ActionRule, float]:
+        """The better reading of a policy, and the return that policies are compared by: as `select` says, exact or simulated."""
+        if self.config.select == "exact":
+            return returns.reading, returns.best
+        # Draws of their own, the same for all policies of a run: the check after it would else repeat the luck of the choice.
+        seed = self.config.seed + 1
+        stochastic, greedy = (self._simulate(tables, rule, seed).mean for rule in ("stochastic", "greedy"))
+        return better_rule(stochastic, greedy), max(stochastic, greedy)
+
+    def _simulate(self, tables: PolicyTables, reading: str, seed: int) -> SimulatedReturn:
+        config, policy = self.config, TabulatedPolicy(self.grid, tables)
+        problem = (config.model, config.dt, config.T, config.terminal)
+        # The most likely action is taken in each state of a path, so this is no simulation of tables: an independent check.
+        return simulate(policy, *problem, CHECK_PATHS, seed, reading == "stochastic")
+
     def full_metrics(self, tables: PolicyTables) -> dict[str, Any]:
         """Metrics of a policy as in docs/design/records.md: returns, check, levels, verdict, and the optimum beside them."""
         config, reference = self.config, self.reference
         evaluation = self(tables)
-        returns = evaluation.returns
-        policy, stochastic = TabulatedPolicy(self.grid, tables), returns.reading == "stochastic"
+        reading, _ = self.choose(tables, evaluation.returns)
+        achieved = evaluation.returns.of(reading)
+        simulated = self._simulate(tables, reading, config.seed)
         problem = (config.model, config.dt, config.T, config.terminal)
-        # The most likely action is taken in each state of a path, so this is no simulation of tables: an independent check.
-        simulated = simulate(policy, *problem, CHECK_PATHS, config.seed, stochastic)
-        verdict = judge(policy, *problem, reference, returns.reading, achieved=returns.best)
+        verdict = judge(TabulatedPolicy(self.grid, tables), *problem, reference, reading, achieved=achieved)
         return {
             **evaluation.record(),
+            "exact_return": achieved,
+            "reading": reading,
+            "captured_value": reference.captured_value(achieved),
             "optimal_return": reference.optimal_return,
             "wind_up_return": reference.wind_up_return,
             "monte_carlo_return": simulated.mean,
             "monte_carlo_standard_error": simulated.standard_error,
-            "monte_carlo_agrees": abs(simulated.mean - returns.best) <= WARNING_ERRORS * simulated.standard_error,
+            "monte_carlo_agrees": abs(simulated.mean - achieved) <= WARNING_ERRORS * simulated.standard_error,
             "verdict": verdict.name,
             "verdict_text": verdict.text,
             **asdict(verdict.learned),

@@ -34,6 +34,10 @@ class Returns(NamedTuple):
         """The better of the two."""
         return better_rule(self.stochastic, self.greedy)
 
+    def of(self, reading: ActionRule) -> float:
+        """The return of one reading."""
+        return self.stochastic if reading == "stochastic" else self.greedy
+
     @property
     def best(self) -> float:
         """The return of the better reading."""

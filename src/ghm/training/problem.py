@@ -31,8 +31,6 @@ class DecisionProblem:
 
     model: GHMModel
     grid: StateGrid
-    transition: BandedOperator
-    """W = e^{−k dt} E[V] at the cash nodes from V at the cash nodes."""
     terminal_values: Array
     """Payoff at the horizon at the cash nodes, (M,)."""
     log_points: NDArray[np.float32]
@@ -50,10 +48,14 @@ class DecisionProblem:
         return cls(
             model,
             grid,
-            transition_on(model, dt, grid.cash).value_operator(model, dt),
             terminal_values(model, terminal, grid.cash),
             log_points(grid.cash, grid.level_shift),
         )
+
+    @cached_property
+    def transition(self) -> BandedOperator:
+        """W = e^{−k dt} E[V] at the cash nodes from V at the cash nodes: the transition law, which only some learners ask for."""
+        return transition_on(self.model, self.grid.dt, self.grid.cash).value_operator(self.model, self.grid.dt)
 
     @cached_property
     def bootstrap_nodes(self) -> NDArray[np.int64]:
@@ -83,7 +85,7 @@ class DecisionProblem:
     @cached_property
     def policy_nodes(self) -> NDArray[np.int64]:
         """Cash nodes at which the policy network is called, (N,), both ends among them."""
-        return _every(POLICY_STRIDE, self.grid.cash.size)
+        return every(POLICY_STRIDE, self.grid.cash.size)
 
     @cached_property
     def policy_spread(self) -> Array:
@@ -94,7 +96,7 @@ class DecisionProblem:
     @cached_property
     def value_nodes(self) -> NDArray[np.int64]:
         """Cash nodes at which the value network is called and fitted, (N,), both ends among them."""
-        return _every(VALUE_STRIDE, self.grid.cash.size)
+        return every(VALUE_STRIDE, self.grid.cash.size)
 
     @cached_property
     def value_spread(self) -> Array:
@@ -102,13 +104,6 @@ class DecisionProblem:
         nodes = self.grid.cash[self.value_nodes]
         interpolation_matrix: Array = CubicSpline(nodes, np.eye(nodes.size))(self.grid.cash).T
         return interpolation_matrix
-
-    @cached_property
-    def policy_spline(self) -> Array:
-        """Interpolation by a cubic spline from the policy nodes to the cash nodes, (N, M)."""
-        nodes = self.grid.cash[self.policy_nodes]
-        spline: Array = CubicSpline(nodes, np.eye(nodes.size))(self.grid.cash).T
-        return spline
 
     @cached_property
     def cash_unit(self) -> float:
@@ -137,6 +132,6 @@ class DecisionProblem:
         return every.reshape(grid.steps_to_go.size, grid.cash.size, -1)
 
 
-def _every(stride: int, count: int) -> NDArray[np.int64]:
+def every(stride: int, count: int) -> NDArray[np.int64]:
     """Every ``stride``-th of ``count`` nodes, and the last."""
     return np.unique(np.append(np.arange(0, count, stride), count - 1))

@@ -24,7 +24,7 @@ from ghm.solvers.store import Reference
 from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress, value_table
 from ghm.training.evaluation import Evaluator
 from ghm.training.exact import ExactReturns
-from ghm.training.learners.estimator import GradientEstimator
+from ghm.training.learners.choice import gradient_estimator
 from ghm.training.learners.learner import Learner, LearningFigures
 from ghm.training.logging.progress import TrainingView
 from ghm.training.logging.tensorboard import EventLog
@@ -77,7 +77,7 @@ class Trainer:
         self._problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
         self._learner = Learner(self._problem, config)
         simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
-        self._estimate = GradientEstimator(self._problem, simulator, config.estimator, config.n_trajectories)
+        self._estimate = gradient_estimator(config, self._problem, simulator, self._learner)
         exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self._problem.grid)
         self._evaluator = Evaluator(self._problem.grid, config, reference, exact)
         self.standing = RunProgress()
@@ -150,8 +150,7 @@ class Trainer:
         """One iteration of simulation and learning."""
         config = self._config
         tabulation = self._learner.tabulate()
-        values = self._learner.bootstrap_values() if config.baseline == "network" else None
-        estimate = self._estimate(tabulation.tables, values, iteration)
+        estimate = self._estimate(tabulation.tables, self._learner.given_values(), iteration)
         if not estimate.is_finite():
             raise Diverged(f"the simulated return or its gradient is not finite at iteration {iteration}")
         figures = self._learner.learn(tabulation, estimate, progress=(iteration - 1) / config.n_iterations)
@@ -169,16 +168,17 @@ class Trainer:
         """Evaluate the policy exactly; with ``keep``, keep it if it is the best so far."""
         tables = self._learner.tabulate().tables
         evaluation = self._evaluator(tables)
-        value = evaluation.returns.best
         if keep:
-            self.standing = dataclasses.replace(self.standing, last_return=value)
-            if self.standing.best_return is None or value > self.standing.best_return:
+            reading, score = self._evaluator.choose(tables, evaluation.returns)
+            self.standing = dataclasses.replace(self.standing, last_return=evaluation.returns.best)
+            if self.standing.best_score is None or score > self.standing.best_score:
                 self.standing = dataclasses.replace(
                     self.standing,
-                    best_return=value,
+                    best_return=evaluation.returns.of(reading),
+                    best_score=score,
                     best_iteration=iteration,
                 )
-                self._checkpoint("best_model.pt", (tables, evaluation.returns.reading))
+                self._checkpoint("best_model.pt", (tables, reading))
         return evaluation.record()
 
     def _optimal_levels(self) -> dict[str, float | None]:

@@ -4,10 +4,10 @@ W(y, τ) is what shareholders can expect from the next shock on when a transacti
 pays, which the agent knows, plus W of what it leaves, so all actions can be compared, and integrated out, through W alone; and
 only its slope counts, the marginal value of cash.
 
-Slopes are what sampled returns say least about, so W is fitted to differences. A path and its twin (:mod:`ghm.simulation.pairs`)
+Slopes are what sampled returns say least about, so W is fitted to differences. A path and its partner (:mod:`ghm.simulation.pairs`)
 differ from a step on by D, summed backward with U their difference before a transaction, R the path's return:
 
-    D_t = (e' − e)_t + γ U_{t+1},    U_t = (x' − x)_t + {D_t while the twin goes on; 0 where it met its path},
+    D_t = (e' − e)_t + γ U_{t+1},    U_t = (x' − x)_t + {D_t while the partner goes on; 0 where it met its path},
     U_t = −R_t where it was liquidated,    R_t = (x + e)_t + γ R_{t+1}.
 
 E[D | y, y'] = W(y') − W(y) and E[e_t + γ R_{t+1} | y] = W(y), without bias and without a bootstrap. Both are linear in the values of
@@ -25,16 +25,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numba import njit
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
-from ghm.model import Array
-from ghm.policy.grid import bin_cells
-from ghm.policy.tables import PolicyTables
-from ghm.reference.cubic import node_slopes
+from ghm.economics.model import Array
+from ghm.economics.grid import bin_cells
+from ghm.policies.tables import PolicyTables
+from ghm.economics.cubic import node_slopes
 from ghm.simulation.pairs import LIQUIDATED, MET, PairedPaths
-from ghm.training.problem import DecisionProblem
-from ghm.training.sweep import (
+from ghm.training.problem import POLICY_STRIDE, DecisionProblem, every
+from ghm.training.learners.sweep import (
+    ADVANTAGE_ROWS,
     BY_MEAN,
     BY_STD,
     EXACT,
@@ -47,6 +50,9 @@ from ghm.training.sweep import (
 
 STEPS_BETWEEN_NODES = 8
 """Steps looked at between a time node's two neighbours: pairs of neighbouring steps are nearly the same pair."""
+
+MOST_NODES = 120
+"""Cash nodes of the critic at most: what it costs grows with their third power, and W needs no more, however fine the steps."""
 
 SMALLEST_ERROR = 3e-3
 """Error of a slope that every pair is suspected of: W is not linear between nodes, and the policy moves."""
@@ -77,7 +83,8 @@ class AfterStateCritic:
 
     def __post_init__(self) -> None:
         grid = self.problem.grid
-        self._nodes = np.ascontiguousarray(grid.cash[self.problem.policy_nodes])
+        self._nodes = np.ascontiguousarray(grid.cash[every(max(POLICY_STRIDE, -(-grid.cash.size // MOST_NODES)), grid.cash.size)])
+        self._spline: Array = CubicSpline(self._nodes, np.eye(self._nodes.size))(grid.cash).T
         self._cell_of_bin = bin_cells(self._nodes).astype(np.int64)
         count, shape = self._nodes.size, (grid.steps_to_go.size, self._nodes.size)
         self._offset = self._nodes + self.problem.model.liquidation_value
@@ -94,33 +101,44 @@ class AfterStateCritic:
         """Begin an iteration: what is remembered counts for less."""
         self._iterations += 1
         keep = 1 - 1 / (SHORTEST_MEMORY + self.memory * self._iterations)
-        self._guess = self.problem.cash_unit
-        self._noise = (self._squares[0] + GUESSES * self._guess) / (self._squares[1] + GUESSES)
+        self._noise = (self._squares[0] + GUESSES * self.problem.cash_unit) / (self._squares[1] + GUESSES)
         for array in (self._normal, self._right, self._squares):
             array *= keep
 
     def observe(self, pairs: PairedPaths) -> None:
-        """Add what a batch of paired paths says."""
-        grid = self.problem.grid
+        """Add what a batch of paired paths says; its ``later`` and ``ended`` are summed backward in place."""
+        grid, problem = self.problem.grid, self.problem
+        payoffs = np.where(pairs.last >= 0, np.interp(pairs.last, grid.cash, problem.terminal_values), 0.0)
+        sum_pairs_backward(pairs.now, pairs.later, pairs.paid, pairs.ended, pairs.start, payoffs, problem.discount)
         _add_pairs(
-            pairs.after, pairs.other, pairs.now, pairs.later, pairs.paid, pairs.ended, pairs.start, pairs.last,
-            grid.cash, self.problem.terminal_values, self.problem.discount, self._chosen, grid.time_cell, grid.time_weight,
-            self._nodes, self._cell_of_bin, self.table, self._noise, SMALLEST_ERROR**2, self.problem.value_scale**-2,
+            pairs.after, pairs.other, pairs.later, pairs.ended, self._chosen, grid.time_cell, grid.time_weight, self._nodes,
+            self._cell_of_bin, self.table, self._noise, SMALLEST_ERROR**2, problem.value_scale**-2,
             self._normal, self._right, self._squares,
         )  # fmt: skip
 
-    def fit(self) -> Array:
-        """W at the time nodes and all cash nodes, (K, M), fitted to all that is remembered."""
-        unexplained = self._right - np.einsum("kij,j->ki", self._normal, self._offset)
-        self.table = self._offset + np.linalg.solve(self._normal + self._prior, unexplained[..., None])[..., 0]
-        values: Array = self.table @ self.problem.policy_spline
+    def fit(self) -> None:
+        """Fit W to all that is remembered."""
+        unexplained = self._right - self._normal @ self._offset
+        self.table[:] = self._offset + np.linalg.solve(self._normal + self._prior, unexplained[..., None])[..., 0]
+
+    def advantages(self, tables: PolicyTables) -> Array:
+        """Advantages of paying and of issuing over holding, as :func:`ghm.training.learners.sweep.sweep` fills them, (2, 3, K, M)."""
+        problem, model = self.problem, self.problem.model
+        out = np.zeros((2, ADVANTAGE_ROWS, problem.grid.steps_to_go.size, problem.grid.cash.size))
+        _advantages(
+            tables.levels, self.table @ self._spline, problem.gap, problem.log_points, model.proportional_cost, model.fixed_cost, out
+        )
+        return out
+
+    def values(self, tables: PolicyTables) -> Array:
+        """V before a transaction at the time and cash nodes, (K, M): that of holding, and what the other modes gain."""
+        gains = self.advantages(tables)[:, GAIN]
+        values: Array = self.table @ self._spline + (tables.modes * gains).sum(axis=0)
         return values
 
     def state(self) -> dict[str, Any]:
         """Everything that the next iteration needs, for a checkpoint."""
-        return {
-            "iterations": self._iterations, "table": self.table, "normal": self._normal, "right": self._right, "squares": self._squares,
-        }  # fmt: skip
+        return {"iterations": self._iterations} | {name: torch.from_numpy(array) for name, array in self._arrays().items()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from what :meth:`state` returned.
@@ -129,20 +147,20 @@ class AfterStateCritic:
             ValueError: when it is of another grid.
         """
         self._iterations = int(state["iterations"])
-        for name, own in (("table", self.table), ("normal", self._normal), ("right", self._right), ("squares", self._squares)):
-            stored = np.asarray(state[name])
-            if own.shape != stored.shape:
-                raise ValueError(f"the critic's {name} has shape {own.shape}, not {stored.shape}")
-            own[...] = stored
+        for name, own in self._arrays().items():
+            if own.shape != tuple(state[name].shape):
+                raise ValueError(f"the critic's {name} has shape {own.shape}, not {tuple(state[name].shape)}")
+            own[...] = state[name].numpy()
+
+    def _arrays(self) -> dict[str, Array]:
+        return {"table": self.table, "normal": self._normal, "right": self._right, "squares": self._squares}
 
 
-def _chosen_steps(steps_to_go: NDArray[np.int64], n_steps: int) -> NDArray[np.bool_]:
-    """Whether a step's pairs are looked at, (n,): `STEPS_BETWEEN_NODES` of each time node's neighbourhood."""
-    chosen = np.zeros(n_steps, dtype=np.bool_)
-    for k in range(steps_to_go.size):
-        nearest, furthest = steps_to_go[max(k - 1, 0)], steps_to_go[min(k + 1, steps_to_go.size - 1)]
-        chosen[n_steps - np.round(np.linspace(nearest, furthest, STEPS_BETWEEN_NODES)).astype(np.int64)] = True
-    return chosen
+def _chosen_steps(steps_to_go: NDArray[np.int64], n_steps: int) -> NDArray[np.int64]:
+    """The steps whose pairs are looked at, in order: `STEPS_BETWEEN_NODES` of each time node's neighbourhood."""
+    nearest, furthest = steps_to_go[np.maximum(np.arange(steps_to_go.size) - 1, 0)], np.append(steps_to_go[1:], n_steps)
+    to_go = np.round(np.linspace(nearest, furthest, STEPS_BETWEEN_NODES)).astype(np.int64)
+    return np.unique(np.maximum(n_steps - to_go, 0))
 
 
 @njit(**EXACT)
@@ -165,17 +183,37 @@ def _add_observation(places, loads, observed: float, weight: float, normal: Arra
 
 
 @njit(**EXACT)
-def _add_pairs(
-    after, other, now, later, paid, ended, start, last, cash, terminal_values, discount, chosen, time_cell, time_weight,
-    nodes, cell_of_bin, table, noise, least, level_weight, normal, right, squares,
-):  # fmt: skip
-    """Sum differences and returns backward, and add those of chosen steps to the normal equations.
+def sum_pairs_backward(now, later, paid, ended, start, payoffs, discount) -> None:
+    """Turn ``later`` into e_t + γ R_{t+1}, what follows a path's transaction, and ``ended`` into D_t, the partner's excess over it.
 
     Args:
-        after, other, now, later, paid, ended, start, last: of the paired paths.
-        cash, terminal_values: what is paid at the horizon, (M,) each.
-        discount: of one step.
-        chosen: whether a step is looked at, (n,).
+        now, later, paid, ended, start: of the paired paths, (n, N).
+        payoffs: of paths and partners at the horizon, 0 where liquidated, (2, N).
+        discount: γ.
+    """
+    n_steps, n_paths = now.shape
+    to_go, more = payoffs[0].copy(), payoffs[1] - payoffs[0]  # R and U
+    for t in range(n_steps - 1, -1, -1):
+        for i in range(n_paths):
+            follows, difference = later[t, i] + discount * to_go[i], ended[t, i] + discount * more[i]
+            later[t, i], ended[t, i] = follows, difference
+            to_go[i] = now[t, i] + follows
+            more[i] = paid[t, i] if start[t, i] == MET else paid[t, i] + difference
+            if start[t, i] == LIQUIDATED:
+                more[i] = -to_go[i]
+
+
+@njit(**EXACT)
+def _add_pairs(
+    after, other, follows, difference, chosen, time_cell, time_weight, nodes, cell_of_bin, table, noise, least, level_weight,
+    normal, right, squares,
+):  # fmt: skip
+    """Add the pairs of chosen steps to the normal equations.
+
+    Args:
+        after, other: cash of paths and partners after their transactions, (n, N).
+        follows, difference: as :func:`sum_pairs_backward` leaves them, (n, N).
+        chosen: the steps that are looked at.
         time_cell, time_weight: of the grid.
         nodes, cell_of_bin: the critic's cash nodes, and how a cell is found.
         table: W so far, which residuals are taken from, (K, N).
@@ -185,46 +223,37 @@ def _add_pairs(
         normal, right: added to, (K, N, N) and (K, N).
         squares: added to: squared residuals per unit of h, and how many, (2, K, N).
     """
-    n_steps, n_paths = now.shape
-    more, to_go = np.empty(n_paths), np.empty(n_paths)  # U and R
     places, loads = np.empty(4, np.int64), np.empty(4)
-    for i in range(n_paths):
-        to_go[i] = np.interp(last[0, i], cash, terminal_values) if last[0, i] >= 0 else 0.0
-        more[i] = (np.interp(last[1, i], cash, terminal_values) if last[1, i] >= 0 else 0.0) - to_go[i]
-    for t in range(n_steps - 1, -1, -1):
+    for t in chosen:
         k, upper = time_cell[t], time_weight[t]
         nearest = k + 1 if upper > 0.5 else k
-        for i in range(n_paths):
-            difference, follows = ended[t, i] + discount * more[i], later[t, i] + discount * to_go[i]
+        for i in range(after.shape[1]):
             y, z = np.float64(after[t, i]), np.float64(other[t, i])
-            if chosen[t] and y >= 0 and z != y:
-                j, a = _find(y, nodes, cell_of_bin)
-                l, b = _find(z, nodes, cell_of_bin)
-                places[0], places[1], places[2], places[3] = j, j + 1, l, l + 1
-                loads[0], loads[1], loads[2], loads[3] = a - 1, -a, 1 - b, b
-                h, low, residual = abs(z - y), min(j, l), difference
-                for p in range(4):
-                    residual -= loads[p] * table[nearest, places[p]]
-                squares[0, nearest, low] += residual * residual / h
-                squares[1, nearest, low] += 1.0
-                weight = 1 / (h * noise[nearest, low] + least * h * h)
-                for node, share in ((k, 1 - upper), (k + 1, upper)):
-                    _add_observation(places, loads, difference, share * weight, normal[node], right[node])
-                    _add_observation(places[:2], -loads[:2], follows, share * level_weight, normal[node], right[node])
-            to_go[i] = now[t, i] + follows
-            more[i] = paid[t, i] if start[t, i] == MET else paid[t, i] + difference
-            if start[t, i] == LIQUIDATED:
-                more[i] = -to_go[i]
+            if y < 0 or z == y:
+                continue
+            j, a = _find(y, nodes, cell_of_bin)
+            l, b = _find(z, nodes, cell_of_bin)
+            places[0], places[1], places[2], places[3] = j, j + 1, l, l + 1
+            loads[0], loads[1], loads[2], loads[3] = a - 1, -a, 1 - b, b
+            h, low, residual = abs(z - y), min(j, l), np.float64(difference[t, i])
+            for p in range(4):
+                residual -= loads[p] * table[nearest, places[p]]
+            squares[0, nearest, low] += residual * residual / h
+            squares[1, nearest, low] += 1.0
+            weight = 1 / (h * noise[nearest, low] + least * h * h)
+            for node, share in ((k, 1 - upper), (k + 1, upper)):
+                _add_observation(places, loads, difference[t, i], share * weight, normal[node], right[node])
+                _add_observation(places[:2], -loads[:2], follows[t, i], share * level_weight, normal[node], right[node])
 
 
 @njit(**EXACT)
-def advantages_at_nodes(levels, table, gap, log_points, cost, fixed_cost, out):
+def _advantages(levels, table, gap, log_points, cost, fixed_cost, out):
     """Advantages of paying and of issuing over holding at the time nodes, their levels integrated out, from W there.
 
     Args:
         levels: of the policy's tables, (4, K).
         table: W at the time and cash nodes, (K, M).
-        gap, log_points: of the grid, as in :func:`ghm.training.sweep.sweep`.
+        gap, log_points: of the grid, as in :func:`ghm.training.learners.sweep.sweep`.
         cost, fixed_cost: p and φ.
         out: filled, (2, 3, K, M), rows `GAIN`, `BY_MEAN`, `BY_STD`.
     """
