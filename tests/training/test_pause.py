@@ -48,12 +48,20 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-@pytest.mark.parametrize("baseline", ["exact", "network"])
-def test_paused_twice_it_ends_in_the_same_bits(baseline: str, tmp_path: Path) -> None:
-    assert train(config(tmp_path / "whole", baseline=baseline)) == ExitStatus.COMPLETED
+LEARNERS: list[dict[str, Any]] = [
+    {"baseline": "exact"},
+    {"baseline": "network"},
+    {"learner": "model_free"},
+    {"learner": "model_free", "estimator": "gae", "select": "simulated"},
+]
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_paused_twice_it_ends_in_the_same_bits(learner: dict[str, Any], tmp_path: Path) -> None:
+    assert train(config(tmp_path / "whole", **learner)) == ExitStatus.COMPLETED
     resume = None
     for pause_at, status in ((8, ExitStatus.PAUSED), (16, ExitStatus.PAUSED), (None, ExitStatus.COMPLETED)):
-        assert train(config(tmp_path / "paused", baseline=baseline, pause_at=pause_at, resume=resume)) == status
+        assert train(config(tmp_path / "paused", **learner, pause_at=pause_at, resume=resume)) == status
         resume = tmp_path / "paused/checkpoints/latest.pt"
         if pause_at is not None:
             result = json.loads((tmp_path / "paused/result.json").read_text())
