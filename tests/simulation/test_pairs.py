@@ -1,4 +1,4 @@
-"""Paths and their partners: the paths are the simulator's own, and differences are those of two plain simulations on the same draws."""
+"""Paths and their partners: paths are the simulator's own; differences are those of two plain simulations on the same draws."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,10 @@ def test_the_paths_are_the_simulators(problem: DecisionProblem, tables: PolicyTa
 def test_in_pieces_they_are_the_same(problem: DecisionProblem, tables: PolicyTables) -> None:
     whole, _ = simulated(problem, tables)
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, SEED)
-    room, visits = PairedPaths.allocate(problem.grid.n_steps, 100), np.zeros((problem.grid.steps_to_go.size, problem.grid.cash.size))
+    room, visits = (
+        PairedPaths.allocate(problem.grid.n_steps, 100),
+        np.zeros((problem.grid.steps_to_go.size, problem.grid.cash.size)),
+    )
     for first in (0, 100, 200):
         run_pairs(simulator, tables, ITERATION, first, room, visits)
         for name in ("after", "other", "paid", "ended", "start"):
@@ -77,11 +80,15 @@ def test_partners_begin_everywhere_and_pairs_end_in_both_ways(problem: DecisionP
     shift, c_max = problem.grid.level_shift, problem.model.c_max
     place = np.log(begun / shift + 1) / np.log(c_max / shift + 1)
     even = (np.arange(begun.size) + 0.5) / begun.size
-    assert np.abs(place - even).max() < 1.63 / np.sqrt(begun.size), "Kolmogorov and Smirnov, α = 0.01; a regular sequence is closer"
+    assert np.abs(place - even).max() < 1.63 / np.sqrt(begun.size), (
+        "Kolmogorov and Smirnov, α = 0.01; a regular sequence is closer"
+    )
     assert not np.any(pairs.start[~lives] != GOES_ON), "a path that is no more has no new partner"
 
 
-def follows(problem: DecisionProblem, tables: PolicyTables, y: float, step: int, path: int, drawn: tuple[Array, ...]) -> float:
+def follows(
+    problem: DecisionProblem, tables: PolicyTables, y: float, step: int, path: int, drawn: tuple[Array, ...]
+) -> float:
     """What a firm left with cash y gets from this step's shock on, by plain simulation on this path's draws."""
     uniform, shock, noise = (array[:, path] for array in drawn)
     model, grid = problem.model, problem.grid
@@ -118,7 +125,9 @@ def worst(problem: DecisionProblem, tables: PolicyTables) -> tuple[float, float]
     return wrong / seen, off / seen
 
 
-def test_differences_are_those_of_plain_simulations_on_the_same_draws(problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_differences_are_those_of_plain_simulations_on_the_same_draws(
+    problem: DecisionProblem, tables: PolicyTables
+) -> None:
     """A rounding that decides a mode parts the two implementations; of 25 steps that is next to none."""
     wrong, off = worst(problem, tables)
     assert wrong <= 0.01
@@ -126,7 +135,9 @@ def test_differences_are_those_of_plain_simulations_on_the_same_draws(problem: D
 
 
 @pytest.mark.parametrize(("ended", "told"), [(MET, GOES_ON), (LIQUIDATED, MET)])
-def test_pairs_that_end_otherwise_are_found_out(ended: int, told: int, problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_pairs_that_end_otherwise_are_found_out(
+    ended: int, told: int, problem: DecisionProblem, tables: PolicyTables
+) -> None:
     """Wrong variants: a pair that has met goes on as the next one; a liquidated partner's path counts for nothing."""
     right, wrong = summed(problem, simulated(problem, tables)[0]), simulated(problem, tables)[0]
     wrong.start[wrong.start == ended] = told

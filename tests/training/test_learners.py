@@ -14,7 +14,9 @@ from ghm.training.main import ExitStatus, train
 from ghm.training.settings import TrainConfig
 
 
-@pytest.mark.parametrize(("estimator", "setting"), [("gae", {"gae_lambda": 0.5}), ("after_state", {"critic_memory": 1.0})])
+@pytest.mark.parametrize(
+    ("estimator", "setting"), [("gae", {"gae_lambda": 0.5}), ("after_state", {"critic_memory": 1.0})]
+)
 def test_each_setting_of_a_critic_changes_the_policy(estimator: str, setting: dict[str, float], tmp_path: Path) -> None:
     chosen = {"learner": "model_free", "estimator": estimator}
     assert final_policy(tmp_path / "base", **chosen) != final_policy(tmp_path / "other", **chosen, **setting)
@@ -38,13 +40,17 @@ def test_the_best_policy_is_chosen_by_simulated_returns_where_these_are_asked_fo
     assert metrics["best_iteration"] == 3 * (best + 1)
     assert metrics["reading"] == kept[best][0]
     assert metrics["best_return"] == metrics["exact_return"] == metrics[f"{metrics['reading']}_return"]
-    for (_, score), record in zip(kept, [r for r in history(tmp_path) if r["iteration"] % 3 == 0 and r["iteration"]], strict=False):
+    for (_, score), record in zip(
+        kept, [r for r in history(tmp_path) if r["iteration"] % 3 == 0 and r["iteration"]], strict=False
+    ):
         assert score == pytest.approx(record["exact_return"], abs=0.02)
         assert score != record["exact_return"]
 
 
 def test_a_learner_refuses_anothers_estimator() -> None:
-    with pytest.raises(UserError, match="--estimator must be one of after_state, gae, monte_carlo with --learner model_free"):
+    with pytest.raises(
+        UserError, match="--estimator must be one of after_state, gae, monte_carlo with --learner model_free"
+    ):
         TrainConfig(learner="model_free", estimator="bootstrap")
     with pytest.raises(UserError, match="--baseline must be one of network, exact with --learner model_based"):
         TrainConfig(baseline="returns")

@@ -215,7 +215,9 @@ def relative_bias(sample: list[GradientEstimate], exact: Gradient, directions: l
     """Largest distance of the mean estimate from the exact gradient along a direction, as a share of the mean size of those."""
     along = comparison.along
     truth = np.array([along(direction, exact.modes, exact.levels) for direction in directions])
-    means = np.array([np.mean([along(d, one.modes[1:] - one.modes[0], one.levels) for one in sample]) for d in directions])
+    means = np.array(
+        [np.mean([along(d, one.modes[1:] - one.modes[0], one.levels) for one in sample]) for d in directions]
+    )
     return float(np.abs(means - truth).max() / np.abs(truth).mean())
 
 

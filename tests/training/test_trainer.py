@@ -132,7 +132,12 @@ def final_policy(directory: Path, **settings: Any) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     "learner",
-    [{"baseline": "network"}, {"baseline": "exact"}, {"learner": "model_free"}, {"learner": "model_free", "estimator": "gae"}],
+    [
+        {"baseline": "network"},
+        {"baseline": "exact"},
+        {"learner": "model_free"},
+        {"learner": "model_free", "estimator": "gae"},
+    ],
 )
 def test_each_hyperparameter_alone_changes_the_policy(learner: dict[str, Any], tmp_path: Path) -> None:
     """All eight by default; where nothing of the policy's gradient reads the value network, the other six."""

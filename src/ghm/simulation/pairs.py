@@ -2,7 +2,7 @@
 
 What a difference of cash is worth could be had from two independent paths, but their luck would drown it. With common random
 numbers (Glasserman and Yao 1992, "Some Guidelines and Guarantees for Common Random Numbers", *Management Science* 38) the luck
-cancels: both firms meet the same shocks and draw the same levels, and once both have paid down to the same level they are one firm.
+cancels: both meet the same shocks and draw the same levels, and once both have paid down to the same level they are one firm.
 
 In each step, in this order: path and partner act by the policy, with the same draws. A partner that has met its path, or was
 liquidated, starts anew from another level of cash, which spreads evenly in its logarithm over [0, c̄] (a Kronecker sequence over
@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 
 from ghm.economics.model import Array
 from ghm.policies.tables import PolicyTables
-from ghm.simulation.kernel import Simulator, _act, _add_scaled, _count, _move, locate
 from ghm.simulation.draws import (
     FAST,
     STARTS,
@@ -45,6 +44,7 @@ from ghm.simulation.draws import (
     starting_cash,
     uniform_from_bits,
 )
+from ghm.simulation.kernel import Simulator, _act, _add_scaled, _count, _move, locate
 
 GOES_ON, MET, LIQUIDATED = range(3)
 
@@ -195,7 +195,8 @@ def _simulate_pairs(
         _act(row, level_row, shift, cell, weight, uniform[here], noise[here], mode, level)
         rotation = _u32(_u32(t + n_steps * iteration) * _PLASTIC)
         _move_partner(
-            cash[here], after[t], flow, partner[here], mode, level, shock[here], first_path, rotation, shift, log_ratio, constants,
+            cash[here], after[t], flow, partner[here], mode, level, shock[here], first_path, rotation, shift, log_ratio,
+            constants,
             now[t], later[t], other[t], paid[t], ended[t], start[t], partner[there],
         )  # fmt: skip
         _mark_dead(cash[here], after[t])

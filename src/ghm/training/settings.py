@@ -178,7 +178,9 @@ class TrainConfig(Hyperparameters):
         if value is None:
             object.__setattr__(self, name, choices[0])
         elif value not in choices:
-            raise UserError(f"--{name} must be one of {', '.join(choices)} with --learner {self.learner}; received {value!r}")
+            raise UserError(
+                f"--{name} must be one of {', '.join(choices)} with --learner {self.learner}; received {value!r}"
+            )
 
     @property
     def n_steps(self) -> int:

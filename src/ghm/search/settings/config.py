@@ -147,7 +147,7 @@ class SearchConfig:
     progress: Progress = "auto"
     """Progress display: live table, plain lines, none; auto picks live on a terminal."""
     learner: LearnerName = "model_based"
-    """What the trials' learner may know: model_based, the transition law; model_free, a simulator and what a transaction costs."""
+    """What the trials' learner may know: model_based, the transition law; model_free, a simulator and what transactions cost."""
     estimator: Estimator | None = None
     """Policy-gradient estimator of the trials: bootstrap (default), conditional, martingale, monte_carlo; model_free:
     after_state (default), gae, monte_carlo."""

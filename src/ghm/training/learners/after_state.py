@@ -4,15 +4,16 @@ W(y, τ) is what shareholders can expect from the next shock on when a transacti
 pays, which the agent knows, plus W of what it leaves, so all actions can be compared, and integrated out, through W alone; and
 only its slope counts, the marginal value of cash.
 
-Slopes are what sampled returns say least about, so W is fitted to differences. A path and its partner (:mod:`ghm.simulation.pairs`)
-differ from a step on by D, summed backward with U their difference before a transaction, R the path's return:
+Slopes are what sampled returns say least about, so W is fitted to differences. A path and its partner
+(:mod:`ghm.simulation.pairs`) differ from a step on by D, summed backward with U their difference before a transaction, R the
+path's return:
 
-    D_t = (e' − e)_t + γ U_{t+1},    U_t = (x' − x)_t + {D_t while the partner goes on; 0 where it met its path},
-    U_t = −R_t where it was liquidated,    R_t = (x + e)_t + γ R_{t+1}.
+    D_t = (e' − e)_t + γ U_{t+1},    R_t = x_t + e_t + γ R_{t+1},
+    U_t = (x' − x)_t + D_t while the partner goes on, (x' − x)_t where it met its path, −R_t where it was liquidated.
 
-E[D | y, y'] = W(y') − W(y) and E[e_t + γ R_{t+1} | y] = W(y), without bias and without a bootstrap. Both are linear in the values of
-W at the cash nodes, between which it is linear, so that W is a weighted least-squares fit. Its normal equations are kept, one
-set for each time node, and fade as the policy moves on:
+E[D | y, y'] = W(y') − W(y) and E[e_t + γ R_{t+1} | y] = W(y), without bias and without a bootstrap. Both are linear in the
+values of W at the cash nodes, between which it is linear, so that W is a weighted least-squares fit. Its normal equations are
+kept, one set for each time node, and fade as the policy moves on:
 
     weight of a pair = 1 / (h v + `SMALLEST_ERROR`² h²),  h = |y' − y|,  v the variance of its residual per unit of h.
 
@@ -30,12 +31,11 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from ghm.economics.model import Array
-from ghm.economics.grid import bin_cells
-from ghm.policies.tables import PolicyTables
 from ghm.economics.cubic import node_slopes
+from ghm.economics.grid import bin_cells
+from ghm.economics.model import Array
+from ghm.policies.tables import PolicyTables
 from ghm.simulation.pairs import LIQUIDATED, MET, PairedPaths
-from ghm.training.problem import POLICY_STRIDE, DecisionProblem, every
 from ghm.training.learners.sweep import (
     ADVANTAGE_ROWS,
     BY_MEAN,
@@ -47,6 +47,7 @@ from ghm.training.learners.sweep import (
     level_cdf,
     level_cdf_derivatives,
 )
+from ghm.training.problem import POLICY_STRIDE, DecisionProblem, every
 
 STEPS_BETWEEN_NODES = 8
 """Steps looked at between a time node's two neighbours: pairs of neighbouring steps are nearly the same pair."""
@@ -83,7 +84,9 @@ class AfterStateCritic:
 
     def __post_init__(self) -> None:
         grid = self.problem.grid
-        self._nodes = np.ascontiguousarray(grid.cash[every(max(POLICY_STRIDE, -(-grid.cash.size // MOST_NODES)), grid.cash.size)])
+        self._nodes = np.ascontiguousarray(
+            grid.cash[every(max(POLICY_STRIDE, -(-grid.cash.size // MOST_NODES)), grid.cash.size)]
+        )
         self._spline: Array = CubicSpline(self._nodes, np.eye(self._nodes.size))(grid.cash).T
         self._cell_of_bin = bin_cells(self._nodes).astype(np.int64)
         count, shape = self._nodes.size, (grid.steps_to_go.size, self._nodes.size)
@@ -122,11 +125,17 @@ class AfterStateCritic:
         self.table[:] = self._offset + np.linalg.solve(self._normal + self._prior, unexplained[..., None])[..., 0]
 
     def advantages(self, tables: PolicyTables) -> Array:
-        """Advantages of paying and of issuing over holding, as :func:`ghm.training.learners.sweep.sweep` fills them, (2, 3, K, M)."""
+        """Advantages of paying and issuing over holding, (2, 3, K, M), as :func:`~ghm.training.learners.sweep.sweep` has them."""
         problem, model = self.problem, self.problem.model
         out = np.zeros((2, ADVANTAGE_ROWS, problem.grid.steps_to_go.size, problem.grid.cash.size))
         _advantages(
-            tables.levels, self.table @ self._spline, problem.gap, problem.log_points, model.proportional_cost, model.fixed_cost, out
+            tables.levels,
+            self.table @ self._spline,
+            problem.gap,
+            problem.log_points,
+            model.proportional_cost,
+            model.fixed_cost,
+            out,
         )
         return out
 
@@ -138,7 +147,9 @@ class AfterStateCritic:
 
     def state(self) -> dict[str, Any]:
         """Everything that the next iteration needs, for a checkpoint."""
-        return {"iterations": self._iterations} | {name: torch.from_numpy(array) for name, array in self._arrays().items()}
+        return {"iterations": self._iterations} | {
+            name: torch.from_numpy(array) for name, array in self._arrays().items()
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from what :meth:`state` returned.
@@ -184,7 +195,7 @@ def _add_observation(places, loads, observed: float, weight: float, normal: Arra
 
 @njit(**EXACT)
 def sum_pairs_backward(now, later, paid, ended, start, payoffs, discount) -> None:
-    """Turn ``later`` into e_t + γ R_{t+1}, what follows a path's transaction, and ``ended`` into D_t, the partner's excess over it.
+    """Turn ``later`` into e_t + γ R_{t+1}, what follows a transaction, and ``ended`` into D_t, the partner's excess.
 
     Args:
         now, later, paid, ended, start: of the paired paths, (n, N).
@@ -232,10 +243,10 @@ def _add_pairs(
             if y < 0 or z == y:
                 continue
             j, a = _find(y, nodes, cell_of_bin)
-            l, b = _find(z, nodes, cell_of_bin)
-            places[0], places[1], places[2], places[3] = j, j + 1, l, l + 1
+            m, b = _find(z, nodes, cell_of_bin)
+            places[0], places[1], places[2], places[3] = j, j + 1, m, m + 1
             loads[0], loads[1], loads[2], loads[3] = a - 1, -a, 1 - b, b
-            h, low, residual = abs(z - y), min(j, l), np.float64(difference[t, i])
+            h, low, residual = abs(z - y), min(j, m), np.float64(difference[t, i])
             for p in range(4):
                 residual -= loads[p] * table[nearest, places[p]]
             squares[0, nearest, low] += residual * residual / h

@@ -76,7 +76,9 @@ class Learner:
         self._features = self._inputs(problem.features[:, problem.policy_nodes])
         rows = np.arange(self._shape[0]) if config.baseline == "returns" else problem.bootstrap_nodes
         self._value_features = self._inputs(problem.features[rows][:, problem.value_nodes])
-        self.after_state = AfterStateCritic(problem, config.critic_memory) if config.estimator == "after_state" else None
+        self.after_state = (
+            AfterStateCritic(problem, config.critic_memory) if config.estimator == "after_state" else None
+        )
         self._spread = self._tensor(problem.policy_spread)
         # Values are learned as V − c − ℓ, in units that make outputs about 1.
         self._value_offset = problem.grid.cash + problem.model.liquidation_value
