@@ -20,7 +20,6 @@ from typing import Any
 
 from machine import describe_machine
 
-
 MEDIAN, WORST, CPU_SECONDS = 0.985, 0.97, 90.0
 
 N_ITERATIONS = 2500
