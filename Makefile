@@ -25,7 +25,7 @@ search: $(STAMP) ## a real search: 4 random trials x 300 iterations, 2 workers, 
 
 # Compiled once, beside the type check, which takes one core: in a new checkout the test processes would each do it.
 COMPILED := .venv/.compiled
-$(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' '^@njit' src)
+$(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' 'ghm.io.compiled' src)
 	$(BIN)/ghm solve --check > /dev/null
 	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && $(BIN)/ghm train --n_iterations 1 --n_trajectories 10 \
 	--log_dir "$$directory/logs" --ckpt_dir "$$directory/checkpoints" > /dev/null
@@ -36,6 +36,10 @@ $(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' '^@njit' src)
 test: lint contract ## everything that CI runs: format, lint, types, import contract, tests
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
 	$(BIN)/python -m pytest -n 3 --dist loadfile
+
+.PHONY: test-journeys
+test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (a quarter of an hour)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey tests/journeys
 
 .PHONY: test-browser
 test-browser: $(STAMP) ## the report's page in a real browser (the system's package chromium)
@@ -129,7 +133,7 @@ format: $(STAMP) ## format and mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 
 .PHONY: clean-compiled
-clean-compiled: ## remove what Numba compiled (it does not see changes across modules)
+clean-compiled: ## remove what Numba compiled, of earlier source too
 	find src tests benchmarks -name '*.nb[ci]' -delete
 	rm -f $(COMPILED)
 

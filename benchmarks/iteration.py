@@ -120,7 +120,7 @@ class Training:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        self.problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+        self.problem = DecisionProblem.build(config.problem)
         self.learner = Learner(self.problem, config)
         self.simulator = Simulator(self.problem.model, self.problem.grid, self.problem.terminal_values, config.seed)
         self.estimator = GradientEstimator(self.problem, self.simulator, config.estimator, config.n_trajectories)

@@ -26,11 +26,13 @@ from stable_baselines3.common.vec_env import VecEnv
 from ghm.economics.action_rule import certain_actions
 from ghm.economics.actions import Actions
 from ghm.economics.model import Array, GHMModel
+from ghm.economics.problem import Problem
 from ghm.envs import ActionDecoder, Firms, action_space
 from ghm.io.text import share_text
 from ghm.policies.networks import FEATURES, features
+from ghm.solvers.dynamic_program import solve
 from ghm.solvers.policy_value import policy_value
-from ghm.solvers.store import Reference, solve
+from ghm.solvers.solution import Solution
 from ghm.training.exact import ExactReturns
 from ghm.training.settings import TrainConfig
 
@@ -85,7 +87,7 @@ class FirmsVecEnv(VecEnv):
 
     def __init__(self, config: TrainConfig, setting: Setting, seed: int) -> None:
         model = config.model
-        self._firms = Firms(model, config.dt, config.n_steps, config.terminal, setting.n_firms)
+        self._firms = Firms(Problem(model, config.dt, config.n_steps * config.dt, config.terminal), setting.n_firms)
         self._generator = np.random.default_rng(seed)
         self._config = config
         self._decode = ListDecoder(model, config.dt) if setting.discrete else ActionDecoder(model, config.dt)
@@ -99,7 +101,7 @@ class FirmsVecEnv(VecEnv):
         firms, config = self._firms, self._config
         # A firm at the horizon has ended; its state is asked for all the same.
         time_to_horizon = np.maximum(firms.steps_to_go, 1) * config.dt
-        return features(config.model, config.dt, config.T, firms.cash, time_to_horizon).astype(np.float32)
+        return features(config.problem, firms.cash, time_to_horizon).astype(np.float32)
 
     def _restart(self, firms: Any) -> None:
         self._firms.restart(firms, self._generator.uniform(0, self._config.model.c_max, int(firms.sum())))
@@ -157,7 +159,7 @@ class PeerPolicy:
         """Actions at ``cash`` (N,)."""
         config = self._config
         times = np.full(cash.shape, time_to_horizon)
-        state = features(config.model, config.dt, config.T, cash, times).astype(np.float32)
+        state = features(config.problem, cash, times).astype(np.float32)
         actions, _ = self._agent.predict(state, deterministic=True)
         return certain_actions(*self._decode(actions))
 
@@ -165,7 +167,7 @@ class PeerPolicy:
 class Clock(BaseCallback):
     """Judges the agent at given CPU seconds, its own time not counted, and stops it after the last."""
 
-    def __init__(self, policy: PeerPolicy, config: TrainConfig, reference: Reference, at: list[float]) -> None:
+    def __init__(self, policy: PeerPolicy, config: TrainConfig, reference: Solution, at: list[float]) -> None:
         super().__init__()
         self._policy, self._config, self._reference, self._at = policy, config, reference, list(at)
         self._started = time.process_time()
@@ -181,13 +183,13 @@ class Clock(BaseCallback):
         return bool(self._at)
 
 
-def captured(policy: Any, config: TrainConfig, reference: Reference) -> float | None:
+def captured(policy: Any, config: TrainConfig, reference: Solution) -> float | None:
     """Captured value of the deterministic policy, exact."""
-    value = policy_value(policy, config.model, config.dt, config.T, config.terminal)
+    value = policy_value(policy, config.problem)
     return reference.captured_value(value)
 
 
-def train_peer(setting: Setting, config: TrainConfig, reference: Reference, at: list[float]) -> list[Any]:
+def train_peer(setting: Setting, config: TrainConfig, reference: Solution, at: list[float]) -> list[Any]:
     """Train PPO; captured value at the CPU seconds ``at``."""
     env = FirmsVecEnv(config, setting, config.seed)
     agent = PPO(
@@ -204,11 +206,11 @@ def train_peer(setting: Setting, config: TrainConfig, reference: Reference, at: 
     return clock.points
 
 
-def train_ours(config: TrainConfig, reference: Reference, at: list[float]) -> list[Any]:
-    """Train ours, default settings; captured value of the better reading at the CPU seconds ``at``."""
+def train_ours(config: TrainConfig, reference: Solution, at: list[float]) -> list[Any]:
+    """Train ours, default settings; captured value under the better action rule at the CPU seconds ``at``."""
     began = time.process_time()
     training, points, judged = Training(config), [], 0.0
-    exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, training.problem.grid)
+    exact = ExactReturns.build(config.problem, training.problem.grid)
     for target in at:
         while (seconds := time.process_time() - began - judged) < target:
             training.iterate()

@@ -48,7 +48,7 @@ def train(seed: int, n_iterations: int, method: list[str], directory: Path) -> d
     return {
         "seed": seed,
         "captured_value": result["metrics"]["captured_value"],
-        "reading": result["metrics"]["reading"],
+        "action_rule": result["metrics"]["action_rule"],
         "verdict": result["metrics"]["verdict"],
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "history": [
@@ -93,7 +93,8 @@ def show(figures: dict[str, Any]) -> None:
     for run in figures["runs"]:
         along = "".join(f"{run['history'][i][2]:>9.4f}" for i in shown)
         print(
-            f"{run['seed']:>6}{along}{run['captured_value']:>9.4f}{run['cpu_seconds']:>8.1f}  {run['verdict']} ({run['reading']})"
+            f"{run['seed']:>6}{along}{run['captured_value']:>9.4f}{run['cpu_seconds']:>8.1f}"
+            f"  {run['verdict']} ({run['action_rule']})"
         )
     verdict = "reached" if reached(figures) else "MISSED"
     print(f"\nmedian {figures['median']:.4f} (asked for {MEDIAN}), worst {figures['worst']:.4f} ({WORST}), ", end="")

@@ -30,7 +30,9 @@ from report.factory import add_policy, make_search
 import ghm
 from ghm.search import HyperparameterSearch, Observer, PlainObserver, SearchConfig, resumed_config
 from ghm.search.display.observer import Plan
-from ghm.search.records.index import ReferenceReturns, ResultsIndex
+from ghm.search.records.results_file import ResultsFile
+from ghm.search.records.state import SearchState
+from ghm.search.records.values import ReferenceReturns
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 
@@ -45,7 +47,7 @@ class Tenths(Observer):
         self._each, self._n = n_trials // PARTS, 0
         self._started, self._cpu = 0.0, 0.0
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
+    def search_started(self, plan: Plan, results: SearchState) -> None:  # noqa: ARG002  (the interface's)
         """The clock starts."""
         print("trials   ms a trial   CPU ms   memory MB")
         self._started, self._cpu = time.perf_counter(), time.process_time()
@@ -89,7 +91,7 @@ def measure_search(flags: argparse.Namespace, directory: Path) -> None:
     grown = (psutil.Process().memory_info().rss - before) / MEGABYTE
     path = outcome.results.path
     started = time.perf_counter()
-    outcome.results.write()
+    ResultsFile(outcome.results).write()
     written = time.perf_counter() - started
     journal = (path.parent / "journal.jsonl").stat().st_size / MEGABYTE
     print(f"{flags.n_trials} trials, {flags.executor}, {config.n_workers} workers: {seconds:.1f} s, ", end="")

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.search.methods.learned import LearnedProposal, ask_optuna
-from ghm.search.methods.proposals import Known, Proposal, make_proposal
-from ghm.search.settings.config import SearchType
+from ghm.search.methods.proposals import Known, Proposal
+from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters
+from ghm.search.settings.methods import SearchType
 from ghm.search.settings.space import NAMES, Choices, SearchSpace, parse_hyperparameters, plain_hyperparameters
 from ghm.training.settings import Hyperparameters
 
@@ -119,29 +120,31 @@ def record(results_dir: Path, path: Path) -> Table:
     from ghm.search.records.reader import read_search
 
     search = read_search(results_dir)
-    inactive = inactive_hyperparameters(search.config)
+    inactive = inactive_hyperparameters(vars(search.config))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     grid: list[int] = []
     for trial in search.trials:
-        if trial.unfinished:
+        if not trial.final:
             continue
         values = [
-            (int(line["iteration"]), float(line["captured_value"]))
-            for line in trial.history
-            if line.get("captured_value") is not None
+            (line.iteration, line.captured_value) for line in search.history(trial) if line.captured_value is not None
         ]
         if trial.success and not grid:
             grid = [iteration for iteration, _ in values]
-        key = tuple(str(trial.hyperparameters[name]) for name in NAMES if name not in inactive)
+        key = tuple(str(getattr(trial.hyperparameters, name)) for name in NAMES if name not in inactive)
         captured = [round(value, DIGITS) for _, value in values] if trial.success else None
-        rows.setdefault(key, {"hyperparameters": dict(trial.hyperparameters), "captured_value": captured})
+        rows.setdefault(
+            key, {"hyperparameters": plain_hyperparameters(trial.hyperparameters), "captured_value": captured}
+        )
     if not grid or any(row["captured_value"] and len(row["captured_value"]) != len(grid) for row in rows.values()):
         raise ValueError(f"{results_dir}: the trials' evaluations differ in number")
     content = {
         "settings": {
-            key: search.config[key] for key in sorted(search.config) if key not in ("results_dir", "resume", "space")
+            key: value
+            for key, value in sorted(search.config.to_dict().items())
+            if key not in ("results_dir", "resume", "space")
         },
-        "space": search.space,
+        "space": search.record.choices,
         "iterations": grid,
     }
     head = json.dumps(content)[:-1]

@@ -18,9 +18,9 @@ from typing import Any, cast
 import psutil
 from no_training import NoTraining
 
-import ghm.search.records.index
+import ghm.search.records.results_file
 from ghm.search import HyperparameterSearch, PlainObserver, SearchConfig
-from ghm.search.records.index import ReferenceReturns
+from ghm.search.records.values import ReferenceReturns
 
 
 class Timed:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--always", action="store_true", help="write the whole results JSON after every trial")
     flags = parser.parse_args()
     if flags.always:
-        ghm.search.records.index.SNAPSHOT_SHARE = float("inf")
+        ghm.search.records.results_file.SNAPSHOT_SHARE = float("inf")
     with tempfile.TemporaryDirectory() as directory:
         kind: dict[str, Any] = {"n_trials": flags.n_trials} if flags.n_trials else {"search_type": "grid"}
         config = SearchConfig(results_dir=Path(directory) / "results", **kind)
@@ -64,7 +64,7 @@ def main() -> None:
         seconds = time.perf_counter() - started - popen.seconds
         grown = (psutil.Process().memory_info().rss - memory) / 1e6
         size = outcome.results.path.stat().st_size / 1e6
-        assert outcome.results.completed == outcome.n_trials, "a trial that fails costs something else"
+        assert outcome.results.counts().completed == outcome.n_trials, "a trial that fails costs something else"
     each = 1e3 * seconds / outcome.n_trials
     print(f"{outcome.n_trials} trials: {seconds:.1f} s, {each:.2f} ms a trial ({each / 10:.2f}% of a one-second trial)")
     print(f"results JSON {size:.1f} MB, memory grew by {grown:.0f} MB")

@@ -28,8 +28,8 @@ from ghm.training.settings import TrainConfig
 from ghm.training.problem import DecisionProblem
 from ghm.training.learners.learner import Learner
 c = TrainConfig()
-load_or_solve(Path("FILE"), c.model, c.dt, c.T, c.terminal)
-Learner(DecisionProblem.build(c.model, c.dt, c.n_steps, c.terminal), c).tabulate()
+load_or_solve(Path("FILE"), c.problem)
+Learner(DecisionProblem.build(c.problem), c).tabulate()
 """
 
 

@@ -24,7 +24,8 @@ from machine import describe_machine
 from ghm.economics.model import Array
 from ghm.policies.distribution import RAW_OUTPUTS
 from ghm.simulation.kernel import Simulator
-from ghm.solvers.store import Reference, solve
+from ghm.solvers.dynamic_program import solve
+from ghm.solvers.solution import Solution
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import GradientEstimate, GradientEstimator
 from ghm.training.learners.learner import Learner
@@ -115,10 +116,10 @@ def at_stages(problem: DecisionProblem, n_iterations: int, repeats: int) -> dict
     return figures
 
 
-def learning_curve(problem: DecisionProblem, config: TrainConfig, reference: Reference) -> list[tuple[float, ...]]:
+def learning_curve(problem: DecisionProblem, config: TrainConfig, reference: Solution) -> list[tuple[float, ...]]:
     """Iterations, CPU seconds and captured value along one training."""
     curve: list[tuple[float, ...]] = []
-    returns = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, problem.grid)
+    returns = ExactReturns.build(config.problem, problem.grid)
     for iteration, learner, seconds in train(problem, config):
         if iteration % EVAL_FREQ == 0:
             captured = reference.captured_value(returns(learner.tabulate().tables).best)
@@ -129,7 +130,7 @@ def learning_curve(problem: DecisionProblem, config: TrainConfig, reference: Ref
 def run(n_iterations: int, repeats: int) -> dict[str, Any]:
     """All measurements."""
     config = TrainConfig()
-    problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+    problem = DecisionProblem.build(config.problem)
     reference = solve(config.model, config.dt, config.T, config.terminal)
     curves = [
         {

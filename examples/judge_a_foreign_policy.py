@@ -54,7 +54,7 @@ policy = AgentPolicy(STEPS)
 
 if __name__ == "__main__":
     found = ghm.evaluate(policy, model, DT, T, name="PPO")
-    print(f"exact return      {found.exact_return:.4f} (optimum {found.reference.optimal_return:.4f})")
+    print(f"exact return      {found.exact_return:.4f} (optimum {found.solution.optimal_return:.4f})")
     print(f"simulated return  {found.simulated.mean:.4f} ± {found.simulated.standard_error:.4f}")
     print(f"captured value    {found.captured_value}")
     print(found.verdict.text)

@@ -26,7 +26,7 @@ print(trials.groupby("lr_policy")["captured_value"].median().to_string())
 # The best trial's policy is a function of cash and time to horizon (numbers or arrays).
 policy = results.best_policy
 print("\nWhat the best policy does with the whole horizon ahead")
-horizon = float(results.search.config["T"])
+horizon = results.search.config.T
 for cash in (0.0, 0.05, 0.2, 1.0):
     action = policy(cash, horizon)
     print(

@@ -21,7 +21,7 @@ REACH = 7.0
 
 @contextlib.contextmanager
 def fine_quadrature() -> Iterator[None]:
-    """The reference's stochastic policy values by midpoints while the context lasts."""
+    """The reference's randomised policy values by midpoints while the context lasts."""
 
     def midpoints(_points: int) -> tuple[Array, Array]:
         edges = np.linspace(-REACH, REACH, POINTS + 1)

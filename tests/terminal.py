@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyte
@@ -29,13 +30,25 @@ class Session:
 
 def run_in_terminal(script: str, columns: int, lines: int = 40, seconds: float = 60.0) -> Session:
     """Run Python source in a terminal of this size and read its screen at every chunk of output."""
+    return run_command_in_terminal([sys.executable, "-c", script], columns, lines, seconds)
+
+
+def run_command_in_terminal(
+    command: Sequence[str],
+    columns: int,
+    lines: int = 40,
+    seconds: float = 60.0,
+    stderr: int | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Session:
+    """Run a command in a terminal of this size; its error output goes to the descriptor ``stderr`` where one is given."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color", "PYTHONUNBUFFERED": "1"}
+    environment = {**environment, "TERM": "xterm-256color", "PYTHONUNBUFFERED": "1"}
     for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI"):
         environment.pop(name, None)
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+        command, stdin=terminal, stdout=terminal, stderr=terminal if stderr is None else stderr, env=environment
     )
     os.close(terminal)
     screen = pyte.Screen(columns, lines)

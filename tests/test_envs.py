@@ -7,10 +7,11 @@ from gymnasium.utils.env_checker import check_env
 from ghm.economics.actions import HOLD, ISSUE, PAY
 from ghm.economics.grid import LEVEL_SHIFT
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.envs import ActionDecoder, Firms, GHMEnv
 from ghm.policies.distribution import LevelBounds
+from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers.policy_value import policy_value
-from ghm.solvers.threshold_policy import ThresholdPolicy
 
 DT, T = 0.02, 2.0
 FIRMS = 20_000
@@ -25,7 +26,7 @@ def test_gymnasiums_checker_finds_nothing(terminal):
 def simulated_return(model, payout, below, target, terminal):
     """Mean return of a threshold policy over `FIRMS` firms, and its standard error."""
     generator = np.random.default_rng(7)
-    firms = Firms(model, DT, round(T / DT), terminal, FIRMS)
+    firms = Firms(Problem(model, DT, T, terminal), FIRMS)
     firms.restart(np.ones(FIRMS, dtype=bool), generator.uniform(0, model.c_max, FIRMS))
     returns, running = np.zeros(FIRMS), np.ones(FIRMS)
     for step in range(round(T / DT)):
@@ -43,7 +44,7 @@ def test_returns_are_those_of_the_decision_problem(terminal):
     """α = 6e-5 (four standard errors), three cases."""
     model = GHMModel(c_max=0.5)
     policy = ThresholdPolicy.constant(DT, T, 0.2, 0.05, 0.1)
-    exact = policy_value(policy, model, DT, T, terminal)
+    exact = policy_value(policy, Problem(model, DT, T, terminal))
     mean, error = simulated_return(model, 0.2, 0.05, 0.1, terminal)
     assert abs(mean - exact) < 4 * error
     # The wrong twin: a firm that earns a ninth more.
@@ -58,7 +59,7 @@ def test_one_firm_is_stepped_as_many_are():
     action = np.array([0.0, 1.0, 0.0, 0.2, 0.3], dtype=np.float32)
     env.reset(seed=3, options={"cash": 0.5})
     env.np_random, twin = np.random.default_rng(11), np.random.default_rng(11)
-    firms = Firms(GHMModel(), 0.1, 10, "liquidation", 2)
+    firms = Firms(Problem(GHMModel(), 0.1, 1.0), 2)
     firms.restart(np.ones(2, dtype=bool), np.full(2, 0.5))
     mode, payout, target = ActionDecoder(GHMModel(), 0.1)(np.stack([action, action]))
     rewards, _ = firms.step(mode, payout, target, np.full(2, twin.standard_normal()))

@@ -5,8 +5,10 @@ The front door of the package:
 ==================  =====================================================================
 `load_results`      a search's results: trials as a DataFrame, the best policy as a function
 `solve`             the optimum of the model over grids of cash and time to horizon
+`infinite_horizon`  the objects of the paper: value, issuance, firms in the long run
 `evaluate`          any policy judged by its exact return, beside the optimum
 `GHMModel`          the model and its parameters
+`Problem`           a model, a time step, a horizon, and what shareholders get there
 `Actions`           what a policy of your own returns for states
 `UserError`         what is raised where the caller can mend something
 ==================  =====================================================================
@@ -18,22 +20,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ghm.economics.actions import Actions
     from ghm.economics.model import GHMModel
+    from ghm.economics.problem import Problem
     from ghm.errors import UserError
     from ghm.report.analysis.results import load_results
     from ghm.solvers.answers.evaluation import evaluate
-    from ghm.solvers.answers.solution import solve
+    from ghm.solvers.dynamic_program import solve
+    from ghm.solvers.infinite_horizon import infinite_horizon
 
 __version__ = "0.1.0"
 
-__all__ = ["Actions", "GHMModel", "UserError", "__version__", "evaluate", "load_results", "solve"]
+__all__ = [
+    "Actions",
+    "GHMModel",
+    "Problem",
+    "UserError",
+    "__version__",
+    "evaluate",
+    "infinite_horizon",
+    "load_results",
+    "solve",
+]
 
 _MODULES = {
     "Actions": "ghm.economics.actions",
     "GHMModel": "ghm.economics.model",
+    "Problem": "ghm.economics.problem",
     "UserError": "ghm.errors",
     "evaluate": "ghm.solvers.answers.evaluation",
+    "infinite_horizon": "ghm.solvers.infinite_horizon",
     "load_results": "ghm.report.analysis.results",
-    "solve": "ghm.solvers.answers.solution",
+    "solve": "ghm.solvers.dynamic_program",
 }
 
 

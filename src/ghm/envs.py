@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ghm.economics.actions import ISSUE, PAY, cash_flow, level_from_log
 from ghm.economics.grid import LEVEL_SHIFT
 from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.policies.distribution import LevelBounds
 from ghm.solvers.terminal import terminal_values
 
@@ -30,26 +31,22 @@ class Firms:
     """N firms side by side, stepped together.
 
     Args:
-        model: the model.
-        dt: length of a step (years).
-        n_steps: steps to the horizon.
-        terminal: what shareholders get there.
+        problem: the problem that they face.
         n: number of firms.
     """
 
-    def __init__(self, model: GHMModel, dt: float, n_steps: int, terminal: Terminal, n: int) -> None:
-        self.model, self.dt, self.n_steps, self.terminal = model, dt, n_steps, terminal
-        self.discount = float(np.exp(-model.discount_rate * dt))
+    def __init__(self, problem: Problem, n: int) -> None:
+        self.problem, self.discount = problem, problem.discount
         self.cash = np.zeros(n)
         self.steps_to_go = np.zeros(n, dtype=np.int64)
         # F(c) takes a boundary value problem; it is solved once, and looked up.
-        self._nodes = np.linspace(0.0, model.c_max, 2001)
-        self._terminal_values = terminal_values(model, terminal, self._nodes)
+        self._nodes = np.linspace(0.0, problem.model.c_max, 2001)
+        self._terminal_values = terminal_values(problem, self._nodes)
 
     def restart(self, firms: NDArray[np.bool_], starts: Array) -> None:
         """Start ``firms`` (N,) anew with cash ``starts``, one for each of them, and the whole horizon ahead."""
         self.cash[firms] = starts
-        self.steps_to_go[firms] = self.n_steps
+        self.steps_to_go[firms] = self.problem.n_steps
 
     def step(self, mode: NDArray[np.int64], payout: Array, target: Array, shocks: Array) -> tuple[Array, Array]:
         """One step of every firm; all arguments (N,).
@@ -57,13 +54,13 @@ class Firms:
         Returns:
             Rewards (N,), and whether each firm has ended (N,).
         """
-        model, cash = self.model, self.cash
+        model, dt, cash = self.problem.model, self.problem.dt, self.cash
         pays = (mode == PAY) & (payout < cash)
         target = np.minimum(target, model.c_max)
         issues = (mode == ISSUE) & (target > cash)
         after = np.where(pays, payout, np.where(issues, target, cash))
         rewards = cash_flow(cash, after, model.proportional_cost, model.fixed_cost)
-        following = after + model.drift(after) * self.dt + model.volatility(after) * np.sqrt(self.dt) * shocks
+        following = after + model.drift(after) * dt + model.volatility(after) * np.sqrt(dt) * shocks
         liquidated = following <= 0
         kept = np.clip(following, 0.0, model.c_max)
         self.steps_to_go -= 1
@@ -76,7 +73,8 @@ class Firms:
     @property
     def observations(self) -> NDArray[np.float32]:
         """What agents see, (N, 2)."""
-        return np.stack([self.cash / self.model.c_max, self.steps_to_go / self.n_steps], axis=1).astype(np.float32)
+        shares = [self.cash / self.problem.model.c_max, self.steps_to_go / self.problem.n_steps]
+        return np.stack(shares, axis=1).astype(np.float32)
 
 
 class ActionDecoder:
@@ -115,7 +113,7 @@ class GHMEnv(gymnasium.Env[NDArray[Any], NDArray[Any]]):
         terminal: what shareholders get at the horizon.
 
     Raises:
-        UserError: when ``terminal`` is ``going_concern`` and the infinite-horizon problem has no solution.
+        UserError: when these make no problem, or ``going_concern`` needs an infinite-horizon solution that does not exist.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - the base class declares it so
@@ -123,9 +121,9 @@ class GHMEnv(gymnasium.Env[NDArray[Any], NDArray[Any]]):
     def __init__(
         self, model: GHMModel | None = None, dt: float = 0.01, T: float = 10.0, terminal: Terminal = "liquidation"
     ) -> None:
-        self._model = model or GHMModel()
-        self._firm = Firms(self._model, dt, round(T / dt), terminal, 1)
-        self._decode = ActionDecoder(self._model, dt)
+        problem = Problem(model or GHMModel(), dt, T, terminal)
+        self._firm = Firms(problem, 1)
+        self._decode = ActionDecoder(problem.model, problem.dt)
         self.discount = self._firm.discount
         self.action_space, self.observation_space = action_space(), observation_space()
 
@@ -134,7 +132,7 @@ class GHMEnv(gymnasium.Env[NDArray[Any], NDArray[Any]]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start with cash uniform on [0, c̄], or with ``options["cash"]``."""
         super().reset(seed=seed)
-        start = (options or {}).get("cash", self.np_random.uniform(0.0, self._model.c_max))
+        start = (options or {}).get("cash", self.np_random.uniform(0.0, self._firm.problem.model.c_max))
         self._firm.restart(np.array([True]), np.array([start]))
         return self._firm.observations[0], {}
 

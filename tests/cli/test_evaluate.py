@@ -10,10 +10,11 @@ from cli.commands import assert_refused, run
 from fine_quadrature import fine_quadrature
 
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.sealed import seal_archive
 from ghm.solvers import policy_value
-from ghm.solvers.store import solve
+from ghm.solvers.dynamic_program import solve
 from ghm.training.checkpoints.checkpoint import FORMAT, load_policy, load_trained
 from ghm.training.main import main as train
 
@@ -43,25 +44,27 @@ def test_figures(checkpoint):
     drawn = load_trained(checkpoint).drawn_policy
     with fine_quadrature():
         expected = {
-            "stochastic": policy_value(drawn, MODEL, DT, T, stochastic=True),
-            "greedy": policy_value(drawn, MODEL, DT, T),
+            "randomised": policy_value(drawn, Problem(MODEL, DT, T), randomised=True),
+            "greedy": policy_value(drawn, Problem(MODEL, DT, T)),
         }
-        exported = policy_value(policy, MODEL, DT, T, stochastic=found["reading"] == "stochastic")
-    for reading, value in expected.items():
-        assert found[f"{reading}_return"] == pytest.approx(value, abs=1e-6)
-    assert found["exact_return"] == max(found["stochastic_return"], found["greedy_return"])
-    assert found["exact_return"] == found[f"{found['reading']}_return"]
-    assert exported == pytest.approx(found["exact_return"], abs=1e-6), "the policy that is loaded is that reading"
-    assert abs(found["stochastic_return"] - found["greedy_return"]) > 1e-4, "readings are told apart"
+        exported = policy_value(policy, Problem(MODEL, DT, T), randomised=found["action_rule"] == "randomised")
+    for action_rule, value in expected.items():
+        assert found[f"{action_rule}_return"] == pytest.approx(value, abs=1e-6)
+    assert found["exact_return"] == max(found["randomised_return"], found["greedy_return"])
+    assert found["exact_return"] == found[f"{found['action_rule']}_return"]
+    assert exported == pytest.approx(found["exact_return"], abs=1e-6), (
+        "the policy that is loaded is the one under that action rule"
+    )
+    assert abs(found["randomised_return"] - found["greedy_return"]) > 1e-4, "action rules are told apart"
     assert found["optimal_return"] == reference.optimal_return
     assert found["wind_up_return"] == reference.wind_up_return
     assert found["captured_value"] == pytest.approx(reference.captured_value(found["exact_return"]))
-    assert found["optimal_payout_level"] == reference.payout_level
+    assert found["optimal_payout_level"] == reference.initial_levels.payout_level
     assert found["model"]["sigma_x"] == 0.15
     assert abs(found["monte_carlo_return"] - found["exact_return"]) < 4 * found["monte_carlo_standard_error"]
     assert found["monte_carlo_agrees"] is True
     # Negative control: another model's exact return is another.
-    assert found["exact_return"] != policy_value(policy, GHMModel(), DT, T)
+    assert found["exact_return"] != policy_value(policy, Problem(GHMModel(), DT, T))
 
 
 def test_result_of_the_run_says_the_same(checkpoint):
@@ -69,8 +72,8 @@ def test_result_of_the_run_says_the_same(checkpoint):
     found = evaluated(checkpoint)
     assert stored["best_return"] == pytest.approx(found["exact_return"], rel=1e-12)
     for name in (
-        "reading",
-        "stochastic_return",
+        "action_rule",
+        "randomised_return",
         "greedy_return",
         "captured_value",
         "optimal_return",
@@ -90,7 +93,7 @@ def test_table(checkpoint):
     assert (ran.status, ran.errors) == (0, "")
     for figure in (
         "exact_return",
-        "stochastic_return",
+        "randomised_return",
         "greedy_return",
         "optimal_return",
         "monte_carlo_return",
@@ -103,7 +106,7 @@ def test_table(checkpoint):
 
 
 def test_a_return_that_simulation_contradicts_is_warned_of(checkpoint, monkeypatch):
-    monkeypatch.setattr("ghm.training.evaluation.WARNING_ERRORS", 1e-9)
+    monkeypatch.setattr("ghm.solvers.answers.evaluation.AGREE", 1e-9)
     ran = run("evaluate", checkpoint)
     assert ran.status == 0
     assert ran.errors.startswith("warning: the exact and the simulated return differ")
@@ -160,7 +163,7 @@ def test_damaged_checkpoints_are_refused(checkpoint, tmp_path):
     save_sealed({**content, "config": {**content["config"], "policy_hidden": [16]}}, path)
     assert_refused(run("evaluate", path), "do not fit its settings")
     save_sealed({**content, "config": {**content["config"], "dt": 0.03}}, path)
-    assert_refused(run("evaluate", path), "whole multiple of --dt")
+    assert_refused(run("evaluate", path), "whole multiple of dt")
 
 
 def test_places_without_a_file_are_refused(tmp_path):
@@ -171,7 +174,7 @@ def test_places_without_a_file_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("modes", [(0.5, 0.3, 0.2), (0.0, 1.0, 0.0)], ids=["better as it draws", "better for certain"])
-def test_pictures_are_of_the_reading_that_is_judged(modes, tmp_path, monkeypatch):
+def test_pictures_are_of_the_action_rule_that_is_judged(modes, tmp_path, monkeypatch):
     """Value and firms that are drawn: those whose return is printed."""
     drawn = []
 
@@ -187,7 +190,7 @@ def test_pictures_are_of_the_reading_that_is_judged(modes, tmp_path, monkeypatch
     words = ("evaluate", "--policy", "mine.py:act", "--dt", "0.05", "--T", "1")
     ran = run(*words, "--json", "--output", "maps.npz", "--times", "1")
     with np.load("maps.npz") as file:
-        assert str(file["reading"]) == json.loads(ran.output)["reading"]
+        assert str(file["action_rule"]) == json.loads(ran.output)["action_rule"]
     monkeypatch.setattr("ghm.cli.evaluate.figures.study", study)
     assert "enough seen" in run(*words, "--figures", "pictures").errors
-    assert drawn == [json.loads(ran.output)["reading"] == "stochastic"]
+    assert drawn == [json.loads(ran.output)["action_rule"] == "randomised"]

@@ -9,8 +9,9 @@ from cli.commands import assert_refused, run
 from PIL import Image
 
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
+from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers import dynamic_program, free_boundary, policy_value
-from ghm.solvers.threshold_policy import ThresholdPolicy
 
 SMALL = ("--dt", "0.05", "--T", "1")
 
@@ -48,7 +49,15 @@ def test_keys():
         "free_boundary",
     }
     assert promised <= found.keys()
-    assert found.keys() - promised == {"dt", "T", "terminal", "model"}
+    assert found.keys() - promised == {
+        "dt",
+        "T",
+        "terminal",
+        "model",
+        "infinite_horizon",
+        "marginal_value_at",
+        "warnings",
+    }
     assert found["free_boundary"].keys() == {
         "payout_level",
         "value_at_zero",
@@ -69,15 +78,61 @@ def test_where_the_firm_never_issues_its_levels_are_null():
 def test_model_and_settings_are_those_asked_for():
     found = solved("--model.sigma_x", "0.2", "--dt", "0.1", "--T", "2", "--terminal", "going_concern")
     model = GHMModel(sigma_x=0.2)
-    optimum = dynamic_program(model, 0.1, 2.0, "going_concern")
+    optimum = dynamic_program(Problem(model, 0.1, 2.0, "going_concern"))
     assert found["optimal_return"] == optimum.optimal_return != solved()["optimal_return"]
     assert found["free_boundary"]["payout_level"] == free_boundary(model).payout_level
     assert (found["dt"], found["T"], found["terminal"]) == (0.1, 2.0, "going_concern")
     assert GHMModel.from_dict(found["model"]) == model
 
 
+def test_the_infinite_horizon_is_printed_first_with_the_papers_objects():
+    """A referee's figures, as a reader sees them."""
+    ran = run("solve", *SMALL)
+    assert ran.output.index("Infinite horizon") < ran.output.index("Firms for ever") < ran.output.index("Discrete time")
+    for figure in ("0.1630", "8.8307", "0.0402", "1.88%", "0.2473", "0.1237", "12.8%", "0.1578", "6.34", "9.33"):
+        assert f" {figure}" in ran.output, figure
+    found = solved(*SMALL)["infinite_horizon"]
+    assert found["mean_cash"] == pytest.approx(0.1237, abs=5e-5)
+    assert found["cost_of_frictions"] == pytest.approx(0.0188, abs=5e-5)
+    assert list(found["cash_quantiles"]) == ["0.05", "0.25", "0.5", "0.75", "0.95"]
+    assert found["run_out_probability_from_target"]["10"] == pytest.approx(0.6585, abs=1e-3)
+
+
+def test_marginal_values_are_slopes_of_values():
+    found = solved("--at", "0.0999", "0.1", "0.1001", "1.5", *SMALL)
+    value, slope = found["value_at"], found["marginal_value_at"]
+    assert slope["0.1"] == pytest.approx((value["0.1001"] - value["0.0999"]) / 2e-4, rel=1e-3)
+    assert slope["1.5"] == pytest.approx(1.0, abs=1e-6)  # above the payout boundary cash is worth itself
+
+
+def test_a_horizon_too_near_for_an_issue_to_pay_is_explained():
+    """At φ = 1.002 a firm issues for ever, but not with ten years left; up to which φ each does is found by solving."""
+    words = ("--model.fixed_cost", "1.002")
+    (note,) = solved(*words)["warnings"]
+    assert "up to a fixed cost of 0.50 with this horizon, of 3.29 without end" in note
+    assert "--terminal going_concern" in note
+    assert "--terminal going_concern" in run("solve", *words).output.replace("\n", " ")
+    for near, forever, fixed_cost in (
+        (True, True, 0.49),
+        (False, True, 0.5),
+        (False, True, 3.28),
+        (False, False, 3.29),
+    ):
+        model = GHMModel(fixed_cost=fixed_cost)
+        assert (dynamic_program(Problem(model)).initial_levels.issue_below is not None) is near
+        assert free_boundary(model).refinances is forever
+    assert solved("--model.fixed_cost", "6", *SMALL)["warnings"] == []  # it never issues, whatever the horizon
+    assert solved(*words, "--terminal", "going_concern")["warnings"] == []
+
+
+def test_a_coarse_time_step_is_warned_of():
+    (note,) = solved("--model.sigma_a", "1.5", "--dt", "0.1")["warnings"]
+    assert note.startswith("the time step is coarse")
+    assert solved("--model.sigma_a", "1.5", "--dt", "0.02")["warnings"] == []
+
+
 def test_values_at_points():
-    optimum = dynamic_program(GHMModel(), 0.05, 1.0)
+    optimum = dynamic_program(Problem(GHMModel(), 0.05, 1.0))
     default = solved(*SMALL)["value_at"]
     assert list(default) == ["0", "0.05", "0.1", "0.2", "0.5", "1", "2"]
     asked = solved("--at", "0", "0.123456789", "1.5", *SMALL)["value_at"]
@@ -90,12 +145,12 @@ def test_values_at_points():
 def test_levels_printed_are_a_policy_that_earns_the_return_printed():
     found = solved("--dt", "0.02", "--T", "2", "--terminal", "going_concern")
     policy = ThresholdPolicy.constant(0.02, 2.0, found["payout_level"], found["issue_below"], found["issue_target"])
-    value = policy_value(policy, GHMModel(), 0.02, 2.0, "going_concern")
+    value = policy_value(policy, Problem(GHMModel(), 0.02, 2.0, "going_concern"))
     assert value == pytest.approx(found["optimal_return"], abs=2e-4)  # near the horizon they change a little
     lower = ThresholdPolicy.constant(
         0.02, 2.0, 0.5 * found["payout_level"], found["issue_below"], found["issue_target"]
     )
-    assert policy_value(lower, GHMModel(), 0.02, 2.0, "going_concern") < found["optimal_return"] - 1e-3
+    assert policy_value(lower, Problem(GHMModel(), 0.02, 2.0, "going_concern")) < found["optimal_return"] - 1e-3
 
 
 def test_table():
@@ -142,10 +197,10 @@ def test_matplotlib_is_left_alone_without_a_plot(monkeypatch):
         (("--model.r", "-1"), ("discount rate k",)),
         (("--model.rho", "1.5"), ("rho must be between -1 and 1", "received 1.5")),
         (("--model.sigma_x", "nan"), ("sigma_x must be a finite number",)),
-        (("--dt", "0.03", "--T", "1"), ("whole multiple of --dt", "try --T 0.99")),
-        (("--dt", "0"), ("--dt must be a finite number > 0",)),
+        (("--dt", "0.03", "--T", "1"), ("whole multiple of dt", "try T=0.99")),
+        (("--dt", "0"), ("dt must be a finite number > 0",)),
         (("--dt", "1e-6", "--T", "1e-4"), ("cash nodes", "raise --dt")),
-        (("--dt", "1e-6", "--T", "5"), ("time steps", "raise --dt")),
+        (("--dt", "1e-6", "--T", "5"), ("time steps are more than", "raise dt")),
         (("--dt", "200", "--T", "200"), ("c_max 2 is less than", "lower --dt")),
         (("--model.c_max", "1e-6"), ("c_max 1e-06 is less than", "raise --model.c_max")),
         (("--at", "3"), ("--at must be from 0 to c_max = 2", "received 3.0")),
@@ -171,7 +226,7 @@ def test_without_an_infinite_horizon_solution_the_rest_is_shown_and_the_lack_sai
     if json_too:
         assert json.loads(ran.output)["free_boundary"] is None
     else:
-        assert "optimal return" in ran.output
+        assert "optimal firm value" in ran.output
         assert "Infinite horizon" not in ran.output
 
 

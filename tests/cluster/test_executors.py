@@ -109,7 +109,7 @@ def test_a_trial_whose_worker_was_lost_is_run_again_and_fails_after_max_retries(
     assert comparable(read(tmp_path / "r")) == local
     outcome = searched(tmp_path / "none", Breaking(100), max_retries=0)
     assert outcome.exit_status == 1
-    assert {(one.status, one.machine_failures) for one in outcome.results.outcomes} == {("infrastructure", 1)}
+    assert {(one.status, one.machine_failures) for one in outcome.results.trials} == {("infrastructure", 1)}
     # The machine's failures are tried again on resume.
     assert run_search("--resume", tmp_path / "none", "--progress", "none") == 0
     assert comparable(read(tmp_path / "none")) == local
@@ -378,7 +378,7 @@ def test_the_space_is_the_searchs(tmp_path: Path) -> None:
         outcome = HyperparameterSearch(
             space, config(tmp_path / "r"), executor=executor, command=STUB, solve=no_solver, observers=()
         ).run()
-    assert {one.hyperparameters.lr_policy for one in outcome.results.outcomes} == {1e-3}
+    assert {one.hyperparameters.lr_policy for one in outcome.results.trials} == {1e-3}
 
 
 def test_ctrl_c_at_a_terminal_stops_a_cluster_that_was_started_here_in_order(tmp_path: Path) -> None:

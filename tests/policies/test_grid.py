@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ghm.economics.grid import MAX_CASH_NODES, SPACING, TIME_NODES, StateGrid, bin_cells, cash_nodes
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 
 MODEL = GHMModel()
@@ -41,7 +42,7 @@ def test_too_fine_a_time_step_is_refused() -> None:
 
 @pytest.mark.parametrize("n_steps", [1, 2, 3, 20, 24, 25, 100, 1000, 100_000])
 def test_time_nodes_cover_every_step(n_steps: int) -> None:
-    grid = StateGrid.build(MODEL, 0.1, n_steps)
+    grid = StateGrid.build(Problem(MODEL, 0.1, n_steps * 0.1))
     steps = grid.steps_to_go
     assert steps[0] == 1
     assert steps[-1] == max(n_steps, 2)
@@ -53,13 +54,13 @@ def test_time_nodes_cover_every_step(n_steps: int) -> None:
 
 
 def test_short_episodes_have_a_node_at_every_step() -> None:
-    grid = StateGrid.build(MODEL, 0.1, 24)
+    grid = StateGrid.build(Problem(MODEL, 0.1, 2.4))
     assert grid.steps_to_go.tolist() == list(range(1, 25))
     assert np.all((grid.time_weight == 0) | (grid.time_weight == 1))
 
 
 def test_time_to_horizon_is_in_years() -> None:
-    grid = StateGrid.build(MODEL, 0.1, 24)
+    grid = StateGrid.build(Problem(MODEL, 0.1, 2.4))
     assert grid.time_to_horizon[-1] == pytest.approx(2.4)
 
 

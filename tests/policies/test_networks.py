@@ -6,6 +6,7 @@ import torch
 from policies.torch_network import as_torch, flat_gradient
 
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.policies.networks import FEATURES, Perceptron, features
 
 
@@ -16,7 +17,7 @@ from ghm.policies.networks import FEATURES, Perceptron, features
 def test_features_are_finite_and_within_one_at_all_edges(model: GHMModel, dt: float, T: float) -> None:
     cash = np.tile([0.0, 1e-12, model.c_max / 2, model.c_max], 3)
     time = np.repeat([dt, (dt + T) / 2, T], 4)
-    x = features(model, dt, T, cash, time)
+    x = features(Problem(model, dt, T), cash, time)
     assert x.shape == (12, FEATURES)
     assert np.all(np.isfinite(x))
     assert np.all(np.abs(x) <= 1 + 1e-12)
@@ -24,7 +25,7 @@ def test_features_are_finite_and_within_one_at_all_edges(model: GHMModel, dt: fl
 
 def test_features_tell_small_cash_apart_and_saturate_for_large() -> None:
     """Between no cash and the payout level of 0.19 lies what the firm decides; between 1.5 and 2.0 nothing happens."""
-    x = features(GHMModel(), 0.01, 10.0, np.array([0.0, 0.19, 1.5, 2.0]), np.full(4, 10.0))
+    x = features(Problem(GHMModel(), 0.01, 10.0), np.array([0.0, 0.19, 1.5, 2.0]), np.full(4, 10.0))
     assert np.abs(x[1] - x[0]).max() > 0.5
     assert abs(x[3, 1] - x[2, 1]) < 1e-4
 

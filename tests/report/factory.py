@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ghm.economics.model import GHMModel
+from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.training.settings import TrainConfig
@@ -20,6 +21,7 @@ OPTIMAL_RETURN = 6.6548
 WIND_UP_RETURN = 5.95
 NO_RETURN = -1e9
 NOISE = 0.02
+NAME = "20260101-120000"
 
 EFFECT_OF_LR = {1e-4: -0.30, 3e-4: -0.08, 1e-3: 0.0}
 EFFECT_OF_ENTROPY = {0.01: 0.0, 0.05: -0.03, 0.1: -0.08}
@@ -92,7 +94,7 @@ def make_search(
         _write_result(trial, training, status, error, stop, seconds, metrics)
         results.append(_entry(number, hyperparameters, status, error, stop, seconds, metrics))
     content = _content(config, lists, results)
-    path = directory / "search_results_20260101-120000.json"
+    path = directory / f"search_results_{NAME}.json"
     path.write_text(json.dumps(content))
     return Made(path, content)
 
@@ -108,11 +110,11 @@ def add_policy(made: Made) -> None:
     search = SearchConfig.from_dict(made.content["search_config"])
     best = max(made.content["results"], key=lambda entry: entry["metrics"]["best_return"])
     training = search.training(**vars(parse_hyperparameters(best["hyperparameters"])), seed=best["seed"])
-    problem = DecisionProblem.build(training.model, training.dt, training.n_steps, training.terminal)
+    problem = DecisionProblem.build(training.problem)
     learner = Learner(problem, training)
     file = made.path.parent / best["directory"] / "checkpoints" / "best_model.pt"
     Checkpoint(training, RunProgress(), learner.state()).save(file, (learner.tabulate().tables, "greedy"))
-    load_or_solve(made.path.parent / "reference.npz", training.model, training.dt, training.T, training.terminal)
+    load_or_solve(made.path.parent / "reference.npz", training.problem)
 
 
 def _drawn(values: list[Any], generator: np.random.Generator) -> Any:
@@ -223,19 +225,18 @@ def _entry(
 def _content(config: SearchConfig, lists: dict[str, list[Any]], results: list[dict[str, Any]]) -> dict[str, Any]:
     successful = [entry for entry in results if entry["metrics"]["success"]]
     best = max(successful, key=lambda entry: entry["metrics"]["best_return"], default=None)
-    return {
-        "search_config": config.to_dict(),
-        "search_space": lists,
+    environment = {
+        "python": "3.11.4",
+        "torch": "2.13.0",
+        "numpy": "2.4.6",
+        "platform": "Linux",
+        "git_revision": "0123456789ab",
+    }
+    record = SearchRecord(NAME, config, SearchSpace.from_dict(lists).choices(), {"ghm": "1"}, environment)
+    return record.to_dict() | {
         "best_config": best and best["hyperparameters"],
         "best_return": best and best["metrics"]["best_return"],
         "results": results,
-        "environment": {
-            "python": "3.11.4",
-            "torch": "2.13.0",
-            "numpy": "2.4.6",
-            "platform": "Linux",
-            "git_revision": "0123456789ab",
-        },
         "optimal_return": OPTIMAL_RETURN,
         "wind_up_return": WIND_UP_RETURN,
     }

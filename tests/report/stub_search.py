@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from ghm.search.display.observer import Observer, Plan
-from ghm.search.records.index import ResultsIndex
 from ghm.search.records.search_record import new_record
+from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.trials.outcome import Outcome, failure
@@ -17,10 +17,10 @@ from ghm.training.settings import Hyperparameters
 ITERATIONS = 1000
 
 
-def watched_search(view: Observer, directory: Path, pause: float = 0.0, n_trials: int = 4) -> ResultsIndex:
+def watched_search(view: Observer, directory: Path, pause: float = 0.0, n_trials: int = 4) -> SearchState:
     """Two trials at a time: the first of each pair completes, the second fails."""
     config = SearchConfig(n_trials=n_trials, n_iterations=ITERATIONS, n_workers=2, results_dir=directory)
-    results = ResultsIndex(
+    results = SearchState(
         directory / "search_results_20260101-120000.json", new_record(config, SearchSpace().choices())
     )
     view.search_started(Plan(config, directory, n_trials, n_trials), results)

@@ -12,10 +12,11 @@ from factory import make_search
 from ghm.report.analysis.findings import certainty, expected_best, headline, searched, verdict, verification
 from ghm.report.analysis.importance import importances
 from ghm.search import SearchSpace
-from ghm.search.records.reader import RecordedSearch, read_search
+from ghm.search.records.reader import read_search
+from ghm.search.records.state import SearchState
 
 
-def changed(path: Path, number: int, **metrics: Any) -> RecordedSearch:
+def changed(path: Path, number: int, **metrics: Any) -> SearchState:
     """The search with some metrics of one trial replaced."""
     content = json.loads(path.read_text())
     entry = next(entry for entry in content["results"] if entry["trial_num"] == number)
@@ -24,16 +25,16 @@ def changed(path: Path, number: int, **metrics: Any) -> RecordedSearch:
     return read_search(path)
 
 
-def sentences(search: RecordedSearch) -> str:
+def sentences(search: SearchState) -> str:
     return " ".join(certainty(search, importances(search)))
 
 
 def test_headline_names_the_best_its_captured_value_and_what_it_is_measured_against(tmp_path: Path) -> None:
     search = read_search(make_search(tmp_path, 20).path)
-    best = search.best
+    best = search.best_trial
     assert best is not None
     text = headline(search)
-    assert f"trial {best.number}," in text
+    assert f"trial {best.trial_num}," in text
     assert f"{100 * (best.best_return - 5.95) / (6.6548 - 5.95):.1f}%" in text
     assert "(5.9500)" in text
     assert "(6.6548)" in text
@@ -68,7 +69,7 @@ def test_searched_counts_configurations_and_trials(tmp_path: Path) -> None:
     made = make_search(tmp_path, 5, failures={1: ("diverged", "x")}, unfinished=[2], space=space)
     text = searched(read_search(made.path))
     assert "over 2,592 configurations of 7 hyperparameters, 5,000 iterations each" in text, "11,664 × 2 / 9"
-    assert "3 trials completed, 1 failed, 1 running or interrupted" in text
+    assert "3 of 5 trials completed, 1 failed, 1 running or interrupted" in text
 
 
 def test_close_rivals_are_counted(tmp_path: Path) -> None:
@@ -105,15 +106,15 @@ def test_expected_best_is_the_mean_over_all_draws() -> None:
 def test_the_command_trains_the_best_configuration(tmp_path: Path) -> None:
     search = read_search(make_search(tmp_path, 20).path)
     command = verification(search)
-    assert search.best is not None
+    assert search.best_trial is not None
     assert command is not None
     words = shlex.split(command.replace("\\\n", " "))
     assert words[:2] == ["python", "scripts/train_monte_carlo_ghm_time_augmented.py"]
-    chosen = search.best.hyperparameters
+    chosen = search.best_trial.hyperparameters
     at = words.index("--policy_hidden")
-    width = len(chosen["policy_hidden"])
-    assert [int(word) for word in words[at + 1 : at + 1 + width]] == chosen["policy_hidden"]
-    assert float(words[words.index("--lr_policy") + 1]) == chosen["lr_policy"]
+    width = len(chosen.policy_hidden)
+    assert [int(word) for word in words[at + 1 : at + 1 + width]] == list(chosen.policy_hidden)
+    assert float(words[words.index("--lr_policy") + 1]) == chosen.lr_policy
 
 
 def test_a_configuration_of_another_version_gives_no_command(tmp_path: Path) -> None:

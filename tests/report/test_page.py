@@ -20,10 +20,15 @@ from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.report.analysis.importance import finished
 from ghm.report.analysis.sample import sample, sentence
+from ghm.report.drawing.charts import text
 from ghm.report.page import plotly_script, render, write_report
-from ghm.search import SearchSpace
-from ghm.search.records.reader import RecordedSearch, RecordedTrial, read_search
+from ghm.search import SearchConfig, SearchSpace
+from ghm.search.records.reader import read_search
+from ghm.search.records.search_record import new_record
+from ghm.search.records.state import SearchState
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.solvers.validation import Card
+from ghm.training.settings import Hyperparameters
 
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&{{7*7}}@accent"""
 
@@ -90,15 +95,16 @@ def test_a_damaged_history_does_not_break_the_page(tmp_path: Path) -> None:
 
 
 def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
-    made = make_search(tmp_path, 12, failures={2: (HOSTILE, HOSTILE)})
+    made = make_search(tmp_path, 12, failures={2: ("crashed", HOSTILE)})
     clean = Outline(page_of(made))
     content = made.content
     for entry in content["results"]:
-        entry["hyperparameters"][HOSTILE] = HOSTILE + str(entry["trial_num"] % 2)
-        entry["metrics"] |= {"verdict": HOSTILE, "verdict_text": HOSTILE, "log": HOSTILE}
-    content["search_space"][HOSTILE] = [HOSTILE, "b"]
+        entry["metrics"] |= {"verdict": HOSTILE, "verdict_text": HOSTILE, "error": HOSTILE}
+    content["results"][3]["metrics"] |= {"status": "diverged", "success": False}
+    content["results"][5]["hyperparameters"][HOSTILE] = HOSTILE
+    content["results"][6]["metrics"]["status"] = HOSTILE
     content["environment"][HOSTILE] = {HOSTILE: HOSTILE}
-    content["search_config"] |= {"search_type": HOSTILE, "results_dir": HOSTILE}
+    content["search_config"] |= {"results_dir": HOSTILE, "space": HOSTILE}
     made.path.write_text(json.dumps(content))
     page = page_of(made)
     hostile = Outline(page)
@@ -110,7 +116,8 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     assert "<" not in data[1], "no text can end the element"
     figures = json.loads(data[1])
     assert "<img" not in json.dumps(figures["charts"]), "Plotly's own texts are escaped again"
-    assert "&lt;/script&gt;" in json.dumps(figures["charts"])
+    assert "&lt;/script&gt;" in text(HOSTILE)
+    assert "<" not in text(HOSTILE)
     # What is said of a trial is set as text, never as markup.
     script = (resources.files("ghm.report") / "assets" / "page.js").read_text(encoding="utf-8")
     assert "textContent" in script
@@ -208,8 +215,8 @@ def test_a_page_of_very_many_trials_draws_a_sample_and_says_so(tmp_path: Path) -
     drawn = sample(search, most=25)
     assert sample(search) is search
     assert len(drawn.trials) == 25
-    assert drawn.best == search.best, "of all trials"
-    assert [trial.number for trial in drawn.trials] == sorted({trial.number for trial in drawn.trials})
+    assert drawn.best_trial == search.best_trial, "of all trials"
+    assert [trial.trial_num for trial in drawn.trials] == sorted({trial.trial_num for trial in drawn.trials})
     assert sample(search, most=25).trials == drawn.trials
     assert sentence(search, search) is None
     with pytest.MonkeyPatch.context() as patch:
@@ -224,37 +231,32 @@ def test_samples_are_drawn_evenly(tmp_path: Path) -> None:
     """How often each of 39 trials is among the 19 beside the best in 400 samples: within 4.5 standard errors of its
     share (α = 39 · 7e-6 = 0.0003 over all); a sample that takes the first ones is not."""
     search = read_search(make_search(tmp_path, 40, n_iterations=100).path)
-    assert search.best is not None
-    others = [trial.number for trial in search.trials if trial is not search.best]
+    assert search.best_trial is not None
+    others = [trial.trial_num for trial in search.trials if trial is not search.best_trial]
     share = 19 / 39
     error = (400 * share * (1 - share)) ** 0.5
 
     def even(counts: Counter[int]) -> bool:
         return all(abs(counts[number] - 400 * share) < 4.5 * error for number in others)
 
-    assert even(Counter(trial.number for seed in range(400) for trial in sample(search, 20, seed).trials))
+    assert even(Counter(trial.trial_num for seed in range(400) for trial in sample(search, 20, seed).trials))
     assert not even(Counter(dict.fromkeys(others[:19], 400)))
 
 
 def test_a_sample_has_whole_configurations_and_its_best(tmp_path: Path) -> None:
     """Half of a configuration could not be compared: importance would fall silent, and another one would lead."""
-    trials, entries = [], []
-    for configuration in range(1, 31):
-        hyperparameters = {"lr_policy": 10.0 ** -(configuration % 3)}
-        numbers = range(4 * configuration - 3, 4 * configuration + 1)
-        for number in numbers:
-            metrics = {"best_return": configuration + number / 1000, "captured_value": configuration / 40}
-            trials.append(RecordedTrial(number, hyperparameters, metrics, "completed", tmp_path, configuration))
-        entry = {"number": configuration, "hyperparameters": hyperparameters, "instances": list(numbers), "failures": 0}
-        entries.append({**entry, "mean": configuration / 40, "iterations": 10})
-    odd: dict[str, Any] = {"number": [], "instances": [1, 2], "mean": 0.5}
-    whole = RecordedSearch(
-        tmp_path / "r.json", {"n_seeds": 4}, {"lr_policy": []}, {}, None, None, tuple(trials), (*entries, odd)
-    )
+    config = SearchConfig(n_trials=30, n_seeds=4, n_iterations=10, eval_freq=10)
+    whole = SearchState(tmp_path / "r.json", new_record(config, SearchSpace().choices()))
+    for number in range(1, 121):
+        configuration = (number + 3) // 4
+        hyperparameters = Hyperparameters(lr_policy=10.0 ** -(configuration % 3))
+        metrics = {"best_return": configuration + number / 1000, "captured_value": configuration / 40}
+        known = {"configuration": configuration, "metrics": metrics, "iterations": 10}
+        whole.add(Outcome(number, hyperparameters, 124, TrialState.COMPLETED, **known))
     drawn = sample(whole, most=50)
     counts = Counter(trial.configuration for trial in drawn.trials)
     assert set(counts.values()) == {4}
     assert len(counts) == 12
-    assert drawn.best is whole.best is trials[-1]
+    assert drawn.best_trial is whole.best_trial is whole.by_number[120]
     assert len(finished(drawn)) == 12
     assert len(finished(whole)) == 30

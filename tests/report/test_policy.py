@@ -8,12 +8,13 @@ from factory import Made
 
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
 from ghm.economics.model import Array, GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.report.analysis.policy import effective_modes, simulate_firms, study, study_best
 from ghm.report.drawing.policy_charts import policy_charts
 from ghm.search.records.reader import read_search
+from ghm.solvers.dynamic_program import solve
 from ghm.solvers.policy_value import policy_value
-from ghm.solvers.store import solve
 
 MODEL = GHMModel()
 
@@ -31,7 +32,7 @@ class Thresholds:
 
 
 def test_levels_and_modes_are_the_policys() -> None:
-    found = study(Thresholds(0.25, 0.05, 0.1), MODEL, 0.05, 1.0, "liquidation", solve(MODEL, 0.05, 1.0, "liquidation"))
+    found = study(Thresholds(0.25, 0.05, 0.1), solve(MODEL, 0.05, 1.0, "liquidation"))
     # The levels come from cash at 4,001 values up to c̄ = 2.
     assert found.levels.payout_level == pytest.approx(0.25, abs=1e-3)
     assert found.levels.issue_below == pytest.approx(0.05, abs=1e-3)
@@ -47,13 +48,13 @@ def test_the_optimum_gives_nothing_away_and_no_policy_beats_it() -> None:
     class Optimum:
         def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
             at = int(np.argmin(np.abs(reference.time_to_horizon - time_to_horizon)))
-            levels = (reference.payout_levels[at], reference.issue_thresholds[at], reference.issue_targets[at])
+            levels = (reference.payout_level[at], reference.issue_below[at], reference.issue_target[at])
             pay, issue, target = np.nan_to_num(levels, nan=0.0)
             return Thresholds(max(pay, 1e-9), issue, max(target, 1e-9))(cash, time_to_horizon)
 
-    found = study(Optimum(), MODEL, 0.05, 1.0, "liquidation", reference)
+    found = study(Optimum(), reference)
     assert np.max(np.abs(found.optimal_value - found.value)) < 5e-4
-    worse = study(Thresholds(pay=1.0), MODEL, 0.05, 1.0, "liquidation", reference)
+    worse = study(Thresholds(pay=1.0), reference)
     assert np.all(worse.optimal_value - worse.value > -1e-4)
     assert np.max(worse.optimal_value - worse.value) > 1e-3, "negative control: a poor policy gives value away"
 
@@ -70,14 +71,16 @@ def test_paying_or_issuing_without_effect_is_holding() -> None:
 def test_simulated_firms_behave_as_in_an_independent_simulation() -> None:
     """Share liquidated and mean cash at the end agree with a second simulation, within four standard errors."""
     model, dt = MODEL, 0.05
-    firms = simulate_firms(Thresholds(), model, dt, 5.0, count=20_000, seed=3)
+    firms = simulate_firms(Thresholds(), Problem(model, dt, 5.0), count=20_000, seed=3)
     generator = np.random.default_rng(4)
     cash = generator.uniform(0, model.c_max, 20_000)
     living = np.ones(cash.size, dtype=bool)
     for _ in range(100):
         after = np.where(cash > 0.19, 0.19, np.where(cash < 0.034, 0.0725, cash))
         mean_now = after[living].mean()
-        step = model.drift(after) * dt + model.volatility(after) * np.sqrt(dt) * generator.standard_normal(cash.size)
+        step = model.firm_drift(after) * dt + model.volatility(after) * np.sqrt(dt) * generator.standard_normal(
+            cash.size
+        )
         cash, living = after + step, living & (after + step > 0)
     share = 1 - living.mean()
     error = np.sqrt(2 * share * (1 - share) / cash.size)
@@ -91,12 +94,12 @@ def test_simulated_firms_behave_as_in_an_independent_simulation() -> None:
 def test_accounts_of_simulated_firms_balance() -> None:
     """Without shocks and with a certain drift, a firm pays out exactly what it earns."""
     model = dataclasses.replace(MODEL, sigma_a=0.0, sigma_x=1e-12, carry_cost=0.02, r=0.03)
-    firms = simulate_firms(Thresholds(issue=0.0), model, 0.05, 2.0, count=50)
+    firms = simulate_firms(Thresholds(issue=0.0), Problem(model, 0.05, 2.0), count=50)
     assert firms.liquidated == 0.0
     assert firms.issues.max() == 0
     # Once at the payout level, what drift adds in a step is paid in the next: 39 payouts after the first action.
     full = firms.cash[:, 0] >= 0.19
-    earned = float(model.drift(np.array([0.19]))[0]) * 0.05
+    earned = float(model.firm_drift(np.array([0.19]))[0]) * 0.05
     assert firms.dividends[full] == pytest.approx(39 * earned, rel=1e-9)
 
 
@@ -106,12 +109,12 @@ def test_the_best_trials_checkpoint_is_studied(studied: Made) -> None:
     assert found.modes.shape == found.value.shape == (found.time_to_horizon.size, found.cash.size)
     from ghm.training.checkpoints.checkpoint import load_policy
 
-    assert search.best is not None
-    policy = load_policy(search.best.best_checkpoint)
+    assert search.best_trial is not None
+    policy = load_policy(search.checkpoint(search.best_trial))
     reference = solve(MODEL, 0.05, 1.0, "liquidation")
-    again = study(policy, MODEL, 0.05, 1.0, "liquidation", reference)
+    again = study(policy, reference)
     assert np.array_equal(found.modes, again.modes)
-    assert policy_value(policy, MODEL, 0.05, 1.0) < reference.optimal_return
+    assert policy_value(policy, Problem(MODEL, 0.05, 1.0)) < reference.optimal_return
     for chart in policy_charts(found):
         assert chart.alternative
 

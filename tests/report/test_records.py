@@ -1,4 +1,4 @@
-"""ActionRule a search's records: what is there, what is missing, what is not a search's."""
+"""Reading a search's records: what is there, what is missing, what is not a search's."""
 
 import json
 from pathlib import Path
@@ -8,21 +8,26 @@ import pytest
 from factory import make_search
 
 from ghm.errors import UserError
-from ghm.search.records.reader import UNFINISHED, read_search
-from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
+from ghm.report.page import render
+from ghm.search.records.reader import read_search
+from ghm.search.settings.space import label, plain_hyperparameters
+from ghm.search.trials.history import read_history
+from ghm.search.trials.outcome import TrialState
 
 
 def test_trials_are_sorted_into_ranked_failed_and_unfinished(tmp_path: Path) -> None:
     made = make_search(tmp_path, 8, failures={3: ("diverged", "NaN at 9")}, unfinished=[5, 6])
     search = read_search(made.path)
-    assert [trial.number for trial in search.trials] == list(range(1, 9))
+    assert [trial.trial_num for trial in search.trials] == list(range(1, 9))
     returns = {e["trial_num"]: e["metrics"]["best_return"] for e in made.content["results"] if e["metrics"]["success"]}
-    assert [t.number for t in search.ranked] == sorted(returns, key=lambda number: -returns[number])
-    assert [(t.number, t.status, t.reason) for t in search.failed] == [(3, "diverged", "NaN at 9")]
-    assert [(t.number, t.status) for t in search.unfinished] == [(5, UNFINISHED), (6, UNFINISHED)]
-    assert search.best is not None
-    assert search.best.hyperparameters == made.content["best_config"]
+    assert [t.trial_num for t in search.ranked] == sorted(returns, key=lambda number: -returns[number])
+    assert [(t.trial_num, t.status, t.error) for t in search.failures] == [(3, "diverged", "NaN at 9")]
+    assert [(t.trial_num, t.status) for t in search.unfinished] == [
+        (5, TrialState.UNFINISHED),
+        (6, TrialState.UNFINISHED),
+    ]
+    assert search.best_trial is not None
+    assert plain_hyperparameters(search.best_trial.hyperparameters) == made.content["best_config"]
 
 
 def test_a_failed_trial_has_no_return(tmp_path: Path) -> None:
@@ -40,35 +45,38 @@ def test_a_directory_stands_for_its_newest_search(tmp_path: Path) -> None:
 def test_an_interrupted_trial_counts_as_unfinished_not_failed(tmp_path: Path) -> None:
     made = make_search(tmp_path, 3, failures={2: ("interrupted", "stopped")})
     search = read_search(made.path)
-    assert [trial.number for trial in search.unfinished] == [2]
-    assert search.failed == ()
+    assert [trial.trial_num for trial in search.unfinished] == [2]
+    assert search.failures == []
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "6.5", True, [6.5]])
-def test_a_figure_that_is_no_finite_number_is_missing(tmp_path: Path, value: Any) -> None:
+def test_an_entry_without_a_finite_figure_is_named_as_damaged(tmp_path: Path, value: Any) -> None:
     made = make_search(tmp_path, 2)
     made.content["results"][0]["metrics"]["best_return"] = value
     made.path.write_text(json.dumps(made.content))
     search = read_search(made.path)
+    assert list(search.damaged) == ["entry 1 of the results"]
     assert search.trials[0].best_return is None
-    assert [trial.number for trial in search.failed] == [1], "completed without a figure is no success"
-    assert "not finite" in search.failed[0].reason
-    assert finite(value) is None
+    assert search.trials[0].status is TrialState.UNFINISHED, "its directory is there, and --resume runs it"
+    assert [trial.trial_num for trial in search.ranked] == [2], "completed without a figure is no success"
+    assert "entry 1 of the results" in render(search).decode()
 
 
 def test_whole_lines_of_a_history_cut_short_are_read(tmp_path: Path) -> None:
-    made = make_search(tmp_path, 1, n_iterations=500)
+    make_search(tmp_path, 1, n_iterations=500)
     history = tmp_path / "trial_001" / "history.jsonl"
     whole = len(history.read_text().splitlines())
     history.write_text(history.read_text() + '{"iteration": 600, "sec')
-    assert len(read_search(made.path).trials[0].history) == whole == 5
+    assert len(read_history(tmp_path / "trial_001")) == whole == 5
 
 
 def test_strange_entries_are_left_out(tmp_path: Path) -> None:
     made = make_search(tmp_path, 2)
     made.content["results"] += [None, 7, {"trial_num": "x"}, {"trial_num": -1}, {"trial_num": True}]
     made.path.write_text(json.dumps(made.content))
-    assert len(read_search(made.path).trials) == 2
+    search = read_search(made.path)
+    assert [trial.trial_num for trial in search.trials] == [1, 2]
+    assert len(search.damaged) == 5
 
 
 @pytest.mark.parametrize(
@@ -77,8 +85,8 @@ def test_strange_entries_are_left_out(tmp_path: Path) -> None:
         (None, "cannot be read"),
         ("{", "is not JSON"),
         ("[]", "a JSON list"),
-        ("{}", "no search_config or results"),
-        ('{"search_config": {}, "results": {}}', "no search_config or results"),
+        ("{}", "it lacks format, search"),
+        ('{"search_config": {}, "results": {}}', "it lacks format, search"),
     ],
 )
 def test_what_is_no_search_is_refused_with_its_path(tmp_path: Path, content: str | None, message: str) -> None:

@@ -10,6 +10,7 @@ from stub_search import watched_search
 
 from ghm.search.display.observer import Plan
 from ghm.search.display.page_writer import FIRST_S, SHARE, ReportRefresher
+from ghm.search.records.results_file import ResultsFile
 
 WRITER = "import sys, time; open(sys.argv[1] + '.count', 'a').write('x'); time.sleep({seconds}); sys.exit({status})"
 
@@ -56,7 +57,7 @@ def test_refreshes_keep_to_their_share_of_the_time(tmp_path: Path) -> None:
     clock, stream = Clock(), io.StringIO()
     view = refresher(stream, clock)
     results = watched_search(type("Silent", (ReportRefresher,), {"search_finished": lambda *_: None})(), tmp_path)
-    trial, outcome = None, results.outcomes[0]
+    trial, outcome = None, results.trials[0]
     view.search_started(Plan(results.record.config, tmp_path, 4, 4), results)
     view.trial_finished(trial, outcome)  # type: ignore[arg-type]
     clock.now = FIRST_S - 1
@@ -82,7 +83,7 @@ def test_refreshes_keep_to_their_share_of_the_time(tmp_path: Path) -> None:
 
 def test_a_page_that_fails_is_said_and_does_no_harm(tmp_path: Path) -> None:
     stream = io.StringIO()
-    command = (sys.executable, "-S", "-c", "import sys; sys.exit('error: no space left')")
+    command = (sys.executable, "-S", "-c", "import sys; sys.stderr.write('error: no space left'); sys.exit(6)")
     watched_search(ReportRefresher(command, stream=stream), tmp_path)
     assert "could not be written: error: no space left; try `ghm report" in stream.getvalue()
 
@@ -112,7 +113,7 @@ def test_the_real_command_writes_the_real_page(tmp_path: Path) -> None:
 
     class Written(ReportRefresher):
         def search_finished(self, results):  # type: ignore[no-untyped-def]
-            results.write()
+            ResultsFile(results).write()
             super().search_finished(results)
 
     stream = io.StringIO()

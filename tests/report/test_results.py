@@ -53,14 +53,14 @@ def test_trials_are_a_tidy_frame(studied: Made) -> None:
             assert row.error
     assert frame["captured_value"].dtype == float
     best = frame.loc[frame["best_return"].idxmax(), "trial_num"]
-    assert results.search.best is not None
-    assert best == results.search.best.number
+    assert results.search.best_trial is not None
+    assert best == results.search.best_trial.trial_num
 
 
 def test_the_best_policy_is_a_function_of_the_state(studied: Made) -> None:
     results = ghm.load_results(str(studied.path.parent))
-    assert results.search.best is not None
-    policy = load_policy(results.search.best.best_checkpoint)
+    assert results.search.best_trial is not None
+    policy = load_policy(results.search.checkpoint(results.search.best_trial))
     cash, time = np.array([[0.0, 0.1], [0.5, 2.0]]), np.array([0.25, 1.0])
     action = results.best_policy(cash, time)
     for row in range(2):
@@ -196,7 +196,10 @@ def test_tables_compile(exported: Path, tmp_path: Path) -> None:
 def test_a_search_without_success_exports_what_it_has(tmp_path: Path, failures: dict[int, tuple[str, str]]) -> None:
     made = make_search(tmp_path / "s", 2, failures=failures, unfinished=[] if failures else [1, 2])
     files = {file.name for file in export(made.path, tmp_path / "out")}
-    assert {"trials.csv", "README.md", "failures.csv", "failures.tex"} == files - {"trials.parquet"}
+    expected = {"trials.csv", "README.md", "failures.csv", "failures.tex"} | (
+        {"configurations.csv"} if failures else set()
+    )
+    assert expected == files - {"trials.parquet"}
     assert len(pd.read_csv(tmp_path / "out" / "trials.csv")) == 2
 
 
@@ -300,14 +303,15 @@ class TestCommand:
 
 
 def test_a_results_file_with_strange_values_still_makes_a_frame(tmp_path: Path) -> None:
-    made = make_search(tmp_path, 2)
+    made = make_search(tmp_path, 3)
     made.content["results"][0]["hyperparameters"] |= {"lr_policy": None, "extra": {"a": 1}}
-    made.content["results"][0]["metrics"] |= {"seconds": "fast", "verdict": 7}
+    made.content["results"][1]["metrics"] |= {"seconds": "fast"}
+    made.content["results"][2]["metrics"] |= {"verdict": 7}
     made.path.write_text(json.dumps(made.content))
-    frame = ghm.load_results(made.path).trials
-    assert np.isnan(frame.loc[0, "seconds"])
-    assert frame.loc[0, "verdict"] is None or pd.isna(frame.loc[0, "verdict"])
-    assert "extra" in frame.columns
+    results = ghm.load_results(made.path)
+    assert results.trials["status"].tolist() == ["unfinished", "unfinished", "completed"]
+    assert list(results.search.damaged) == ["entry 1 of the results", "entry 2 of the results"]
+    assert pd.isna(results.trials.loc[2, "verdict"])
 
 
 def test_figures_are_drawn_without_a_search_for_room(exported: Path) -> None:

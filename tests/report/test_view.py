@@ -8,14 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
 from ghm.search.display.live import LiveView, PlainView
-from ghm.search.display.running import HistoryTail, configuration
-from ghm.search.records.index import ResultsIndex
+from ghm.search.display.running import HistoryTail, Running, configuration
+from ghm.search.records.state import SearchState
+from ghm.search.settings.config import SearchConfig
 from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.trial import make_trial
 from ghm.training.settings import Hyperparameters
 
 STUB = Path(__file__).with_name("stub_search.py")
@@ -121,25 +124,47 @@ def test_live_view_on_a_stream_that_is_no_terminal_prints_no_control_codes(tmp_p
     assert "[Trial 4] Starting training..." in stream.getvalue()
 
 
+def figures(tail: HistoryTail) -> dict[str, float]:
+    """What it has, without what is missing."""
+    found = {} if tail.newest is None else msgspec.structs.asdict(tail.newest)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def test_a_trial_that_goes_on_from_a_checkpoint_is_counted_from_there(tmp_path: Path) -> None:
+    """Its history has what an earlier process recorded; share, pace and time left are of what this one does."""
+    config = SearchConfig(n_trials=1, n_iterations=100, results_dir=tmp_path)
+    trial = make_trial(config, tmp_path, 1, Hyperparameters())
+    trial.directory.mkdir()
+    trial.history_path.write_text("".join(f'{{"iteration": {at}, "seconds": {at}}}\n' for at in (20, 40)))
+    one = Running(trial, clock=lambda: 0.0)
+    assert (one.first, one.iteration, one.iterations_left) == (40, 40, 60)
+    assert (one.pace.iterations, one.pace.intervals) == (60, [])
+    with trial.history_path.open("a") as file:
+        file.write('{"iteration": 55, "seconds": 42.0}\n')
+    one.read()
+    assert (one.first, one.iteration, one.iterations_left, one.pace.done) == (40, 55, 45, 15)
+    assert one.pace.intervals == [(15, 2.0)]
+
+
 class TestHistoryTail:
     def test_reads_only_what_was_appended(self, tmp_path: Path) -> None:
         path = tmp_path / "history.jsonl"
         tail = HistoryTail(path)
         tail.read()
-        assert tail.figures == {}
+        assert figures(tail) == {}
         path.write_text(
             json.dumps({"iteration": 1, "exact_return": 6.0, "payout_level": 0.2}) + "\n" + '{"iteration": 2, '
         )
         tail.read()
-        assert tail.figures == {"iteration": 1, "exact_return": 6.0, "payout_level": 0.2}
+        assert figures(tail) == {"iteration": 1, "exact_return": 6.0, "payout_level": 0.2}
         with path.open("a") as file:
             file.write('"exact_return": null, "payout_level": null}\nnot JSON\n[1]\n')
         tail.read()
-        assert tail.figures == {"iteration": 2, "exact_return": 6.0, "payout_level": 0.2}
+        assert figures(tail) == {"iteration": 2, "exact_return": 6.0, "payout_level": 0.2}
         with path.open("a") as file:
             file.write('{"iteration": 3, "exact_return": 6.1, "payout_level": null}\n')
         tail.read()
-        assert tail.figures == {"iteration": 3, "exact_return": 6.1, "payout_level": None}
+        assert figures(tail) == {"iteration": 3, "exact_return": 6.1}
 
     @pytest.mark.parametrize("replaced", [True, False])
     def test_starts_over_with_a_new_or_shorter_file(self, tmp_path: Path, replaced: bool) -> None:
@@ -154,14 +179,14 @@ class TestHistoryTail:
         else:
             path.write_text('{"iteration": 100}\n')
         tail.read()
-        assert tail.figures == {"iteration": 100}
+        assert figures(tail) == {"iteration": 100}
 
     def test_a_huge_history_is_read_at_its_end(self, tmp_path: Path) -> None:
         path = tmp_path / "history.jsonl"
         path.write_text("".join(json.dumps({"iteration": n}) + "\n" for n in range(120_000)))
         tail = HistoryTail(path)
         tail.read()
-        assert tail.figures == {"iteration": 119_999}
+        assert figures(tail) == {"iteration": 119_999}
 
 
 def test_importing_the_view_imports_no_heavy_library() -> None:
@@ -173,16 +198,17 @@ def test_importing_the_view_imports_no_heavy_library() -> None:
 def test_an_event_costs_the_same_however_many_trials_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts made anew from all trials at each event take a time that grows with their square."""
 
-    def all_of_them(_self: ResultsIndex) -> list[Outcome]:
-        raise AssertionError("all outcomes were asked for")
+    def all_of_them(_self: SearchState) -> list[Outcome]:
+        raise AssertionError("all trials were asked for")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ResultsIndex, "outcomes", property(all_of_them))
+        for name in ("trials", "ranked", "failures"):
+            patch.setattr(SearchState, name, property(all_of_them))
         stream = io.StringIO()
         results = watched_search(PlainView(stream), tmp_path / "r", n_trials=6)
     assert "3 of 6 trials completed, 3 failed" in stream.getvalue()
-    retried = dataclasses.replace(results.outcomes[1], status="completed")
+    retried = dataclasses.replace(results.trials[1], status="completed")
     results.add(retried)
     results.add(retried)
-    assert (results.completed, results.failed) == (4, 2)
-    assert results.completed == sum(outcome.success for outcome in results.outcomes)
+    assert (results.counts().completed, results.counts().failed) == (4, 2)
+    assert results.counts().completed == sum(outcome.status == "completed" for outcome in results.trials)

@@ -7,9 +7,10 @@ from typing import Any
 
 from ghm.io.platforms import run_program
 from ghm.search import replay as replay_module
+from ghm.search.display.live import LiveView, PlainView
 from ghm.search.main import main
 from ghm.search.records import search_record as record_module
-from ghm.search.records.index import ReferenceReturns
+from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.config import SearchConfig
 
 # A search started by one process is resumed by another, and must not be refused because someone edited the trainer
@@ -24,8 +25,9 @@ def no_solver(_path: Path, _config: SearchConfig) -> ReferenceReturns:
 
 
 def run_search(*arguments: object, **options: Any) -> int:
-    """The search's command line in this process, on stub trials."""
-    return main([str(argument) for argument in arguments], **{"command": STUB, "solve": no_solver} | options)
+    """The search's command line in this process, on stub trials, with the displays that people see."""
+    usual: dict[str, Any] = {"command": STUB, "solve": no_solver, "live": LiveView, "plain": PlainView}
+    return main([str(argument) for argument in arguments], **usual | options)
 
 
 def results_file(results_dir: Path) -> Path:

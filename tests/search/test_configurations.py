@@ -12,7 +12,8 @@ from PIL import Image
 from ghm.report.drawing.instances import instance_charts, learning_bands, rung_courses, spreads
 from ghm.report.drawing.plots import configuration_bands, rung_lines, search_figures
 from ghm.report.page import render
-from ghm.search.records.reader import RecordedSearch, read_search
+from ghm.search.records.reader import read_search
+from ghm.search.records.state import SearchState
 from tests.search.support import read, run_search
 
 CALIBRATIONS = json.dumps([{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}])
@@ -35,7 +36,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def search(directory: Path) -> RecordedSearch:
+def search(directory: Path) -> SearchState:
     return read_search(directory)
 
 
@@ -43,7 +44,7 @@ def entries_of(directory: Path, configuration: int) -> list[dict[str, Any]]:
     return [entry for entry in read(directory)["results"] if entry["configuration"] == configuration]
 
 
-def test_spreads_are_those_of_the_recorded_trials_best_first(search: RecordedSearch, directory: Path) -> None:
+def test_spreads_are_those_of_the_recorded_trials_best_first(search: SearchState, directory: Path) -> None:
     ranking = sorted(read(directory)["configurations"], key=lambda entry: (-entry["iterations"], -entry["mean"]))
     drawn = spreads(search)
     assert [int(number) for number, _ in drawn] == [entry["number"] for entry in ranking]
@@ -53,7 +54,7 @@ def test_spreads_are_those_of_the_recorded_trials_best_first(search: RecordedSea
         assert len(values) == 4, "two seeds, two calibrations"
 
 
-def test_learning_bands_are_the_trials_histories(search: RecordedSearch, directory: Path) -> None:
+def test_learning_bands_are_the_trials_histories(search: SearchState, directory: Path) -> None:
     bands = learning_bands(search)
     assert bands
     for number, at, curves in bands:
@@ -67,7 +68,7 @@ def test_learning_bands_are_the_trials_histories(search: RecordedSearch, directo
         assert np.allclose(sorted(curves.tolist()), sorted(recorded))
 
 
-def test_rungs_are_where_trials_were_stopped(search: RecordedSearch, directory: Path) -> None:
+def test_rungs_are_where_trials_were_stopped(search: SearchState, directory: Path) -> None:
     ends, courses = rung_courses(search)
     assert ends == [2, 4, 6]
     statuses = [entry["metrics"]["status"] for entry in read(directory)["results"]]
@@ -81,7 +82,7 @@ def test_rungs_are_where_trials_were_stopped(search: RecordedSearch, directory: 
         assert values == sorted(values), "the best so far never falls"
 
 
-def test_they_are_on_the_page_and_in_figures_for_papers(search: RecordedSearch, tmp_path: Path) -> None:
+def test_they_are_on_the_page_and_in_figures_for_papers(search: SearchState, tmp_path: Path) -> None:
     assert [chart.name for chart in instance_charts(search)] == ["bands", "configuration-curves", "rungs"]
     fills = [trace["fillcolor"] for chart in instance_charts(search) for trace in chart.data if "fillcolor" in trace]
     assert fills

@@ -75,7 +75,7 @@ def figures(results_dir: Path) -> list[Any]:
     search = read_search(results_dir)
     frame = trials_frame(search)
     assert len(frame.to_csv()) > 100
-    return [(trial.number, trial.status, trial.best_return, dict(trial.hyperparameters)) for trial in search.trials]
+    return [(trial.trial_num, trial.status, trial.best_return, trial.hyperparameters) for trial in search.trials]
 
 
 def contents(file: Path) -> Any:

@@ -134,10 +134,10 @@ class Impatient(Scheduler):
         while len(self._outcomes) < configuration:  # as many as it should see, and not those
             yield None
 
-    def _standing(self, configuration: int, rung: int | None, measure: Any) -> Any:
+    def _score(self, configuration: int, rung: int | None, measure: Any) -> Any:
         known = [number for number in self._numbering.numbers(configuration) if number in self._outcomes]
         if known and not (self.slower_first and configuration == 1):
-            return super()._standing(configuration, rung, measure)
+            return super()._score(configuration, rung, measure)
         return type("Nothing", (), {"value": None})()
 
 

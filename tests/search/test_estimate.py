@@ -38,7 +38,7 @@ class SimulatedSearch:
         """What is said at ``now``."""
         paces = [self._pace(now, *trial) for trial in self.trials if trial[0] <= now]
         waiting = len(self.trials) - len(paces)
-        return seconds_left(now, paces, waiting, self.iterations, MEAN_WEIGHT, WORKERS)
+        return seconds_left(now, paces, [self.iterations] * waiting, MEAN_WEIGHT, WORKERS)
 
     def _pace(self, now: float, began: float, ended: float, cost: tuple[int, float, float, float]) -> TrialPace:
         paths, startup, rate, _ = cost
@@ -103,22 +103,22 @@ def test_trials_that_wait_take_their_start_up_their_training_and_their_ending(
     waiting: int, workers: int, mean_weight: float, expected: float
 ) -> None:
     """By hand, where each of the three is a third."""
-    assert seconds_left(30.0, [ended_trial()], waiting, 100, mean_weight, workers) == pytest.approx(expected)
+    assert seconds_left(30.0, [ended_trial()], [100] * waiting, mean_weight, workers) == pytest.approx(expected)
 
 
 def test_the_pace_of_the_rest_is_by_their_own_weight_and_that_of_all_trials() -> None:
     """Iterations of weight 1 and 3 that take 0.1 s and 0.3 s: one of weight 2 takes 0.2 s."""
     heavier = ended_trial(weight=3.0, intervals=[(50, 15.0), (50, 15.0)], seen=40.0, ended=50.0)
     for trials in ([ended_trial(), heavier], [heavier, ended_trial()]):
-        assert seconds_left(50.0, trials, 1, 100, 2.0, 1) == pytest.approx(10.0 + 20.0 + 10.0)
+        assert seconds_left(50.0, trials, [100], 2.0, 1) == pytest.approx(10.0 + 20.0 + 10.0)
 
 
 def test_the_next_trial_goes_to_the_worker_that_is_free_first() -> None:
     trials = [ended_trial(), running_trial()]
-    assert seconds_left(40.0, trials, 0, 100, 1.0, 1) == pytest.approx(20.0)
-    assert seconds_left(40.0, trials, 1, 100, 1.0, 1) == pytest.approx(20.0 + 30.0)
-    assert seconds_left(40.0, trials, 1, 100, 1.0, 2) == pytest.approx(30.0), "the second worker is idle"
-    assert seconds_left(40.0, trials, 2, 100, 1.0, 2) == pytest.approx(20.0 + 30.0)
+    assert seconds_left(40.0, trials, [], 1.0, 1) == pytest.approx(20.0)
+    assert seconds_left(40.0, trials, [100], 1.0, 1) == pytest.approx(20.0 + 30.0)
+    assert seconds_left(40.0, trials, [100], 1.0, 2) == pytest.approx(30.0), "the second worker is idle"
+    assert seconds_left(40.0, trials, [100, 100], 1.0, 2) == pytest.approx(20.0 + 30.0)
 
 
 def test_the_pace_is_the_median_iterations_and_the_rest_is_start_up() -> None:
@@ -134,4 +134,4 @@ def test_the_pace_is_the_median_iterations_and_the_rest_is_start_up() -> None:
 
 def test_nothing_is_said_before_a_pace_is_known() -> None:
     assert SimulatedSearch(6, 1000).left(20.0) is None, "compiling"
-    assert seconds_left(0.0, [], 5, 100, 1.0, 2) is None
+    assert seconds_left(0.0, [], [100] * 5, 1.0, 2) is None

@@ -17,7 +17,8 @@ from ghm.search import SearchSpace
 from ghm.search.methods import gaussian_process
 from ghm.search.methods.gaussian_process import Axis, propose
 from ghm.search.methods.learned import N_STARTUP, LearnedProposal, objectives
-from ghm.search.methods.proposals import Known, RandomProposal, make_proposal
+from ghm.search.methods.proposals import Known, RandomProposal
+from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters
 from ghm.search.settings.space import NAMES, size
 from ghm.training.settings import Hyperparameters

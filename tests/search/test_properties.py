@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import tyro
@@ -17,7 +17,7 @@ from ghm.economics.model import GHMModel
 from ghm.io.sealed import DamagedError, read_sealed, seal, write_sealed
 from ghm.search import SearchConfig, SearchSpace
 from ghm.search.settings.command import training_arguments, verification_command
-from ghm.search.trials.outcome import NO_RETURN, Outcome, Status
+from ghm.search.trials.outcome import NO_RETURN, Outcome, TrialState
 from ghm.training.settings import Hyperparameters, TrainConfig
 from tests.search.instant import INSTANT
 from tests.search.support import comparable, read, results_file, run_search
@@ -104,7 +104,7 @@ outcomes = st.builds(
     trial_num=st.integers(1, 10**6),
     hyperparameters=st.builds(Hyperparameters, **hyperparameters),
     seed=st.integers(0, 2**63),
-    status=st.sampled_from(get_args(Status)),
+    status=st.sampled_from(list(TrialState)),
     error=st.none() | lines,
     iterations=st.integers(0, 10**9),
     seconds=st.floats(0, 1e9),

@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 
 from ghm.search import SearchSpace
-from ghm.search.methods.proposals import GridProposal, Proposal, RandomProposal, make_proposal
+from ghm.search.methods.proposals import GridProposal, OutsideGridError, Proposal, RandomProposal
+from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.space import NAMES, Choices, size
 
 Maker = Callable[[Choices, int], Proposal]
@@ -77,7 +78,7 @@ def test_a_space_of_one_configuration(make: Maker) -> None:
 def test_the_same_in_another_process(make: Maker) -> None:
     name = next(name for name, method in METHODS.items() if method is make)
     code = (
-        "import sys, json; from ghm.search import SearchSpace; from ghm.search.methods.proposals import make_proposal;"
+        "import sys, json; from ghm.search import SearchSpace; from ghm.search.methods.registry import make_proposal;"
         f"p = make_proposal({name!r}, SearchSpace().choices(), 5); print(json.dumps([vars(p(k)) for k in range(1,30)]))"
     )
     there = json.loads(subprocess.check_output([sys.executable, "-c", code]))
@@ -101,7 +102,7 @@ def test_the_grids_order_is_that_of_nested_loops_over_the_lists() -> None:
 
 @pytest.mark.parametrize("trial", [0, -1, 11_665])
 def test_the_grid_has_no_trial_beyond_its_ends(trial: int) -> None:
-    with pytest.raises(IndexError, match="outside the grid of 11664"):
+    with pytest.raises(OutsideGridError, match="outside the grid of 11664"):
         GridProposal(choices())(trial)
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from ghm.errors import UserError
 from ghm.search import SearchConfig, SearchSpace
-from ghm.search.records import index as results_module
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records import results_file as results_module
 from ghm.search.records.reader import read_search
+from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.search_record import new_record
+from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome
 from ghm.training.settings import Hyperparameters
 from tests.search.instant import INSTANT
@@ -24,32 +25,32 @@ def outcome(number: int, value: float | None = 6.0) -> Outcome:
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> ResultsIndex:
+def results(tmp_path: Path) -> SearchState:
     record = new_record(SearchConfig(), SearchSpace().choices())
-    return ResultsIndex(tmp_path / record.results_name, record)
+    return SearchState(tmp_path / record.results_name, record)
 
 
-def test_ranking_ignores_failures_and_the_order_of_ends(results: ResultsIndex) -> None:
+def test_ranking_ignores_failures_and_the_order_of_ends(results: SearchState) -> None:
     for number, value in ((5, 6.2), (3, 6.4), (4, None), (1, 6.4), (2, 5.0)):
         results.add(outcome(number, value))
-        assert results.best == results.ranked[0]
+        assert results.best_trial == results.ranked[0]
     assert [o.trial_num for o in results.ranked] == [1, 3, 5, 2]
-    assert [o.trial_num for o in results.outcomes] == [1, 2, 3, 4, 5]
+    assert [o.trial_num for o in results.trials] == [1, 2, 3, 4, 5]
 
 
-def test_a_trial_that_runs_again_replaces_itself(results: ResultsIndex) -> None:
+def test_a_trial_that_runs_again_replaces_itself(results: SearchState) -> None:
     results.add(outcome(1, 6.4))
     results.add(outcome(2, 6.2))
     results.add(outcome(1, 6.0))
-    assert results.best == results.ranked[0]
-    assert results.best is not None
-    assert results.best.trial_num == 2
+    assert results.best_trial == results.ranked[0]
+    assert results.best_trial is not None
+    assert results.best_trial.trial_num == 2
 
 
-def test_a_failed_trial_with_a_high_return_is_not_the_best(results: ResultsIndex) -> None:
+def test_a_failed_trial_with_a_high_return_is_not_the_best(results: SearchState) -> None:
     results.add(Outcome(1, Hyperparameters(), 124, "diverged", "nan", metrics={"best_return": 9.0}))
-    assert results.best is None
-    results.write()
+    assert results.best_trial is None
+    ResultsFile(results).write()
     content = json.loads(results.path.read_text())
     assert content["best_config"] is None
     assert content["results"][0]["metrics"]["best_return"] == 9.0
@@ -69,23 +70,21 @@ class Disk:
         self.n_writes += 1
 
 
-def write_through_a_search(
-    n_trials: int, results: ResultsIndex, monkeypatch: pytest.MonkeyPatch, done: int = 0
-) -> Disk:
+def write_through_a_search(n_trials: int, results: SearchState, monkeypatch: pytest.MonkeyPatch, done: int = 0) -> Disk:
     """One-second trials after ``done`` others, and the file written whenever it is cheap."""
     disk = Disk()
     monkeypatch.setattr(results_module, "write_atomically", disk.write)
-    results._clock = lambda: disk.now
+    file = ResultsFile(results, clock=lambda: disk.now)
     for number in range(1, done + 1):
         results.add(outcome(number))
     for number in range(done + 1, done + n_trials + 1):
         disk.now += 1.0
         results.add(outcome(number))
-        results.write_if_cheap()
+        file.write_if_cheap()
     return disk
 
 
-def test_writing_a_grid_of_11664_costs_a_bounded_share(results: ResultsIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_a_grid_of_11664_costs_a_bounded_share(results: SearchState, monkeypatch: pytest.MonkeyPatch) -> None:
     # The last 1,664 trials are the dearest: the file has 12 MB.
     disk = write_through_a_search(1_664, results, monkeypatch, done=10_000)
     assert disk.writing < 0.003 * 1_664
@@ -93,14 +92,14 @@ def test_writing_a_grid_of_11664_costs_a_bounded_share(results: ResultsIndex, mo
     assert disk.n_writes > 1_664 / 120
 
 
-def test_writing_after_every_trial_would_not(results: ResultsIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_after_every_trial_would_not(results: SearchState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results_module, "SNAPSHOT_SHARE", float("inf"))
     disk = write_through_a_search(20, results, monkeypatch, done=10_000)
     assert disk.writing > 0.01 * 20
 
 
 def test_a_search_of_tens_of_trials_is_written_after_each(
-    results: ResultsIndex, monkeypatch: pytest.MonkeyPatch
+    results: SearchState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert write_through_a_search(20, results, monkeypatch).n_writes == 20
 

@@ -43,7 +43,15 @@ def launch(*arguments: object, step: float = 0.1) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.search.support", *map(str, arguments)]
     environment = os.environ | {"STUB_STEP_S": str(step)}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True, preexec_fn=_heed_signals
+    )
+
+
+def _heed_signals() -> None:
+    """Under nohup the hang-up is ignored, and what is started there inherits that; so is Ctrl-C in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(path: Path, seconds: float = 60.0) -> None:
@@ -417,7 +425,7 @@ def test_a_full_disk_ends_the_search_clearly_and_nothing_is_corrupt(
     run_search(*SMALL, "--results_dir", tmp_path / "undisturbed", **INSTANT)
     with monkeypatch.context() as patch:
         # A snapshot after every trial, however slow the disk is: which write fails must not depend on the clock.
-        patch.setattr("ghm.search.records.index.SNAPSHOT_SHARE", 1e12)
+        patch.setattr("ghm.search.records.results_file.SNAPSHOT_SHARE", 1e12)
         patch.setattr(os, "fsync", FullDisk(writes))
         status = run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT)
     assert status == 6

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ghm.search import HyperparameterSearch, Observer, SearchConfig, SearchSpace
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records.state import SearchState
 from ghm.search.trials import gpus as gpus_module
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
@@ -173,9 +173,9 @@ def test_a_dry_run_of_a_search_that_has_begun_says_what_is_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_search("--n_trials", 2, "--n_iterations", 3, "--results_dir", tmp_path / "r") == 0
-    assert "completed, and not" not in capsys.readouterr().out
+    assert "done" not in capsys.readouterr().out
     assert run_search("--resume", tmp_path / "r", "--n_trials", 5, "--dry_run") == 0
-    assert "2 of them are completed, and not run again." in capsys.readouterr().out
+    assert "5 trials (2 done, 3 to run)" in capsys.readouterr().out
     (tmp_path / "file").touch()
     assert run_search("--n_trials", 2, "--results_dir", tmp_path / "file", "--dry_run") == 2
     assert "file is no directory" in capsys.readouterr().err
@@ -225,7 +225,7 @@ class Recorder(Observer):
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def search_started(self, plan: Any, results: ResultsIndex) -> None:
+    def search_started(self, plan: Any, results: SearchState) -> None:
         self.events.append(f"search {plan.n_pending}")
 
     def trial_started(self, trial: Trial) -> None:
@@ -235,7 +235,7 @@ class Recorder(Observer):
         assert trial.history_path.exists()
         self.events.append(f"end {trial.number}")
 
-    def search_finished(self, results: ResultsIndex) -> None:
+    def search_finished(self, results: SearchState) -> None:
         self.events.append("finished")
 
 

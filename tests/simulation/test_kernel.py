@@ -1,8 +1,8 @@
-"""The compiled simulator against its plain twin, path by path on the same draws, and against exact returns.
+"""The compiled simulator against its reference implementation, path by path on the same draws, and against exact returns.
 
 Tolerances of the comparison by path come from single precision: a step takes about ten roundings by half of ε c̄ at most
 (ε = 1.2e-7, c̄ the largest cash), mostly in different directions, and transactions to a level forget what went before; so
-cash and flows differ by a few ε c̄, or ε ℓ where a firm is liquidated. A path parts from its twin altogether where a
+cash and flows differ by a few ε c̄, or ε ℓ where a firm is liquidated. A path parts from its reference altogether where a
 rounding decides a mode or a liquidation: with cash uncertain by 1e-6 and probabilities that change by about 10 per unit of
 cash, that is expected on 1 path-step in 100,000.
 """
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import reference_implementation
 from small_problems import random_tables, small_problem, threshold_tables
 
 from ghm.economics.actions import ISSUE, PAY
 from ghm.economics.grid import StateGrid
 from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.simulation import twin
 from ghm.simulation.draws import STARTS, TRAINING, draws, starting_cash
 from ghm.simulation.kernel import BATCH_PATHS, BATCH_STEPS, Paths, Simulator
 from ghm.solvers.policy_value import policy_value
@@ -30,7 +31,7 @@ EPSILON = np.finfo(np.float32).eps
 MOST_PARTED = 1
 """Of `N_PATHS`: 100 paths of at most 50 steps part 0.05 times on average; two or more have a chance of 0.001."""
 
-Simulate = Callable[..., twin.PlainPath]
+Simulate = Callable[..., reference_implementation.PlainPath]
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ def compare(
     problem: DecisionProblem,
     tables: PolicyTables,
     model: GHMModel | None = None,
-    simulate_path: Simulate = twin.simulate_path,
+    simulate_path: Simulate = reference_implementation.simulate_path,
 ) -> Comparison:
-    """The kernel's paths of ``problem`` against the twin's, whose model may be another one."""
+    """The kernel's paths of ``problem`` against the reference implementation's, whose model may be another one."""
     grid, n = problem.grid, problem.grid.n_steps
     paths = simulate(problem, tables)
     uniform, shock, noise = (a.astype(float) for a in draws(SEED, ITERATION, N_PATHS, n, TRAINING))
@@ -111,7 +112,7 @@ PROBLEMS = {
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_kernel_equals_twin_on_random_policies(name: str) -> None:
+def test_kernel_equals_the_reference_on_random_policies(name: str) -> None:
     problem = PROBLEMS[name]
     comparison = compare(problem, random_tables(problem.grid, seed=len(name)))
     assert agrees(comparison), comparison
@@ -131,23 +132,25 @@ def test_paths_of_the_comparison_do_everything() -> None:
 
 def _shock_before_transaction(
     model: GHMModel, grid: StateGrid, tables: PolicyTables, terminal: Array, start: float, *noise: Array
-) -> twin.PlainPath:
+) -> reference_implementation.PlainPath:
     """A wrong twin: the shock comes first, the transaction after it."""
     cash, modes, flows, c = [start], [], [], start
     for t, (uniform, shock, level) in enumerate(zip(*noise, strict=True)):
         at = np.array(c)
         c = float(c + model.drift(at) * grid.dt + model.volatility(at) * np.sqrt(grid.dt) * shock)
-        mode, target = twin._draw_action(grid, tables, max(c, 0.0), grid.n_steps - t, uniform, level)
-        c, flow = twin._transact(model, max(c, 0.0), mode, target)
+        mode, target = reference_implementation._draw_action(
+            grid, tables, max(c, 0.0), grid.n_steps - t, uniform, level
+        )
+        c, flow = reference_implementation._transact(model, max(c, 0.0), mode, target)
         cash.append(c)
         modes.append(mode)
         flows.append(flow)
-    return twin.PlainPath(cash, modes, flows, sum(flows))
+    return reference_implementation.PlainPath(cash, modes, flows, sum(flows))
 
 
-def _unpaid_overflow(*arguments: object) -> twin.PlainPath:
+def _unpaid_overflow(*arguments: object) -> reference_implementation.PlainPath:
     """A wrong twin: what exceeds the cash range is lost."""
-    path = twin.simulate_path(*arguments)  # type: ignore[arg-type]
+    path = reference_implementation.simulate_path(*arguments)  # type: ignore[arg-type]
     model, cash = arguments[0], np.array(path.cash[1:])
     assert isinstance(model, GHMModel)
     over = np.flatnonzero(cash == model.c_max)
@@ -187,7 +190,7 @@ def test_paths_do_not_depend_on_how_they_are_batched() -> None:
     whole = simulate(problem, tables)
     for first, size in ((0, 77), (77, 1), (78, N_PATHS - 78)):
         part = simulate(problem, tables, size, first)
-        for name in vars(whole):
+        for name in whole._fields:
             expected = getattr(whole, name)[..., first : first + size]
             assert np.array_equal(getattr(part, name), expected), name
 
@@ -208,7 +211,7 @@ def test_visits_are_living_paths_discounted_and_shared_out(problem: DecisionProb
     expected = plain_visits(problem, paths)
     assert np.abs(visits - expected).max() < 1e-5 * expected.max()
     # Wrong twins: firms that are dead are counted too, visits are not discounted, steps belong to the node below them.
-    ghosts = Paths(**{**vars(paths), "cash": np.maximum(paths.cash, 0)})
+    ghosts = paths._replace(cash=np.maximum(paths.cash, 0))
     assert np.abs(visits - plain_visits(problem, ghosts)).max() > 0.1 or (paths.cash[:-1] >= 0).all()
     if problem.grid.n_steps > 1:
         assert np.abs(visits - plain_visits(problem, paths, discount=1.0)).max() > 0.1
@@ -271,7 +274,7 @@ def test_part_of_a_room_is_the_same_room() -> None:
     """A last batch that is smaller than the others is simulated without new memory."""
     whole = Paths.allocate(25, N_PATHS)
     part = whole.first(30)
-    for name, array in vars(part).items():
+    for name, array in part._asdict().items():
         assert np.shares_memory(array, getattr(whole, name)), name
         assert array.flags.c_contiguous, name
         assert array.shape == (*getattr(whole, name).shape[:-1], 30), name
@@ -308,7 +311,7 @@ FIXED_POLICIES = {
 def test_mean_return_of_a_fixed_policy(name: str) -> None:
     """Three standard errors: α = 0.0027 for each policy, seed fixed."""
     levels, stated, rounding = FIXED_POLICIES[name]
-    problem = DecisionProblem.build(DEFAULT, 0.01, 1000, "liquidation")
+    problem = DecisionProblem.build(Problem(DEFAULT, 0.01, 10.0))
     tables = threshold_tables(problem.grid, **levels)
     simulator = Simulator(DEFAULT, problem.grid, problem.terminal_values, seed=123)
     paths, visits = (
@@ -320,7 +323,7 @@ def test_mean_return_of_a_fixed_policy(name: str) -> None:
         simulator.run(tables, 1, first, paths, visits)
         returns.append(paths.returns.copy())
     mean, error = np.mean(returns), np.std(returns, ddof=1) / np.sqrt(20_000)
-    exact = policy_value(TabulatedPolicy(problem.grid, tables), DEFAULT, 0.01, 10.0)
+    exact = policy_value(TabulatedPolicy(problem.grid, tables), Problem(DEFAULT, 0.01, 10.0))
     assert exact == pytest.approx(stated, abs=rounding)
     assert abs(mean - exact) < 3 * error
     assert abs(mean - stated) < 3 * error
@@ -336,8 +339,8 @@ def test_mean_return_of_a_random_policy(terminal: Terminal) -> None:
     error = returns.std(ddof=1) / np.sqrt(returns.size)
     horizon = problem.grid.dt * problem.grid.n_steps
     policy = TabulatedPolicy(problem.grid, tables)
-    exact = policy_value(policy, problem.model, problem.grid.dt, horizon, terminal, stochastic=True)
+    exact = policy_value(policy, problem.problem, randomised=True)
     assert abs(returns.mean() - exact) < 3 * error
     other = GHMModel(c_max=problem.model.c_max, recovery=0.8)
-    wrong = policy_value(policy, other, problem.grid.dt, horizon, terminal, stochastic=True)
+    wrong = policy_value(policy, Problem(other, problem.grid.dt, horizon, terminal), randomised=True)
     assert abs(returns.mean() - wrong) > 5 * error, "the test could not tell a wrong model apart"

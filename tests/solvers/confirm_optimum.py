@@ -15,6 +15,7 @@ from solvers import quadrature_bellman
 from solvers.plain_simulation import simulate
 
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.solvers import dynamic_program
 
 DT, N_STEPS = 0.01, 1000
@@ -34,7 +35,7 @@ def main():
         model = GHMModel(fixed_cost=fixed_cost)
         print(f"\nφ = {fixed_cost:g}\nrefinement of the dynamic program's grid, J*")
         for refinement in REFINEMENTS:
-            optimum = dynamic_program(model, DT, N_STEPS * DT, refinement=refinement)
+            optimum = dynamic_program(Problem(model, DT, N_STEPS * DT), refinement=refinement)
             print(f"{refinement:4g} ({optimum.cash.size:5} nodes)  {optimum.optimal_return:.8f}")
         print("nodes, points, J* by Gauss-Hermite quadrature, J* by quadrature split at zero")
         for nodes, points in QUADRATURES:
@@ -43,13 +44,13 @@ def main():
             )
             print(f"{nodes:5} {points:4}  {hermite.optimal_return:.6f}  {split.optimal_return:.6f}", flush=True)
         print(f"simulated return of the policy found, {batches * PATHS:,} paths")
-        report("dynamic program", model, dynamic_program(model, DT, N_STEPS * DT), batches)
+        report("dynamic program", model, dynamic_program(Problem(model, DT, N_STEPS * DT)), batches)
         report("quadrature " + str(PROTOTYPE), model, quadrature_bellman.solve(model, DT, N_STEPS, *PROTOTYPE), batches)
 
 
 def report(name, model, solution, batches):
     """Print the policy's simulated return beside what its program says it is."""
-    levels = solution.payout_level, solution.issue_below, solution.issue_target
+    levels = solution.levels[:3]
     parts = [simulate(model, DT, N_STEPS, *levels, n_paths=PATHS, seed=seed) for seed in range(batches)]
     mean = np.mean([part.mean for part in parts])
     error = np.sqrt(np.sum([part.standard_error**2 for part in parts])) / batches

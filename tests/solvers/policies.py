@@ -1,14 +1,21 @@
 """Policies for tests: the issue's faults made so, and random ones."""
 
+import dataclasses
+
 import numpy as np
 
 from ghm.economics.actions import Actions
-from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.policies.thresholds import ThresholdPolicy
 
 
 def constant(dt, T, payout=None, below=None, target=None):
     """Pays above one level and issues below another, the same at every time; None: never."""
     return ThresholdPolicy.constant(dt, T, payout, below, target)
+
+
+def with_levels(policy, **levels):
+    """A threshold policy, or a solution, with some of its levels, (n,), changed."""
+    return dataclasses.replace(policy, levels=policy.levels._replace(**levels))
 
 
 def smooth(seed):

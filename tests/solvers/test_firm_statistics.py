@@ -5,6 +5,7 @@ import pytest
 
 from ghm.economics.actions import Actions
 from ghm.economics.model import Array, GHMModel
+from ghm.economics.problem import Problem
 from ghm.solvers import firm_statistics as statistics_module
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.validation.simulation import draw_cash_after
@@ -31,7 +32,7 @@ def simulated(seed: int) -> tuple[Array, Array]:
         after = draw_cash_after(cash, actions, MODEL.c_max, generator)
         counts[:3] += alive * np.stack([after > cash, after < cash, np.full(FIRMS, DT)])
         shock = MODEL.volatility(after) * np.sqrt(DT) * generator.standard_normal(FIRMS)
-        cash = np.minimum(after + MODEL.drift(after) * DT + shock, MODEL.c_max)
+        cash = np.minimum(after + MODEL.firm_drift(after) * DT + shock, MODEL.c_max)
         died = alive & (cash <= 0)
         counts[3] += died * (2 * (n_steps - step) > n_steps)
         alive &= ~died
@@ -47,12 +48,12 @@ def distance(found: Outcomes, mean: Array, error: Array) -> float:
 
 def test_counts_of_a_policy_that_draws_levels_agree_with_simulation() -> None:
     """α = 6e-5 for each of the four (four standard errors); the seed is fixed."""
-    assert distance(outcomes(hesitant, MODEL, DT, T, stochastic=True), *simulated(1)) < 4
+    assert distance(outcomes(hesitant, Problem(MODEL, DT, T), randomised=True), *simulated(1)) < 4
 
 
 @pytest.mark.parametrize("twin", ["levels that do not spread", "the most likely action"])
 def test_wrong_twins_do_not(twin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if twin == "levels that do not spread":
         monkeypatch.setattr(statistics_module, "QUADRATURE", 1)
-    found = outcomes(hesitant, MODEL, DT, T, stochastic=twin != "the most likely action")
+    found = outcomes(hesitant, Problem(MODEL, DT, T), randomised=twin != "the most likely action")
     assert distance(found, *simulated(1)) > 8

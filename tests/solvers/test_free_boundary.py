@@ -2,15 +2,34 @@
 
 import dataclasses
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from solvers import collocation
+from solvers import hypergeometric
 from solvers.calibrations import CALIBRATIONS
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.solvers import free_boundary
+
+CLOSED_FORMS = CALIBRATIONS | {
+    "perfect correlation": GHMModel(rho=1.0),
+    "perfect negative correlation": GHMModel(rho=-1.0),
+    "perfect correlation, liquidated": GHMModel(rho=1.0, fixed_cost=6.0),
+    "nearly perfect correlation": GHMModel(rho=0.99),
+    "productivity very volatile": GHMModel(sigma_a=1.5, rho=0.5),
+    "productivity hardly volatile": GHMModel(sigma_a=0.05),
+    "profits hardly volatile": GHMModel(sigma_x=0.02),
+    "earnings dwarf shocks": GHMModel(alpha=1.0),
+    "cash melts away at once": GHMModel(carry_cost=5.0, recovery=0.0, sigma_x=0.5, fixed_cost=9.0),
+    "cash costs next to nothing": GHMModel(carry_cost=1e-4, fixed_cost=6.0),
+    "liquidation is nearly as good": GHMModel(recovery=0.99, rho=0.7, carry_cost=0.001),
+    "fixed cost of five years' earnings": GHMModel(fixed_cost=1.002),
+    "transitory shocks only, cash is dear": GHMModel(sigma_a=0.0, carry_cost=0.05),
+    "transitory shocks only, liquidated": GHMModel(sigma_a=0.0, carry_cost=0.01, fixed_cost=6.0, sigma_x=0.2),
+}
+"""With the calibrations of every test, 24 of them, far apart in each direction."""
 
 EVERY = pytest.mark.parametrize("model", CALIBRATIONS.values(), ids=CALIBRATIONS.keys())
 
@@ -114,27 +133,45 @@ def test_nearly_free_issuance_tends_to_the_perpetuity():
     assert gaps[1] / gaps[2] == pytest.approx(100 ** (1 / 3), rel=0.05)
 
 
-@EVERY
-def test_collocation_agrees(model):
+@pytest.mark.parametrize("name", CLOSED_FORMS)
+def test_hypergeometric_functions_agree(name):
+    """c*, F(0), F'(0) and y* of the closed form, known to 30 digits."""
+    model = CLOSED_FORMS[name]
     solution = free_boundary(model)
-    other = collocation.solve(model, 0.7 * solution.payout_level, 1.4 * solution.payout_level)
-    assert other is not None
-    assert solution.payout_level == pytest.approx(other.payout_level, abs=1e-7)
-    assert solution.value_at_zero == pytest.approx(other.value_at_zero, abs=1e-7)
+    exact = hypergeometric.solve(model, solution)
+    assert solution.payout_level == pytest.approx(float(exact.target_cash), rel=1e-8, abs=1e-9)
+    assert solution.value_at_zero == pytest.approx(float(exact.value_at_zero), rel=1e-9)
+    assert float(solution.derivative(np.array(0.0))) == pytest.approx(float(exact.slope_at_zero), rel=1e-8)
     if solution.refinances:
-        assert solution.issue_target == pytest.approx(other.issue_target, abs=1e-4)  # the spacing of its candidates
+        assert solution.issue_target == pytest.approx(float(exact.issue_target), rel=1e-7, abs=1e-9)
 
 
-def test_collocation_can_disagree():
-    """Negative control: of a model with 1% more volatility, collocation finds another level."""
-    model = GHMModel()
-    level = free_boundary(dataclasses.replace(model, sigma_x=1.01 * model.sigma_x)).payout_level
-    assert abs(level - collocation.solve(model, 0.7 * level, 1.4 * level).payout_level) > 1e-4
+def test_hypergeometric_functions_can_disagree():
+    """Negative control: of a model with 0.01% more volatility, another level, value and slope are found."""
+    solution = free_boundary(dataclasses.replace(GHMModel(), sigma_x=1.0001 * GHMModel().sigma_x))
+    exact = hypergeometric.solve(GHMModel(), solution)
+    assert solution.payout_level != pytest.approx(float(exact.target_cash), rel=1e-5)
+    assert solution.value_at_zero != pytest.approx(float(exact.value_at_zero), rel=1e-7)
+    assert float(solution.derivative(np.array(0.0))) != pytest.approx(float(exact.slope_at_zero), rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "name", ["defaults", "perfect correlation", "transitory shocks only, cash is dear", "transitory shocks only"]
+)
+def test_the_closed_forms_solve_the_equation(name):
+    """Gauss, confluent, Kummer and exponentials, by derivatives of high precision; with another discount rate they do not."""
+    model, cash = CLOSED_FORMS[name], mp.mpf("0.07")
+    with mp.workdps(hypergeometric.precision(model)):
+        for value, slope in hypergeometric.solutions(model):
+            second = mp.diff(slope, cash)
+            flow = float(model.drift(np.array(0.07))) * slope(cash) + float(model.variance(np.array(0.07))) / 2 * second
+            assert abs(mp.diff(value, cash) / slope(cash) - 1) < 1e-12
+            assert float(flow / value(cash)) == pytest.approx(0.02, rel=1e-9)
 
 
 def residual(solution, model):
     """Largest |k F − m F' − ½ s² F''| inside, with F'' a central difference of F'."""
-    step = 1e-5
+    step = min(1e-5, 2.5e-4 * model.sigma_x**2 / (2 * model.alpha))  # a small part of the width of the layer at zero
     cash = np.linspace(2 * step, solution.payout_level - 2 * step, 501)
     second = (solution.derivative(cash + step) - solution.derivative(cash - step)) / (2 * step)
     terms = model.discount_rate * solution.value(cash) - model.drift(cash) * solution.derivative(cash)
@@ -208,9 +245,8 @@ def test_no_solution_is_said_clearly(changes, message):
 def test_extreme_models_are_solved(changes):
     model = GHMModel(**changes)
     solution = free_boundary(model)
-    other = collocation.solve(model, 0.7 * solution.payout_level, 1.1 * solution.payout_level)
-    assert other is not None
-    assert solution.payout_level == pytest.approx(other.payout_level, abs=1e-6)
+    assert residual(solution, model) < 1e-5 * max(1.0, model.alpha)
+    assert solution.derivative(np.array(solution.payout_level)) == pytest.approx(1.0, abs=1e-9)
 
 
 def test_discount_rate_must_be_positive():

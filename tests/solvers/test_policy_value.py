@@ -8,17 +8,17 @@ from scipy.stats import norm
 from solvers import plain_bellman
 from solvers.calibrations import CALIBRATIONS
 from solvers.plain_simulation import simulate
-from solvers.policies import constant, smooth
+from solvers.policies import constant, smooth, with_levels
 
 from ghm.economics.action_rule import greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.policies.tables import PolicyTables
 from ghm.simulation.kernel import Paths, Simulator
 from ghm.solvers import dynamic_program, policy_value
 from ghm.solvers.policy_value import deterministic_cash, effective_probabilities, policy_values
-from ghm.solvers.threshold_policy import ThresholdPolicy
 from ghm.solvers.validation.simulation import draw_cash_after
 from ghm.training.problem import DecisionProblem
 
@@ -37,11 +37,11 @@ def liquidated(model):
 @pytest.mark.parametrize("terminal", ["liquidation", "zero", "going_concern"])
 def test_optimal_policy_has_the_optimal_return(model, terminal):
     dt, T = 0.02, 0.8
-    optimum = dynamic_program(model, dt, T, terminal)
-    policy = ThresholdPolicy.optimal(optimum, dt)
-    assert policy_value(policy, model, dt, T, terminal) == pytest.approx(optimum.optimal_return, abs=2e-6)
+    optimum = dynamic_program(Problem(model, dt, T, terminal))
+    policy = optimum.policy
+    assert policy_value(policy, Problem(model, dt, T, terminal)) == pytest.approx(optimum.optimal_return, abs=2e-6)
     # A policy that leaves nothing to chance is worth the same when it draws.
-    assert policy_value(policy, model, dt, T, terminal, stochastic=True) == pytest.approx(
+    assert policy_value(policy, Problem(model, dt, T, terminal), randomised=True) == pytest.approx(
         optimum.optimal_return, abs=2e-6
     )
 
@@ -49,36 +49,38 @@ def test_optimal_policy_has_the_optimal_return(model, terminal):
 def test_near_the_horizon_a_firm_with_little_cash_gives_up():
     """It pays that little out rather than be liquidated with it; without doing so it is worth less, by as much as it has."""
     model, dt, T = CALIBRATIONS["volatile"], 0.02, 0.2
-    optimum = dynamic_program(model, dt, T)
-    best = ThresholdPolicy.optimal(optimum, dt)
-    assert np.isfinite(optimum.abandon_below).any()
-    never = policy_value(dataclasses.replace(best, abandon_below=None), model, dt, T)
+    optimum = dynamic_program(Problem(model, dt, T))
+    best = optimum.policy
+    assert np.isfinite(optimum.levels.abandon_below).any()
+    never = policy_value(
+        with_levels(best, abandon_below=np.full_like(best.levels.abandon_below, np.nan)), Problem(model, dt, T)
+    )
     assert never < optimum.optimal_return - 2e-5
-    assert policy_value(best, model, dt, T) == pytest.approx(optimum.optimal_return, abs=1e-6)
+    assert policy_value(best, Problem(model, dt, T)) == pytest.approx(optimum.optimal_return, abs=1e-6)
 
 
 @EVERY
 def test_another_policy_has_a_lower_return(model):
     """Negative control: levels off by a half, or another model's, are told apart, and are never better."""
     dt, T = 0.02, 2.0
-    optimum = dynamic_program(model, dt, T)
-    best = ThresholdPolicy.optimal(optimum, dt)
+    optimum = dynamic_program(Problem(model, dt, T))
+    best = optimum.policy
     wrong = (
-        dataclasses.replace(best, payout_level=1.5 * best.payout_level),
-        dataclasses.replace(best, payout_level=0.5 * best.payout_level),
+        with_levels(best, payout_level=1.5 * best.levels.payout_level),
+        with_levels(best, payout_level=0.5 * best.levels.payout_level),
         constant(dt, T),
-        ThresholdPolicy.optimal(dynamic_program(dataclasses.replace(model, sigma_x=2 * model.sigma_x), dt, T), dt),
+        dynamic_program(Problem(dataclasses.replace(model, sigma_x=2 * model.sigma_x), dt, T)).policy,
     )
     for policy in wrong:
-        assert policy_value(policy, model, dt, T) < optimum.optimal_return - 1e-4
+        assert policy_value(policy, Problem(model, dt, T)) < optimum.optimal_return - 1e-4
 
 
 def test_no_random_policy_beats_the_optimum():
     model, dt, T = GHMModel(), 0.05, 1.0
-    best = dynamic_program(model, dt, T).values[-1]
+    best = dynamic_program(Problem(model, dt, T)).values[-1]
     for seed in range(20):
-        for stochastic in (False, True):
-            values = policy_values(smooth(seed), model, dt, T, stochastic=stochastic).values[-1]
+        for randomised in (False, True):
+            values = policy_values(smooth(seed), Problem(model, dt, T), randomised=randomised).values[-1]
             assert (values < best).all()
 
 
@@ -130,7 +132,7 @@ def test_brute_force_agrees_on_policies_that_draw(seed, terminal):
     model, dt, n_steps = GHMModel(), 0.25, 6
     payoff = liquidated(model) if terminal == "liquidation" else NOTHING
     cash, value = plain_bellman.policy_values(model, dt, n_steps, payoff, drawn(smooth(seed), dt))
-    found = policy_values(smooth(seed), model, dt, n_steps * dt, terminal, stochastic=True)
+    found = policy_values(smooth(seed), Problem(model, dt, n_steps * dt, terminal), randomised=True)
     np.testing.assert_allclose(np.interp(cash, found.cash, found.values[-1]), value, atol=1e-3)
     # Negative control: another policy, and deciding instead of drawing.
     for wrong in (drawn(smooth(seed + 1), dt), decided(smooth(seed), dt)):
@@ -143,7 +145,7 @@ def test_a_high_fixed_cost_is_charged_when_something_is_issued_and_only_then():
     model, dt, n_steps = GHMModel(fixed_cost=6.0), 0.25, 6
     outcomes = drawn(smooth(1), dt, quantiles=2000)
     cash, value = plain_bellman.policy_values(model, dt, n_steps, liquidated(model), outcomes, nodes=401)
-    found = policy_values(smooth(1), model, dt, n_steps * dt, stochastic=True)
+    found = policy_values(smooth(1), Problem(model, dt, n_steps * dt), randomised=True)
     np.testing.assert_allclose(np.interp(cash, found.cash, found.values[-1]), value, atol=5e-3)
     assert found.expected_return == pytest.approx(np.trapezoid(value, cash) / model.c_max, abs=4e-4)
 
@@ -155,12 +157,12 @@ def test_brute_force_agrees_on_policies_that_decide(seed):
     cash, value = plain_bellman.policy_values(
         model, dt, n_steps, liquidated(model), decided(smooth(seed), dt), nodes=1201
     )
-    exact = policy_value(smooth(seed), model, dt, n_steps * dt)
+    exact = policy_value(smooth(seed), Problem(model, dt, n_steps * dt))
     assert exact == pytest.approx(np.trapezoid(value, cash) / model.c_max, abs=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("policy", "stochastic", "tolerance"),
+    ("policy", "randomised", "tolerance"),
     [
         (smooth(3), True, 1e-5),
         (smooth(4), True, 1e-5),
@@ -171,9 +173,9 @@ def test_brute_force_agrees_on_policies_that_decide(seed):
         (constant(0.02, 2.0, payout=0.5), False, 1e-6),
     ],
 )
-def test_refining_the_grid_changes_little(policy, stochastic, tolerance):
+def test_refining_the_grid_changes_little(policy, randomised, tolerance):
     coarse, fine = (
-        policy_values(policy, GHMModel(), 0.02, 2.0, stochastic=stochastic, refinement=r).expected_return
+        policy_values(policy, Problem(GHMModel(), 0.02, 2.0), randomised=randomised, refinement=r).expected_return
         for r in (1, 3)
     )
     assert coarse == pytest.approx(fine, abs=tolerance)
@@ -189,8 +191,8 @@ PATHS, ERRORS = 20_000, 4.0
 @SIMULATED
 def test_plain_simulation_of_the_optimal_policy_agrees(name):
     model, dt, n_steps = CALIBRATIONS[name], 0.02, 200
-    optimum = dynamic_program(model, dt, n_steps * dt)
-    levels = optimum.payout_level, optimum.issue_below, optimum.issue_target
+    optimum = dynamic_program(Problem(model, dt, n_steps * dt))
+    levels = optimum.levels[:3]
     estimate = simulate(model, dt, n_steps, *levels, n_paths=PATHS, seed=1)
     assert estimate.standard_error < 1e-3
     assert estimate.distance(optimum.optimal_return) < ERRORS
@@ -206,9 +208,9 @@ def test_plain_simulation_of_the_optimal_policy_agrees(name):
 def test_kernel_simulation_of_the_optimal_policy_agrees():
     """Tabulated for the kernel, with next to no chance: modes switch between nodes, which costs less than a standard error."""
     model, dt, n_steps = GHMModel(), 0.02, 200
-    problem = DecisionProblem.build(model, dt, n_steps, "liquidation")
-    optimum = dynamic_program(model, dt, n_steps * dt)
-    never = dataclasses.replace(optimum, payout_level=np.full(n_steps, model.c_max))  # the wrong twin
+    problem = DecisionProblem.build(Problem(model, dt, n_steps * dt))
+    optimum = dynamic_program(Problem(model, dt, n_steps * dt))
+    never = with_levels(optimum, payout_level=np.full(n_steps, model.c_max))  # the wrong twin
     for solution, agrees in ((optimum, True), (never, False)):
         simulator = Simulator(model, problem.grid, problem.terminal_values, seed=1)
         paths = Paths.allocate(n_steps, PATHS, recorded=False)
@@ -220,11 +222,11 @@ def test_kernel_simulation_of_the_optimal_policy_agrees():
 
 def tabulated(optimum, grid):
     steps = grid.steps_to_go - 1
-    pays = grid.cash > optimum.payout_level[steps, None]
-    issues = grid.cash < optimum.issue_below[steps, None]
+    pays = grid.cash > optimum.levels.payout_level[steps, None]
+    issues = grid.cash < optimum.levels.issue_below[steps, None]
     logs = [
         np.log(np.nan_to_num(x[steps], nan=0.1) + grid.level_shift)
-        for x in (optimum.payout_level, optimum.issue_target)
+        for x in (optimum.levels.payout_level, optimum.levels.issue_target)
     ]
     none = np.full(steps.size, 1e-6)
     levels = np.stack([logs[0], none, logs[1], none])
@@ -243,7 +245,7 @@ def test_paying_everything_at_once_is_worth_little_more_than_closing():
     value = 4.95
     for _ in range(n_steps):
         value = discount * (earned + survives * value + (1 - survives) * 4.95)
-    assert policy_value(constant(dt, n_steps * dt, payout=0.0), model, dt, n_steps * dt) == pytest.approx(
+    assert policy_value(constant(dt, n_steps * dt, payout=0.0), Problem(model, dt, n_steps * dt)) == pytest.approx(
         1.0 + value, abs=1e-6
     )
 
@@ -252,7 +254,7 @@ def test_without_shocks_at_zero_cash_a_firm_that_pays_everything_earns_a_perpetu
     model, dt, n_steps = GHMModel(sigma_x=0.0), 0.05, 100
     discount = np.exp(-model.discount_rate * dt * np.arange(1, n_steps + 1))
     earned = 0.18 * dt * discount.sum() + discount[-1] * 4.95
-    value = policy_value(constant(dt, 5.0, payout=0.0), model, dt, 5.0)
+    value = policy_value(constant(dt, 5.0, payout=0.0), Problem(model, dt, 5.0))
     assert value == pytest.approx(1.0 + earned, abs=1e-7)
 
 
@@ -263,7 +265,7 @@ def test_a_firm_that_issues_from_everywhere_pays_for_it():
     mean, shock = 0.5 + 0.18 * dt, np.sqrt((0.12**2 * 0.96 + (0.024 + 0.125) ** 2) * dt)
     end = np.exp(-0.02 * dt) * (4.95 + mean * norm.cdf(mean / shock) + shock * norm.pdf(mean / shock))
     flow = 1.06 * (0.25 + 0.002)  # from cash uniform on [0, c̄]; at c̄ itself nothing is raised, and nothing charged
-    assert policy_value(policy, model, dt, dt) == pytest.approx(end - flow, abs=1e-5)
+    assert policy_value(policy, Problem(model, dt, dt)) == pytest.approx(end - flow, abs=1e-5)
 
 
 # ---------------------------------------------------------------------------------------------------- what is decided
@@ -296,7 +298,7 @@ def test_the_most_likely_mode_that_changes_something(probabilities, payout, targ
 
 def test_grids_too_fine_are_refused():
     with pytest.raises(UserError, match="cash nodes"):
-        policy_value(constant(1e-6, 1e-4), GHMModel(), 1e-6, 1e-4)
+        policy_value(constant(1e-6, 1e-4), Problem(GHMModel(), 1e-6, 1e-4))
 
 
 def test_probabilities_of_an_effect_are_how_often_drawn_actions_change_cash():

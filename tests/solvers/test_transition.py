@@ -38,13 +38,13 @@ def brute_force(model, cash, value, liquidation_value, dt=DT, points=200_001):
 
 
 def value_operator(model, dt=DT, refinement=1.0):
-    nodes = cash_grid(model, dt, 1000, refinement)
+    nodes = cash_grid(model, dt, refinement)
     return nodes, Transition.build(model, dt, nodes).value_operator(model, dt)
 
 
 @EVERY
 def test_probabilities_sum_to_one(model):
-    nodes = cash_grid(model, DT, 1000)
+    nodes = cash_grid(model, DT)
     transition = Transition.build(model, DT, nodes)
     total = transition.expectation_operator(1.0).apply(np.ones(nodes.size))
     np.testing.assert_allclose(total, 1.0, atol=1e-12)
@@ -144,7 +144,7 @@ def test_without_shocks_cash_moves_by_its_drift():
 
 def test_points_other_than_the_nodes():
     model = GHMModel()
-    nodes = cash_grid(model, DT, 1000)
+    nodes = cash_grid(model, DT)
     points = np.array([0.0123, 0.2, 1.23456])
     operator = Transition.build(model, DT, nodes, points).value_operator(model, DT)
     for point, value in zip(points, operator.apply(curved(nodes)), strict=True):
@@ -154,7 +154,7 @@ def test_points_other_than_the_nodes():
 def test_band_does_not_widen_as_the_time_step_shrinks():
     """So memory is linear in the grid."""
     model = GHMModel()
-    widths = [Transition.build(model, dt, cash_grid(model, dt, 10)).coefficients.shape[1] for dt in (0.01, 0.001)]
+    widths = [Transition.build(model, dt, cash_grid(model, dt)).coefficients.shape[1] for dt in (0.01, 0.001)]
     assert widths[1] <= 1.1 * widths[0]
 
 

@@ -12,15 +12,14 @@ from small_problems import random_tables
 
 from ghm.economics.actions import Policy
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation.kernel import Simulator
+from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation
 from ghm.solvers.dynamic_program import dynamic_program
-from ghm.solvers.store import solve
-from ghm.solvers.threshold_policy import ThresholdPolicy
 from ghm.solvers.validation.simulation import SimulatedReturn, simulate
-from ghm.training.evaluation import Evaluator
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import Learner
@@ -73,7 +72,7 @@ def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:
 def build(model: GHMModel, terminal: Terminal) -> DecisionProblem | None:
     """The decision problem; None where a going concern has no value."""
     try:
-        return DecisionProblem.build(model, DT, N_STEPS, terminal)
+        return DecisionProblem.build(Problem(model, DT, N_STEPS * DT, terminal))
     except UserError:
         assert terminal == "going_concern"
         return None
@@ -98,18 +97,18 @@ def test_exact_and_simulated_returns_agree(name: str, terminal: Terminal) -> Non
     if problem is None:
         return
     tables = some_policy(problem)
-    exact = ExactReturns.build(model, DT, N_STEPS, terminal, problem.grid)(tables).stochastic
+    exact = ExactReturns.build(Problem(model, DT, N_STEPS * DT, terminal), problem.grid)(tables).randomised
     drawn = TabulatedPolicy(problem.grid, tables)
-    found = simulate(drawn, model, DT, T, terminal, PATHS, seed=2, stochastic=True)
+    found = simulate(drawn, Problem(model, DT, T, terminal), PATHS, seed=2, randomised=True)
     assert agrees(exact, found, model), (exact, found)
-    optimum = dynamic_program(model, DT, T, terminal)
-    best: Policy = ThresholdPolicy.optimal(optimum, DT)
-    assert agrees(optimum.optimal_return, simulate(best, model, DT, T, terminal, PATHS, seed=2), model)
+    optimum = dynamic_program(Problem(model, DT, T, terminal))
+    best: Policy = optimum.policy
+    assert agrees(optimum.optimal_return, simulate(best, Problem(model, DT, T, terminal), PATHS, seed=2), model)
     assert exact < optimum.optimal_return + 1e-6
     # The wrong twins: a firm that earns otherwise, or is worth otherwise when it is closed; one of them is always told apart.
     twins = ({"alpha": model.alpha + 3.0}, {"recovery": model.recovery + 0.3})
     others = (dataclasses.replace(model, **twin) for twin in twins)
-    found_of = (simulate(drawn, other, DT, T, terminal, PATHS, seed=2, stochastic=True) for other in others)
+    found_of = (simulate(drawn, Problem(other, DT, T, terminal), PATHS, seed=2, randomised=True) for other in others)
     assert not all(agrees(exact, other, model) for other in found_of)
 
 
@@ -121,7 +120,7 @@ def test_a_few_iterations_stay_finite(name: str, baseline: Any) -> None:
     config = TrainConfig(
         model=model, dt=DT, T=2 * T, n_trajectories=50, policy_hidden=(8,), value_hidden=(8,), baseline=baseline
     )
-    problem = DecisionProblem.build(model, DT, 2 * N_STEPS, "liquidation")
+    problem = DecisionProblem.build(Problem(model, DT, 2 * N_STEPS * DT))
     assert problem.bootstrap_nodes.size
     learner = Learner(problem, config)
     simulator = Simulator(model, problem.grid, problem.terminal_values, seed=1)
@@ -139,13 +138,17 @@ def test_a_few_iterations_stay_finite(name: str, baseline: Any) -> None:
     assert np.abs(after.modes - before.modes).max() > 1e-4
 
 
+def judged(problem: Problem) -> ExactEvaluation:
+    """The exact figures of some policy, as a training has them."""
+    on_grid = DecisionProblem.build(problem)
+    tables = some_policy(on_grid)
+    returns = ExactReturns.build(problem, on_grid.grid)(tables)
+    return ExactEvaluation(TabulatedPolicy(on_grid.grid, tables), dynamic_program(problem), returns)
+
+
 def test_at_a_recovery_above_one_captured_value_is_undefined_and_the_check_agrees() -> None:
     model = GHMModel(recovery=1.5)
-    problem = DecisionProblem.build(model, DT, N_STEPS, "liquidation")
-    returns = ExactReturns.build(model, DT, N_STEPS, "liquidation", problem.grid)
-    config = TrainConfig(model=model, dt=DT, T=T)
-    evaluate = Evaluator(problem.grid, config, solve(model, DT, T, "liquidation"), returns)
-    metrics = evaluate.full_metrics(some_policy(problem))
+    metrics = PolicyEvaluation.of(judged(Problem(model, DT, T))).metrics()
     assert metrics["captured_value"] is None
     assert metrics["monte_carlo_agrees"]
     assert "return" in metrics["verdict_text"]
@@ -153,13 +156,12 @@ def test_at_a_recovery_above_one_captured_value_is_undefined_and_the_check_agree
 
 def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made by another simulator on another generator: neither training's paths nor its draws are asked for."""
-    problem = DecisionProblem.build(GHMModel(), DT, N_STEPS, "liquidation")
-    returns = ExactReturns.build(problem.model, DT, N_STEPS, "liquidation", problem.grid)
-    reference, tables = solve(problem.model, DT, T, "liquidation"), some_policy(problem)
+    exact = judged(Problem(dt=DT, T=T))
+    problem = DecisionProblem.build(exact.problem)
+    tables = some_policy(problem)
 
     def check(seed: int) -> float:
-        evaluate = Evaluator(problem.grid, TrainConfig(dt=DT, T=T, seed=seed), reference, returns)
-        return float(evaluate.full_metrics(tables)["monte_carlo_return"])
+        return PolicyEvaluation.of(exact, seed=seed).simulated.mean
 
     before = check(1)
 

@@ -98,7 +98,7 @@ def test_oracle_equals_finite_differences_of_the_exact_return(
 def value_of(problem: DecisionProblem, tables: PolicyTables, horizon: float) -> float:
     policy = TabulatedPolicy(problem.grid, tables)
     with fine_quadrature():
-        return policy_value(policy, problem.model, problem.grid.dt, horizon, "liquidation", stochastic=True)
+        return policy_value(policy, problem.problem, randomised=True)
 
 
 def estimates(

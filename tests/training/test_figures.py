@@ -7,12 +7,13 @@ from matplotlib.figure import Figure
 
 from ghm.economics.actions import HOLD, PAY, Actions
 from ghm.economics.model import Array, GHMModel
-from ghm.solvers.store import Reference, solve
+from ghm.solvers.dynamic_program import solve
+from ghm.solvers.solution import Solution
 from ghm.training.logging.figures import policy_figure, value_figure
 
 
 @pytest.fixture(scope="module")
-def reference() -> Reference:
+def reference() -> Solution:
     return solve(GHMModel(), 0.05, 1.0, "liquidation")
 
 
@@ -31,16 +32,16 @@ def curves(figure: Figure) -> dict[str, Array]:
     return {str(line.get_label()): np.asarray(line.get_ydata(), dtype=float) for line in lines}
 
 
-def test_policy_figure_has_learned_and_optimal_levels(reference: Reference) -> None:
+def test_policy_figure_has_learned_and_optimal_levels(reference: Solution) -> None:
     figure = policy_figure(pays_above(0.3), reference)  # type: ignore[arg-type]
     found = curves(figure)
     assert found["payout level"] == pytest.approx(0.3)
-    assert found["optimal payout level"] == pytest.approx(reference.payout_levels[1:], nan_ok=True)
+    assert found["optimal payout level"] == pytest.approx(reference.payout_level[1:], nan_ok=True)
     other = policy_figure(pays_above(0.1), reference)  # type: ignore[arg-type]
     assert not np.array_equal(pixels(figure), pixels(other)), "another policy, another picture"
 
 
-def test_levels_that_the_policy_does_not_use_are_not_drawn(reference: Reference) -> None:
+def test_levels_that_the_policy_does_not_use_are_not_drawn(reference: Solution) -> None:
     """It never issues: its issue target is no level of its; nor is the payout level of one that never pays."""
     found = curves(policy_figure(pays_above(0.3), reference))  # type: ignore[arg-type]
     assert np.isnan(found["issue target"]).all()
@@ -48,7 +49,7 @@ def test_levels_that_the_policy_does_not_use_are_not_drawn(reference: Reference)
     assert np.isnan(never["payout level"]).all()
 
 
-def test_value_figure_puts_equal_values_on_the_optimums_curves(reference: Reference) -> None:
+def test_value_figure_puts_equal_values_on_the_optimums_curves(reference: Solution) -> None:
     figure = value_figure(reference.cash, reference.time_to_horizon, reference.values, reference)
     found = curves(figure)
     assert found["value network"] == pytest.approx(found["optimum, τ = 1"], abs=1e-12)

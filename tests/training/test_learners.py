@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from training.test_trainer import config, final_policy, history
 
-from ghm.economics.action_rule import ActionRule
 from ghm.errors import UserError
-from ghm.training.evaluation import Evaluator
 from ghm.training.main import ExitStatus, train
+from ghm.training.selection import choose
 from ghm.training.settings import TrainConfig
 
 
@@ -26,23 +25,22 @@ def test_the_best_policy_is_chosen_by_simulated_returns_where_these_are_asked_fo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exact return of the policy that is kept is recorded; what it was chosen by is the simulated one alone."""
-    kept: list[tuple[str, float]] = []
-    choose = Evaluator.choose
+    seen: list[tuple[str, float]] = []
 
-    def note(self: Evaluator, *arguments: Any) -> tuple[ActionRule, float]:
-        kept.append(choose(self, *arguments))
-        return kept[-1]
+    def note(*arguments: Any) -> Any:
+        chosen, score = choose(*arguments)
+        seen.append((chosen.action_rule, score))
+        return chosen, score
 
-    monkeypatch.setattr(Evaluator, "choose", note)
+    monkeypatch.setattr("ghm.training.trainer.choose", note)
     assert train(config(tmp_path, select="simulated", eval_freq=3, n_iterations=12)) == ExitStatus.COMPLETED
-    best = max(range(4), key=lambda index: kept[index][1])
+    best = max(range(4), key=lambda index: seen[index][1])
     metrics = json.loads((tmp_path / "result.json").read_text())["metrics"]
     assert metrics["best_iteration"] == 3 * (best + 1)
-    assert metrics["reading"] == kept[best][0]
-    assert metrics["best_return"] == metrics["exact_return"] == metrics[f"{metrics['reading']}_return"]
-    for (_, score), record in zip(
-        kept, [r for r in history(tmp_path) if r["iteration"] % 3 == 0 and r["iteration"]], strict=False
-    ):
+    assert metrics["action_rule"] == seen[best][0]
+    assert metrics["best_return"] == metrics["exact_return"] == metrics[f"{metrics['action_rule']}_return"]
+    evaluated = [record for record in history(tmp_path) if record["iteration"] in (3, 6, 9, 12)]
+    for (_, score), record in zip(seen, evaluated, strict=False):
         assert score == pytest.approx(record["exact_return"], abs=0.02)
         assert score != record["exact_return"]
 

@@ -57,7 +57,7 @@ def nothing_but_a_simulator() -> Iterator[None]:
 
 def train(config: TrainConfig, iterations: int = 4) -> Learner:
     """A learner after some iterations, without evaluations, which are the referee's."""
-    problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+    problem = DecisionProblem.build(config.problem)
     learner = Learner(problem, config)
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
     estimate = gradient_estimator(config, problem, simulator, learner)
@@ -137,12 +137,12 @@ def test_generalised_advantages_are_unbiased_with_the_policys_own_values_alone(
 
 def _undiscounted(*arguments: Any) -> None:
     """A wrong variant: what comes later counts in full."""
-    GENERALISED(*arguments[:8], 1.0, *arguments[9:])
+    GENERALISED(*arguments[:5], 1.0, *arguments[6:])
 
 
 def _without_payoff(*arguments: Any) -> None:
     """A wrong variant: nothing at the horizon."""
-    GENERALISED(*arguments[:4], np.zeros_like(arguments[4]), *arguments[5:])
+    GENERALISED(arguments[0], np.zeros_like(arguments[1]), *arguments[2:])
 
 
 GENERALISED = returns.generalised_advantages
@@ -161,14 +161,13 @@ def test_generalised_advantages_equal_their_definition(problem: DecisionProblem,
     """Path by path, from the sum over later temporal differences; targets are summed at the nodes."""
     grid, trace = problem.grid, 0.7
     simulator = Simulator(problem.model, grid, problem.terminal_values, seed=5)
-    paths, values = simulator.room(200, recorded=True), values_at_nodes(problem, tables, 0.2)
+    paths, values = simulator.workspace(200, recorded=True), values_at_nodes(problem, tables, 0.2)
     simulator.run(tables, 1, 0, paths, np.zeros(values.shape))
     found, targets, counts = np.empty(paths.cell.shape), np.zeros(values.shape), np.zeros(values.shape)
     payoff = np.where(paths.cash[-1] >= 0, np.interp(paths.cash[-1], grid.cash, problem.terminal_values), 0.0)
     returns.generalised_advantages(
-        paths.cash, paths.cell, paths.weight, paths.flow, payoff, values, grid.time_cell, grid.time_weight,
-        problem.discount, trace, found, targets, counts,
-    )  # fmt: skip
+        paths, payoff, values, grid.time_cell, grid.time_weight, problem.discount, trace, found, targets, counts
+    )
     lives, n = paths.cash >= 0, grid.n_steps
     value = np.zeros((n + 1, 200))
     for t in range(n):

@@ -47,9 +47,9 @@ def acts(policy: Any) -> list[bytes]:
 def test_it_is_the_networks_policy_to_the_last_bit(run: Path) -> None:
     trained, found = load_trained(run / "best_model.pt"), load_stored(run / "best_model.pt")
     assert acts(found.policy) == acts(trained.policy)
-    assert found.reading == trained.reading
+    assert found.action_rule == trained.returns.action_rule
     config = trained.config
-    assert (found.model, found.dt, found.T, found.terminal) == (config.model, config.dt, config.T, config.terminal)
+    assert found.problem == config.problem
 
 
 def test_reading_it_needs_no_pytorch(run: Path) -> None:
@@ -75,9 +75,9 @@ def test_pytorch_reads_the_file_and_equal_runs_write_equal_files(run: Path, tmp_
     content = torch.load(run / "best_model.pt", weights_only=True)
     checkpoint = Checkpoint.load(run / "best_model.pt")
     assert content["standing"] == vars(checkpoint.standing)
-    tables, reading = load_trained(run / "best_model.pt").tables, load_stored(run / "best_model.pt").reading
+    tables, action_rule = load_trained(run / "best_model.pt").tables, load_stored(run / "best_model.pt").action_rule
     for name in ("one.pt", "two.pt"):
-        checkpoint.save(tmp_path / name, (tables, reading))
+        checkpoint.save(tmp_path / name, (tables, action_rule))
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
 
 
@@ -104,7 +104,7 @@ PROBLEM: dict[str, Any] = {"model": dataclasses.asdict(GHMModel()), "dt": 0.05, 
 
 
 def settings(**changes: Any) -> bytes:
-    return json.dumps({"format": stored.FORMAT, "problem": PROBLEM, "reading": "greedy"} | changes).encode()
+    return json.dumps({"format": stored.FORMAT, "problem": PROBLEM, "action_rule": "greedy"} | changes).encode()
 
 
 def tables(run: Path, name: str, at: Any, value: float) -> bytes:
@@ -132,7 +132,7 @@ FORGERIES: dict[str, tuple[Any, str]] = {
         lambda run: {SETTINGS: settings(problem=PROBLEM | {"model": PROBLEM["model"] | {"sigma_x": 1e200}})},
         "holds no whole policy",
     ),
-    "no reading": (lambda run: {SETTINGS: settings(reading="x")}, "no reading 'x'"),
+    "no action rule": (lambda run: {SETTINGS: settings(action_rule="x")}, "no action rule 'x'"),
     "no JSON": (lambda run: {SETTINGS: b"not json"}, "not JSON"),
 }
 

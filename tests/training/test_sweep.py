@@ -11,6 +11,7 @@ from small_problems import random_tables, small_problem, threshold_tables, waves
 
 from ghm.economics.actions import HOLD, ISSUE, PAY
 from ghm.economics.model import Array, GHMModel
+from ghm.economics.problem import Problem
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.solvers.policy_value import policy_values
@@ -79,7 +80,7 @@ def test_values_equal_the_reference(name: str) -> None:
     horizon = grid.dt * grid.n_steps
     policy = TabulatedPolicy(grid, tables)
     with fine_quadrature():
-        exact = policy_values(policy, problem.model, grid.dt, horizon, terminal, stochastic=True)  # type: ignore[arg-type]
+        exact = policy_values(policy, Problem(problem.model, grid.dt, horizon, terminal), randomised=True)  # type: ignore[arg-type]
     values = tabulate(problem, tables).values
     assert np.abs(values[0] - np.interp(grid.cash, exact.cash, exact.values[-1])).max() < tolerance
     average = np.trapezoid(values[0], grid.cash) / grid.cash[-1]
@@ -130,7 +131,7 @@ def test_values_equal_brute_force() -> None:
         {"sigma_x": 0.16},
         {"recovery": 0.551},
     ):
-        other = replace(problem, model=replace(problem.model, **wrong))
+        other = replace(problem, problem=replace(problem.problem, model=replace(problem.model, **wrong)))
         cash, exact = brute_force_values(other, tables)
         assert np.abs(values - np.interp(problem.grid.cash, cash, exact)).max() > 4e-4, wrong
 
@@ -283,19 +284,19 @@ WIDE = [50.0, 100.0, 1000.0]
 @pytest.mark.parametrize("c_max", WIDE)
 def test_wide_cash_ranges_keep_their_first_cells_narrow(c_max: float) -> None:
     """All that a firm decides happens within a few shocks of zero, however far the range goes."""
-    problem = DecisionProblem.build(GHMModel(c_max=c_max), 0.01, 8, "liquidation")
+    problem = DecisionProblem.build(Problem(GHMModel(c_max=c_max), 0.01, 0.08))
     grid, model = problem.grid, problem.model
     length = model.step_length(grid.cash, grid.dt)
     assert np.all(np.diff(grid.cash)[:100] < 1.01 / 3 * length[1:101])
     policy = TabulatedPolicy(grid, random_tables(grid, 3))
     with fine_quadrature():
-        exact = policy_values(policy, model, grid.dt, 0.08, stochastic=True)
+        exact = policy_values(policy, Problem(model, grid.dt, 0.08), randomised=True)
     values = tabulate(problem, policy.tables).values[0]
     near = grid.cash < 2.0
     error = np.abs(values - np.interp(grid.cash, exact.cash, exact.values[-1]))
     assert error[near].max() < 1e-3
     # The wrong twin: nodes placed evenly, as many.
-    even = DecisionProblem.build(model, grid.dt, 8, "liquidation", np.linspace(0, c_max, grid.cash.size))
+    even = DecisionProblem.build(Problem(model, grid.dt, 8 * grid.dt), np.linspace(0, c_max, grid.cash.size))
     tables = PolicyTables(
         np.stack([[np.interp(even.grid.cash, grid.cash, row) for row in mode] for mode in policy.tables.modes]).astype(
             np.float32

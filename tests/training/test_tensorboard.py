@@ -45,12 +45,12 @@ def test_scalars_and_missing_figures(tmp_path: Path) -> None:
     assert events.Scalars("payout_level/optimal")[0].value == pytest.approx(0.19)
 
 
-def test_both_readings_and_what_becomes_of_a_firm_are_there(tmp_path: Path) -> None:
+def test_both_action_rules_and_what_becomes_of_a_firm_are_there(tmp_path: Path) -> None:
     with EventLog(tmp_path, TrainConfig()) as log:
-        log.history({"iteration": 3, "stochastic_return": 6.4, "greedy_return": 6.6})
+        log.history({"iteration": 3, "randomised_return": 6.4, "greedy_return": 6.6})
         log.finish({"issues": 1.6, "payouts": 150.0, "years": 9.9, "early_liquidation": 0.05}, success=True)
     events = read(tmp_path)
-    shown = {"return/stochastic": 6.4, "return/greedy": 6.6, "final/issues": 1.6, "final/early_liquidation": 0.05}
+    shown = {"return/randomised": 6.4, "return/greedy": 6.6, "final/issues": 1.6, "final/early_liquidation": 0.05}
     for tag, value in shown.items():
         assert events.Scalars(tag)[0].value == pytest.approx(value)
 

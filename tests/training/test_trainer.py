@@ -18,6 +18,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from ghm.economics.action_rule import Returns
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.io.sealed import seal_archive
@@ -158,7 +159,7 @@ def test_the_value_optimisers_rate_is_not_the_policys(tmp_path: Path) -> None:
     for name, settings in {"policy": {"lr_baseline": 1e-12}, "value": {"lr_policy": 1e-12}}.items():
         learned = config(tmp_path / name, **settings)
         assert train(learned) == ExitStatus.COMPLETED
-        problem = DecisionProblem.build(learned.model, learned.dt, learned.n_steps, learned.terminal)
+        problem = DecisionProblem.build(learned.problem)
         start = Learner(problem, learned)
         end = Checkpoint.load(tmp_path / name / "checkpoints" / "final_model.pt").learner_state
         networks[name] = {n: float((getattr(start, n).parameters - end[n]).abs().max()) for n in ("policy", "value")}
@@ -180,10 +181,10 @@ def test_the_learning_curve_has_its_beginning_and_twenty_points(
     assert iterations[-1] == n_iterations
     assert len(iterations) - 1 >= min(20, n_iterations)
     for record in records:
-        for name in ("exact_return", "stochastic_return", "greedy_return", "captured_value"):
+        for name in ("exact_return", "randomised_return", "greedy_return", "captured_value"):
             assert np.isfinite(record[name]), (record["iteration"], name)
-        assert record["exact_return"] == record[f"{record['reading']}_return"]
-        assert record["exact_return"] == max(record["stochastic_return"], record["greedy_return"])
+        assert record["exact_return"] == record[f"{record['action_rule']}_return"]
+        assert record["exact_return"] == max(record["randomised_return"], record["greedy_return"])
     # How often the best model is looked for is still what was asked for.
     best = json.loads((tmp_path / "result.json").read_text())["metrics"]
     assert best["best_iteration"] % eval_freq == 0 or best["best_iteration"] == n_iterations
@@ -204,21 +205,21 @@ def test_the_untrained_policy_is_the_curves_first_point(tmp_path: Path) -> None:
 def test_the_checkpoint_knows_the_better_reading(whole: Path) -> None:
     trained = load_trained(whole / "checkpoints" / "best_model.pt")
     metrics = json.loads((whole / "result.json").read_text())["metrics"]
-    assert trained.reading == metrics["reading"]
-    returns = {name: metrics[f"{name}_return"] for name in ("stochastic", "greedy")}
-    assert metrics["best_return"] == returns[trained.reading] == max(returns.values())
+    assert trained.returns.action_rule == metrics["action_rule"]
+    returns = {name: metrics[f"{name}_return"] for name in ("randomised", "greedy")}
+    assert metrics["best_return"] == returns[trained.returns.action_rule] == max(returns.values())
     assert metrics["captured_value"] == pytest.approx(
         (metrics["best_return"] - metrics["wind_up_return"]) / (metrics["optimal_return"] - metrics["wind_up_return"])
     )
 
 
-@pytest.mark.parametrize("reading", ["stochastic", "greedy"])
-def test_the_exported_policy_is_that_reading(reading: str, whole: Path) -> None:
+@pytest.mark.parametrize("action_rule", ["randomised", "greedy"])
+def test_the_exported_policy_is_under_that_action_rule(action_rule: str, whole: Path) -> None:
     trained = load_trained(whole / "checkpoints" / "best_model.pt")
-    trained.__dict__["reading"] = reading  # as if it were the better one
+    trained.__dict__["returns"] = Returns(float(action_rule == "randomised"), 0.5)  # as if it were the better one
     probabilities = trained.policy(np.linspace(0, 2, 50), 1.0).mode_probabilities
-    assert set(np.unique(probabilities)) <= {0.0, 1.0} or reading == "stochastic"
-    assert (np.unique(probabilities).size > 2) == (reading == "stochastic")
+    assert set(np.unique(probabilities)) <= {0.0, 1.0} or action_rule == "randomised"
+    assert (np.unique(probabilities).size > 2) == (action_rule == "randomised")
 
 
 def test_one_step_trains(tmp_path: Path) -> None:
@@ -301,6 +302,15 @@ def test_resuming_equals_running_through(name: str, whole: Path, tmp_path: Path)
     )
 
 
+@pytest.fixture
+def heeding_hang_ups() -> Iterator[None]:
+    """Under nohup the hang-up is ignored, and a run outlives its terminal; here it does not."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heeding_hang_ups")
 @pytest.mark.parametrize(
     "signals", [["SIGTERM"], ["SIGTERM"] * 3, ["SIGHUP"] * 2, ["SIGTERM", "SIGHUP"], ["SIGINT"] * 2]
 )
@@ -426,9 +436,9 @@ BAD_FLAGS = [
     ("--ckpt_freq 0", "--ckpt_freq must be a whole number >= 1; received 0"),
     ("--keep_checkpoints 0", "--keep_checkpoints must be a whole number >= 1; received 0"),
     ("--seed -1", "--seed must be a whole number >= 0"),
-    ("--dt 0", "--dt must be a finite number > 0; received 0.0"),
-    ("--T 1 --dt 0.3", "--T must be a whole multiple of --dt; received T=1, dt=0.3; try --T 0.9"),
-    ("--dt 1e-9", "raise --dt"),
+    ("--dt 0", "dt must be a finite number > 0; received 0.0"),
+    ("--T 1 --dt 0.3", "T must be a whole multiple of dt; received T=1, dt=0.3; try T=0.9"),
+    ("--dt 1e-9", "raise dt"),
     ("--model.r 0", "raise r or lower mu"),
     ("--resume nowhere.pt", "no checkpoint at nowhere.pt"),
     ("--log_dir /dev/null/logs", "--log_dir /dev/null/logs cannot be written"),

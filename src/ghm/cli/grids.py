@@ -25,10 +25,12 @@ def numbers(flag: str, words: Sequence[str]) -> list[float] | None:
             if len(parts) == 1:
                 found.append(float(word))
                 continue
-            first, last, count = float(parts[0]), float(parts[1]), int(parts[2])
-            if len(parts) != 3 or not 2 <= count <= MAX_POINTS or not np.isfinite([first, last]).all():
+            if len(parts) != 3:
                 raise ValueError
-        except (ValueError, IndexError):
+            first, last, count = float(parts[0]), float(parts[1]), int(parts[2])
+            if not 2 <= count <= MAX_POINTS or not np.isfinite([first, last]).all():
+                raise ValueError
+        except ValueError:
             raise UserError(
                 f"{flag} takes numbers, or first:last:count with a count from 2 to {MAX_POINTS:,}; received {word!r}; "
                 f"try {flag} 0:1:101"

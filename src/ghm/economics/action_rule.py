@@ -1,24 +1,24 @@
-"""Two readings of a policy that draws its actions: as it acts, and by the most likely action in each state.
+"""Two action rules of a policy that draws its actions: as it acts, and by the most likely action in each state.
 
-The ``stochastic`` reading is the policy itself. The ``greedy`` one takes the most likely mode and the median levels. Either
+The ``randomised`` one is the policy itself. The ``greedy`` one takes the most likely mode and the median levels. Either
 can be the better one: chance costs value where the right action is known, but a mode of probability 0.4 a step is never the most
 likely and yet happens within days.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
 
-ActionRule = Literal["stochastic", "greedy"]
+ActionRule = Literal["randomised", "greedy"]
 
 
 @dataclass(frozen=True)
 class Greedy:
-    """The most likely reading of a policy, as a policy that leaves nothing to chance."""
+    """The greedy policy of a policy that draws, as a policy that leaves nothing to chance."""
 
     policy: Policy
 
@@ -27,14 +27,30 @@ class Greedy:
         return certain_actions(*greedy(cash, self.policy(cash, time_to_horizon)))
 
 
-def better_rule(stochastic: float, greedy: float) -> ActionRule:
-    """The reading with the higher return; the most likely one, which leaves nothing to chance, where they are equal."""
-    return "stochastic" if stochastic > greedy else "greedy"
+class Returns(NamedTuple):
+    """Exact returns J of a policy under its two action rules."""
+
+    randomised: float
+    greedy: float
+
+    @property
+    def action_rule(self) -> ActionRule:
+        """The better of the two; the greedy one, which leaves nothing to chance, where they are equal."""
+        return "randomised" if self.randomised > self.greedy else "greedy"
+
+    def of(self, action_rule: ActionRule) -> float:
+        """The return under one action rule."""
+        return self.randomised if action_rule == "randomised" else self.greedy
+
+    @property
+    def best(self) -> float:
+        """The return under the better action rule."""
+        return max(self)
 
 
-def read(policy: Policy, reading: ActionRule) -> Policy:
-    """The policy under one of its readings."""
-    return policy if reading == "stochastic" else Greedy(policy)
+def apply_rule(policy: Policy, action_rule: ActionRule) -> Policy:
+    """The policy under one of its action rules."""
+    return policy if action_rule == "randomised" else Greedy(policy)
 
 
 def greedy(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:

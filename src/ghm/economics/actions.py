@@ -11,7 +11,7 @@ mode  name   cash after the transaction y, shareholders' cash flow x
 ====  =====  ==========================================================================================
 
 The shift a ≥ 0 lets a level be 0 with a probability, as paying everything out before the horizon asks for; with a = 0
-levels are lognormal. The *most likely* reading of a policy takes the most likely mode and the median levels.
+levels are lognormal. The *greedy* policy takes the most likely mode and the median levels.
 """
 
 from typing import NamedTuple, Protocol

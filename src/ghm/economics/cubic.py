@@ -7,12 +7,12 @@ parabola; :mod:`ghm.economics.transition` integrates the same cubic.
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.model import Array
+from ghm.io.compiled import compiled, inlined
 
 
-@njit(fastmath=True, error_model="numpy", cache=True)
+@inlined(fast=True)
 def node_slopes(inverse_gap: Array, values: Array, secants: Array, slopes: Array) -> None:
     """Fill the secants of the cells (M − 1,) and the slopes at the nodes (M,) from ``values`` (M,) there.
 
@@ -28,7 +28,7 @@ def node_slopes(inverse_gap: Array, values: Array, secants: Array, slopes: Array
     slopes[last] = 2 * secants[last - 1] - slopes[last - 1]
 
 
-@njit(inline="always")
+@inlined()
 def within_cell(width: Any, weight: Any, value: Any, slope: Any, next_value: Any, next_slope: Any) -> Any:
     """The cubic within a cell, from values and slopes at both ends; ``weight`` is that of the upper end, 0 to 1."""
     rest = 1 - weight
@@ -37,7 +37,7 @@ def within_cell(width: Any, weight: Any, value: Any, slope: Any, next_value: Any
     return rest * rest * left + weight * weight * right
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def at_points(nodes: Array, values: Array, slopes: Array, points: Array, out: Array) -> None:
     """The cubic at points within the nodes' range, (N,); fills ``out`` (N,)."""
     j = 0
@@ -47,6 +47,16 @@ def at_points(nodes: Array, values: Array, slopes: Array, points: Array, out: Ar
             j = min(max(np.searchsorted(nodes, c, side="right") - 1, 0), nodes.size - 2)
         h = nodes[j + 1] - nodes[j]
         out[i] = within_cell(h, (c - nodes[j]) / h, values[j], slopes[j], values[j + 1], slopes[j + 1])
+
+
+@compiled()
+def _node_slopes(inverse_gap: Array, values: Array, secants: Array, slopes: Array) -> None:
+    node_slopes(inverse_gap, values, secants, slopes)
+
+
+@compiled()
+def _at_points(nodes: Array, values: Array, slopes: Array, points: Array, out: Array) -> None:
+    at_points(nodes, values, slopes, points, out)
 
 
 class Cubic(NamedTuple):
@@ -63,11 +73,11 @@ class Cubic(NamedTuple):
     def through(cls, nodes: Array, values: Array) -> Self:
         """The cubic through ``values`` (M,) at ``nodes`` (M,)."""
         secants, slopes = np.empty(nodes.size - 1), np.empty(nodes.size)
-        node_slopes(1 / np.diff(nodes), values, secants, slopes)
+        _node_slopes(1 / np.diff(nodes), values, secants, slopes)
         return cls(nodes, values, slopes)
 
     def __call__(self, points: Array) -> Array:
         """Its values at points of any shape within the nodes' range."""
         out = np.empty(points.size)
-        at_points(*self, np.ascontiguousarray(points).ravel(), out)
+        _at_points(*self, np.ascontiguousarray(points).ravel(), out)
         return out.reshape(points.shape)

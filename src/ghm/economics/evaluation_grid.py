@@ -5,14 +5,14 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghm.economics.action_rule import ActionRule
-from ghm.economics.induction import MAX_STEPS
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.atomic import write_atomically
 
@@ -23,59 +23,34 @@ MAX_STATES = 10_000_000
 """Most states in a grid: more is a typing error, and would fill the memory."""
 
 
-def require_problem(dt: object, T: object, terminal: object) -> None:
-    """Refuse a time step, horizon and terminal condition that make no decision problem.
-
-    Raises:
-        UserError: then.
-    """
-    for name, value in (("dt", dt), ("T", T)):
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < np.inf:
-            raise UserError(f"{name} must be a finite number > 0; received {value!r}")
-    assert isinstance(dt, int | float)
-    assert isinstance(T, int | float)
-    if terminal not in get_args(Terminal):
-        raise UserError(f"terminal must be one of {', '.join(get_args(Terminal))}; received {terminal!r}")
-    if T / dt > MAX_STEPS:
-        raise UserError(f"T/dt = {T / dt:,.0f} time steps are more than {MAX_STEPS:,}; raise dt or lower T")
-    n_steps = round(T / dt)
-    if n_steps < 1 or abs(n_steps * dt - T) > 1e-9 * T:
-        raise UserError(
-            f"T must be a whole multiple of dt; received T={T:g}, dt={dt:g}; try T={max(n_steps, 1) * dt:g}"
-        )
-
-
-def chosen_cash(cash: ArrayLike | None, nodes: Array, model: GHMModel) -> Array:
-    """The values of cash asked for, increasing, (M,); None: the solver's own nodes.
+def chosen_cash(cash: ArrayLike, c_max: float) -> Array:
+    """The values of cash asked for, increasing, (M,).
 
     Raises:
         UserError: when there is none, or one is outside [0, c̄].
     """
-    if cash is None:
-        return nodes
     values = np.unique(np.asarray(cash, dtype=np.float64))
-    if values.size == 0 or not np.all((values >= 0) & (values <= model.c_max)):
+    if values.size == 0 or not np.all((values >= 0) & (values <= c_max)):
         raise UserError(
-            f"cash must be from 0 to c_max = {model.c_max:g}; received {_first(cash, values, 0.0, model.c_max)}; "
+            f"cash must be from 0 to c_max = {c_max:g}; received {_first(cash, values, 0.0, c_max)}; "
             "leave out what is beyond"
         )
     return values
 
 
-def chosen_steps(times: ArrayLike | None, dt: float, T: float) -> NDArray[np.int64] | None:
-    """Steps to go at the times to horizon asked for, the nearest to each, increasing, (S,); None: the solver's own.
+def chosen_steps(times: ArrayLike, problem: Problem) -> NDArray[np.int64]:
+    """Steps to go at the times to horizon asked for, the nearest to each, increasing, (S,).
 
     Raises:
         UserError: when there is none, or one is outside [0, T].
     """
-    if times is None:
-        return None
+    T = problem.T
     values = np.unique(np.asarray(times, dtype=np.float64))
     if values.size == 0 or not np.all((values >= 0) & (values <= T * (1 + 1e-12))):
         raise UserError(
             f"times to horizon must be from 0 to T = {T:g}; received {_first(times, values, 0.0, T)}; leave out what is beyond"
         )
-    return np.unique(np.round(values / dt)).astype(np.int64)
+    return np.unique(np.round(values / problem.dt)).astype(np.int64)
 
 
 def _first(asked: ArrayLike, values: Array, lower: float, upper: float) -> str:
@@ -99,8 +74,9 @@ def write_states(
     cash: Array,
     times: Array,
     columns: Mapping[str, Array],
-    problem: Mapping[str, Any],
-    reading: ActionRule | None = None,
+    problem: Problem,
+    action_rule: ActionRule | None = None,
+    series: Mapping[str, Array] | None = None,
 ) -> None:
     """Write what is known on the grid into ``path``, in the format that its ending names.
 
@@ -108,9 +84,10 @@ def write_states(
         path: a .npz file: every array under its name, and ``problem`` as JSON text; or a .csv file: one row a state.
         cash: (M,).
         times: (S,).
-        columns: arrays of shape (S,) or (S, M), and mode probabilities (S, M, 3), in a .csv file three columns.
-        problem: what the arrays are of, in JSON types; in the .npz file only.
-        reading: of a policy whose value they are; in the .npz file only.
+        columns: arrays of shape (S,), (1, M) or (S, M), and mode probabilities (S, M, 3), in a .csv file three columns.
+        problem: what the arrays are of; in the .npz file only.
+        action_rule: of a policy whose value they are; in the .npz file only.
+        series: what is on no such grid; in the .npz file only.
 
     Raises:
         UserError: when the ending is neither, there are too many states, or the file cannot be written.
@@ -122,10 +99,10 @@ def write_states(
         )
     if path.suffix.lower() == ".npz":
         buffer = io.BytesIO()
-        text = np.array(json.dumps(problem, allow_nan=False))
-        arrays: dict[str, Any] = {"cash": cash, "time_to_horizon": times, **columns, "problem": text}
-        if reading is not None:
-            arrays["reading"] = np.array(reading)
+        text = np.array(json.dumps(problem.to_dict(), allow_nan=False))
+        arrays: dict[str, Any] = {"cash": cash, "time_to_horizon": times, **columns, **(series or {}), "problem": text}
+        if action_rule is not None:
+            arrays["action_rule"] = np.array(action_rule)
         np.savez_compressed(buffer, **arrays)
         data = buffer.getvalue()
     else:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.economics.model import Array, GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 
 SPACING = 1 / 3
@@ -53,12 +54,13 @@ class StateGrid:
     """a of :mod:`ghm.economics.actions`, in cash."""
 
     @classmethod
-    def build(cls, model: GHMModel, dt: float, n_steps: int, cash: Array | None = None) -> "StateGrid":
-        """The grid for a model and time step; ``cash`` (M,) takes the place of the usual cash nodes.
+    def build(cls, problem: Problem, cash: Array | None = None) -> "StateGrid":
+        """The grid for a problem; ``cash`` (M,) takes the place of the usual cash nodes.
 
         Raises:
             UserError: when the cash range needs more than ``MAX_CASH_NODES`` nodes.
         """
+        model, dt, n_steps = problem.model, problem.dt, problem.n_steps
         cash = cash_nodes(model, dt) if cash is None else cash
         count = max(min(TIME_NODES, n_steps), 2)  # two even for a single step: tables are read in pairs of nodes
         # Distinct whole numbers from 1 to n: geometric where that leaves room, each at least one more than the last.

@@ -16,21 +16,16 @@ NARROWEST = 0.5
 """Least width of the cash range in units of a step's shock: beyond, nearly every step leads out of the range, and moments
 over cells thousands of times narrower than the shock drown in rounding."""
 
-MAX_STEPS = 1_000_000
-"""Most time steps in an episode."""
 
-
-def cash_grid(model: GHMModel, dt: float, n_steps: int, refinement: float = 1.0) -> Array:
+def cash_grid(model: GHMModel, dt: float, refinement: float = 1.0) -> Array:
     """Cash nodes from 0 to c̄, `SPACING` / ``refinement`` of a step's length apart, (M,).
 
     The length of a step is the root mean square of how far it leads, √(s² dt + m² dt²): its shock, and where shocks are
     next to nothing, its drift.
 
     Raises:
-        UserError: when the time step asks for more nodes or steps than can be had.
+        UserError: when the time step asks for more nodes than can be had.
     """
-    if n_steps > MAX_STEPS:
-        raise UserError(f"T/dt = {n_steps:,} time steps are more than {MAX_STEPS:,}; raise --dt or lower --T")
     # The largest shock: variance is a convex parabola in cash.
     shock = model.volatility(np.array([0.0, model.c_max])).max() * np.sqrt(dt)
     if model.c_max < NARROWEST * shock:
@@ -62,7 +57,6 @@ def mean_over_starts(nodes: Array, values: Array) -> float:
 
 
 def kept_steps(n_steps: int, slices: int, asked: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """Steps to go at which values are kept, increasing from 0 to n: geometric, so dense near the horizon; or as asked."""
-    if asked is not None:
-        return np.unique(np.concatenate([[0], asked, [n_steps]])).astype(np.int64)
-    return np.unique(np.concatenate([[0], np.round(np.geomspace(1, n_steps, slices))]).astype(np.int64))
+    """Steps to go at which values are kept, increasing from 0 to n: geometric, so dense near the horizon, and those ``asked``."""
+    own = np.round(np.geomspace(1, n_steps, slices))
+    return np.unique(np.concatenate([[0], own, [] if asked is None else asked])).astype(np.int64)

@@ -1,7 +1,7 @@
 """The exact one-step expectation of a value function on a grid: a banded linear operator.
 
-From cash y after the transaction, c' = y + m(y) dt + s(y) √dt Z. For V given at the nodes 0 = g_0 < … < g_{M−1} = c̄ and
-interpolated by a C¹ piecewise cubic,
+From cash y after the transaction, c' = y + m(y) dt + s(y) √dt Z, where m is the drift under the pricing law or, to count firms,
+under their own. For V given at the nodes 0 = g_0 < … < g_{M−1} = c̄ and interpolated by a C¹ piecewise cubic,
 
     W(y) = e^{−k dt} E[ V(c') 1{0 < c' ≤ c̄} + ℓ 1{c' ≤ 0} + (V(c̄) + c' − c̄) 1{c' > c̄} ]
 
@@ -15,15 +15,18 @@ from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ghm.economics.model import Array, GHMModel
+from ghm.economics.model import Array, GHMModel, Law
 from ghm.errors import UserError
+from ghm.io.compiled import compiled, inlined
 
 REACH = 7.5
 """Standard deviations on either side that the band covers; the probability beyond is 6e-14."""
+
+LEAST_DEVIATION = 5e-10
+"""Least standard deviation of a step, as a share of the cash there is: a share, since the unit of cash must not matter."""
 
 VECTOR = 16
 """Bands are as wide as a multiple of this, where the grid has room: four vectors of four numbers, so that no product is left to
@@ -46,11 +49,11 @@ class BandedOperator(NamedTuple):
     def apply(self, values: Array) -> Array:
         """The map of ``values`` (M,), (K,)."""
         out = np.empty(self.constant.size)
-        apply_banded(values, *self, out)
+        _apply(values, *self, out)
         return out
 
 
-@njit(fastmath=True, error_model="numpy", cache=True)
+@inlined(fast=True)
 def apply_banded(values: Array, start, coefficients: Array, constant: Array, out: Array) -> None:
     """Fill ``out`` (K,) with the banded operator's map of ``values`` (M,)."""
     width = coefficients.shape[1]
@@ -59,6 +62,11 @@ def apply_banded(values: Array, start, coefficients: Array, constant: Array, out
         for j in range(width):
             total += coefficients[i, j] * values[first + np.uint64(j)]
         out[i] = total
+
+
+@compiled()
+def _apply(values: Array, start, coefficients: Array, constant: Array, out: Array) -> None:
+    apply_banded(values, start, coefficients, constant, out)
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,8 @@ class Transition:
     """E[max(c' − c̄, 0)] in cash, (K,)."""
 
     @classmethod
-    def build(cls, model: GHMModel, dt: float, nodes: Array, points: Array | None = None) -> Self:
-        """The transition from ``points`` (K,), by default the nodes themselves, onto ``nodes`` (M,).
+    def build(cls, model: GHMModel, dt: float, nodes: Array, points: Array | None = None, law: Law = "pricing") -> Self:
+        """The transition from ``points`` (K,), by default the nodes themselves, onto ``nodes`` (M,), under one of the two laws.
 
         Raises:
             UserError: when there are fewer than 4 nodes, or they do not increase from 0.
@@ -84,9 +92,10 @@ class Transition:
         if nodes.size < 4 or nodes[0] != 0 or np.any(np.diff(nodes) <= 0):
             raise UserError(f"a cash grid needs at least 4 nodes increasing from 0; received {nodes.size} nodes")
         points = nodes if points is None else points
-        mean = points + model.drift(points) * dt
-        # A step without shocks is the limit of a tiny one; below 1e-9 rounding would decide.
-        deviation = np.maximum(model.volatility(points) * np.sqrt(dt), 1e-9)
+        mean = points + model.drift_under(law, points) * dt
+        # A step without shocks is the limit of a tiny one; with a much smaller one rounding would decide.
+        least = LEAST_DEVIATION * np.maximum(points, model.step_from_zero(dt))
+        deviation = np.maximum(model.volatility(points) * np.sqrt(dt), least)
         # Three more nodes on either side: a cell's end nodes, and the neighbours that a node's slope reaches to.
         first = np.searchsorted(nodes, mean - REACH * deviation) - 3
         last = np.searchsorted(nodes, mean + REACH * deviation) + 3
@@ -109,7 +118,7 @@ class Transition:
         return cls(start, np.ascontiguousarray(coefficients), ndtr(-mean / deviation), overflow)
 
     def value_operator(self, model: GHMModel, dt: float) -> BandedOperator:
-        """W as a function of V: discounted, with ℓ in liquidation and the overflow paid out."""
+        """W as a function of V under the pricing law: discounted, with ℓ in liquidation and the overflow paid out."""
         discount = np.exp(-model.discount_rate * dt)
         constant = model.liquidation_value * self.liquidation + self.overflow
         return BandedOperator(self.start, discount * self.coefficients, discount * constant)
@@ -119,20 +128,20 @@ class Transition:
         return BandedOperator(self.start, self.coefficients, at_liquidation * self.liquidation)
 
 
-def transition_on(model: GHMModel, dt: float, nodes: Array) -> Transition:
-    """The transition from ``nodes`` (M,) onto themselves; shared, so not to be written into.
+def transition_on(model: GHMModel, dt: float, nodes: Array, law: Law = "pricing") -> Transition:
+    """The transition from ``nodes`` (M,) onto themselves under one of the two laws; shared, so not to be written into.
 
-    Remembered: the end of a training solves one problem seven times, on two grids.
+    Remembered: the end of a training solves one problem seven times, on two grids, and counts its firms on one of them.
 
     Raises:
         UserError: as :meth:`Transition.build`.
     """
-    return _remembered(model, dt, nodes.tobytes())
+    return _remembered(model, dt, nodes.tobytes(), law)
 
 
-@lru_cache(maxsize=2)
-def _remembered(model: GHMModel, dt: float, nodes: bytes) -> Transition:
-    return Transition.build(model, dt, np.frombuffer(nodes))
+@lru_cache(maxsize=3)
+def _remembered(model: GHMModel, dt: float, nodes: bytes, law: Law) -> Transition:
+    return Transition.build(model, dt, np.frombuffer(nodes), law=law)
 
 
 def _density(z: Array) -> Array:

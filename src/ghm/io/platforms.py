@@ -22,6 +22,9 @@ EXIT_KEYBOARD = 130
 EXIT_BROKEN_PIPE = 141
 """What shells report of a program that SIGPIPE ended: 128 + 13."""
 
+PYTHON = (sys.executable, "-P")
+"""Starts a Python process of this package's: it imports nothing from the working directory, where anybody's files may lie."""
+
 _program = threading.Event()
 """Set in a process that ends with what it runs."""
 
@@ -51,6 +54,7 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
         ends: whether the process ends with it, rather than being somebody's who called it.
     """
     exit_if_unsupported()
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path or a τ must not end a program on an ASCII terminal
@@ -73,6 +77,20 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
     finally:
         if outermost:
             _program.clear()
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started with a closed stream (``>&-``) one that leads nowhere.
+
+    Descriptors 0 to 2 are taken first, so that no file that is opened later becomes somebody's standard output.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            found = os.open(os.devnull, os.O_RDWR)
+            if found != descriptor:
+                os.dup2(found, descriptor)
+                os.close(found)
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def put_back(handlers: Mapping[signal.Signals, Any], stopped: bool) -> None:

@@ -1,4 +1,4 @@
-"""Captured values as text: what is short of the optimum is never rounded up to it."""
+"""Captured values and losses as text: what is short of the optimum is never rounded up to it."""
 
 import math
 
@@ -16,6 +16,17 @@ def percent_text(share: float) -> str:
     """A share in percent, with more decimals where one would say 100: 98.8%, 99.98%."""
     decimals, shown = _below_one(share, 3)
     return f"{100 * shown:.{decimals - 2}f}%"
+
+
+def loss_text(loss: float | None) -> str:
+    """A loss of firm value in percent, to two digits and no further than 0.0001%: 0.27%, 12%, undefined."""
+    if loss is None:
+        return "undefined"
+    percent = 100 * loss
+    if abs(percent) < 1e-4:
+        return "0%"
+    decimals = min(max(1 - math.floor(math.log10(abs(percent))), 0), 4)
+    return f"{percent:.{decimals}f}%"
 
 
 def _below_one(share: float, decimals: int) -> tuple[int, float]:

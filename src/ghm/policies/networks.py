@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ghm.economics.model import Array, GHMModel
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 
 FEATURES = 4
 
 
-def features(model: GHMModel, dt: float, T: float, cash: Array, time_to_horizon: Array) -> Array:
+def features(problem: Problem, cash: Array, time_to_horizon: Array) -> Array:
     """Features of N states, (N, 4), from cash and time to horizon in years, each (N,).
 
     - ln(1 + 4 c/κ) in [−1, 1]: what the firm does changes over the first shocks' worth of cash, not at c̄/2;
@@ -25,6 +26,7 @@ def features(model: GHMModel, dt: float, T: float, cash: Array, time_to_horizon:
 
     κ is half of what a year changes cash by from zero: the scale of cash buffers, whatever the calibration and the cash range.
     """
+    model, dt, T = problem.model, problem.dt, problem.T
     scale = 0.5 * model.step_from_zero(1.0)
     log_cash = np.log1p(4 * cash / scale) / np.log1p(4 * model.c_max / scale)
     log_time = np.log(time_to_horizon / dt) / max(np.log(T / dt), 1.0)

@@ -36,11 +36,11 @@ from typing import Any
 
 import numpy as np
 
-from ghm.economics.action_rule import certain_actions
-from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
-from ghm.economics.evaluation_grid import require_problem
-from ghm.economics.model import Array, GHMModel
+from ghm.economics.actions import Actions, Policy
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
+from ghm.policies.thresholds import Levels, threshold_actions
 
 MAX_BYTES = 1 << 30
 """A larger file is no policy of two state variables."""
@@ -86,21 +86,11 @@ class LevelsPolicy:
     """Levels of the optimum's form over time to horizon (S,), NaN where the firm never does the thing."""
 
     time_to_horizon: Array
-    payout_level: Array
-    issue_below: Array
-    issue_target: Array
-    abandon_below: Array
+    levels: Levels
 
     def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
         """Actions at ``cash`` (N,)."""
-        payout, below, target, abandon = (
-            self._at(level, time_to_horizon)
-            for level in (self.payout_level, self.issue_below, self.issue_target, self.abandon_below)
-        )
-        mode = np.where(cash > payout, PAY, np.where(cash < below, ISSUE, HOLD))
-        abandons = cash < abandon
-        mode, level = np.where(abandons, PAY, mode), np.where(abandons, 0.0, np.full(cash.shape, payout))
-        return certain_actions(mode, level, np.full(cash.shape, target))
+        return threshold_actions(cash, *(self._at(level, time_to_horizon) for level in self.levels))
 
     def _at(self, levels: Array, time_to_horizon: float) -> float:
         """Between the times that are known; never where the nearer one has never."""
@@ -163,16 +153,11 @@ def _problem(path: Path, text: Any) -> dict[str, Any]:
         problem = json.loads(str(text))
     except ValueError as error:
         raise UserError(f"{path}: the array problem must be JSON text ({error}); leave it out") from error
-    known = {"model", "dt", "T", "terminal"}
-    if not isinstance(problem, dict) or not set(problem) <= known:
-        raise UserError(f"{path}: the array problem must be a mapping with keys {', '.join(sorted(known))} at most")
     try:
-        require_problem(problem.get("dt", 0.01), problem.get("T", 10.0), problem.get("terminal", "liquidation"))
-        if "model" in problem:
-            problem["model"] = GHMModel.from_dict(dict(problem["model"]))
+        whole = Problem.from_dict(problem)
     except (UserError, TypeError, ValueError) as error:
         raise UserError(f"{path}: the array problem: {error}") from error
-    return problem
+    return {name: getattr(whole, name) for name in problem}
 
 
 def _table(path: Path, arrays: Mapping[str, Any]) -> TablePolicy:
@@ -218,7 +203,7 @@ def _levels(path: Path, arrays: Mapping[str, Any]) -> LevelsPolicy:
             raise UserError(f"{path}: {name} must have shape {times.shape}; received {values.shape}")
     if times[0] == 0 and times.size > 1:  # the firm does nothing at the horizon itself
         times, levels = times[1:], {name: values[1:] for name, values in levels.items()}
-    return LevelsPolicy(times, **levels)
+    return LevelsPolicy(times, Levels(**levels))
 
 
 def _numbers(path: Path, arrays: Mapping[str, Any], name: str) -> Array:

@@ -8,15 +8,14 @@ import numpy as np
 
 from ghm.errors import UserError
 from ghm.io.atomic import write_atomically
-from ghm.report.analysis.findings import best_configuration, percent
-from ghm.report.analysis.instances import confirmed_entries
+from ghm.report.analysis.findings import percent
 from ghm.report.drawing.charts import COLOURS, SYMBOLS, Chart, compared
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.report.drawing.tuning import gap, gap_axis
 from ghm.report.page import page
-from ghm.search.records.reader import RecordedSearch, read_search
+from ghm.search.records.reader import read_search
+from ghm.search.records.state import SearchState
 from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
 from ghm.training.logging.progress import duration, number
 
 MOST = len(COLOURS)
@@ -41,7 +40,7 @@ def write_comparison(results: Sequence[Path], output: Path | None = None) -> Pat
     return file
 
 
-def render_comparison(searches: Sequence[RecordedSearch]) -> bytes:
+def render_comparison(searches: Sequence[SearchState]) -> bytes:
     """The page's HTML, in UTF-8."""
     names = _names(searches)
     tables = [_table(searches, names), _differences(searches, names)]
@@ -58,14 +57,14 @@ def render_comparison(searches: Sequence[RecordedSearch]) -> bytes:
     )
 
 
-def _names(searches: Sequence[RecordedSearch]) -> list[str]:
+def _names(searches: Sequence[SearchState]) -> list[str]:
     """The directory's name, which people choose; with a number where two have the same."""
     plain = [search.path.parent.name for search in searches]
     return [name if plain.count(name) == 1 else f"{name} ({at})" for at, name in enumerate(plain, 1)]
 
 
-def _headline(searches: Sequence[RecordedSearch], names: list[str]) -> str:
-    reached = [(best_configuration(search).share, name) for search, name in zip(searches, names, strict=True)]
+def _headline(searches: Sequence[SearchState], names: list[str]) -> str:
+    reached = [(captured_by_best(search), name) for search, name in zip(searches, names, strict=True)]
     known = sorted(((value, name) for value, name in reached if value is not None), reverse=True)
     if not known:
         return "None of them has a result yet."
@@ -76,10 +75,10 @@ def _headline(searches: Sequence[RecordedSearch], names: list[str]) -> str:
     return f"The best configuration is of {known[0][1]}: it captured {percent(known[0][0])}{ahead}."
 
 
-def _cautions(searches: Sequence[RecordedSearch]) -> list[str]:
+def _cautions(searches: Sequence[SearchState]) -> list[str]:
     """What makes the comparison unfair."""
     cautions = []
-    optima = [search.optimal_return for search in searches]
+    optima = [None if search.reference is None else search.reference.optimal_return for search in searches]
     if any(one is None or abs(one - (optima[0] or 0.0)) > SAME for one in optima):
         cautions.append("They are of different models or horizons: captured values compare, returns do not.")
     spent = [iterations_spent(search) for search in searches]
@@ -93,12 +92,18 @@ def _cautions(searches: Sequence[RecordedSearch]) -> list[str]:
     return cautions
 
 
-def iterations_spent(search: RecordedSearch) -> float:
+def captured_by_best(search: SearchState) -> float | None:
+    """Captured value of the best configuration, by what decided that it is the best; None while there is none."""
+    best = search.best_configuration
+    return None if best is None else best.captured_value
+
+
+def iterations_spent(search: SearchState) -> float:
     """Training iterations of all trials together."""
-    return sum(finite(trial.metrics.get("iterations")) or 0.0 for trial in search.trials)
+    return sum(trial.iterations for trial in search.trials)
 
 
-def _table(searches: Sequence[RecordedSearch], names: list[str]) -> Table:
+def _table(searches: Sequence[SearchState], names: list[str]) -> Table:
     heads = (
         "Search",
         "Kind",
@@ -114,15 +119,16 @@ def _table(searches: Sequence[RecordedSearch], names: list[str]) -> Table:
     rows = []
     for search, name in zip(searches, names, strict=True):
         values = [trial.captured_value or 0.0 for trial in compared(search)]
-        best, median = (max(values), float(np.median(values))) if values else (None, None)
-        confirmed = finite(next(iter(confirmed_entries(search)), {}).get("confirmed"))
-        seconds = sum(trial.seconds or 0.0 for trial in search.trials)
+        best, median = captured_by_best(search), float(np.median(values)) if values else None
+        winner = None if search.confirmation is None else search.confirmation.winner
+        confirmed, counts = None if winner is None else winner.confirmed, search.counts()
+        seconds = sum(trial.seconds for trial in search.trials)
         spent = iterations_spent(search)
         rows.append(
             (
-                Cell(name), Cell(str(search.config.get("search_type"))), Cell(str(len(search.completed)), len(search.completed)),
-                Cell(str(len(search.failed)), len(search.failed)), Cell(percent(best), best), Cell(percent(median), median),
-                Cell(percent(confirmed), confirmed), Cell(number(search.best.best_return if search.best else None)),
+                Cell(name), Cell(search.config.search_type), Cell(str(counts.completed), counts.completed),
+                Cell(str(counts.failed), counts.failed), Cell(percent(best), best), Cell(percent(median), median),
+                Cell(percent(confirmed), confirmed), Cell(number(search.best_value)),
                 Cell(f"{spent:,.0f}", spent), Cell(duration(seconds), seconds),
             )
         )  # fmt: skip
@@ -130,13 +136,13 @@ def _table(searches: Sequence[RecordedSearch], names: list[str]) -> Table:
     return Table("The searches", columns, tuple(rows), sortable=True)
 
 
-def _differences(searches: Sequence[RecordedSearch], names: list[str]) -> Table | None:
+def _differences(searches: Sequence[SearchState], names: list[str]) -> Table | None:
     """Settings, lists and best hyperparameters that are not the same in all."""
     rows = []
     parts: list[tuple[str, list[dict[str, Any]]]] = [
-        ("", [dict(search.config) for search in searches]),
-        ("space: ", [dict(search.space) for search in searches]),
-        ("best: ", [dict(search.best.hyperparameters) if search.best else {} for search in searches]),
+        ("", [search.config.to_dict() for search in searches]),
+        ("space: ", [dict(search.record.choices) for search in searches]),
+        ("best: ", [vars(search.best_trial.hyperparameters) if search.best_trial else {} for search in searches]),
     ]
     for prefix, dictionaries in parts:
         for key in dict.fromkeys(key for one in dictionaries for key in one):
@@ -149,11 +155,11 @@ def _differences(searches: Sequence[RecordedSearch], names: list[str]) -> Table 
 
 
 def _shown(value: Any) -> str:
-    text = ", ".join(map(label, value)) if isinstance(value, list) else "–" if value is None else label(value)
+    text = ", ".join(map(label, value)) if isinstance(value, list | tuple) else "–" if value is None else label(value)
     return text if len(text) <= 120 else text[:119] + "…"
 
 
-def _charts(searches: Sequence[RecordedSearch], names: list[str]) -> list[Chart]:
+def _charts(searches: Sequence[SearchState], names: list[str]) -> list[Chart]:
     if not any(compared(search) for search in searches):
         return []
     best: list[dict[str, Any]] = []
@@ -161,8 +167,8 @@ def _charts(searches: Sequence[RecordedSearch], names: list[str]) -> list[Chart]
     for search, name, colour, symbol in zip(searches, names, COLOURS, SYMBOLS, strict=False):
         spent, least, x, y = 0.0, 1.0, [], []
         for trial in search.trials:
-            spent += finite(trial.metrics.get("iterations")) or 0.0
-            if trial.captured_value is not None and trial.success:
+            spent += trial.iterations
+            if trial.captured_value is not None and trial.status.has_result:
                 least = min(least, gap(trial.captured_value))
                 x.append(spent)
                 y.append(least)

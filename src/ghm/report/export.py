@@ -13,11 +13,12 @@ from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.report.analysis.findings import headline, searched
 from ghm.report.analysis.frames import columns, configurations_frame, trials_frame
 from ghm.report.analysis.importance import Importance, importances
-from ghm.report.analysis.policy import study_best
+from ghm.report.analysis.policy import best_or_reason
 from ghm.report.drawing import tables
 from ghm.report.drawing.instances import configurations_table, confirmation_table
 from ghm.report.drawing.tables import Cell, Column, Table
-from ghm.search.records.reader import RecordedSearch, read_search
+from ghm.search.records.reader import read_search
+from ghm.search.records.state import SearchState
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ def export(results: Path, directory: Path) -> list[Path]:
     search = read_search(results)
     weights = importances(search)
     files = {"trials.csv": _safe(trials_frame(search))}
-    if search.configurations:
+    if search.scores():
         files["configurations.csv"] = _safe(configurations_frame(search))
     for name, table in _tables(search, weights).items():
         files[f"{name}.csv"] = as_csv(table).encode()
@@ -186,7 +187,7 @@ def escape(text: str) -> str:
     return text.translate(_LATEX)
 
 
-def _tables(search: RecordedSearch, weights: tuple[Importance, ...]) -> dict[str, Table]:
+def _tables(search: SearchState, weights: tuple[Importance, ...]) -> dict[str, Table]:
     found = {
         "leaderboard": tables.leaderboard(search, most=TOP),
         "best_configuration": tables.best_configuration(search),
@@ -212,7 +213,7 @@ def _importance(weights: tuple[Importance, ...]) -> Table | None:
     )
 
 
-def _figures(search: RecordedSearch, weights: tuple[Importance, ...]) -> tuple[dict[str, bytes], str]:
+def _figures(search: SearchState, weights: tuple[Importance, ...]) -> tuple[dict[str, bytes], str]:
     """Figure files by name, and a note on what is missing."""
     import matplotlib as mpl
 
@@ -222,10 +223,11 @@ def _figures(search: RecordedSearch, weights: tuple[Importance, ...]) -> tuple[d
     files: dict[str, bytes] = {}
     with mpl.rc_context(STYLE):
         figures = search_figures(search, weights)
-        try:
-            figures |= policy_figures(study_best(search))
-        except (UserError, OSError) as error:
-            note = f"There are no figures of the best policy: {error}.\n"
+        study, reason = best_or_reason(search)
+        if study is None:
+            note = f"There are no figures of the best policy: {reason}.\n"
+        else:
+            figures |= policy_figures(study)
         for name, figure in figures.items():
             for suffix, extra in ((".pdf", {"metadata": {"CreationDate": None}}), (".png", {"dpi": DPI})):
                 buffer = io.BytesIO()
@@ -234,8 +236,8 @@ def _figures(search: RecordedSearch, weights: tuple[Importance, ...]) -> tuple[d
     return files, note
 
 
-def _readme(search: RecordedSearch, names: list[str], note: str) -> str:
-    described = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns(search).items())
+def _readme(search: SearchState, names: list[str], note: str) -> str:
+    described = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns().items())
     return (
         f"# {search.path.stem}\n\n{searched(search)}\n{headline(search)}\n{note}\n"
         f"Files: {', '.join(f'`{name}`' for name in names)}.\n\n"

@@ -17,10 +17,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ghm.errors import UserError
 from ghm.io.atomic import write_atomically
 from ghm.report.analysis.findings import (
-    best_configuration,
     certainty,
     check,
     headline,
@@ -31,11 +29,11 @@ from ghm.report.analysis.findings import (
     verification,
 )
 from ghm.report.analysis.importance import importances, marginal_effects
-from ghm.report.analysis.instances import confirmation_sentences, inactive_sentence, rung_predictions
-from ghm.report.analysis.policy import PolicyStudy, study_best
+from ghm.report.analysis.instances import confirmation_sentences, inactive_sentence, rung_sentences
+from ghm.report.analysis.policy import PolicyStudy, best_or_reason
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing import tables
-from ghm.report.drawing.charts import Chart, search_charts, trial_texts
+from ghm.report.drawing.charts import Chart, search_charts
 from ghm.report.drawing.economics import card_table, economics_charts, moments_table, parameters_table
 from ghm.report.drawing.instances import (
     calibrations_table,
@@ -44,8 +42,9 @@ from ghm.report.drawing.instances import (
     instance_charts,
 )
 from ghm.report.drawing.policy_charts import policy_charts
-from ghm.report.drawing.tuning import gap_charts, marginal_effects_table, trial_details
-from ghm.search.records.reader import RecordedSearch, read_search
+from ghm.report.drawing.tuning import gap_charts, marginal_effects_table, trial_details, trial_texts
+from ghm.search.records.reader import read_search
+from ghm.search.records.state import SearchState
 from ghm.training.logging.progress import duration, number
 
 _PLACE = "<script>Plotly's library</script>"
@@ -76,7 +75,7 @@ def write_report(results: Path, output: Path | None = None) -> Path:
     return file
 
 
-def render(search: RecordedSearch) -> bytes:
+def render(search: SearchState) -> bytes:
     """The page's HTML, in UTF-8."""
     drawn = sample(search)
     weights = importances(drawn)
@@ -107,6 +106,7 @@ def render(search: RecordedSearch) -> bytes:
         "check": check(search),
         "details": details,
         "failures": tables.failures(drawn),
+        "damaged": tables.damaged(search),
         "settings": tables.settings(search),
         "figures": {"trials": trial_texts(drawn), "charts": figures, "details": details},
     }
@@ -124,6 +124,7 @@ def page(words: dict[str, Any], instances: list[Chart]) -> bytes:
             "leaderboard",
             "policy_note",
             "failures",
+            "damaged",
             "marginal_effects",
             "meaning",
             "card",
@@ -155,38 +156,35 @@ def _filled(content: dict[str, Any]) -> bytes:
     return page.replace(_PLACE.encode(), b"<script>" + plotly + b"</script>", 1) if plotly else page
 
 
-def _study(search: RecordedSearch) -> tuple[PolicyStudy | None, str | None]:
+def _study(search: SearchState) -> tuple[PolicyStudy | None, str | None]:
     """The best policy worked out, or why it is not."""
-    if search.best is None:
+    if search.best_trial is None:
         return None, None
-    try:
-        return study_best(search), None
-    except (UserError, OSError) as error:
-        return None, f"The best policy cannot be shown: {error}"
+    study, reason = best_or_reason(search)
+    return study, None if study is not None else f"The best policy cannot be shown: {reason}"
 
 
-def _instance_tables(search: RecordedSearch) -> list[tables.Table | None]:
+def _instance_tables(search: SearchState) -> list[tables.Table | None]:
     return [confirmation_table(search), configurations_table(search), calibrations_table(search)]
 
 
-def _about_instances(search: RecordedSearch) -> list[str]:
+def _about_instances(search: SearchState) -> list[str]:
     note = inactive_sentence(search)
-    rungs = [prediction.sentence for prediction in rung_predictions(search)]
-    return [*confirmation_sentences(search), *rungs, *([note] if note else [])]
+    return [*confirmation_sentences(search), *rung_sentences(search), *([note] if note else [])]
 
 
-def _words(search: RecordedSearch) -> dict[str, Any]:
-    best = search.best
-    total = sum(trial.seconds or 0.0 for trial in search.trials)
+def _words(search: SearchState) -> dict[str, Any]:
+    best, counts, reference = search.best_configuration, search.counts(), search.reference
     tiles = [
-        ("Best captured value", percent(best_configuration(search).share)),
-        ("Best return", number(best.best_return if best else None)),
-        ("Optimum", number(search.optimal_return)),
-        ("Closing the firm", number(search.wind_up_return)),
-        ("Completed", str(len(search.completed))),
-        ("Failed", str(len(search.failed))),
-        ("Unfinished", str(len(search.unfinished))),
-        ("Training time, all trials", duration(total)),
+        ("Best captured value", percent(None if best is None else best.captured_value)),
+        ("Best return", number(search.best_value)),
+        ("Optimum", number(None if reference is None else reference.optimal_return)),
+        ("Closing the firm", number(None if reference is None else reference.wind_up_return)),
+        ("Completed", str(counts.completed)),
+        *([("Stopped at a rung", str(counts.stopped))] if search.config.rungs else []),
+        ("Failed", str(counts.failed)),
+        ("Unfinished", str(counts.unfinished)),
+        ("Training time, all trials", duration(sum(trial.seconds for trial in search.trials))),
     ]
     return {
         "title": f"Search {search.path.stem.removeprefix('search_results_')}",

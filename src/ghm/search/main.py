@@ -16,7 +16,9 @@ from ghm.io.platforms import EXIT_INFRASTRUCTURE
 from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import PlainObserver, plan_text
 from ghm.search.display.observer import Observer
-from ghm.search.records.directory import completed
+from ghm.search.records.directory import find_record
+from ghm.search.records.journal import counted, read_journal
+from ghm.search.records.reader import restored_search
 from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
@@ -90,7 +92,7 @@ def main(
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments, prog)
         observers = [*_observers(config, live, plain), *others]
-        own = space if config.space is None and space is not None and _edited(space) else None
+        own = space if space is not None and _edited(space) and not _space_of_a_file(config) else None
         search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
         if config.dry_run:
             _dry_run(search)
@@ -109,6 +111,13 @@ def main(
 def _edited(space: SearchSpace) -> bool:
     """Whether the caller's lists are not the documented ones; those would replace a resumed search's own."""
     return space.choices() != SearchSpace().choices()
+
+
+def _space_of_a_file(config: SearchConfig) -> bool:
+    """Whether the lists come from a file, of this call or of the search that it resumes."""
+    return config.space is not None or (
+        config.resume is not None and find_record(config.resume)[1].config.space is not None
+    )
 
 
 def _parse(arguments: Sequence[str], default: SearchConfig, prog: str | None) -> SearchConfig:
@@ -134,15 +143,17 @@ def _dry_run(search: HyperparameterSearch) -> None:
     resolved = search.resolved()
     if resolved.results_dir.exists() and not resolved.results_dir.is_dir():
         raise UserError(f"--results_dir {resolved.results_dir} is no directory; choose another")
-    plan = resolved.plan()
+    if resolved.recorded is None:
+        plan = resolved.plan()
+    else:  # as the run itself will find it
+        state = restored_search(resolved.results_dir, resolved.record())
+        plan = resolved.plan(state, retry_machine=not counted(read_journal(resolved.results_dir)))
     steps = resolved.scheduler({}).steps()
     # What depends on outcomes cannot be shown before there are any.
     trials = list(
         itertools.islice((step for step in itertools.takewhile(_known, steps) if isinstance(step, Trial)), SHOWN)
     )
     lines = [*plan.notes, plan_text(plan)]
-    if done := 0 if resolved.recorded is None else completed(resolved.results_dir, plan.n_trials):
-        lines.append(f"{done:,} of them {'is' if done == 1 else 'are'} completed, and not run again.")
     lines += [f"{trial.label} seed {trial.config.seed}{_on(trial)}, {trial.hyperparameters}" for trial in trials]
     lines += [f"and {plan.n_trials - len(trials):,} more"] if plan.n_trials > len(trials) else []
     _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))

@@ -14,12 +14,12 @@ from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
 from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
 from ghm.search.records.environment import code_version, environment
-from ghm.search.records.reader import read_outcomes
+from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
 from ghm.search.signals import stop_signals
 from ghm.search.trials.gpus import assigned_gpus
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial, directory_name, relocated
 from ghm.training.settings import TrainConfig
@@ -160,12 +160,8 @@ def _holds_record(place: Path) -> bool:
 
 
 def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> Outcome:
-    outcomes = read_outcomes(results_dir, record)
-    if trial_num not in outcomes:
-        known = f"it has {min(outcomes)} to {max(outcomes)}" if outcomes else "it has none yet"
-        raise UserError(f"--trial {trial_num}: no record of such a trial in {results_dir}; {known}")
-    outcome = outcomes[trial_num]
-    if outcome.status not in ("completed", "diverged"):
+    outcome = known_trial(restored_search(results_dir, record), trial_num)
+    if outcome.status not in (TrialState.COMPLETED, TrialState.DIVERGED):
         raise UserError(f"--trial {trial_num} ended as {outcome.status}: there is no result to compare with")
     return outcome
 
@@ -174,8 +170,8 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
     """What the trial ran with: its own record where it is there, else the search's."""
     try:
         result = read_sealed(results_dir / directory_name(recorded.trial_num) / "result.json")
-        own = TrainConfig.from_dict(result["config"])
-    except (OSError, DamagedError, UserError, KeyError, TypeError):
+        own = TrainConfig.from_dict(result.get("config", {}))
+    except (OSError, DamagedError, UserError):
         own = record.config.training()
         models = {one.name: one.model for one in record.calibrations}
         own = dataclasses.replace(own, model=models.get(recorded.calibration or "", own.model))

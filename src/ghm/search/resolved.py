@@ -6,16 +6,17 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from ghm.errors import UserError, require_linux
-from ghm.search.decisions.scheduler import Scheduler, iterations_to_run, pending
+from ghm.search.decisions.scheduler import Scheduler, run_again
+from ghm.search.decisions.workload import workload
 from ghm.search.display.observer import Plan
-from ghm.search.methods.proposals import make_proposal
+from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
+from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import LEARNING, MAX_TRIALS, SearchConfig
+from ghm.search.settings.config import MAX_TRIALS, SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note
 from ghm.search.settings.space import Choices, SearchSpace, size
 from ghm.search.settings.trial_numbering import TrialNumbering
@@ -79,18 +80,20 @@ class ResolvedSearch:
             return new_record(self.config, self.choices, names_taken(self.results_dir), self.calibrations)
         return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
 
-    def plan(self, outcomes: Mapping[int, Outcome] = MappingProxyType({}), retry_machine: bool = False) -> Plan:
+    def plan(self, state: SearchState | None = None, retry_machine: bool = False) -> Plan:
         """What the user is told before it starts, given what is recorded."""
-        numbering, retry = self.numbering, self.config.retry_failed
-        iterations = iterations_to_run(numbering, outcomes, retry)
-        n_pending = pending(numbering, outcomes, retry, retry_machine)
-        notes = tuple(self._notes())
-        return Plan(self.config, self.results_dir, self.n_trials, n_pending, notes, numbering, iterations)
+        retry, records = self.config.retry_failed, {} if state is None else state.by_number
+        again = {number: records[number] for number in run_again(records, retry, retry_machine)}
+        left = workload(self.numbering, {}) if state is None else state.workload(again)
+        n_trials = self.n_trials if state is None else state.counts().asked
+        return Plan(self.config, self.results_dir, n_trials, left.n_trials, tuple(self._notes()), self.numbering, again)
 
     def _notes(self) -> list[str]:
         notes = []
         inactive = inactive_hyperparameters(vars(self.config))
-        count = size(effective_choices(self.choices, inactive) if self.config.search_type != "random" else self.choices)
+        count = size(
+            effective_choices(self.choices, inactive) if not self.config.method.draws_inactive else self.choices
+        )
         if self.config.search_type == "grid":
             notes.append(f"The grid has {count:,} configurations.")
             if count > LARGE_GRID:
@@ -102,10 +105,7 @@ class ResolvedSearch:
             notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
-        if (
-            self.config.search_type in LEARNING
-            and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances
-        ):
+        if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
                 "all workers busy, with proposals that know less."
@@ -154,6 +154,10 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
             f"--search_type {config.search_type}: that makes {resolved.n_trials:,} trials, more than {MAX_TRIALS:,}; "
             "shorten the lists (--space FILE), use --search_type random, or fewer seeds and calibrations"
         )
+    # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
+    resolved = dataclasses.replace(
+        resolved, config=dataclasses.replace(config, n_trials=resolved.numbering.n_configurations)
+    )
     if recorded is not None:
         resolved.record()  # refuses drift
     return resolved
@@ -166,14 +170,15 @@ def resumed_config(resume: Path) -> SearchConfig:
         UserError: when there is no search.
     """
     directory, record = find_record(resume)
-    return dataclasses.replace(record.config, resume=resume, results_dir=directory)
+    # The content of the recorded files holds; one that is named again is read again.
+    return dataclasses.replace(record.config, resume=resume, results_dir=directory, space=None, calibrations=None)
 
 
 def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[Calibration, ...]:
-    """The models to train on: the recorded ones unless the user names a file again."""
-    if recorded is not None and config.calibrations == recorded.config.calibrations:
-        return recorded.calibrations
-    return () if config.calibrations is None else read_calibrations(config.calibrations, config.model)
+    """The models to train on: those of a file that is given, whose content counts; else the recorded ones."""
+    if config.calibrations is not None:
+        return read_calibrations(config.calibrations, config.model)
+    return () if recorded is None else recorded.calibrations
 
 
 def _absolute(results_dir: Path) -> Path:
@@ -186,6 +191,6 @@ def _absolute(results_dir: Path) -> Path:
 def _choices(space: SearchSpace | None, config: SearchConfig, recorded: SearchRecord | None) -> Choices:
     if space is not None:
         return space.choices()
-    if recorded is not None and config.space == recorded.config.space:
-        return recorded.choices
-    return (SearchSpace() if config.space is None else SearchSpace.from_file(config.space)).choices()
+    if config.space is not None:
+        return SearchSpace.from_file(config.space).choices()
+    return SearchSpace().choices() if recorded is None else recorded.choices

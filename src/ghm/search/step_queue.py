@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from ghm.errors import UserError
 from ghm.search.decisions.scheduler import Step
 from ghm.search.decisions.selection import Decision
-from ghm.search.records.index import ResultsIndex
+from ghm.search.methods.proposals import OutsideGridError
 from ghm.search.records.journal import Journal
 from ghm.search.records.restore import unrecorded_outcome
+from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
+from ghm.search.trials.workspace import rewrite_outcome
 
 LOOKAHEAD = 64
 """Trials made ready at once: their proposals are then forced to disk together, which costs as much as for one."""
@@ -21,13 +23,13 @@ class StepQueue:
 
     Args:
         steps: what is to be done, see :data:`ghm.search.decisions.scheduler.Step`.
-        results: what is recorded; steps depend on it.
+        state: what is recorded; steps depend on it.
         journal: where decisions are written down.
         room: trials to have ready at least.
     """
 
-    def __init__(self, steps: Iterator[Step], results: ResultsIndex, journal: Journal, room: int) -> None:
-        self._steps, self._results, self._journal, self._room = steps, results, journal, room
+    def __init__(self, steps: Iterator[Step], state: SearchState, journal: Journal, room: int) -> None:
+        self._steps, self._state, self._journal, self._room = steps, state, journal, room
         self._ready: deque[Trial] = deque()
         self._exhausted = False
         self._news: list[Decision] = []
@@ -52,8 +54,8 @@ class StepQueue:
             except StopIteration:
                 self._exhausted = True
                 break
-            except IndexError as error:
-                raise UserError(f"{self._results.path.parent}: {error}; remove that trial's directory") from error
+            except OutsideGridError as error:
+                raise UserError(f"{self._state.path.parent}: {error}; remove that trial's directory") from error
             if step is None:
                 break
             self._take(step)
@@ -82,10 +84,12 @@ class StepQueue:
             if self._journal.take(step):
                 self._news.append(step)
             if step.kind == "confirmation":
-                self._results.choose(step)
+                self._state.choose(step)
         elif isinstance(step, Outcome):
-            self._results.add(step)
+            self._journal.write()  # a decision is written down before it is acted on
+            rewrite_outcome(self._state.directory(step), step)
+            self._state.add(step)
         elif told := unrecorded_outcome(step):
-            self._results.add(told)
+            self._state.add(told)
         else:
             self._ready.append(step)

@@ -1,7 +1,7 @@
 """``ghm why``: why a trial was run, stopped or chosen, in plain words, from the journal and the records alone."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,19 +15,14 @@ from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import Decision
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import read_journal
-from ghm.search.records.reader import read_outcomes
+from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
+from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS, SearchConfig
 from ghm.search.settings.space import label
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome
-
-_METHODS = {
-    "random": "drawn at random from the search space, by a generator that depends on seed_base and its number alone",
-    "grid": "the grid's next configuration",
-    "tpe": "proposed by the tree-structured Parzen estimator",
-    "gp": "proposed by the Gaussian process",
-}
+from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.training.logging.progress import number
 
 
 @dataclass(frozen=True)
@@ -63,15 +58,12 @@ def why(results: Path, trial_num: int) -> str:
         OSError: when a file cannot be read.
     """
     results_dir, record = find_record(results, flag="")
-    outcomes = read_outcomes(results_dir, record)
-    outcome = outcomes.get(trial_num)
-    if outcome is None:
-        known = f"it has {min(outcomes)} to {max(outcomes)}" if outcomes else "it has none yet"
-        raise UserError(f"--trial {trial_num}: no record of such a trial in {results_dir}; {known}")
+    state = restored_search(results_dir, record)
+    outcome = known_trial(state, trial_num)
     decisions = read_journal(results_dir)
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record.config)]
     if outcome.stage == "explore":
-        lines += _cuts(outcome, decisions, record, outcomes)
+        lines += _cuts(outcome, decisions, state)
     lines += _chosen(outcome, decisions, record)
     return "\n".join([*lines, _ended(outcome)])
 
@@ -91,7 +83,7 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
     if not made:
         return ["Why it was proposed is not recorded: the search was run before there was a journal."]
     seen = made[-1].content.get("seen")
-    how = _METHODS[config.search_type]
+    how = config.method.proposed
     if seen is None:
         return [f"Proposed: {how}."]
     from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
@@ -116,24 +108,22 @@ def _figure(outcome: Outcome, record: SearchRecord, value: float) -> str:
     return figure if numbering.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
 
 
-def _cuts(
-    outcome: Outcome, decisions: list[Decision], record: SearchRecord, outcomes: Mapping[int, Outcome]
-) -> list[str]:
+def _cuts(outcome: Outcome, decisions: list[Decision], state: SearchState) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "cut":
             continue
         ranking: list[list[Any]] = decision.content["ranking"]
-        places = [number for number, _ in ranking]
+        places = [one for one, _ in ranking]
         if outcome.configuration not in places:
             continue
         rank = places.index(outcome.configuration)
         value = ranking[rank][1]
         going = decision.content["go_on"]
         went = outcome.configuration in going
-        reached = "all its trials had failed" if value is None else f"it had {_figure(outcome, record, value)}"
+        reached = "all its trials had failed" if value is None else f"it had {_figure(outcome, state.record, value)}"
         verdict = "went on" if went else "was stopped"
-        failed = any(one.failed for one in outcomes.values() if one.configuration == outcome.configuration)
+        failed = any(one.configuration == outcome.configuration for one in state.failures)
         lines.append(
             f"At iteration {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
             f"{len(ranking)}; the best {len(going)} (--keep {decision.subject['keep']:g}) went on"
@@ -144,7 +134,7 @@ def _cuts(
 
 def _last(ranking: list[list[Any]], going: list[int]) -> float | None:
     """What the last that went on had; one with a failed trial comes after all without, whatever it had."""
-    values = [value for number, value in ranking if number in going and value is not None]
+    values = [value for one, value in ranking if one in going and value is not None]
     return values[-1] if values else None
 
 
@@ -168,7 +158,7 @@ def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -
     for decision in decisions:
         if decision.kind != "confirmation":
             continue
-        chosen = [number for number, _ in decision.content["chosen"]]
+        chosen = [one for one, _ in decision.content["chosen"]]
         seeds = decision.content["seeds"]
         where = f"on seeds {seeds[0]} to {seeds[-1]} for {decision.content['iterations']} iterations"
         if outcome.configuration in chosen:
@@ -185,8 +175,10 @@ def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -
 
 
 def _ended(outcome: Outcome) -> str:
-    if outcome.status in ("paused", "stopped_at_rung"):
+    if outcome.status.is_at_rung:
         return f"It stands at iteration {outcome.iterations}; its checkpoint is kept, and --resume with --keep 1.0 lets it go on."
     if outcome.success:
-        return f"It completed {outcome.iterations} iterations with a return of {outcome.best_return:.4f}."
+        return f"It completed {outcome.iterations} iterations with a return of {number(outcome.best_return)}."
+    if outcome.status is TrialState.UNFINISHED:
+        return f"It left no record of an end: it runs, or was killed with its search; {outcome.iterations} iterations are done."
     return f"It ended as {outcome.status} after {outcome.iterations} iterations: {outcome.error}"

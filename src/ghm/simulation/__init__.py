@@ -1,1 +1,1 @@
-"""The simulator: one compiled kernel for whole paths, and its plain twin."""
+"""The simulator: one compiled kernel for whole paths."""

@@ -12,16 +12,14 @@ but selects, so that the compiler draws many paths at a time. Neither is ever be
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from ghm.io.compiled import compiled, inlined
 
 Floats = NDArray[np.float32]
 
 TRAINING, STARTS, HELD_OUT, HELD_OUT_STARTS = range(4)
 """Streams: the counter's fourth word keeps draws for different purposes apart."""
-
-FAST: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "cache": True}
-"""Numba options of the vectorised loops: no exceptions for division by zero, reassociated sums."""
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL_0, _WEYL_1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
@@ -47,7 +45,7 @@ _SIN: tuple[float, ...] = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1) 
 _COS: tuple[float, ...] = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)  # cosf on ±π/4
 
 
-@njit(inline="always")
+@inlined()
 def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """Four random 32-bit words from a counter of four words and a key of two (Philox 4x32-10)."""
     for _ in range(10):
@@ -62,7 +60,7 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     return c0, c1, c2, c3
 
 
-@njit(inline="always", fastmath=True)
+@inlined(fast=True)
 def _log(x: Any) -> Any:
     """Natural logarithm of a positive float32, to about one unit in the last place."""
     bits = _f32(x).view(_i32)
@@ -74,7 +72,7 @@ def _log(x: Any) -> Any:
     return m + m * m * (p * m - _f32(0.5)) + _f32(exponent) * _f32(0.6931471805599453)
 
 
-@njit(inline="always", fastmath=True)
+@inlined(fast=True)
 def fast_exp(x: Any) -> Any:
     """Exponential of a float32 within ±80, to about one unit in the last place."""
     n = np.floor(x * _f32(1.4426950408889634) + _f32(0.5))
@@ -85,13 +83,13 @@ def fast_exp(x: Any) -> Any:
     return (p * r * r + r + _f32(1)) * _i32((_i32(n) + _BIAS) << _MANTISSA).view(_f32)
 
 
-@njit(inline="always", fastmath=True)
+@inlined(fast=True)
 def uniform_from_bits(bits: Any) -> Any:
     """A float32 uniform on [0, 1) from a random 32-bit word."""
     return _f32(bits >> _u32(8)) * _f32(2.0**-24)
 
 
-@njit(inline="always", fastmath=True)
+@inlined(fast=True)
 def sine_and_cosine(turns: Any) -> Any:
     """Sine and cosine, float32, of an angle in 2⁻³² turns, a 32-bit word."""
     quarter = _u32(turns + _u32(1 << 29)) >> _u32(30)
@@ -110,7 +108,7 @@ def sine_and_cosine(turns: Any) -> Any:
     return sine, cosine
 
 
-@njit(inline="always", fastmath=True)
+@inlined(fast=True)
 def _of_step(first: Any, second: Any) -> Any:
     """Mode uniform, cash shock and level noise from the 64 random bits of a step: 20 for the first, 24 and 20 for a point."""
     # Half a unit centres each on what its bits stand for; at the upper end it is rounded to 1, whose logarithm is 0.
@@ -121,7 +119,7 @@ def _of_step(first: Any, second: Any) -> Any:
     return uniform, radius * cosine, radius * sine
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def draw_pair(
     key_0, key_1, stream, iteration, pair, first_path, uniform: Floats, shock: Floats, noise: Floats, next_noise: Floats
 ) -> None:
@@ -135,11 +133,18 @@ def draw_pair(
         uniform[1, i], shock[1, i], next_noise[i] = _of_step(c, d)
 
 
-@njit(**FAST)
+@compiled(fast=True)
 def _draw_starts(key_0, key_1, stream, iteration, first_path, c_max, cash: Floats) -> None:
     for i in range(cash.size):
         bits, _, _, _ = philox(_u32(first_path + i), _u32(0), _u32(iteration), _u32(stream), key_0, key_1)
         cash[i] = uniform_from_bits(bits) * c_max
+
+
+@compiled()
+def _draw(key_0, key_1, stream, iteration, first_path, uniform: Floats, shock: Floats, noise: Floats) -> None:
+    for t in range(0, noise.shape[0], 2):
+        rows = uniform[t : t + 2], shock[t : t + 2], noise[t], noise[t + 1]
+        draw_pair(key_0, key_1, stream, iteration, t // 2, first_path, rows[0], rows[1], rows[2], rows[3])
 
 
 def key_words(seed: int) -> tuple[np.uint32, np.uint32]:
@@ -153,9 +158,7 @@ def draws(
     """All draws of an iteration: mode uniforms, cash shocks and level noise, each (n_steps, n_paths)."""
     even = n_steps + n_steps % 2
     uniform, shock, noise = (np.empty((even, n_paths), np.float32) for _ in range(3))
-    for t in range(0, even, 2):
-        rows = (uniform[t : t + 2], shock[t : t + 2], noise[t], noise[t + 1])
-        draw_pair(*key_words(seed), stream, iteration, t // 2, first_path, *rows)
+    _draw(*key_words(seed), stream, iteration, first_path, uniform, shock, noise)
     return uniform[:n_steps], shock[:n_steps], noise[:n_steps]
 
 

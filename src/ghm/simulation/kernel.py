@@ -2,23 +2,23 @@
 
 Steps are taken one after another for all paths of a batch at once. Each step is four short loops without branches over
 plain arrays (draw, locate, act, move), because that is the form in which the compiler computes 16 paths in one go; one
-long loop over everything runs at a third of the speed. ``twin.py`` says the same in plain NumPy.
+long loop over everything runs at a third of the speed. The tests' reference implementation says the same in plain NumPy.
 
 A policy is two tables (:class:`ghm.policies.distribution.PolicyTables`), interpolated linearly: the probabilities of paying
 and of issuing at the nodes of (τ, c), and the mean and standard deviation of the log-levels at the nodes of τ.
 """
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ghm.economics.grid import StateGrid
 from ghm.economics.model import Array, GHMModel
+from ghm.io.compiled import compiled, inlined
 from ghm.policies.tables import PolicyTables
-from ghm.simulation.draws import FAST, STARTS, TRAINING, Floats, draw_pair, fast_exp, key_words, starting_cash
+from ghm.simulation.draws import STARTS, TRAINING, Floats, draw_pair, fast_exp, key_words, starting_cash
 
 BATCH_STEPS = 1 << 20
 """Path-steps recorded at a time: 26 bytes each."""
@@ -29,8 +29,7 @@ BATCH_PATHS = 512
 _f32, _i8, _u32, _i32 = np.float32, np.int8, np.uint32, np.int32
 
 
-@dataclass(frozen=True)
-class Paths:
+class Paths(NamedTuple):
     """What scoring needs of N simulated paths of n steps; time is the first axis.
 
     Where nothing is recorded, there is room for two steps' cash and for one step of the rest, used again and again.
@@ -75,7 +74,34 @@ class Paths:
             rows = array.size // self.returns.size
             return array.reshape(-1)[: rows * n_paths].reshape(*array.shape[:-1], n_paths)
 
-        return Paths(*(part(getattr(self, one.name)) for one in fields(self)))
+        return Paths(*(part(one) for one in self))
+
+
+class Dynamics(NamedTuple):
+    """What a simulation needs of the problem and its grid; see the table of :mod:`ghm.economics.grid`."""
+
+    time_cell: NDArray[np.int64]
+    time_weight: Array
+    nodes: Floats
+    """The cash nodes, (M,)."""
+    cell_of_bin: NDArray[np.uint32]
+    level_shift: np.float32
+    terminal_values: Array
+    """Payoff at the horizon at the cash nodes, (M,)."""
+    constants: Floats
+    """As :func:`constants` has them."""
+    log_discount: float
+    """−k dt."""
+
+
+class DrawKey(NamedTuple):
+    """What the draws of some paths are a function of, beside path and step."""
+
+    key_0: np.uint32
+    key_1: np.uint32
+    stream: int
+    iteration: int
+    first_path: int
 
 
 @dataclass(frozen=True)
@@ -93,12 +119,15 @@ class Simulator:
     grid: StateGrid
     terminal_values: Array
     seed: int
-    constants: Floats = field(init=False)
-    _nodes: Floats = field(init=False)
+    dynamics: Dynamics = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "constants", constants(self.model, self.grid.dt))
-        object.__setattr__(self, "_nodes", self.grid.cash.astype(np.float32))
+        model, grid = self.model, self.grid
+        dynamics = Dynamics(
+            grid.time_cell, grid.time_weight, grid.cash.astype(np.float32), grid.cell_of_bin, np.float32(grid.level_shift),
+            self.terminal_values, constants(model, grid.dt), -model.discount_rate * grid.dt,
+        )  # fmt: skip
+        object.__setattr__(self, "dynamics", dynamics)
 
     def workspace(self, n_paths: int, recorded: bool) -> Paths:
         """Room for a batch of paths out of ``n_paths``."""
@@ -128,30 +157,8 @@ class Simulator:
         paths.cash[0] = starting_cash(
             self.seed, iteration, n_paths, self.model.c_max, stream=streams[1], first_path=first_path
         )
-        _simulate(
-            *tables,
-            self.grid.time_cell,
-            self.grid.time_weight,
-            self._nodes,
-            self.grid.cell_of_bin,
-            np.float32(self.grid.level_shift),
-            self.terminal_values,
-            self.constants,
-            -self.model.discount_rate * self.grid.dt,
-            *key_words(self.seed),
-            streams[0],
-            iteration,
-            first_path,
-            paths.cash,
-            paths.cell,
-            paths.weight,
-            paths.mode,
-            paths.noise,
-            paths.after,
-            paths.flow,
-            paths.returns,
-            visits,
-        )
+        draw = DrawKey(*key_words(self.seed), streams[0], iteration, first_path)
+        _simulate(self.dynamics, tables, draw, paths, visits)
 
 
 def constants(model: GHMModel, dt: float) -> Floats:
@@ -173,7 +180,7 @@ def constants(model: GHMModel, dt: float) -> Floats:
     )
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def locate(cash: Floats, nodes: Floats, cell_of_bin, bins_per_cash, cell, weight: Floats) -> None:
     """Cell of each path's cash and weight of the cell's upper node."""
     one = _u32(1)
@@ -185,7 +192,7 @@ def locate(cash: Floats, nodes: Floats, cell_of_bin, bins_per_cash, cell, weight
         weight[i] = (c - nodes[j]) / (nodes[j + one] - nodes[j])
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _act(
     row: Floats, levels: Floats, shift, cell, weight: Floats, uniform: Floats, noise: Floats, mode, level: Floats
 ) -> None:
@@ -205,7 +212,7 @@ def _act(
         mode[i] = _i8(1) if pays else (_i8(2) if issues else _i8(0))
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _move(cash: Floats, mode, level: Floats, shock: Floats, constants: Floats, after, flow, following) -> None:
     """Transaction, shock, liquidation and overflow of one step; dead paths stay dead."""
     drift, drift_slope, variance = constants[0], constants[1], constants[2]
@@ -229,14 +236,14 @@ def _move(cash: Floats, mode, level: Floats, shock: Floats, constants: Floats, a
         following[i] = c_next if alive else _f32(-1)
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _add_scaled(array, factor: float, out: Array) -> None:
     """Add ``factor`` times ``array`` to ``out``."""
     for i in range(out.size):
         out[i] += factor * array[i]
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _count(cash: Floats, cell, weight: Floats, row: Array) -> None:
     """Living paths at each cash node, each shared out to the two around it; fills ``row`` (M,)."""
     row[:] = 0.0
@@ -247,33 +254,12 @@ def _count(cash: Floats, cell, weight: Floats, row: Array) -> None:
             row[j + _u32(1)] += w
 
 
-@njit(error_model="numpy", cache=True)
-def _simulate(
-    modes: Floats,
-    levels: Floats,
-    time_cell,
-    time_weight: Array,
-    nodes: Floats,
-    cell_of_bin,
-    shift,
-    terminal_values: Array,
-    constants: Floats,
-    log_discount: float,
-    key_0,
-    key_1,
-    stream,
-    iteration,
-    first_path,
-    cash: Floats,
-    cell,
-    weight: Floats,
-    mode,
-    noise: Floats,
-    after: Floats,
-    flow: Floats,
-    returns: Array,
-    visits: Array,
-) -> None:
+@compiled()
+def _simulate(dynamics: Dynamics, tables: PolicyTables, draw: DrawKey, paths: Paths, visits: Array) -> None:
+    """Fill ``paths`` but for the starts, and add to ``visits``."""
+    modes, levels = tables
+    time_cell, time_weight, nodes, cell_of_bin, shift, terminal_values, constants, log_discount = dynamics
+    cash, cell, weight, mode, noise, after, flow, returns = paths
     n_steps, n_paths = time_cell.size, returns.size
     recorded = flow.shape[0] == n_steps
     counted = np.empty(nodes.size)
@@ -293,7 +279,10 @@ def _simulate(
         s = t if recorded else 0
         here, there = (t, t + 1) if recorded else (t % 2, (t + 1) % 2)
         if t % 2 == 0:
-            draw_pair(key_0, key_1, stream, iteration, t // 2, first_path, uniform, shock, spare[0], spare[1])
+            draw_pair(
+                draw.key_0, draw.key_1, draw.stream, draw.iteration, t // 2, draw.first_path,
+                uniform, shock, spare[0], spare[1],
+            )  # fmt: skip
         noise[s] = spare[t % 2]
         locate(cash[here], nodes, cell_of_bin, bins_per_cash, cell[s], weight[s])
         _act(row, level_row, shift, cell[s], weight[s], uniform[t % 2], noise[s], mode[s], level)

@@ -24,17 +24,15 @@ e' − e  ``ended``   what the end of the partner's step pays more
 It takes a simulator that can be run on given draws from a cash of one's choice; no transition law.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ghm.economics.model import Array
+from ghm.io.compiled import compiled, inlined
 from ghm.policies.tables import PolicyTables
 from ghm.simulation.draws import (
-    FAST,
     STARTS,
     TRAINING,
     Floats,
@@ -44,7 +42,7 @@ from ghm.simulation.draws import (
     starting_cash,
     uniform_from_bits,
 )
-from ghm.simulation.kernel import Simulator, _act, _add_scaled, _count, _move, locate
+from ghm.simulation.kernel import DrawKey, Dynamics, Simulator, _act, _add_scaled, _count, _move, locate
 
 GOES_ON, MET, LIQUIDATED = range(3)
 
@@ -56,8 +54,7 @@ _GOLDEN, _PLASTIC = np.uint32(0x9E3779B9), np.uint32(0xC13FA9A9)
 """Steps of the Kronecker sequence, by path and by step, in units of 2⁻³²: 1/φ, and 1/ρ, ρ the plastic number (Roberts 2018)."""
 
 
-@dataclass(frozen=True)
-class PairedPaths:
+class PairedPaths(NamedTuple):
     """What N paths of n steps and their partners leave; the module's table says what."""
 
     after: Floats
@@ -86,7 +83,7 @@ class PairedPaths:
             rows = array.size // self.returns.size
             return array.reshape(-1)[: rows * n_paths].reshape(*array.shape[:-1], n_paths)
 
-        return PairedPaths(*(part(array) for array in vars(self).values()))
+        return PairedPaths(*(part(array) for array in self))
 
 
 def run_pairs(
@@ -102,17 +99,13 @@ def run_pairs(
         pairs: filled; its arrays decide how many paths are simulated.
         visits: added to, as by :meth:`Simulator.run`, (K, M).
     """
-    grid, model = simulator.grid, simulator.model
     cash = np.empty((2, pairs.returns.size), np.float32)
-    cash[0] = starting_cash(simulator.seed, iteration, cash.shape[1], model.c_max, STARTS, first_path)
-    _simulate_pairs(
-        *tables, grid.time_cell, grid.time_weight, grid.cash.astype(np.float32), grid.cell_of_bin, np.float32(grid.level_shift),
-        simulator.terminal_values, simulator.constants, -model.discount_rate * grid.dt, *key_words(simulator.seed),
-        TRAINING, iteration, first_path, cash, *vars(pairs).values(), visits,
-    )  # fmt: skip
+    cash[0] = starting_cash(simulator.seed, iteration, cash.shape[1], simulator.model.c_max, STARTS, first_path)
+    draw = DrawKey(*key_words(simulator.seed), TRAINING, iteration, first_path)
+    _simulate_pairs(simulator.dynamics, tables, draw, cash, pairs, visits)
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _move_partner(
     cash: Floats, after: Floats, flow: Floats, partner: Floats, mode, level: Floats, shock: Floats, first_path, rotation, shift,
     log_ratio, constants: Floats, now, later, other, paid, ended, start, following,
@@ -149,19 +142,21 @@ def _move_partner(
         following[i] = c_next if exists else _f32(-1)
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _mark_dead(cash: Floats, after: Floats) -> None:
     """−1 in ``after`` where the path is no more."""
     for i in range(cash.size):
         after[i] = after[i] if cash[i] >= _f32(0) else _f32(-1)
 
 
-@njit(error_model="numpy", cache=True)
+@compiled()
 def _simulate_pairs(
-    modes: Floats, levels: Floats, time_cell, time_weight: Array, nodes: Floats, cell_of_bin, shift, terminal_values: Array,
-    constants: Floats, log_discount: float, key_0, key_1, stream, iteration, first_path, cash: Floats,
-    after, other, now, later, paid, ended, start, last, returns, visits,
-) -> None:  # fmt: skip
+    dynamics: Dynamics, tables: PolicyTables, draw: DrawKey, cash: Floats, pairs: PairedPaths, visits: Array
+) -> None:
+    """Fill ``pairs`` from the starts in ``cash`` (2, N), whose second row is room to work in, and add to ``visits``."""
+    modes, levels = tables
+    time_cell, time_weight, nodes, cell_of_bin, shift, terminal_values, constants, log_discount = dynamics
+    after, other, now, later, paid, ended, start, last, returns = pairs
     n_steps, n_paths = time_cell.size, returns.size
     counted = np.empty(nodes.size)
     uniform, shock = np.empty((2, n_paths), _f32), np.empty((2, n_paths), _f32)
@@ -182,7 +177,10 @@ def _simulate_pairs(
             level_row[m] = v * levels[m, k] + w * levels[m, k + 1]
         here, there = t % 2, (t + 1) % 2
         if here == 0:
-            draw_pair(key_0, key_1, stream, iteration, t // 2, first_path, uniform, shock, noise[0], noise[1])
+            draw_pair(
+                draw.key_0, draw.key_1, draw.stream, draw.iteration, t // 2, draw.first_path,
+                uniform, shock, noise[0], noise[1],
+            )  # fmt: skip
         locate(cash[here], nodes, cell_of_bin, bins_per_cash, cell, weight)
         _act(row, level_row, shift, cell, weight, uniform[here], noise[here], mode, level)
         _move(cash[here], mode, level, shock[here], constants, after[t], flow, cash[there])
@@ -193,11 +191,10 @@ def _simulate_pairs(
         _add_scaled(counted, discount * time_weight[t], visits[k + 1])
         locate(partner[here], nodes, cell_of_bin, bins_per_cash, cell, weight)
         _act(row, level_row, shift, cell, weight, uniform[here], noise[here], mode, level)
-        rotation = _u32(_u32(t + n_steps * iteration) * _PLASTIC)
+        rotation = _u32(_u32(t + n_steps * draw.iteration) * _PLASTIC)
         _move_partner(
-            cash[here], after[t], flow, partner[here], mode, level, shock[here], first_path, rotation, shift, log_ratio,
-            constants,
-            now[t], later[t], other[t], paid[t], ended[t], start[t], partner[there],
+            cash[here], after[t], flow, partner[here], mode, level, shock[here], draw.first_path, rotation, shift, log_ratio,
+            constants, now[t], later[t], other[t], paid[t], ended[t], start[t], partner[there],
         )  # fmt: skip
         _mark_dead(cash[here], after[t])
     discount, at_end = np.exp(log_discount * n_steps), n_steps % 2

@@ -8,72 +8,76 @@ and both inner maxima are running maxima over the grid: O(M) a step beside the e
 polished by the parabola through the best node and its neighbours.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from ghm.economics.evaluation_grid import chosen_cash, chosen_steps
 from ghm.economics.induction import cash_grid, kept_steps, mean_over_starts
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.economics.transition import apply_banded, transition_on
+from ghm.io.compiled import compiled, inlined
+from ghm.policies.thresholds import Levels
+from ghm.solvers.solution import Solution
 from ghm.solvers.terminal import terminal_values
 
 SLICES = 64
 """Times to horizon at which the value function is kept, for figures; memory stays linear in the grid."""
 
 
-@dataclass(frozen=True)
-class Optimum:
-    """The solution of the decision problem."""
-
-    optimal_return: float
-    """J*, mean value over starts with cash uniform on [0, c̄]."""
-    cash: Array
-    """Cash nodes, (M,)."""
-    time_to_horizon: Array
-    """Times to horizon at which values are kept, increasing from 0 to T, (S,)."""
-    values: Array
-    """V(c, τ), (S, M)."""
-    payout_level: Array
-    """b by steps to go 1 to n: the firm pays what exceeds it, (n,); NaN where it never pays."""
-    issue_below: Array
-    """Cash below which the firm issues, by steps to go, (n,); NaN where it never issues."""
-    issue_target: Array
-    """Cash that an issue raises to, by steps to go, (n,); NaN where it never issues."""
-    abandon_below: Array
-    """Cash below which the firm pays everything out though it holds or issues above, by steps to go, (n,); NaN: none.
-
-    Near the horizon a firm about to be liquidated does better to pay out what little it has than to wait.
-    """
-
-
-def dynamic_program(
-    model: GHMModel,
-    dt: float,
-    T: float,
+def solve(
+    model: GHMModel | Problem | None = None,
+    dt: float = 0.01,
+    T: float = 10.0,
     terminal: Terminal = "liquidation",
-    refinement: float = 1.0,
-    kept: NDArray[np.int64] | None = None,
-) -> Optimum:
-    """Solve the decision problem; ``refinement`` divides the grid's spacing; ``kept`` are steps to go at which V is wanted.
+    cash: ArrayLike | None = None,
+    times: ArrayLike | None = None,
+) -> Solution:
+    """Solve a problem.
+
+    Args:
+        model: The model, or the whole problem; None: the default model.
+        dt: Length of a step (years).
+        T: Horizon (years), a whole multiple of ``dt``.
+        terminal: What shareholders get at the horizon.
+        cash: Cash at which V is wanted, from 0 to c̄; None: the solver's own nodes.
+        times: Times to horizon at which it is wanted, from 0 to T, taken to the nearest step; None: 65 of them,
+            dense near the horizon.
+
+    Raises:
+        UserError: when a grid leaves its range, or the problem cannot be solved at these settings.
+    """
+    problem = model if isinstance(model, Problem) else Problem(model or GHMModel(), dt, T, terminal)
+    if cash is not None:
+        chosen_cash(cash, problem.model.c_max)  # refuse before solving
+    kept = None if times is None else chosen_steps(times, problem)
+    return dynamic_program(problem, kept=kept).on(cash, times)
+
+
+def dynamic_program(problem: Problem, refinement: float = 1.0, kept: NDArray[np.int64] | None = None) -> Solution:
+    """The optimum on the solver's own grid.
+
+    Args:
+        problem: what is solved.
+        refinement: divides the grid's spacing.
+        kept: steps to go at which V is wanted besides the usual ones.
 
     Raises:
         UserError: when the grid would be too fine to be had, or the terminal condition has no solution.
     """
-    n_steps = round(T / dt)
-    cash = cash_grid(model, dt, n_steps, refinement)
+    model, dt, n_steps = problem.model, problem.dt, problem.n_steps
+    cash = cash_grid(model, dt, refinement)
     operator = transition_on(model, dt, cash).value_operator(model, dt)
     kept = kept_steps(n_steps, SLICES, kept)
     values, levels = np.empty((kept.size, cash.size)), np.empty((4, n_steps))
-    values[0] = terminal_values(model, terminal, cash)
+    values[0] = terminal_values(problem, cash)
     _induce(cash, *operator, model.proportional_cost, model.fixed_cost, kept, values, levels)
-    return Optimum(mean_over_starts(cash, values[-1]), cash, np.asarray(kept * dt), values, *levels)
+    return Solution(problem, mean_over_starts(cash, values[-1]), cash, np.asarray(kept * dt), values, Levels(*levels))
 
 
-@njit(error_model="numpy", cache=True)
+@compiled()
 def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values, levels) -> None:
-    """Fill ``values`` (S, M) from its first row, and ``levels`` (4, n) in the order of :class:`Optimum`."""
+    """Fill ``values`` (S, M) from its first row, and ``levels`` (4, n) in the order of :class:`Levels`."""
     n_nodes = cash.size
     value, held = values[0].copy(), np.empty(n_nodes)
     pay, issue, gain = np.empty(n_nodes), np.empty(n_nodes), np.empty(n_nodes)
@@ -104,7 +108,7 @@ def _induce(cash, start, coefficients, constant, cost, fixed_cost, kept, values,
             slice_ += 1
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _last_positive(cash, gain):
     """The cash above which ``gain`` is never positive, linear between nodes; NaN where it nowhere is."""
     last = cash.size - 1
@@ -117,7 +121,7 @@ def _last_positive(cash, gain):
     return cash[last] + gain[last] / (gain[last] - gain[last + 1]) * (cash[last + 1] - cash[last])
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _argmax(cash, held, slope):
     """Where W(y) − slope · y is largest, and that maximum, polished by a parabola through three nodes."""
     best = 0

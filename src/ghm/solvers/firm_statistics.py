@@ -4,20 +4,23 @@ For a quantity that accrues g(c) in a step (an issue, a payout, a step alive) an
 
     f_τ(c) = g_τ(c) + E[ f_{τ−dt}(c') 1{c' > 0} + e_τ 1{c' ≤ 0} ],   f_0 = 0,
 
-without discounting. The operator is :meth:`ghm.economics.transition.Transition.expectation_operator`.
+without discounting, under the firm's own law: every firm counts alike, whatever its productivity has become. (The pricing law,
+which values are computed with, would weight a firm by its productivity.) The operator is
+:meth:`ghm.economics.transition.Transition.expectation_operator`.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.action_rule import greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.induction import cash_grid, mean_over_starts
-from ghm.economics.model import Array, GHMModel
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.economics.transition import BandedOperator, apply_banded, transition_on
+from ghm.io.compiled import compiled
 from ghm.solvers.policy_value import cash_after, chance_of_effect
 
 QUADRATURE = 7
@@ -41,20 +44,20 @@ class Outcomes:
     """
 
 
-def outcomes(policy: Policy, model: GHMModel, dt: float, T: float, stochastic: bool = False) -> Outcomes:
-    """Expected issues, payouts, life and liquidation of a firm under a policy: its most likely reading, or as it acts.
+def outcomes(policy: Policy, problem: Problem, randomised: bool = False) -> Outcomes:
+    """Expected issues, payouts, life and liquidation of a firm under a policy: its greedy policy, or as it acts.
 
     Raises:
         UserError: when the grid would be too fine to be had.
     """
-    n_steps = round(T / dt)
-    cash = cash_grid(model, dt, n_steps)
-    transition = transition_on(model, dt, cash)
+    model, dt, n_steps = problem.model, problem.dt, problem.n_steps
+    cash = cash_grid(model, dt)
+    transition = transition_on(model, dt, cash, "firm")
     onward, ended = (transition.expectation_operator(at_liquidation) for at_liquidation in (0.0, 1.0))
     expected = np.zeros((4, cash.size))
     for to_go in range(1, n_steps + 1):
         actions = policy(cash, to_go * dt)
-        taken = _drawn(cash, actions) if stochastic else _certain(cash, actions)
+        taken = _drawn(cash, actions) if randomised else _certain(cash, actions)
         liquidated = ended if 2 * to_go > n_steps else onward
         # Everything accrues in the step itself, but for liquidation.
         _accrue(expected, cash, taken.modes, taken.after, taken.weights, onward, liquidated.constant)
@@ -86,14 +89,14 @@ def _drawn(cash: Array, actions: Actions) -> _Taken:
 
 
 def _certain(cash: Array, actions: Actions) -> _Taken:
-    """The same under the most likely reading, where nothing is left to chance."""
+    """The same under the greedy policy, where nothing is left to chance."""
     mode, payout, target = greedy(cash, actions)
     after = np.stack([np.minimum(payout, cash), np.maximum(np.minimum(target, cash[-1]), cash)])
     changed = (after != cash).astype(np.float64)
     return _Taken(np.ascontiguousarray(np.eye(3)[:, mode]), after[:, :, None], np.ones(1), *changed)
 
 
-@njit(cache=True)
+@compiled()
 def _accrue(
     expected: Array, cash: Array, modes: Array, after: Array, weights: Array, onward: BandedOperator, liquidated: Array
 ) -> None:

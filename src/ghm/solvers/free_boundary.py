@@ -21,8 +21,9 @@ from ghm.errors import UserError
 # Relative tolerance of the integration: the residual of the equation is then near 1e-9, far below what is asked of it.
 TOLERANCE = 1e-11
 
-SMALLEST_VARIANCE = 1e-12
-"""Variance (cash² per year) below which shocks count as none, and the equation as one without a second derivative."""
+SMALLEST_VARIANCE = 3e-11
+"""Variance, in squares of a year's earnings per year, below which shocks count as none, and the equation as one without a second
+derivative; relative, since the unit of cash must not matter."""
 
 FIRST_CANDIDATE = 1e-4
 """The first c* tried, as a share of c̄, from which candidates grow."""
@@ -97,7 +98,7 @@ def free_boundary(model: GHMModel) -> FreeBoundary:
             "out is never better than keeping it; raise carry_cost above 0"
         )
     free = model.proportional_cost == 1 and model.fixed_cost == 0
-    safe = model.variance(np.array(0.0)) < SMALLEST_VARIANCE
+    safe = model.variance(np.array(0.0)) < SMALLEST_VARIANCE * model.alpha**2
     if free or safe:  # no cash is ever held: it can be had for nothing, or nothing threatens a firm without it
         target = 0.0 if free else None
         return FreeBoundary(model, 0.0, running, free, target, lambda c: np.stack([running + c, np.ones_like(c)]))
@@ -121,7 +122,7 @@ def _payout_level(model: GHMModel) -> float:
 
     if model.sigma_a > 0:
         quietest = model.rho * model.sigma_x / model.sigma_a  # where s², a parabola in cash, is lowest
-        if quietest > 0 and model.variance(np.array(quietest)) < SMALLEST_VARIANCE:
+        if quietest > 0 and model.variance(np.array(quietest)) < SMALLEST_VARIANCE * model.alpha**2:
             bound = min(bound, (1 - 1e-6) * quietest)
     # Beyond many multiples of s²/2m solutions of the equation overflow: where earnings dwarf shocks, start below it.
     natural = float(model.variance(np.array(0.0))) / (2 * model.alpha)
@@ -131,7 +132,7 @@ def _payout_level(model: GHMModel) -> float:
         if upper >= bound:
             raise UserError(f"no infinite-horizon solution found with a payout level below {bound:g}; raise carry_cost")
         lower, upper = upper, min(GROWTH * upper, bound)
-    return float(brentq(lambda c: _excess(model, c), lower, upper, xtol=1e-13, rtol=1e-13))
+    return float(brentq(lambda c: _excess(model, c), lower, upper, xtol=1e-13 * lower, rtol=1e-13))
 
 
 def _excess(model: GHMModel, level: float) -> float:
@@ -163,8 +164,9 @@ def _integrate(model: GHMModel, level: float) -> Callable[[Array], Array]:
     from scipy.integrate import solve_ivp
 
     start = [float(model.drift(np.array(level))) / k, 1.0]
+    absolute = [TOLERANCE * 0.1 * model.alpha / k, TOLERANCE]  # of F, in cash, and of F', which has no unit
     solution = solve_ivp(
-        right_hand_side, (level, 0.0), start, method="DOP853", rtol=TOLERANCE, atol=TOLERANCE, dense_output=True
+        right_hand_side, (level, 0.0), start, method="DOP853", rtol=TOLERANCE, atol=absolute, dense_output=True
     )
     assert solution.sol is not None
     return solution.sol
@@ -188,6 +190,6 @@ def _best_issue(model: GHMModel, inner: Callable[[Array], Array], level: float) 
     if marginal(left) > 0 > marginal(right):
         from scipy.optimize import brentq
 
-        target = brentq(marginal, left, right, xtol=1e-13)
+        target = brentq(marginal, left, right, xtol=1e-13 * level)
     value = float(inner(np.array([target]))[0, 0])
     return float(target), value - p * (float(target) + model.fixed_cost)

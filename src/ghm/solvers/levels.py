@@ -27,13 +27,13 @@ class PolicyLevels:
     """Cash that an issue at the lowest such cash raises to."""
 
 
-def level_words(level: float | None, times: float = 0.0, reading: ActionRule = "greedy") -> str:
+def level_words(level: float | None, times: float = 0.0, action_rule: ActionRule = "greedy") -> str:
     """A level of cash; where there is none, how the thing is done that is done so many ``times`` a firm."""
     if level is not None:
         return f"{level:.4f}"
     if times < NEVER:
         return "never"
-    return "at random" if reading == "stochastic" else "later only"
+    return "at random" if action_rule == "randomised" else "later only"
 
 
 def policy_levels(policy: Policy, model: GHMModel, T: float) -> PolicyLevels:

@@ -1,6 +1,6 @@
 """The exact return of a given policy: backward induction on a fine grid, no simulation.
 
-The deterministic policy takes the most likely mode (see :func:`greedy`) and the median levels; the stochastic one is
+The deterministic policy takes the most likely mode (see :func:`greedy`) and the median levels; the randomised one is
 averaged over modes and, by Gauss-Hermite quadrature, over levels.
 
 A deterministic policy that switches mode at some cash makes V jump or kink there. The grid knows the place of a jump to half
@@ -20,7 +20,8 @@ from ghm.economics.action_rule import ActionRule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy, cash_flow, level_from_log
 from ghm.economics.cubic import Cubic
 from ghm.economics.induction import cash_grid, kept_steps, mean_over_starts
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.economics.transition import transition_on
 from ghm.solvers.terminal import terminal_values
 
@@ -48,42 +49,37 @@ class PolicyValues:
     """V(c, τ), (S, M)."""
 
 
-def policy_value(
-    policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal = "liquidation", stochastic: bool = False
-) -> float:
+def policy_value(policy: Policy, problem: Problem, randomised: bool = False) -> float:
     """The exact return J of a policy.
 
     Raises:
         UserError: when the grid would be too fine to be had, or the terminal condition has no solution.
     """
-    return policy_values(policy, model, dt, T, terminal, stochastic).expected_return
+    return policy_values(policy, problem, randomised).expected_return
 
 
 def policy_values(
     policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    terminal: Terminal = "liquidation",
-    stochastic: bool = False,
+    problem: Problem,
+    randomised: bool = False,
     refinement: float = 1.0,
     kept: NDArray[np.int64] | None = None,
 ) -> PolicyValues:
-    """The value function of a policy; ``refinement`` divides the grid's spacing; ``kept`` are steps to go at which it is wanted.
+    """The value function of a policy; ``refinement`` divides the grid's spacing; ``kept`` are further steps to keep it at.
 
     Raises:
         UserError: as :func:`policy_value`.
     """
-    n_steps = round(T / dt)
-    cash = cash_grid(model, dt, n_steps, refinement)
+    model, dt, n_steps = problem.model, problem.dt, problem.n_steps
+    cash = cash_grid(model, dt, refinement)
     operator = transition_on(model, dt, cash).value_operator(model, dt)
     kept = kept_steps(n_steps, SLICES, kept)
     values = np.empty((kept.size, cash.size))
-    values[0] = value = terminal_values(model, terminal, cash)
+    values[0] = value = terminal_values(problem, cash)
     for to_go in range(1, n_steps + 1):
         actions = policy(cash, to_go * dt)
         held = operator.apply(value)
-        step = _average if stochastic else _follow
+        step = _average if randomised else _follow
         value = step(cash, held, actions, model.proportional_cost, model.fixed_cost)
         values[kept == to_go] = value
     return PolicyValues(mean_over_starts(cash, value), cash, np.asarray(kept * dt), values)
@@ -103,7 +99,7 @@ def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost:
 
 
 def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
-    """V one step earlier under the stochastic policy, from W at the nodes."""
+    """V one step earlier under the randomised policy, from W at the nodes."""
     if all(np.all(field == field[0]) for field in actions[1:5]):
         return _average_common(cash, held, actions, cost, fixed_cost)
     probabilities = actions.mode_probabilities
@@ -152,9 +148,9 @@ def _average_common(cash: Array, held: Array, actions: Actions, cost: float, fix
     return value
 
 
-def expected_cash(cash: Array, actions: Actions, c_max: float, reading: ActionRule) -> Array:
-    """Mean cash after the transaction under a reading of the policy, (N,); issues go no further than ``c_max``."""
-    if reading == "greedy":
+def expected_cash(cash: Array, actions: Actions, c_max: float, action_rule: ActionRule) -> Array:
+    """Mean cash after the transaction under an action rule of the policy, (N,); issues go no further than ``c_max``."""
+    if action_rule == "greedy":
         return deterministic_cash(cash, actions, c_max)
     shift = actions.level_shift
     paid = _mean_clipped(actions.payout_log_mean, actions.payout_log_std, shift * np.ones_like(cash), cash + shift)

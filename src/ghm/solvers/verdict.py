@@ -9,15 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghm.economics.action_rule import ActionRule, greedy, read
+from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
-from ghm.economics.model import Array, GHMModel, Terminal
-from ghm.io.text import percent_text
+from ghm.economics.model import Array
+from ghm.io.text import loss_text, percent_text
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.levels import NEVER, PolicyLevels, level_words, policy_levels
 from ghm.solvers.policy_value import policy_value
-from ghm.solvers.store import Reference
-from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.solution import Solution
 
 NEAR_OPTIMAL = 0.97
 """Captured value from which a policy is near-optimal; with the defaults, paying optimally but never issuing has 0.950."""
@@ -26,7 +25,7 @@ NEAR_RETURN = 1e-3
 """Where closing the firm is optimal and captured value undefined: loss of return, as a share, that is near-optimal."""
 
 CONSTANTLY = 0.1
-"""Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0016."""
+"""Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0014."""
 
 LIQUIDATES = 0.5
 """Probability of early liquidation, beyond the optimum's, from which a firm that pays too early is being closed."""
@@ -102,8 +101,8 @@ class Repaired:
 class Findings:
     """What a verdict rests on."""
 
-    reference: Reference
-    reading: ActionRule
+    reference: Solution
+    action_rule: ActionRule
     achieved: float
     """The policy's exact return."""
     levels: PolicyLevels
@@ -115,32 +114,28 @@ class Findings:
 
 def judge(
     policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    terminal: Terminal,
-    reference: Reference,
-    reading: ActionRule = "greedy",
+    reference: Solution,
+    action_rule: ActionRule = "greedy",
     achieved: float | None = None,
 ) -> Verdict:
-    """Judge a policy under one of its readings; ``achieved`` is its exact return, where that is known already.
+    """Judge a policy under an action rule beside the optimum; ``achieved`` is its exact return, where that is known already.
 
     Raises:
         UserError: as :func:`ghm.solvers.policy_value`.
     """
-    optimum = ThresholdPolicy.from_reference(reference, dt, T)
-    acting, stochastic = read(policy, reading), reading == "stochastic"
+    problem, optimum = reference.problem, reference.policy
+    acting, randomised = apply_rule(policy, action_rule), action_rule == "randomised"
 
     def worth(policy: Policy) -> float:
-        return policy_value(policy, model, dt, T, terminal, stochastic)
+        return policy_value(policy, problem, randomised)
 
     findings = Findings(
         reference,
-        reading,
+        action_rule,
         worth(acting) if achieved is None else achieved,
-        policy_levels(policy, model, T),
-        outcomes(policy, model, dt, T, stochastic),
-        outcomes(optimum, model, dt, T),
+        policy_levels(policy, problem.model, problem.T),
+        outcomes(policy, problem, randomised),
+        outcomes(optimum, problem),
     )
     if _is_near_optimal(findings):
         return _verdict("near_optimal", findings, "")
@@ -148,7 +143,7 @@ def judge(
     if repaired[PAY] >= repaired[ISSUE]:
         name, remedy = _payout_fault(findings), "payouts"
     else:
-        name, remedy = _issue_fault(findings, dt), "issues"
+        name, remedy = _issue_fault(findings, problem.dt), "issues"
     remedy = f" ({_worth(max(repaired.values()), reference)} with the optimum's {remedy})"
     return _verdict(name, findings, remedy)
 
@@ -171,8 +166,8 @@ def _payout_fault(findings: Findings) -> str:
     excess = findings.learned.early_liquidation - findings.optimal.early_liquidation
     if excess >= LIQUIDATES:
         return "liquidates_early"
-    learned, optimal = findings.levels.payout_level, findings.reference.payout_level
-    if learned is None and findings.reading == "stochastic":  # it pays at random, at no level more likely than not
+    learned, optimal = findings.levels.payout_level, findings.reference.initial_levels.payout_level
+    if learned is None and findings.action_rule == "randomised":  # it pays at random, at no level more likely than not
         return "pays_too_early" if findings.learned.payouts > findings.optimal.payouts else "pays_too_late"
     late = learned is None or (optimal is not None and learned >= optimal)
     return "pays_too_late" if late else "pays_too_early"
@@ -185,11 +180,12 @@ def _issue_fault(findings: Findings, dt: float) -> str:
     if learned.issues * dt >= CONSTANTLY * learned.years:
         return "issues_constantly"
     below, target = findings.levels.issue_below, findings.levels.issue_target
-    best_below, best_target = findings.reference.issue_below, findings.reference.issue_target
+    best = findings.reference.initial_levels
+    best_below, best_target = best.issue_below, best.issue_target
     if best_below is None or best_target is None:
         return "issues_though_it_should_not"
     if below is None or target is None:
-        at_random = findings.reading == "stochastic"  # at no level more likely than not, and yet it may do so often
+        at_random = findings.action_rule == "randomised"  # at no level more likely than not, and yet it may do so often
         return "issues_too_early" if at_random and learned.issues > optimal.issues else "issues_too_late"
     # The level that is further off, in cash, names the fault.
     if abs(below - best_below) >= abs(target - best_target):
@@ -200,18 +196,19 @@ def _issue_fault(findings: Findings, dt: float) -> str:
 def _sentence(name: str, findings: Findings, remedy: str) -> str:
     """One sentence: the fault and what it costs, then each figure with the optimum's behind it."""
     reference, levels = findings.reference, findings.levels
-    learned, optimal = findings.learned, findings.optimal
+    learned, optimal, best = findings.learned, findings.optimal, reference.initial_levels
     start = SENTENCES[name] + (_reservation(findings) if name == "near_optimal" else "")
     if findings.achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
         start = f"Worse than closing the firm at once, for it {start[0].lower()}{start[1:]}"
     # Where closing the firm is optimal, captured value is undefined.
     measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
     return (
-        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}; "
-        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.reading)} "
-        f"(optimum {_level(reference.payout_level)}); "
-        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.reading)} "
-        f"(optimum {_issue(reference.issue_below, reference.issue_target)}), "
+        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}, "
+        f"{loss_text(reference.loss(findings.achieved))} of firm value lost; "
+        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.action_rule)} "
+        f"(optimum {_level(best.payout_level)}); "
+        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.action_rule)} "
+        f"(optimum {_issue(best.issue_below, best.issue_target)}), "
         f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
         f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
     )
@@ -231,7 +228,7 @@ def _reservation(findings: Findings) -> str:
     return f" in value, but {' and '.join(said)} than the optimum" if said else ""
 
 
-def _worth(achieved: float, reference: Reference) -> str:
+def _worth(achieved: float, reference: Solution) -> str:
     captured = reference.captured_value(achieved)
     return f"{achieved:.4f}" if captured is None else percent_text(captured)
 
@@ -240,11 +237,11 @@ def _level(level: float | None) -> str:
     return "no level" if level is None else f"{level:.4f}"
 
 
-def _payout(level: float | None, times: float, reading: ActionRule) -> str:
-    return level_words(level, times, reading) if level is None and times >= NEVER else f"above {_level(level)}"
+def _payout(level: float | None, times: float, action_rule: ActionRule) -> str:
+    return level_words(level, times, action_rule) if level is None and times >= NEVER else f"above {_level(level)}"
 
 
-def _issue(below: float | None, target: float | None, times: float = 0.0, reading: ActionRule = "greedy") -> str:
+def _issue(below: float | None, target: float | None, times: float = 0.0, action_rule: ActionRule = "greedy") -> str:
     if below is None or target is None:
-        return level_words(None, times, reading)
+        return level_words(None, times, action_rule)
     return f"below {below:.4f} up to {target:.4f}"

@@ -1,47 +1,27 @@
-"""Exact returns of a tabulated policy, both readings of it, fast enough for every line of a training's log.
+"""Exact returns of a tabulated policy, both action rules of it, fast enough for every line of a training's log.
 
 The grid is that of the reference solutions, several times finer than training's. The policy as it acts is evaluated by the
-training's own sweep on that grid; its most likely reading by the backward induction below, compiled. The reference's
+training's own sweep on that grid; its greedy policy by the backward induction below, compiled. The reference's
 :func:`ghm.solvers.policy_value` says the same of any policy, some fifty times slower; the tests hold both against it.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
-from numba import njit
 
-from ghm.economics.action_rule import ActionRule, better_rule
+from ghm.economics.action_rule import Returns
 from ghm.economics.cubic import at_points, node_slopes
 from ghm.economics.grid import StateGrid
 from ghm.economics.induction import cash_grid, mean_over_starts
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.economics.transition import apply_banded
+from ghm.io.compiled import compiled
 from ghm.policies.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.training.learners.estimator import sweep_tables
-from ghm.training.learners.sweep import EXACT
+from ghm.training.learners.sweep import SweepConstants
 from ghm.training.problem import DecisionProblem
-
-
-class Returns(NamedTuple):
-    """Exact returns J of a policy's two readings."""
-
-    stochastic: float
-    greedy: float
-
-    @property
-    def reading(self) -> ActionRule:
-        """The better of the two."""
-        return better_rule(self.stochastic, self.greedy)
-
-    def of(self, reading: ActionRule) -> float:
-        """The return of one reading."""
-        return self.stochastic if reading == "stochastic" else self.greedy
-
-    @property
-    def best(self) -> float:
-        """The return of the better reading."""
-        return max(self)
 
 
 @dataclass(frozen=True)
@@ -54,41 +34,37 @@ class ExactReturns:
     """Linear interpolation from the training's M cash nodes to the fine ones, (M, F)."""
 
     @classmethod
-    def build(cls, model: GHMModel, dt: float, n_steps: int, terminal: Terminal, grid: StateGrid) -> Self:
+    def build(cls, problem: Problem, grid: StateGrid) -> Self:
         """For policies on ``grid``.
 
         Raises:
             UserError: as :func:`ghm.solvers.policy_value`.
         """
-        cash = cash_grid(model, dt, n_steps)
+        cash = cash_grid(problem.model, problem.dt)
         interpolation_matrix = np.stack([np.interp(cash, grid.cash, row) for row in np.eye(grid.cash.size)])
-        return cls(DecisionProblem.build(model, dt, n_steps, terminal, cash), interpolation_matrix)
+        return cls(DecisionProblem.build(problem, cash), interpolation_matrix)
 
     def __call__(self, tables: PolicyTables) -> Returns:
-        """The returns of both readings of a policy."""
+        """The returns of both action rules of a policy."""
         fine = PolicyTables((tables.modes @ self.interpolation_matrix).astype(np.float32), tables.levels)
         problem = self.fine
         values = sweep_tables(problem, fine, None).values[0]
-        grid, model = problem.grid, problem.model
-        value = problem.terminal_values.copy()
-        _follow(
-            *fine, grid.level_shift, grid.time_cell, grid.time_weight, grid.cash, problem.gap, *problem.transition,
-            model.proportional_cost, model.fixed_cost, value,
-        )  # fmt: skip
+        grid, value = problem.grid, problem.terminal_values.copy()
+        _follow(problem.sweep_constants, fine, grid.level_shift, grid.cash, value)
         return Returns(mean_over_starts(grid.cash, values), mean_over_starts(grid.cash, value))
 
 
-@njit(**EXACT)
-def _follow(
-    modes, levels, shift, time_cell, time_weight, cash, gap, start, coefficients, constant, cost, fixed_cost, value
-) -> None:
+@compiled()
+def _follow(constants: SweepConstants, tables: PolicyTables, shift: float, cash: Array, value: Array) -> None:
     """Take ``value`` (M,), at the horizon, back to the start under the most likely mode and the median levels."""
+    modes, levels = tables
+    time_cell, time_weight, _, gap, _, transition, _, cost, fixed_cost = constants
     n_nodes = cash.size
     held, secants, slopes, inverse_gap = np.empty(n_nodes), np.empty(n_nodes - 1), np.empty(n_nodes), 1 / gap
     places, at_places = np.empty(2), np.empty(2)
     for t in range(time_cell.size - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
-        apply_banded(value, start, coefficients, constant, held)
+        apply_banded(value, transition.start, transition.coefficients, transition.constant, held)
         node_slopes(inverse_gap, held, secants, slopes)
         payout = max(np.exp((1 - w) * levels[PAYOUT_MEAN, k] + w * levels[PAYOUT_MEAN, k + 1]) - shift, 0.0)
         target = max(np.exp((1 - w) * levels[ISSUE_MEAN, k] + w * levels[ISSUE_MEAN, k + 1]) - shift, 0.0)

@@ -1,13 +1,13 @@
 """The training command: settings from the command line, one run, its result file and exit status."""
 
 import errno
-import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
@@ -122,16 +122,15 @@ def train(config: TrainConfig) -> int:
     trainer = None
     metrics: dict[str, Any] = {}
     try:
-        reference = load_or_solve(config.reference_path, config.model, config.dt, config.T, config.terminal)
+        reference = load_or_solve(config.reference_path, config.problem)
         first = checkpoint.standing.iteration if checkpoint else 0
-        optimum = {name: getattr(reference, name) for name in ("payout_level", "issue_below", "issue_target")}
         with (
             _stop_on_signals(in_search=config.parent_pid is not None) as interrupted,
             TrainingView(
                 config.n_iterations,
                 config.progress,
                 start_iteration=first,
-                optimum={"exact_return": reference.optimal_return, **optimum},
+                optimum={"exact_return": reference.optimal_return, **asdict(reference.initial_levels)},
             ) as view,
         ):
             if config.device == "cuda":
@@ -286,44 +285,6 @@ def _report(
             f"Paused at iteration {iterations}; continue without --pause_at and with --resume {config.ckpt_dir / 'latest.pt'}"
         )
         return
+    from ghm.training.summary import summary
+
     print(summary(config, metrics, seconds))
-
-
-def _untrained(config: TrainConfig) -> float | None:
-    """Captured value before the first iteration, from the run's history."""
-    try:
-        with config.history_path.open() as file:
-            first = json.loads(file.readline())
-        return float(first["captured_value"]) if first["iteration"] == 0 else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
-    """The run in a few plain lines."""
-    from ghm.io.text import share_text
-    from ghm.solvers.levels import level_words
-
-    def level(name: str) -> str:
-        learned, optimal = metrics[name], metrics[f"optimal_{name}"]
-        times = metrics["payouts" if name == "payout_level" else "issues"]
-        return f"{level_words(learned, times, metrics['reading'])} (optimum {level_words(optimal)})"
-
-    captured = metrics["captured_value"]
-    untrained = _untrained(config)
-    before = "" if captured is None or untrained is None else f" (before training {untrained:.4f})"
-    lines = [
-        f"Trained {config.n_iterations} iterations in {seconds:.1f} s ({1000 * seconds / config.n_iterations:.1f} ms each).",
-        f"  best return      {metrics['best_return']:.4f} at iteration {metrics['best_iteration']}"
-        f" (optimum {metrics['optimal_return']:.4f}, winding up {metrics['wind_up_return']:.4f})",
-        f"  captured value   {'undefined' if captured is None else share_text(captured, 4)}{before}",
-        f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {metrics['monte_carlo_standard_error']:.4f}",
-        f"  pays out above   {level('payout_level')}",
-        f"  issues below     {level('issue_below')}",
-        f"  issues up to     {level('issue_target')}",
-        f"  verdict          {metrics['verdict_text']}",
-        f"  checkpoints      {config.ckpt_dir}",
-    ]
-    if not metrics["monte_carlo_agrees"]:
-        lines.append("  WARNING: the exact and the simulated return differ by more than four standard errors")
-    return "\n".join(lines)

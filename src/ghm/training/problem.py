@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from ghm.economics.grid import StateGrid
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array, GHMModel
+from ghm.economics.problem import Problem
 from ghm.economics.transition import BandedOperator, transition_on
 from ghm.policies.networks import features
 from ghm.solvers.terminal import terminal_values
-from ghm.training.learners.sweep import log_points
+from ghm.training.learners.sweep import SweepConstants, log_points
 
 POLICY_STRIDE, VALUE_STRIDE = 3, 6
 """Networks are called at every third and every sixth cash node: those are as dense as the sweep needs them, and networks are
@@ -27,9 +28,9 @@ are complete."""
 
 @dataclass(frozen=True)
 class DecisionProblem:
-    """A model, a time step and a horizon, on the training grid of M cash nodes and K times to horizon."""
+    """A problem on the training grid of M cash nodes and K times to horizon."""
 
-    model: GHMModel
+    problem: Problem
     grid: StateGrid
     terminal_values: Array
     """Payoff at the horizon at the cash nodes, (M,)."""
@@ -37,20 +38,30 @@ class DecisionProblem:
     """Logarithms of the cash nodes, then of the midpoints between them, (2M − 1,)."""
 
     @classmethod
-    def build(cls, model: GHMModel, dt: float, n_steps: int, terminal: Terminal, cash: Array | None = None) -> Self:
-        """The problem for these settings, on training's own grid of cash or on ``cash`` (M,).
+    def build(cls, problem: Problem, cash: Array | None = None) -> Self:
+        """``problem`` on training's own grid of cash or on ``cash`` (M,).
 
         Raises:
-            UserError: when the cash range needs too many nodes at this time step, or ``terminal`` needs a solution of
-                the infinite-horizon problem that does not exist.
+            UserError: when the cash range needs too many nodes at this time step, or the terminal condition needs a
+                solution of the infinite-horizon problem that does not exist.
         """
-        grid = StateGrid.build(model, dt, n_steps, cash)
+        grid = StateGrid.build(problem, cash)
         return cls(
-            model,
+            problem,
             grid,
-            terminal_values(model, terminal, grid.cash),
+            terminal_values(problem, grid.cash),
             log_points(grid.cash, grid.level_shift),
         )
+
+    @property
+    def model(self) -> GHMModel:
+        """The problem's model."""
+        return self.problem.model
+
+    @property
+    def discount(self) -> float:
+        """Discount factor of one step, e^{−k dt}."""
+        return self.problem.discount
 
     @cached_property
     def transition(self) -> BandedOperator:
@@ -73,14 +84,13 @@ class DecisionProblem:
         return self.grid.n_steps - self.grid.steps_to_go[self.bootstrap_nodes]
 
     @cached_property
-    def gap(self) -> Array:
-        """Widths of the cash cells, (M − 1,)."""
-        return np.diff(self.grid.cash)
-
-    @property
-    def discount(self) -> float:
-        """Discount factor of one step, e^{−k dt}."""
-        return float(np.exp(-self.model.discount_rate * self.grid.dt))
+    def sweep_constants(self) -> SweepConstants:
+        """What a sweep needs of the problem."""
+        grid, model = self.grid, self.model
+        return SweepConstants(
+            grid.time_cell, grid.time_weight, grid.steps_to_go, np.diff(grid.cash), self.log_points, self.transition,
+            self.terminal_values, model.proportional_cost, model.fixed_cost,
+        )  # fmt: skip
 
     @cached_property
     def policy_nodes(self) -> NDArray[np.int64]:
@@ -113,7 +123,7 @@ class DecisionProblem:
     @cached_property
     def value_scale(self) -> float:
         """What the horizon changes cash by, in cash: drift as an annuity of T years, shocks as their root mean square."""
-        k, horizon = self.model.discount_rate, self.grid.n_steps * self.grid.dt
+        k, horizon = self.model.discount_rate, self.problem.T
         annuity = -np.expm1(-k * horizon) / k
         at_zero, at_top = np.hypot(
             self.model.drift(ends := np.array([0.0, self.model.c_max])) * annuity,
@@ -127,8 +137,7 @@ class DecisionProblem:
         grid = self.grid
         cash = np.tile(grid.cash, grid.steps_to_go.size)
         time_to_horizon = np.repeat(grid.time_to_horizon, grid.cash.size)
-        horizon = grid.n_steps * grid.dt
-        every = features(self.model, grid.dt, horizon, cash, time_to_horizon).astype(np.float32)
+        every = features(self.problem, cash, time_to_horizon).astype(np.float32)
         return every.reshape(grid.steps_to_go.size, grid.cash.size, -1)
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
+from ghm.io.plain import make_plain
 
 LearnerName = Literal["model_based", "model_free"]
 Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo", "gae", "after_state"]
@@ -28,8 +30,6 @@ BASELINES: dict[LearnerName, tuple[Baseline, ...]] = {"model_based": ("network",
 # A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
 MAX_HIDDEN_LAYERS = 16
 MAX_HIDDEN_WIDTH = 8192
-# More steps than this in an episode is a typing error too: a path of the default problem has 1,000.
-MAX_STEPS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Hyperparameters:
     """Widths of the value network's hidden layers; no effect under `--baseline exact` or `--estimator after_state`."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("lr_policy", "lr_baseline", "max_grad_norm"):
             require_number(name, getattr(self, name), lower=0.0, strict=True)
         for name in ("entropy_weight", "action_reg_weight"):
@@ -139,7 +140,6 @@ class TrainConfig(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, choices in (
-            ("terminal", Terminal),
             ("learner", LearnerName),
             ("select", Selection),
             ("device", Device),
@@ -166,11 +166,14 @@ class TrainConfig(Hyperparameters):
         for name in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
-        if not isinstance(self.model, GHMModel):
-            raise UserError(f"model must be a GHMModel; received {type(self.model).__name__}; write GHMModel(...)")
         # Seeds are one 64-bit word of the generator's key.
         require_integer("seed", self.seed, lower=0, upper=2**63 - 1)
-        require_horizon(self.dt, self.T)
+        self.problem  # noqa: B018 - refuses what is no problem
+
+    @property
+    def problem(self) -> Problem:
+        """What is trained on."""
+        return Problem(self.model, self.dt, self.T, self.terminal)
 
     def _choose(self, name: str, choices: tuple[str, ...]) -> None:
         """Put the learner's own choice where none was given; refuse another learner's."""
@@ -185,7 +188,7 @@ class TrainConfig(Hyperparameters):
     @property
     def n_steps(self) -> int:
         """Time steps in an episode, n = T/dt."""
-        return round(self.T / self.dt)
+        return self.problem.n_steps
 
     @property
     def result_path(self) -> Path:
@@ -225,12 +228,6 @@ class TrainConfig(Hyperparameters):
         if unknown:
             raise UserError(f"unknown settings {unknown}; known ones are {sorted(known)}")
         arguments = dict(values)
-        for key in ("policy_hidden", "value_hidden"):
-            if isinstance(arguments.get(key), list):
-                arguments[key] = tuple(arguments[key])
-        for key in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
-            if isinstance(arguments.get(key), str):
-                arguments[key] = Path(arguments[key])
         if "model" in arguments:
             arguments["model"] = GHMModel.from_dict(arguments["model"])
         return cls(**arguments)
@@ -256,10 +253,12 @@ def require_integer(name: str, value: Any, lower: int, upper: int | None = None)
 def require_path(name: str, value: Any) -> Path:
     """``value`` as a path; refused when it is none, or its name is not UTF-8, as the records of it are."""
     try:
-        path = Path(value)
+        path = Path(value).expanduser()
         path.as_posix().encode()
     except TypeError:
         raise UserError(f"--{name} must be a path; received {value!r}") from None
+    except RuntimeError as error:  # ~name of nobody
+        raise UserError(f"--{name}: {error}; received {value!r:.200}; write the whole path") from None
     except UnicodeEncodeError:
         raise UserError(f"--{name} must be a path in UTF-8; received {value!r:.200}; rename it") from None
     if "\0" in str(path):
@@ -279,17 +278,3 @@ def require_layers(name: str, value: Any) -> None:
         raise UserError(f"--{name} must be 1 to {MAX_HIDDEN_LAYERS} layer widths, such as 64 64; received {value!r}")
     for width in value:
         require_integer(name, width, lower=1, upper=MAX_HIDDEN_WIDTH)
-
-
-def require_horizon(dt: Any, T: Any) -> None:
-    """Refuse a time step and horizon that do not make a whole number of steps."""
-    require_number("dt", dt, lower=0.0, strict=True)
-    require_number("T", T, lower=0.0, strict=True)
-    if not T / dt <= MAX_STEPS:
-        raise UserError(f"--T over --dt must be at most {MAX_STEPS} steps; received T={T:g}, dt={dt:g}; raise --dt")
-    n_steps = round(T / dt)
-    # Decimal inputs such as 10 and 0.01 divide to within a few rounding errors of a whole number.
-    if n_steps < 1 or abs(n_steps * dt - T) > 1e-9 * T:
-        raise UserError(
-            f"--T must be a whole multiple of --dt; received T={T:g}, dt={dt:g}; try --T {max(n_steps, 1) * dt:g}"
-        )

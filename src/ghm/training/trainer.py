@@ -20,15 +20,16 @@ from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation.kernel import Simulator
-from ghm.solvers.store import Reference
+from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation
+from ghm.solvers.solution import Solution
 from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress, value_table
-from ghm.training.evaluation import Evaluator
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.choice import gradient_estimator
 from ghm.training.learners.learner import Learner, LearningFigures
 from ghm.training.logging.progress import TrainingView
 from ghm.training.logging.tensorboard import EventLog
 from ghm.training.problem import DecisionProblem
+from ghm.training.selection import choose
 from ghm.training.settings import TrainConfig
 
 
@@ -71,15 +72,14 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, reference: Reference, view: TrainingView, interrupted: Callable[[], bool]
+        self, config: TrainConfig, reference: Solution, view: TrainingView, interrupted: Callable[[], bool]
     ) -> None:
         self._config, self._reference, self._view, self._interrupted = config, reference, view, interrupted
-        self._problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+        self._problem = DecisionProblem.build(config.problem)
         self._learner = Learner(self._problem, config)
         simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
         self._estimate = gradient_estimator(config, self._problem, simulator, self._learner)
-        exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self._problem.grid)
-        self._evaluator = Evaluator(self._problem.grid, config, reference, exact)
+        self._returns = ExactReturns.build(config.problem, self._problem.grid)
         self.standing = RunProgress()
         self._started = time.perf_counter()
 
@@ -123,7 +123,7 @@ class Trainer:
         config = self._config
         between = min(config.log_freq, max(config.n_iterations // CURVE_POINTS, 1))
         if self.standing.iteration == 0:
-            untrained = self._evaluator(self._learner.tabulate().tables).record()
+            untrained = self._judged(self._learner.tabulate().tables).figures()
             self._record({"iteration": 0, "seconds": round(self._seconds(), 3), **untrained}, events, history)
         while self.standing.iteration < config.n_iterations:
             if config.pause_at is not None and self.standing.iteration >= config.pause_at:
@@ -167,23 +167,25 @@ class Trainer:
     def _evaluate(self, iteration: int, keep: bool) -> dict[str, Any]:
         """Evaluate the policy exactly; with ``keep``, keep it if it is the best so far."""
         tables = self._learner.tabulate().tables
-        evaluation = self._evaluator(tables)
+        evaluation = self._judged(tables)
         if keep:
-            reading, score = self._evaluator.choose(tables, evaluation.returns)
-            self.standing = dataclasses.replace(self.standing, last_return=evaluation.returns.best)
+            chosen, score = choose(evaluation, self._config.select, self._config.seed)
+            self.standing = dataclasses.replace(self.standing, last_return=evaluation.exact_return)
             if self.standing.best_score is None or score > self.standing.best_score:
                 self.standing = dataclasses.replace(
                     self.standing,
-                    best_return=evaluation.returns.of(reading),
+                    best_return=chosen.exact_return,
                     best_score=score,
                     best_iteration=iteration,
                 )
-                self._checkpoint("best_model.pt", (tables, reading))
-        return evaluation.record()
+                self._checkpoint("best_model.pt", (tables, chosen.action_rule))
+        return evaluation.figures()
+
+    def _judged(self, tables: PolicyTables) -> ExactEvaluation:
+        return ExactEvaluation(TabulatedPolicy(self._problem.grid, tables), self._reference, self._returns(tables))
 
     def _optimal_levels(self) -> dict[str, float | None]:
-        names = ("payout_level", "issue_below", "issue_target")
-        return {f"optimal_{name}": getattr(self._reference, name) for name in names}
+        return {f"optimal_{name}": level for name, level in dataclasses.asdict(self._reference.initial_levels).items()}
 
     def _save(self, iteration: int, evaluated: bool) -> None:
         config = self._config
@@ -214,11 +216,12 @@ class Trainer:
             grid.cash, grid.time_to_horizon, value_table(self._problem, self._config, learner, tables), self._reference
         )
         events.figure("value", values, standing.iteration)
+        chosen, _ = choose(self._judged(tables), self._config.select, self._config.seed)
         return {
             "best_return": standing.best_return,
             "best_iteration": standing.best_iteration,
             "final_return": standing.last_return,
-            **self._evaluator.full_metrics(tables),
+            **PolicyEvaluation.of(chosen, seed=self._config.seed).metrics(),
         }
 
     def _reached(self) -> dict[str, Any]:
@@ -269,7 +272,8 @@ def _cut_history(path: Path, iteration: int) -> None:
         raise OSError(errno.EINVAL, str(error), str(path)) from error
     kept = []
     for line in lines:
-        with contextlib.suppress(DamagedError, KeyError, TypeError):
-            if parse_object(line)["iteration"] <= iteration and line.endswith(b"\n"):
+        with contextlib.suppress(DamagedError):
+            at = parse_object(line).get("iteration")
+            if isinstance(at, int) and at <= iteration and line.endswith(b"\n"):
                 kept.append(line)
     write_atomically(path, b"".join(kept))

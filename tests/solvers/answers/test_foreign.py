@@ -8,12 +8,13 @@ import pytest
 import ghm
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.policies.adapters import RememberedPolicy
+from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers import dynamic_program, policy_value
 from ghm.solvers.answers import as_policy
 from ghm.solvers.policy_value import greedy
-from ghm.solvers.threshold_policy import ThresholdPolicy
 
 DT, T = 0.05, 1.0
 MODEL = GHMModel()
@@ -42,7 +43,9 @@ EQUAL = ThresholdPolicy.constant(DT, T, 0.2, 0.05, 0.1)
 @pytest.mark.parametrize("function", [amounts, one_state, with_math])
 def test_amounts_are_the_policy_with_the_same_levels(function):
     policy = as_policy(function)
-    assert policy_value(policy, MODEL, DT, T) == pytest.approx(policy_value(EQUAL, MODEL, DT, T), abs=1e-9)
+    assert policy_value(policy, Problem(MODEL, DT, T)) == pytest.approx(
+        policy_value(EQUAL, Problem(MODEL, DT, T)), abs=1e-9
+    )
     mode, payout, target = greedy(CASH, policy(CASH, T))
     assert mode.tolist() == [ISSUE, ISSUE, 0, PAY]
     assert payout[3] == pytest.approx(0.2)
@@ -51,21 +54,23 @@ def test_amounts_are_the_policy_with_the_same_levels(function):
 
 def test_a_wrong_amount_is_another_policy():
     wrong = as_policy(lambda cash, tau: (np.maximum(cash - 0.3, 0.0), np.where(cash < 0.05, 0.1 - cash, 0.0)))
-    assert abs(policy_value(wrong, MODEL, DT, T) - policy_value(EQUAL, MODEL, DT, T)) > 1e-4
+    assert abs(policy_value(wrong, Problem(MODEL, DT, T)) - policy_value(EQUAL, Problem(MODEL, DT, T))) > 1e-4
 
 
 def test_everything_may_be_paid_out_and_constants_may_be_numbers():
     closes = as_policy(lambda cash, tau: (cash, 0.0))
-    assert policy_value(closes, MODEL, DT, T) == pytest.approx(
-        policy_value(ThresholdPolicy.constant(DT, T, 0.0), MODEL, DT, T)
+    assert policy_value(closes, Problem(MODEL, DT, T)) == pytest.approx(
+        policy_value(ThresholdPolicy.constant(DT, T, 0.0), Problem(MODEL, DT, T))
     )
     holds = as_policy(lambda cash, tau: (0.0, 0.0))
-    assert policy_value(holds, MODEL, DT, T) == policy_value(ThresholdPolicy.constant(DT, T), MODEL, DT, T)
+    assert policy_value(holds, Problem(MODEL, DT, T)) == policy_value(
+        ThresholdPolicy.constant(DT, T), Problem(MODEL, DT, T)
+    )
 
 
 def test_actions_pass_through():
-    optimum = ThresholdPolicy.optimal(dynamic_program(MODEL, DT, T), DT)
-    assert policy_value(as_policy(optimum), MODEL, DT, T) == policy_value(optimum, MODEL, DT, T)
+    optimum = dynamic_program(Problem(MODEL, DT, T)).policy
+    assert policy_value(as_policy(optimum), Problem(MODEL, DT, T)) == policy_value(optimum, Problem(MODEL, DT, T))
 
 
 def test_the_shift_of_the_levels_is_kept():
@@ -77,9 +82,11 @@ def test_the_shift_of_the_levels_is_kept():
         return Actions(modes, np.log(0.25) * one, 0 * one, np.log(0.15) * one, 0 * one, 0.05)
 
     assert greedy(CASH, as_policy(shifted)(CASH, T))[1][3] == pytest.approx(0.2)
-    assert policy_value(as_policy(shifted), MODEL, DT, T) == pytest.approx(policy_value(EQUAL, MODEL, DT, T), abs=1e-9)
+    assert policy_value(as_policy(shifted), Problem(MODEL, DT, T)) == pytest.approx(
+        policy_value(EQUAL, Problem(MODEL, DT, T)), abs=1e-9
+    )
     dropped = as_policy(lambda cash, tau: shifted(cash, tau)._replace(level_shift=0.0))
-    assert abs(policy_value(dropped, MODEL, DT, T) - policy_value(EQUAL, MODEL, DT, T)) > 1e-4
+    assert abs(policy_value(dropped, Problem(MODEL, DT, T)) - policy_value(EQUAL, Problem(MODEL, DT, T))) > 1e-4
 
 
 def test_probabilities_in_single_precision_are_made_to_sum_to_one():
@@ -181,17 +188,17 @@ def test_answers_are_remembered_on_the_grid_and_nowhere_else():
 
 def test_evaluation_of_a_function():
     found = ghm.evaluate(amounts, dt=DT, T=T)
-    assert found.exact_return == pytest.approx(policy_value(EQUAL, MODEL, DT, T), abs=1e-9)
-    assert found.stochastic_return == found.exact_return
+    assert found.exact_return == pytest.approx(policy_value(EQUAL, Problem(MODEL, DT, T)), abs=1e-9)
+    assert found.randomised_return == found.exact_return
     assert not found.draws
     assert found.agrees
-    assert found.captured_value == found.reference.captured_value(found.exact_return)
+    assert found.captured_value == found.solution.captured_value(found.exact_return)
     assert found.levels.issue_target == pytest.approx(0.1)
     assert found.levels.payout_level == pytest.approx(0.2, abs=1e-3)
     assert found.to_dict()["verdict_text"] == found.verdict.text
 
 
-def test_evaluation_of_a_policy_that_draws_has_both_readings():
+def test_evaluation_of_a_policy_that_draws_has_both_action_rules():
     def sometimes(cash, tau):
         n = cash.size
         modes = np.tile([0.6, 0.2, 0.2], (n, 1))
@@ -199,11 +206,13 @@ def test_evaluation_of_a_policy_that_draws_has_both_readings():
 
     found = ghm.evaluate(sometimes, dt=DT, T=T)
     assert found.draws
-    assert found.greedy_return == policy_value(ThresholdPolicy.constant(DT, T), MODEL, DT, T)  # holding is likeliest
-    assert found.stochastic_return == policy_value(sometimes, MODEL, DT, T, stochastic=True)
-    assert found.stochastic_return != found.greedy_return
-    assert found.exact_return == max(found.stochastic_return, found.greedy_return)
-    assert found.to_dict()[f"{found.reading}_return"] == found.exact_return
+    assert found.greedy_return == policy_value(
+        ThresholdPolicy.constant(DT, T), Problem(MODEL, DT, T)
+    )  # holding is likeliest
+    assert found.randomised_return == policy_value(sometimes, Problem(MODEL, DT, T), randomised=True)
+    assert found.randomised_return != found.greedy_return
+    assert found.exact_return == max(found.randomised_return, found.greedy_return)
+    assert found.to_dict()[f"{found.action_rule}_return"] == found.exact_return
 
 
 def test_evaluation_notices_what_simulation_contradicts(monkeypatch):

@@ -8,11 +8,12 @@ import pytest
 import ghm
 from ghm.economics.actions import Actions
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
+from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers import policy_value
 from ghm.solvers.answers import load_table
 from ghm.solvers.policy_value import policy_values
-from ghm.solvers.threshold_policy import ThresholdPolicy
 from ghm.solvers.validation.simulation import draw_cash_after
 
 DT, T = 0.05, 1.0
@@ -27,7 +28,7 @@ def solution():
 def test_the_solutions_file_is_the_optimal_policy(solution, tmp_path):
     solution.save(tmp_path / "optimum.npz")
     found = ghm.evaluate(tmp_path / "optimum.npz")
-    assert (found.dt, found.T, found.model) == (DT, T, MODEL)
+    assert found.problem == Problem(MODEL, DT, T)
     assert found.exact_return == pytest.approx(solution.optimal_return, abs=2e-7)
     assert found.captured_value == pytest.approx(1.0, abs=1e-5)
     assert not found.draws
@@ -51,7 +52,7 @@ def test_maps_of_a_policy_that_pays_late(tmp_path):
     maps, best = comparison.columns, ghm.solve(MODEL, DT, T, cash=cash, times=times)
     for row, tau in enumerate(times):
         alone = ghm.evaluate(ThresholdPolicy.constant(DT, tau, 0.4, 0.05, 0.1), MODEL, DT, tau)
-        exact = policy_values(alone.policy, MODEL, DT, tau)
+        exact = policy_values(alone.policy, Problem(MODEL, DT, tau))
         assert maps["value"][row] == pytest.approx(np.interp(cash, exact.cash, exact.values[-1]), abs=2e-5)
     assert maps["optimal_value"] == pytest.approx(best.values)
     assert np.all(maps["value_difference"] <= 1e-6)
@@ -74,17 +75,17 @@ def test_what_only_one_of_the_two_does_has_no_difference():
 
 
 def drawing_in_all_modes(cash, tau):
-    """Each mode so likely that drawing is the better reading: holding for ever is the other one."""
+    """Each mode so likely that drawing is the better action rule: holding for ever is the other one."""
     n = cash.size
     modes = np.tile([0.5, 0.3, 0.2], (n, 1))
     return Actions(modes, np.full(n, -1.5), np.full(n, 0.3), np.full(n, -2.5), np.full(n, 0.2))
 
 
-def test_maps_are_of_the_reading_that_is_judged():
+def test_maps_are_of_the_action_rule_that_is_judged():
     """Of a policy that is better as it draws: its value over the starts is its return, its cash what draws leave on average."""
     found = ghm.evaluate(drawing_in_all_modes, MODEL, DT, T)
-    assert found.reading == "stochastic"
-    assert found.stochastic_return - found.greedy_return > 0.01
+    assert found.action_rule == "randomised"
+    assert found.randomised_return - found.greedy_return > 0.01
     cash = np.linspace(0.0, MODEL.c_max, 8001)
     maps = found.compare(cash, [T]).columns
     mean = np.trapezoid(maps["value"][0], cash) / MODEL.c_max
@@ -112,11 +113,11 @@ def test_a_policy_written_is_read_back(tmp_path):
     found.compare(times=np.arange(1, 21) * DT).save(tmp_path / "policy.npz")
     again = ghm.evaluate(tmp_path / "policy.npz")
     assert again.draws
-    assert again.stochastic_return == pytest.approx(found.stochastic_return, abs=1e-7)
+    assert again.randomised_return == pytest.approx(found.randomised_return, abs=1e-7)
     assert again.exact_return == pytest.approx(found.exact_return, abs=1e-7)
     # Negative control: a coarse table is another policy.
     found.compare([0.0, 1.0, 2.0], [1.0]).save(tmp_path / "coarse.npz")
-    assert abs(ghm.evaluate(tmp_path / "coarse.npz").stochastic_return - found.stochastic_return) > 1e-4
+    assert abs(ghm.evaluate(tmp_path / "coarse.npz").randomised_return - found.randomised_return) > 1e-4
 
 
 def table(**changes):
@@ -145,7 +146,9 @@ def test_tables_are_linear_between_nodes_and_constant_beyond(tmp_path):
     assert actions.mode_probabilities == pytest.approx(np.tile([0.0, 1.0, 0.0], (2, 1)))
     same = ThresholdPolicy.constant(DT, T, 0.3)
     flat = load_table(written(tmp_path, table(payout_level=np.array([0.3, 0.3])))).policy
-    assert policy_value(flat, MODEL, DT, T) == pytest.approx(policy_value(same, MODEL, DT, T), abs=1e-7)
+    assert policy_value(flat, Problem(MODEL, DT, T)) == pytest.approx(
+        policy_value(same, Problem(MODEL, DT, T)), abs=1e-7
+    )
 
 
 def test_a_single_time_is_for_all_times(tmp_path):
@@ -173,7 +176,7 @@ def test_a_single_time_is_for_all_times(tmp_path):
         ({"issue_target": np.full((2, 3), np.inf)}, "issue_target must be finite numbers"),
         ({"issue_log_std": np.array([-1.0, 0.1])}, "issue_log_std must be >= 0"),
         ({"problem": np.array("{")}, "problem must be JSON text"),
-        ({"problem": np.array("[]")}, "must be a mapping with keys T, dt, model, terminal"),
+        ({"problem": np.array("[]")}, "a mapping with keys model, dt, T, terminal at most; received []"),
         ({"problem": np.array(json.dumps({"dt": "x"}))}, "dt must be a finite number"),
         ({"problem": np.array(json.dumps({"model": {"alpha": 1}}))}, "model parameters must be exactly"),
         ({"problem": np.array(json.dumps({"model": 3}))}, "the array problem"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.solvers import dynamic_program, free_boundary
 from ghm.solvers.validation import optimal_stopping, stopping
@@ -57,7 +58,7 @@ STEPS = np.array([2.5e-3, 1.25e-3, 6.25e-4, 3.125e-4])
 @functools.cache
 def programmed(model):
     """V(c, 1) of the dynamic program at each of `STEPS`, (4, N)."""
-    optima = [dynamic_program(model, dt, 1.0) for dt in STEPS]
+    optima = [dynamic_program(Problem(model, dt, 1.0)) for dt in STEPS]
     return np.stack([np.interp(CASH, optimum.cash, optimum.values[-1]) for optimum in optima])
 
 

@@ -12,11 +12,14 @@ from ghm.cli.evaluate.sources import load_function
 from ghm.cli.evaluate.table import print_evaluation
 from ghm.cli.output import fail, print_json
 from ghm.economics.actions import Policy
-from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.spinner import working
-from ghm.solvers.answers import evaluate, load_table
+from ghm.policies.table_files import load_table
 from ghm.solvers.answers.comparison import Comparison, compare
+from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation, evaluate
+from ghm.solvers.dynamic_program import dynamic_program
 
 if TYPE_CHECKING:
     from ghm.training.checkpoints.checkpoint import TrainedPolicy
@@ -28,10 +31,7 @@ class Judged:
 
     title: str
     policy: Policy
-    model: GHMModel
-    dt: float
-    T: float
-    terminal: Terminal
+    problem: Problem
     figures: dict[str, Any]
 
 
@@ -46,8 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if config.figures is not None:
                 from ghm.cli.evaluate.figures import write_figures
 
-                problem = (judged.model, judged.dt, judged.T, judged.terminal)
-                write_figures(config.figures, judged.policy, *problem, judged.figures["reading"])
+                write_figures(config.figures, judged.policy, judged.problem, judged.figures["action_rule"])
     except UserError as error:
         return fail(str(error))
     figures = judged.figures if comparison is None else {**judged.figures, "errors": comparison.error_figures()}
@@ -92,9 +91,8 @@ def _judge(config: EvaluateConfig, words: Sequence[str]) -> Judged:
 
 
 def _judge_function(policy: Any, config: EvaluateConfig, title: str, source: dict[str, Any]) -> Judged:
-    problem = (config.model, config.dt, config.T, config.terminal)
-    found = evaluate(policy, *problem, name=title)
-    return Judged(title, found.policy, *problem, {**source, **found.to_dict()})
+    found = evaluate(policy, config.problem, name=title)
+    return Judged(title, found.policy, config.problem, {**source, **found.to_dict()})
 
 
 def _judge_checkpoint(config: EvaluateConfig, words: Sequence[str]) -> Judged:
@@ -102,12 +100,13 @@ def _judge_checkpoint(config: EvaluateConfig, words: Sequence[str]) -> Judged:
 
     assert config.source is not None
     trained = load_trained(config.source)
-    own = {name: getattr(trained.config, name) for name in ("model", "dt", "T", "terminal")}
+    problem = trained.problem.problem
+    own = {name: getattr(problem, name) for name in ("model", "dt", "T", "terminal")}
     # Read again with the checkpoint's own problem as the default: what then differs was asked for.
     _require_own(config, own, _parse(words, own))
     title = f"{config.source}, iteration {trained.standing.iteration}"
     figures = {"checkpoint": str(config.source), **evaluate_checkpoint(trained)}
-    return Judged(title, trained.drawn_policy, own["model"], own["dt"], own["T"], own["terminal"], figures)
+    return Judged(title, trained.drawn_policy, problem, figures)
 
 
 def evaluate_checkpoint(trained: "TrainedPolicy") -> dict[str, Any]:
@@ -116,30 +115,16 @@ def evaluate_checkpoint(trained: "TrainedPolicy") -> dict[str, Any]:
     Raises:
         UserError: when the decision problem cannot be solved.
     """
-    import dataclasses
-
-    from ghm.solvers.store import solve
-    from ghm.training.evaluation import Evaluator
-    from ghm.training.exact import ExactReturns
-
-    config, grid = trained.config, trained.problem.grid
-    reference = solve(config.model, config.dt, config.T, config.terminal)
-    exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, grid)
-    return {
-        "iteration": trained.standing.iteration,
-        "draws": True,
-        **Evaluator(grid, config, reference, exact).full_metrics(trained.tables),
-        "dt": config.dt,
-        "T": config.T,
-        "terminal": config.terminal,
-        "model": dataclasses.asdict(config.model),
-    }
+    exact = ExactEvaluation(trained.drawn_policy, dynamic_program(trained.problem.problem), trained.returns)
+    evaluation = PolicyEvaluation.of(exact, seed=trained.config.seed)
+    return {"iteration": trained.standing.iteration, **evaluation.to_dict()}
 
 
 def _compare(config: EvaluateConfig, judged: Judged) -> Comparison:
     assert config.output is not None
-    problem = (judged.model, judged.dt, judged.T, judged.terminal)
-    comparison = compare(judged.policy, *problem, config.cash_grid, config.time_grid, judged.figures["reading"])
+    comparison = compare(
+        judged.policy, judged.problem, config.cash_grid, config.time_grid, judged.figures["action_rule"]
+    )
     comparison.save(config.output)
     return comparison
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import tyro
 
 from ghm.cli.grids import numbers
-from ghm.economics.evaluation_grid import require_file, require_problem
+from ghm.economics.evaluation_grid import require_file
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 
 
@@ -31,7 +32,7 @@ class EvaluateConfig:
     """Print JSON instead of a table."""
     output: Path | None = None
     """Write the policy and its value over a grid, with the optimum's and the differences, into this file (.npz or .csv): value
-    and cash after the transaction under the reading that is judged."""
+    and cash after the transaction under the action rule that is judged."""
     cash: tuple[str, ...] = ()
     """Cash of that grid: numbers or first:last:count, such as 0:0.5:101; by default the solver's own nodes."""
     times: tuple[str, ...] = ()
@@ -49,7 +50,7 @@ class EvaluateConfig:
     where they differ from those that it was trained with."""
 
     def __post_init__(self) -> None:
-        require_problem(self.dt, self.T, self.terminal)
+        self.problem  # noqa: B018 - refuses what is no problem
         if self.output is not None:
             require_file(self.output)
         elif self.cash or self.times:
@@ -60,6 +61,11 @@ class EvaluateConfig:
             raise UserError(
                 f"--output {self.output} is the policy that is judged, and would be lost; choose another file"
             )
+
+    @property
+    def problem(self) -> Problem:
+        """What the policy is judged on."""
+        return Problem(self.model, self.dt, self.T, self.terminal)
 
     @property
     def cash_grid(self) -> list[float] | None:

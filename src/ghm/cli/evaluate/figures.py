@@ -7,18 +7,16 @@ import matplotlib as mpl
 from ghm.cli.figures import write_figure
 from ghm.economics.action_rule import ActionRule
 from ghm.economics.actions import Policy
-from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.report.analysis.policy import study
 from ghm.report.drawing.plots import policy_figures
 from ghm.report.export import STYLE
-from ghm.solvers.store import solve
+from ghm.solvers.dynamic_program import dynamic_program
 
 
-def write_figures(
-    directory: Path, policy: Policy, model: GHMModel, dt: float, T: float, terminal: Terminal, reading: ActionRule
-) -> None:
-    """Draw the policy, its value and simulated firms under a reading of it beside the optimum's into ``directory``.
+def write_figures(directory: Path, policy: Policy, problem: Problem, action_rule: ActionRule) -> None:
+    """Draw the policy, its value and simulated firms under one of its action rules beside the optimum's into ``directory``.
 
     Raises:
         UserError: when the directory cannot be written.
@@ -29,7 +27,7 @@ def write_figures(
         raise UserError(
             f"--figures {directory} cannot be written: {error.strerror or error}; choose another"
         ) from error
-    found = study(policy, model, dt, T, terminal, solve(model, dt, T, terminal), reading == "stochastic")
+    found = study(policy, dynamic_program(problem), action_rule == "randomised")
     with mpl.rc_context(STYLE):
         for name, figure in policy_figures(found).items():
             for ending in (".pdf", ".png"):

@@ -41,9 +41,9 @@ def _module(words: str, place: str) -> ModuleType:
     try:
         if place.endswith(".py"):
             return _from_file(words, Path(place))
-        # A module beside which the command is run, as `python -m` finds it.
+        # A module beside which the command is run; behind all others, whose names files there may have by chance.
         if "" not in sys.path:
-            sys.path.insert(0, "")
+            sys.path.append("")
         return importlib.import_module(place)
     except UserError:
         raise

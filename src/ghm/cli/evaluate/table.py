@@ -5,7 +5,7 @@ import textwrap
 from typing import Any
 
 from ghm.cli.output import print_table
-from ghm.io.text import share_text
+from ghm.io.text import loss_text, share_text
 from ghm.solvers.levels import level_words
 
 WIDTH = 80
@@ -28,7 +28,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
     ]
     if draws:
         rows += [
-            ("  acting as it draws", f"{figures['stochastic_return']:.4f}", ""),
+            ("  acting as it draws", f"{figures['randomised_return']:.4f}", ""),
             ("  by its most likely actions", f"{figures['greedy_return']:.4f}", ""),
         ]
     rows += [
@@ -36,6 +36,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
         ("its standard error", f"{figures['monte_carlo_standard_error']:.4f}", ""),
         ("return of winding up at once", f"{figures['wind_up_return']:.4f}", ""),
         ("captured value", _share(figures["captured_value"]), "1.0000"),
+        ("loss of firm value", loss_text(figures["loss"]), "0%"),
     ]
     for name, text, times in (
         ("payout_level", "pays out above", "payouts"),
@@ -45,7 +46,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
         rows.append(
             (
                 text,
-                level_words(figures[name], figures[times], figures["reading"]),
+                level_words(figures[name], figures[times], figures["action_rule"]),
                 level_words(figures[f"optimal_{name}"]),
             )
         )

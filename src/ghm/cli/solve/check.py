@@ -1,6 +1,5 @@
 """``ghm solve --check``: the validation card, printed."""
 
-import dataclasses
 import sys
 import textwrap
 
@@ -22,15 +21,9 @@ def check(config: SolveConfig) -> int:
         UserError: when the decision problem cannot be solved at these settings.
     """
     with working("solving the problem in every way, and simulating it"):
-        card = validate(config.model, config.dt, config.T, config.terminal)
+        card = validate(config.problem)
     if config.json:
-        problem = {
-            "dt": config.dt,
-            "T": config.T,
-            "terminal": config.terminal,
-            "model": dataclasses.asdict(config.model),
-        }
-        print_json({**card.to_dict(), **problem})
+        print_json({**card.to_dict(), **config.problem.to_dict()})
     else:
         _print(config, card)
     return 0 if card.passed else EXIT_FAILED

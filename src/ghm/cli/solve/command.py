@@ -1,20 +1,26 @@
-"""``ghm solve``: the optimum of the decision problem, and the infinite-horizon solution."""
+"""``ghm solve``: the infinite-horizon solution, and the optimum in discrete time with a finite horizon."""
 
 import dataclasses
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tyro
-from scipy.interpolate import PchipInterpolator
 
-import ghm.solvers.answers
 from ghm.cli.output import fail, print_json, print_table
 from ghm.cli.solve.config import SolveConfig
+from ghm.cli.solve.infinite import print_infinite_horizon
+from ghm.economics.evaluation_grid import chosen_cash, chosen_steps
 from ghm.errors import UserError
-from ghm.solvers.free_boundary import FreeBoundary, free_boundary
+from ghm.solvers.answers.warnings import solution_warnings
+from ghm.solvers.dynamic_program import dynamic_program
+from ghm.solvers.infinite_horizon import InfiniteHorizon, infinite_horizon
 from ghm.solvers.levels import level_words
-from ghm.solvers.store import Reference, solve
+from ghm.solvers.solution import Solution
+
+WIDTH = 80
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,92 +46,72 @@ def run(config: SolveConfig) -> int:
     """Solve, draw, write and print.
 
     Raises:
-        UserError: when the decision problem cannot be solved at these settings, or a file cannot be written.
+        UserError: when the discrete-time problem cannot be solved at these settings, or a file cannot be written.
     """
-    reference = solve(config.model, config.dt, config.T, config.terminal)
-    boundary, unsolved = None, ""
+    times, cash = config.time_grid, config.cash_grid
+    if cash is not None:
+        chosen_cash(cash, config.model.c_max)  # refuse before solving
+    solution = dynamic_program(config.problem, kept=None if times is None else chosen_steps(times, config.problem))
+    forever, unsolved = None, ""
     try:
-        boundary = free_boundary(config.model)
+        forever = infinite_horizon(config.model)
     except UserError as error:
         unsolved = str(error)
     if config.plot is not None:
         from ghm.cli.figures import write_figure
         from ghm.cli.solve.figure import draw
 
-        write_figure(config.plot, draw(reference, boundary))
+        write_figure(config.plot, draw(solution, forever))
     if config.output is not None:
-        answer = ghm.solvers.answers.solve(
-            config.model, config.dt, config.T, config.terminal, config.cash_grid, config.time_grid
-        )
-        answer.save(config.output)
-    values = dict(zip(config.points, _values(reference, config.points), strict=True))
+        solution.on(cash, times).save(config.output)
+    shown, warnings = solution.on(np.array(config.points)), solution_warnings(solution)
     if config.json:
-        print_json(_summary(config, reference, boundary, values))
+        print_json(_summary(shown, forever, warnings))
     else:
-        _print_tables(config, reference, boundary, values)
+        if forever is not None:
+            print_infinite_horizon(forever)
+        _print_finite_horizon(shown)
         for written in (config.plot, config.output):
             sys.stdout.write(f"Written: {written}\n" if written is not None else "")
+        for warning in warnings:
+            sys.stdout.write(textwrap.fill(f"Note: {warning}.", WIDTH) + "\n")
     # What has a solution is shown even where the other problem has none; the status says that something is missing.
     return fail(unsolved) if unsolved else 0
 
 
-def _values(reference: Reference, cash: tuple[float, ...]) -> list[float]:
-    """V(c, T) between the nodes, by a cubic that keeps its shape."""
-    return [float(value) for value in PchipInterpolator(reference.cash, reference.values[-1])(cash)]
-
-
-def _summary(
-    config: SolveConfig, reference: Reference, boundary: FreeBoundary | None, values: dict[float, float]
-) -> dict[str, Any]:
+def _summary(shown: Solution, forever: InfiniteHorizon | None, warnings: tuple[str, ...]) -> dict[str, Any]:
+    values, slopes = shown.values[-1].tolist(), shown.marginal_values[-1].tolist()
+    names = [f"{cash:.12g}" for cash in shown.cash]
     return {
-        "optimal_return": reference.optimal_return,
-        "wind_up_return": reference.wind_up_return,
-        "payout_level": reference.payout_level,
-        "issue_below": reference.issue_below,
-        "issue_target": reference.issue_target,
-        "value_at": {f"{cash:.12g}": value for cash, value in values.items()},
-        "free_boundary": None if boundary is None else boundary.figures(),
-        "dt": config.dt,
-        "T": config.T,
-        "terminal": config.terminal,
-        "model": dataclasses.asdict(config.model),
+        "optimal_return": shown.optimal_return,
+        "wind_up_return": shown.wind_up_return,
+        **dataclasses.asdict(shown.initial_levels),
+        "value_at": dict(zip(names, values, strict=True)),
+        "marginal_value_at": dict(zip(names, slopes, strict=True)),
+        "free_boundary": None if forever is None else forever.boundary.figures(),
+        "infinite_horizon": None if forever is None else forever.figures(),
+        "warnings": list(warnings),
+        **shown.problem.to_dict(),
     }
 
 
-def _at_zero(boundary: FreeBoundary) -> str:
-    if boundary.refinances:
-        return "issues"
-    # Without shocks there, it earns its drift and never runs out: the boundary condition is not liquidation's.
-    return "goes on" if boundary.value_at_zero > boundary.liquidation_value else "is liquidated"
-
-
-def _print_tables(
-    config: SolveConfig, reference: Reference, boundary: FreeBoundary | None, values: dict[float, float]
-) -> None:
+def _print_finite_horizon(shown: Solution) -> None:
+    levels, problem = shown.initial_levels, shown.problem
     print_table(
-        f"Decision problem: dt = {config.dt:g}, T = {config.T:g}, terminal {config.terminal}",
+        f"Discrete time, finite horizon: dt = {problem.dt:g}, T = {problem.T:g}, terminal {problem.terminal}",
         [
-            ("optimal return J*", f"{reference.optimal_return:.4f}"),
-            ("return of winding up at once J₀", f"{reference.wind_up_return:.4f}"),
-            ("pays out above", level_words(reference.payout_level)),
-            ("issues below", level_words(reference.issue_below)),
-            ("issues up to", level_words(reference.issue_target)),
+            ("optimal firm value J*, mean over initial cash", f"{shown.optimal_return:.4f}"),
+            ("of immediate liquidation J₀", f"{shown.wind_up_return:.4f}"),
+            ("payout boundary", level_words(levels.payout_level)),
+            ("issuance boundary", level_words(levels.issue_below)),
+            ("post-issuance cash", level_words(levels.issue_target)),
         ],
     )
     print_table(
-        f"Value with τ = {config.T:g} to the horizon",
-        [(f"{cash:.12g}", f"{value:.4f}") for cash, value in values.items()],
-        ("cash c", "V(c, τ)"),
-    )
-    if boundary is None:
-        return
-    print_table(
-        "Infinite horizon, continuous time",
+        f"Value with τ = {problem.T:g} to the horizon",
         [
-            ("pays out above c*", level_words(boundary.payout_level)),
-            ("value at zero F(0)", f"{boundary.value_at_zero:.4f}"),
-            ("at zero cash the firm", _at_zero(boundary)),
-            ("issues up to", level_words(boundary.issue_target)),
-            ("liquidation value ℓ", f"{boundary.liquidation_value:.4f}"),
+            (f"{cash:.12g}", f"{value:.4f}", f"{slope:.4f}")
+            for cash, value, slope in zip(shown.cash, shown.values[-1], shown.marginal_values[-1], strict=True)
         ],
+        ("cash c", "V(c, τ)", "V_c(c, τ)"),
     )

@@ -10,9 +10,9 @@ import tyro
 from ghm.cli.grids import numbers
 from ghm.economics.evaluation_grid import require_file
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.solvers.answers import Sweep
-from ghm.training.settings import require_choice, require_horizon
 
 SHARES = (0.0, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Values of cash, as shares of c̄, at which the value function is shown unless others are asked for."""
@@ -57,8 +57,7 @@ class SolveConfig:
     """Parameters of the model."""
 
     def __post_init__(self) -> None:
-        require_horizon(self.dt, self.T)
-        require_choice("terminal", self.terminal, Terminal)
+        self.problem  # noqa: B018 - refuses what is no problem
         for cash in self.at:
             if not 0 <= cash <= self.model.c_max:
                 raise UserError(f"--at must be from 0 to c_max = {self.model.c_max:g}; received {cash!r}")
@@ -72,6 +71,11 @@ class SolveConfig:
             raise UserError(f"--sweep may be given twice; received {len(self.sweep)}")
         if self.sweep and (self.cash or self.times or self.at):
             raise UserError("--sweep shows levels at the whole horizon; leave out --cash, --times and --at")
+
+    @property
+    def problem(self) -> Problem:
+        """What is solved."""
+        return Problem(self.model, self.dt, self.T, self.terminal)
 
     @property
     def points(self) -> tuple[float, ...]:

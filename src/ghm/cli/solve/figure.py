@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from ghm.economics.model import Array
 from ghm.solvers.free_boundary import FreeBoundary
-from ghm.solvers.store import Reference
+from ghm.solvers.infinite_horizon import InfiniteHorizon
+from ghm.solvers.solution import Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,24 +23,61 @@ CASH_SHOWN = 2.0
 """Cash is shown up to this multiple of the highest payout level: beyond, the firm pays and the value is a straight line."""
 
 
-def draw(reference: Reference, boundary: FreeBoundary | None) -> Figure:
-    """The value function against cash, and the levels of the optimum against time to horizon."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _draw_values(left, reference, boundary)
-    _draw_levels(right, reference, boundary)
+def draw(solution: Solution, forever: InfiniteHorizon | None) -> Figure:
+    """Values, marginal values and firms' cash for the infinite horizon, and the boundaries against time to horizon."""
+    boundary = None if forever is None else forever.boundary
+    figure = Figure(figsize=(10, 7.5), layout="constrained")
+    panels = figure.subplots(2, 2).ravel()
+    _draw_values(panels[0], solution, boundary)
+    _draw_slopes(panels[1], solution, forever)
+    _draw_firms(panels[2], forever)
+    _draw_levels(panels[3], solution, boundary)
     return figure
 
 
-def _draw_values(axes: "Axes", reference: Reference, boundary: FreeBoundary | None) -> None:
-    """What scarce cash costs: the value's distance from the line c + constant that it reaches at the payout level."""
-    c_max, horizon = reference.cash[-1], reference.time_to_horizon[-1]
-    level = max(reference.payout_level or 0.0, boundary.payout_level if boundary else 0.0)
-    cash = np.linspace(0.0, min(CASH_SHOWN * level, c_max) or c_max, 400)
+def _cash_shown(solution: Solution, boundary: FreeBoundary | None) -> Array:
+    level = max(solution.initial_levels.payout_level or 0.0, boundary.payout_level if boundary else 0.0)
+    c_max = float(solution.cash[-1])
+    return np.linspace(0.0, min(CASH_SHOWN * level, c_max) or c_max, 400)
+
+
+def _draw_slopes(axes: "Axes", solution: Solution, forever: InfiniteHorizon | None) -> None:
+    cash = _cash_shown(solution, None if forever is None else forever.boundary)
+    slopes = np.interp(cash, solution.cash, solution.marginal_values[-1])
+    axes.plot(cash, slopes, color=FINITE, label=f"V_c(c, τ) at τ = {solution.time_to_horizon[-1]:g}")
+    shown = slopes
+    if forever is not None:
+        shown = forever.marginal_value(cash)
+        axes.plot(cash, shown, color=INFINITE, label="F'(c), infinite horizon")
+    axes.axhline(1.0, color="grey", linewidth=0.8)
+    axes.set_ylim(0.95, 1.1 * float(np.clip(shown.max(), 1.1, 10)))
+    axes.set(xlabel="cash c", ylabel="value per unit of cash", title="Marginal value of cash; grey: 1, paid out")
+    axes.legend()
+
+
+def _draw_firms(axes: "Axes", forever: InfiniteHorizon | None) -> None:
+    """Where firms' cash is in the long run, and how long it lasts."""
+    axes.set(xlabel="cash c", ylabel="density of firms", title="Firms for ever: cash, and years until it runs out")
+    if forever is None or forever.firms is None:
+        axes.text(0.5, 0.5, "no cash is held for ever", ha="center", transform=axes.transAxes)
+        return
+    firms = forever.firms
+    axes.plot(firms.cash, firms.density, color=INFINITE, label="density of cash")
+    other = axes.twinx()
+    other.plot(firms.cash, firms.expected_time, color=TARGET, linestyle="--", label="expected years (right)")
+    other.set_ylabel("years until cash runs out")
+    lines = [*axes.get_lines(), *other.get_lines()]
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="lower right")
+
+
+def _draw_values(axes: "Axes", reference: Solution, boundary: FreeBoundary | None) -> None:
+    """The value of scarce cash: the value's distance from the line c + constant that it reaches at the payout level."""
+    horizon, payout = reference.time_to_horizon[-1], reference.initial_levels.payout_level
+    cash = _cash_shown(reference, boundary)
     finite = np.interp(cash, reference.cash, reference.values[-1]) - cash
     axes.plot(cash, finite - finite[-1], color=FINITE, label=f"V(c, τ) at τ = {horizon:g}")
-    if reference.payout_level is not None:
-        axes.axvline(reference.payout_level, color=FINITE, linewidth=0.8, linestyle=":")
+    if payout is not None:
+        axes.axvline(payout, color=FINITE, linewidth=0.8, linestyle=":")
     if boundary is not None:
         infinite = boundary.value(cash) - cash
         axes.plot(cash, infinite - infinite[-1], color=INFINITE, label="F(c), infinite horizon")
@@ -46,17 +85,17 @@ def _draw_values(axes: "Axes", reference: Reference, boundary: FreeBoundary | No
     bottom, top = axes.get_ylim()
     if top - bottom < LEAST_SPAN:
         axes.set_ylim(-LEAST_SPAN, LEAST_SPAN)
-    axes.set(xlabel="cash c", ylabel="value − c − constant", title="What scarce cash costs; dotted: payout levels")
+    axes.set(xlabel="cash c", ylabel="value − c − constant", title="Value of the firm; dotted: payout boundaries")
     axes.legend()
 
 
-def _draw_levels(axes: "Axes", reference: Reference, boundary: FreeBoundary | None) -> None:
+def _draw_levels(axes: "Axes", reference: Solution, boundary: FreeBoundary | None) -> None:
     times = reference.time_to_horizon[1:]
-    axes.plot(times, reference.payout_levels[1:], color=FINITE, label="pays above")
-    axes.plot(times, reference.issue_thresholds[1:], color=TARGET, label="issues below")
-    axes.plot(times, reference.issue_targets[1:], color=TARGET, linestyle="--", label="issues up to")
+    axes.plot(times, reference.payout_level[1:], color=FINITE, label="payout boundary")
+    axes.plot(times, reference.issue_below[1:], color=TARGET, label="issuance boundary")
+    axes.plot(times, reference.issue_target[1:], color=TARGET, linestyle="--", label="post-issuance cash")
     if boundary is not None:
-        axes.axhline(boundary.payout_level, color=INFINITE, linewidth=0.8, label="pays above, infinite horizon")
-    axes.set(xlabel="time to horizon τ (years)", ylabel="cash c", title="Levels of the optimum", xscale="log")
+        axes.axhline(boundary.payout_level, color=INFINITE, linewidth=0.8, label="target cash c*, infinite horizon")
+    axes.set(xlabel="time to horizon τ (years)", ylabel="cash c", title="Boundaries in steps", xscale="log")
     axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])  # a level of zero is seen above the frame
     axes.legend(fontsize="small")

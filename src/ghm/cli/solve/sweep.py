@@ -26,6 +26,9 @@ SHOWN = (
     ("issue_target", "issues\nup to"),
     ("issues_a_year", "issues\na year"),
     ("infinite_payout_level", "c*"),
+    ("infinite_value_at_zero", "F(0)"),
+    ("infinite_issue_target", "y*"),
+    ("infinite_issues_a_year", "issues a\nyear, ∞"),
 )
 """Columns of the table, which fits 80 columns with two parameters before them; the CSV file has all."""
 
@@ -41,7 +44,7 @@ def sweep(config: SolveConfig) -> int:
             f"--output {config.output}: with --sweep the table is written as .csv; try {config.output.stem}.csv"
         )
     with working("solving at every value"):
-        points = comparative_statics(config.sweeps, config.model, config.dt, config.T, config.terminal)
+        points = comparative_statics(config.sweeps, config.problem)
     if config.plot is not None:
         from ghm.cli.figures import write_figure
         from ghm.cli.solve.sweep_figure import draw
@@ -50,13 +53,7 @@ def sweep(config: SolveConfig) -> int:
     if config.output is not None:
         _write(config.output, points)
     if config.json:
-        problem = {
-            "dt": config.dt,
-            "T": config.T,
-            "terminal": config.terminal,
-            "model": dataclasses.asdict(config.model),
-        }
-        print_json({"points": [dataclasses.asdict(point) for point in points], **problem})
+        print_json({"points": [dataclasses.asdict(point) for point in points], **config.problem.to_dict()})
     else:
         _print(config, points)
     return 0

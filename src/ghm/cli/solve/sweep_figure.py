@@ -23,20 +23,24 @@ SYMBOLS = {
 """What the axis says of each parameter."""
 
 PANELS = (
-    ("payout level", (("payout_level", "-"),), "cash"),
-    ("issues below (dotted) up to (dashed)", (("issue_below", ":"), ("issue_target", "--")), "cash"),
+    ("infinite horizon: target cash c*", (("infinite_payout_level", "-"),), "cash"),
+    ("post-issuance cash y*", (("infinite_issue_target", "-"),), "cash"),
+    ("value without cash, F(0)", (("infinite_value_at_zero", "-"),), "value"),
+    ("equity issues per year", (("infinite_issues_a_year", "-"),), "issues per year"),
+    ("in steps: payout boundary", (("payout_level", "-"),), "cash"),
+    ("issuance boundary (dotted), post-issuance cash (dashed)", (("issue_below", ":"), ("issue_target", "--")), "cash"),
     ("value without cash, V(0, T)", (("value_at_zero", "-"),), "value"),
-    ("equity issues a year", (("issues_a_year", "-"),), "issues a year"),
+    ("equity issues per year", (("issues_a_year", "-"),), "issues per year"),
 )
-"""Title, quantities with their line styles, and vertical axis."""
+"""Title, quantities with their line styles, and vertical axis; the second row depends on the time step."""
 
 
 def draw(sweeps: Sequence[Sweep], points: Sequence[StaticsPoint]) -> Figure:
-    """Four panels against the first parameter; gaps where there is no solution or the firm never does it."""
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    """Panels against the first parameter; gaps where there is no solution or the firm never does it."""
+    figure = Figure(figsize=(15, 5.5), layout="constrained")
     first = sweeps[0]
     others = sweeps[1].values if len(sweeps) > 1 else (None,)
-    for axes, (title, quantities, unit) in zip(figure.subplots(2, 2).ravel(), PANELS, strict=True):
+    for axes, (title, quantities, unit) in zip(figure.subplots(2, 4).ravel(), PANELS, strict=True):
         for curve, other in enumerate(others):
             chosen = [point for point in points if other is None or point.parameters[sweeps[1].parameter] == other]
             colour = colormaps["viridis"](0.85 * curve / max(len(others) - 1, 1))

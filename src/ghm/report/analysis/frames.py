@@ -3,9 +3,12 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.search.records.state import SearchState
+from ghm.search.records.values import FIGURES
 from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
+from ghm.search.trials.outcome import Outcome
+from ghm.training.logging.metrics import METRICS
+from ghm.training.settings import Hyperparameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,70 +37,53 @@ HYPERPARAMETERS = {
     "value_hidden": "widths of the value network's hidden layers, such as 64x64",
 }
 
-METRICS = {
-    "best_return": "exact return of the best policy at an evaluation",
-    "best_iteration": "iteration of that evaluation",
-    "final_return": "exact return of the last policy",
-    "captured_value": "(best_return - wind_up_return) / (optimal_return - wind_up_return); 1 is optimal",
-    "optimal_return": "return of the optimum",
-    "wind_up_return": "return of closing the firm at once",
-    "monte_carlo_return": "the best policy's return simulated on held-out draws: the check of best_return",
-    "monte_carlo_standard_error": "its standard error",
-    "verdict": "the best policy in a word, such as near_optimal or never_issues",
-    "verdict_text": "the verdict in a sentence, with its figures",
-    "payout_level": "cash above which the best policy pays out with the whole horizon ahead; empty if never",
-    "issue_below": "cash below which it issues equity; empty if never",
-    "issue_target": "cash that an issue raises to; empty if never",
-    "optimal_payout_level": "the optimum's payout level; empty if never",
-    "optimal_issue_below": "the optimum's issue threshold; empty if never",
-    "optimal_issue_target": "the optimum's issue target; empty if never",
+OUTCOMES = {
+    **{metric.name: metric.documentation for metric in METRICS},
     "iterations": "training iterations done",
     "seconds": "training time in seconds",
 }
 """Columns after the hyperparameters, with what they mean."""
 
-
-def columns(search: RecordedSearch) -> dict[str, str]:
-    """Columns of the table in order, with what each means."""
-    chosen = {name: HYPERPARAMETERS.get(name, "hyperparameter, as recorded") for name in search.names}
-    return {**BEFORE, **chosen, **METRICS}
+_WORDS = tuple(metric.name for metric in METRICS if metric.kind == "text")
 
 
-def trials_frame(search: RecordedSearch) -> "pd.DataFrame":
+def columns() -> dict[str, str]:
+    """Columns of the table of trials in order, with what each means."""
+    return {**BEFORE, **HYPERPARAMETERS, **OUTCOMES}
+
+
+def trials_frame(search: SearchState) -> "pd.DataFrame":
     """All trials of a search, in order of number; a missing figure is NaN."""
     import pandas as pd
 
-    frame = pd.DataFrame([_row(trial, search.names) for trial in search.trials], columns=list(columns(search)))
-    numeric = [name for name in METRICS if not name.startswith("verdict")]
+    frame = pd.DataFrame([_row(trial) for trial in search.trials], columns=list(columns()))
+    numeric = [name for name in OUTCOMES if name not in _WORDS]
     return frame.astype(
         {**dict.fromkeys(numeric, float), "trial_num": int, "configuration": int, "seed": "Int64", "success": bool}
     )
 
 
-def _row(trial: RecordedTrial, names: tuple[str, ...]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "trial_num": trial.number,
+def _row(trial: Outcome) -> dict[str, Any]:
+    return {
+        "trial_num": trial.trial_num,
         "configuration": trial.configuration,
         "seed": trial.seed,
         "calibration": math.nan if trial.calibration is None else trial.calibration,
         "stage": trial.stage,
-        "directory": trial.directory.name,
-        "status": trial.status,
+        "directory": trial.directory,
+        "status": str(trial.status),
         "success": trial.success,
-        "error": trial.reason if trial.failed else None,
+        "error": trial.error,
+        **_settings(trial.hyperparameters),
+        **{name: trial.word(name) if name in _WORDS else trial.figure(name) for name in OUTCOMES},
+        "iterations": trial.iterations,
+        "seconds": trial.seconds,
     }
-    for name in names:
-        value = trial.hyperparameters.get(name)
-        row[name] = value if isinstance(value, int | float | None) else label(value)
-    for name in METRICS:
-        row[name] = finite(trial.metrics.get(name))
-    verdict = trial.metrics.get("verdict")
-    row |= {"best_return": trial.best_return, "verdict": verdict if isinstance(verdict, str) else None}
-    words = trial.metrics.get("verdict_text")
-    row["verdict_text"] = words if isinstance(words, str) else None
-    if trial.best_return is None:
-        row["final_return"] = None
-    return row
+
+
+def _settings(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    values = {name: getattr(hyperparameters, name) for name in HYPERPARAMETERS}
+    return {name: label(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 CONFIGURATION_FIGURES = {
@@ -116,50 +102,45 @@ CONFIGURATION_FIGURES = {
 """Columns of the configurations' table after the hyperparameters, with what they mean."""
 
 
-def configuration_columns(search: RecordedSearch) -> dict[str, str]:
-    """Columns of the table of configurations in order, with what each means."""
-    chosen = {name: HYPERPARAMETERS.get(name, "hyperparameter, as recorded") for name in search.names}
-    before = {
-        "configuration": "its number",
-        "rank": "1 for the best as tuned",
-        "stage": "explore, or confirm if it was trained again on fresh seeds",
-        "n_trials": "trials that it was tuned on",
-    }
-    return {**before, **chosen, **CONFIGURATION_FIGURES}
+CONFIGURATION_COLUMNS = {
+    "configuration": "its number",
+    "rank": "1 for the best as tuned; empty where one of its trials is still to be run, or all of them failed",
+    "stage": "explore, or confirm if it was trained again on fresh seeds",
+    "n_trials": "trials that it was tuned on",
+    **HYPERPARAMETERS,
+    **CONFIGURATION_FIGURES,
+}
+"""Columns of the table of configurations in order, with what each means."""
 
 
-def configurations_frame(search: RecordedSearch) -> "pd.DataFrame":
+def configurations_frame(search: SearchState) -> "pd.DataFrame":
     """All configurations of a search, a row each, in order of number; a missing figure is NaN."""
     import pandas as pd
 
-    confirmed = {
-        entry.get("configuration"): entry
-        for entry in (search.confirmation or {}).get("configurations") or ()
-        if isinstance(entry, dict)
-    }
+    confirmation = search.confirmation
+    confirmed = {} if confirmation is None else {one.configuration: one for one in confirmation.configurations}
+    ranks = {one.configuration: rank for rank, one in enumerate(search.ranking(), 1)}
     rows = []
-    for rank, entry in enumerate(search.ranking, 1):
-        hyperparameters = entry.get("hyperparameters")
-        chosen = hyperparameters if isinstance(hyperparameters, dict) else {}
-        again = confirmed.get(entry.get("number"), {})
+    for one in search.scores():
+        again = confirmed.get(one.configuration)
         row: dict[str, Any] = {
-            "configuration": entry.get("number"),
-            "rank": rank,
-            "stage": entry.get("stage"),
-            "n_trials": len(entry.get("instances") or ()),
+            "configuration": one.configuration,
+            "rank": ranks.get(one.configuration),
+            "stage": "explore" if again is None else "confirm",
+            "n_trials": len(one.trials),
+            **_settings(one.hyperparameters),
+            **{str(name): one.figure(name) for name in FIGURES},
+            **_ends("interval", one.interval),
+            "failures": sum(trial.failed for trial in one.trials),
+            "iterations": one.reached,
         }
-        for name in search.names:
-            value = chosen.get(name)
-            row[name] = value if isinstance(value, int | float | None) else label(value)
-        row |= {name: finite(entry.get(name)) for name in ("mean", "iqm", "worst", "failures", "iterations")}
-        row["interval_low"], row["interval_high"] = _ends(entry.get("interval"))
-        row |= {name: finite(again.get(name)) for name in ("confirmed", "difference")}
-        row["confirmed_low"], row["confirmed_high"] = _ends(again.get("interval"))
+        if again is not None:
+            row |= {"confirmed": again.confirmed, "difference": again.difference, **_ends("confirmed", again.interval)}
         rows.append(row)
-    frame = pd.DataFrame(rows, columns=list(configuration_columns(search)))
-    return frame.astype(dict.fromkeys(CONFIGURATION_FIGURES, float)).sort_values("configuration", ignore_index=True)
+    frame = pd.DataFrame(rows, columns=list(CONFIGURATION_COLUMNS))
+    return frame.astype({**dict.fromkeys(CONFIGURATION_FIGURES, float), "rank": float})
 
 
-def _ends(interval: Any) -> tuple[float | None, float | None]:
-    ends = interval if isinstance(interval, list) and len(interval) == 2 else [None, None]
-    return finite(ends[0]), finite(ends[1])
+def _ends(name: str, interval: tuple[float, float] | None) -> dict[str, float | None]:
+    low, high = (None, None) if interval is None else interval
+    return {f"{name}_low": low, f"{name}_high": high}

@@ -31,10 +31,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.economics.model import Array
-from ghm.search.records.reader import RecordedSearch
+from ghm.search.records.state import SearchState
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
+from ghm.search.trials.outcome import TrialState
+from ghm.training.settings import Hyperparameters
 
 RESAMPLES = 2000
 """Standard error of a 5% p-value: 0.5%; of an interval's end: a few per cent of its width. Takes under a second."""
@@ -79,46 +80,39 @@ class Importance:
 class Finished:
     """A configuration that was trained as far as it was to be, or failed."""
 
-    hyperparameters: Mapping[str, Any]
+    hyperparameters: Hyperparameters
     captured: float | None
     """What ranks it; None: it failed."""
 
 
-def finished(search: RecordedSearch) -> list[Finished]:
+def finished(search: SearchState) -> list[Finished]:
     """The configurations that can be compared: their trials went to the end, or one of them failed.
 
     Seeds and firms that one configuration was trained on are one comparison of hyperparameters, not several: they count by the
     figure that ranks it. One that was stopped at a rung is not comparable with one that went on; the confirmation's were chosen.
     """
-    if not search.several_instances:
-        return [
-            Finished(trial.hyperparameters, trial.captured_value if trial.success else None)
-            for trial in search.explored
-            if trial.status != "stopped_at_rung" and (trial.failed or trial.captured_value is not None)
-        ]
     found = []
-    for entry in search.configurations:
-        trials, hyperparameters = search.trials_of(entry), entry.get("hyperparameters")
-        over = len(trials) >= search.n_instances and all(trial.success or trial.failed for trial in trials)
-        if not isinstance(hyperparameters, dict) or not over or any(one.status == "stopped_at_rung" for one in trials):
+    for one in search.scores():
+        states = [trial.status for trial in one.trials]
+        if len(states) < search.n_instances or not all(s is TrialState.COMPLETED or s.is_failure for s in states):
             continue
-        if any(trial.failed for trial in trials):
-            found.append(Finished(hyperparameters, None))
-        elif all(trial.captured_value is not None for trial in trials):
-            found.append(Finished(hyperparameters, finite(entry.get(search.rank_by))))
+        if any(state.is_failure for state in states):
+            found.append(Finished(one.hyperparameters, None))
+        elif all(trial.captured_value is not None for trial in one.trials):
+            found.append(Finished(one.hyperparameters, one.figure(search.config.rank_by)))
     return found
 
 
-def importances(search: RecordedSearch, seed: int = 0) -> tuple[Importance, ...]:
+def importances(search: SearchState, seed: int = 0) -> tuple[Importance, ...]:
     """Importance of each varied hyperparameter, greatest first; empty with fewer than `FEWEST_TRIALS` configurations."""
     trials = finished(search)
     if len(trials) < FEWEST_TRIALS or all(one.captured is None for one in trials):
         return ()
     scores = np.array([-np.inf if one.captured is None else one.captured for one in trials])
     # What has no effect can only seem to have one.
-    inactive = inactive_hyperparameters(search.config)
+    inactive = inactive_hyperparameters(vars(search.config))
     groups = {
-        name: group_of([trial.hyperparameters.get(name) for trial in trials])
+        name: group_of([getattr(trial.hyperparameters, name) for trial in trials])
         for name in search.varied
         if name not in inactive
     }
@@ -142,7 +136,7 @@ class MarginalEffect:
     """Ends of its 90% bootstrap interval."""
 
 
-def marginal_effects(search: RecordedSearch, seed: int = 0) -> tuple[MarginalEffect, ...]:
+def marginal_effects(search: SearchState, seed: int = 0) -> tuple[MarginalEffect, ...]:
     """What each value buys, in order of the hyperparameters; empty with fewer than `FEWEST_TRIALS` configurations.
 
     A main effect: what goes with it in other hyperparameters is averaged over. Values of fewer than `FEWEST_OF_A_VALUE`
@@ -153,10 +147,10 @@ def marginal_effects(search: RecordedSearch, seed: int = 0) -> tuple[MarginalEff
         return ()
     captured = np.array([one.captured for one in trials], dtype=float)
     generator = np.random.default_rng(seed)
-    inactive = inactive_hyperparameters(search.config)
+    inactive = inactive_hyperparameters(vars(search.config))
     found = []
     for name in search.varied:
-        values = [trial.hyperparameters.get(name) for trial in trials]
+        values = [getattr(trial.hyperparameters, name) for trial in trials]
         groups = group_of(values)
         for group in np.unique(groups) if name not in inactive else ():
             ours, others = captured[groups == group], captured[groups != group]
@@ -245,9 +239,8 @@ def explained_share(ranks: Array, groups: NDArray[np.int64], chance: float = 1.0
 
 def group_of(values: Sequence[Any]) -> NDArray[np.int64]:
     """Index of the group of each value: equal values together, or quantiles of a number that takes many values."""
-    numbers = [finite(value) for value in values]
-    if None not in numbers and len(set(numbers)) > MAX_GROUPS:
-        array = np.array(numbers, dtype=float)
+    if all(isinstance(value, int | float) for value in values) and len(set(values)) > MAX_GROUPS:
+        array = np.array(values, dtype=float)
         edges = np.quantile(array, np.linspace(0, 1, QUANTILE_GROUPS + 1)[1:-1])
         return np.searchsorted(edges, array, side="left").astype(np.int64)
     return np.unique([label(value) for value in values], return_inverse=True)[1].astype(np.int64)

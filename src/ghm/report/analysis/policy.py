@@ -13,21 +13,25 @@ V^π     ``value``               (S, N)     exact value of the policy
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghm.economics.action_rule import greedy
 from ghm.economics.actions import Policy
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array, GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.io.guard import survive
+from ghm.search.records.state import SearchState
+from ghm.search.trials.trial import reference_name
 from ghm.solvers.levels import policy_levels
 from ghm.solvers.policy_value import deterministic_cash, policy_values
-from ghm.solvers.store import Reference, load
-from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.solution import Solution
+from ghm.solvers.store import load
 from ghm.solvers.validation.simulation import draw_cash_after
-from ghm.training.checkpoints.stored import load_stored
+from ghm.training.checkpoints.stored import StoredPolicy, load_stored
 
 CASH_NODES = 120
 """Values of cash shown: finer than a screen's pixels in a figure of half a page."""
@@ -59,7 +63,7 @@ class Levels:
 
 @dataclass(frozen=True)
 class Firms:
-    """Simulated firms under a policy, from starts with cash uniform on [0, c̄] and the whole horizon ahead."""
+    """Simulated firms under a policy and the firm's own law, from cash uniform on [0, c̄] and the whole horizon ahead."""
 
     time: Array
     """Years since the start, (n,)."""
@@ -139,14 +143,14 @@ def early_cash(firms: Firms) -> NDArray[np.float32]:
     return firms.cash[:, : max(firms.cash.shape[1] // 2, 1)]
 
 
-def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
-    """Levels of a trial's best policy over time to horizon; None where it cannot be read."""
+def trial_levels(checkpoint: Path) -> dict[str, list[float | None]] | None:
+    """Levels of a stored policy over time to horizon; None where it cannot be read."""
     try:
-        stored = load_stored(trial.best_checkpoint)
+        stored = load_stored(checkpoint)
     except (UserError, OSError):
         return None
-    times = np.geomspace(stored.dt, stored.T, LEVEL_TIMES)
-    found = [policy_levels(stored.policy, stored.model, float(time)) for time in times]
+    times = np.geomspace(stored.problem.dt, stored.problem.T, LEVEL_TIMES)
+    found = [policy_levels(stored.policy, stored.problem.model, float(time)) for time in times]
     names = ("payout_level", "issue_below", "issue_target")
     levels = {
         name: [None if (value := getattr(one, name)) is None else round(float(value), 5) for one in found]
@@ -155,42 +159,53 @@ def trial_levels(trial: RecordedTrial) -> dict[str, list[float | None]] | None:
     return {"x": [round(float(time), 5) for time in times], **levels}
 
 
-def study_best(search: RecordedSearch) -> PolicyStudy:
+def study_best(search: SearchState) -> PolicyStudy:
     """Study the policy of the search's best trial.
 
     Raises:
         UserError: when there is no such trial, checkpoint or stored solution, or they are not readable.
     """
-    if search.best is None:
+    return _study_stored(*_read_best(search))
+
+
+def best_or_reason(search: SearchState) -> tuple[PolicyStudy | None, str]:
+    """The study of the search's best policy; or None, and why there is none: its files, or a fault that is lived on after."""
+    try:
+        found = _read_best(search)
+    except (UserError, OSError) as error:
+        return None, str(error)
+    try:
+        return _study_stored(*found), ""
+    except Exception as error:  # a fault of ours: the rest of the page is worth reading without it
+        return None, survive("working out the best policy", error)
+
+
+def _read_best(search: SearchState) -> tuple[StoredPolicy, Solution]:
+    best = search.best_trial
+    if best is None:
         raise UserError("no trial has completed, so there is no best policy")
-    stored = load_stored(search.best.best_checkpoint)
-    problem = (stored.model, stored.dt, stored.T, stored.terminal)
-    return study(stored.policy, *problem, load(search.reference_path), stored.reading == "stochastic")
+    return load_stored(search.checkpoint(best)), load(search.path.parent / reference_name(best.calibration))
 
 
-def study(
-    policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    terminal: Terminal,
-    reference: Reference,
-    stochastic: bool = False,
-) -> PolicyStudy:
-    """Work out what a policy does and is worth, beside the optimum: its most likely reading, or with ``stochastic`` as it acts.
+def _study_stored(stored: StoredPolicy, reference: Solution) -> PolicyStudy:
+    return study(stored.policy, reference, stored.action_rule == "randomised")
 
-    Modes and levels are those of the most likely reading in any case.
+
+def study(policy: Policy, reference: Solution, randomised: bool = False) -> PolicyStudy:
+    """Work out what a policy does and is worth, beside the optimum: its greedy policy, or with ``randomised`` as it acts.
+
+    Modes and levels are those of the greedy policy in any case.
     """
-    times = reference.time_to_horizon[1:]
+    problem, model, times = reference.problem, reference.problem.model, reference.time_to_horizon[1:]
     levels = [policy_levels(policy, model, float(time)) for time in times]
     learned = Levels(
         _array([level.payout_level for level in levels]),
         _array([level.issue_below for level in levels]),
         _array([level.issue_target for level in levels]),
     )
-    optimal = Levels(reference.payout_levels[1:], reference.issue_thresholds[1:], reference.issue_targets[1:])
+    optimal = Levels(reference.payout_level[1:], reference.issue_below[1:], reference.issue_target[1:])
     cash = np.linspace(0.0, _cash_shown(model, learned, optimal), CASH_NODES)
-    exact = policy_values(policy, model, dt, T, terminal, stochastic)
+    exact = policy_values(policy, problem, randomised)
     return PolicyStudy(
         cash=cash,
         time_to_horizon=times,
@@ -200,8 +215,8 @@ def study(
         value=_surface(exact.cash, exact.time_to_horizon, exact.values, cash, times),
         optimal_value=_surface(reference.cash, reference.time_to_horizon, reference.values, cash, times),
         wind_up_value=cash + model.liquidation_value,
-        firms=simulate_firms(policy, model, dt, T, stochastic=stochastic),
-        optimal_firms=simulate_firms(ThresholdPolicy.from_reference(reference, dt, T), model, dt, T),
+        firms=simulate_firms(policy, problem, randomised=randomised),
+        optimal_firms=simulate_firms(reference.policy, problem),
         model=model,
     )
 
@@ -212,17 +227,11 @@ def effective_modes(policy: Policy, cash: Array, time_to_horizon: float) -> NDAr
 
 
 def simulate_firms(
-    policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    count: int = FIRMS,
-    seed: int = 0,
-    stochastic: bool = False,
+    policy: Policy, problem: Problem, count: int = FIRMS, seed: int = 0, randomised: bool = False
 ) -> Firms:
-    """Simulate firms under a policy, in plain NumPy: act, shock, liquidate at zero, pay out above c̄."""
+    """Simulate firms under a policy and the firm's own law, in plain NumPy: act, shock, liquidate at zero, pay out above c̄."""
+    model, dt, steps = problem.model, problem.dt, problem.n_steps
     generator = np.random.default_rng(seed)
-    steps = round(T / dt)
     # One start from each of `count` equal parts of [0, c̄], in random order: the shown firms are any of them.
     cash = generator.permutation((np.arange(count) + generator.uniform(size=count)) / count * model.c_max)
     paths = np.full((count, steps), np.nan, dtype=np.float32)  # to be drawn, and averaged
@@ -230,8 +239,8 @@ def simulate_firms(
     early = np.zeros(6)  # in the order of EarlyLife's fields
     alive = np.ones(count, dtype=bool)
     for step in range(steps):
-        actions = policy(np.where(alive, cash, 0.0), T - step * dt)
-        drawn = draw_cash_after(cash, actions, model.c_max, generator) if stochastic else None
+        actions = policy(np.where(alive, cash, 0.0), problem.T - step * dt)
+        drawn = draw_cash_after(cash, actions, model.c_max, generator) if randomised else None
         after = deterministic_cash(cash, actions, model.c_max) if drawn is None else drawn
         before, after = cash, np.where(alive, after, cash)
         if step:  # the first brings a random start to where the policy wants it: no dividend of a going firm's
@@ -239,7 +248,7 @@ def simulate_firms(
             issues += after > cash
         paths[alive, step] = after[alive]
         shock = generator.standard_normal(count)
-        cash = after + model.drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
+        cash = after + model.firm_drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
         survives = alive & (cash > 0)
         if step < max(steps // 2, 1):
             done = alive if step else np.zeros_like(alive)  # not the first action, as above

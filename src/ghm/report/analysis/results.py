@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 from ghm.economics.actions import HOLD, ISSUE, PAY, Policy
 from ghm.economics.model import Array
 from ghm.errors import UserError
-from ghm.report.analysis.frames import configuration_columns, configurations_frame, trials_frame
-from ghm.search.records.reader import RecordedSearch, read_search
+from ghm.report.analysis.frames import CONFIGURATION_COLUMNS, columns, configurations_frame, trials_frame
+from ghm.search.records.reader import read_search
+from ghm.search.records.state import SearchState
 from ghm.solvers.policy_value import effective_probabilities
+from ghm.training.logging.progress import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,14 +89,14 @@ class Results:
         >>> results.best_policy(cash=0.05, time_to_horizon=10.0).hold  # doctest: +SKIP
     """
 
-    search: RecordedSearch
-    """The record itself: settings, space, environment, and each trial's files."""
+    search: SearchState
+    """The state itself: settings, space, environment, trials, ranking, and each trial's files."""
 
     def __repr__(self) -> str:
         """A line: what it is, how many trials, and the best."""
-        best = self.search.best
-        reached = "" if best is None else f", best: trial {best.number} with {best.best_return:.4f}"
-        done = f"{len(self.search.completed)} of {len(self.search.trials)} trials completed"
+        best, counts = self.search.best_trial, self.search.counts()
+        reached = "" if best is None else f", best: trial {best.trial_num} with {number(best.best_return)}"
+        done = f"{counts.completed} of {counts.asked} trials completed"
         return f"<Results of {self.search.path}: {done}{reached}>"
 
     @cached_property
@@ -110,14 +112,12 @@ class Results:
     @property
     def configuration_descriptions(self) -> dict[str, str]:
         """What each column of `configurations` means."""
-        return configuration_columns(self.search)
+        return CONFIGURATION_COLUMNS
 
     @property
     def column_descriptions(self) -> dict[str, str]:
         """What each column of `trials` means."""
-        from ghm.report.analysis.frames import columns
-
-        return columns(self.search)
+        return columns()
 
     @cached_property
     def best_policy(self) -> BestPolicy:
@@ -126,12 +126,13 @@ class Results:
         Raises:
             UserError: when no trial has completed, or its checkpoint cannot be read.
         """
-        if self.search.best is None:
+        best = self.search.best_trial
+        if best is None:
             raise UserError(f"{self.search.path}: no trial has completed, so there is no best policy")
         from ghm.training.checkpoints.stored import load_stored
 
-        stored = load_stored(self.search.best.best_checkpoint)
-        return BestPolicy(stored.policy, stored.model.c_max, stored.T)
+        stored = load_stored(self.search.checkpoint(best))
+        return BestPolicy(stored.policy, stored.problem.model.c_max, stored.problem.T)
 
 
 def load_results(path: str | Path) -> Results:

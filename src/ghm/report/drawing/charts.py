@@ -5,18 +5,19 @@ dark scheme. Whatever comes from a record is escaped, since Plotly reads a subse
 """
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ghm.report.analysis.findings import percent
-from ghm.report.analysis.importance import MAX_GROUPS, Importance, group_of
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.report.analysis.importance import Importance, group_of
+from ghm.report.drawing.scales import scale
+from ghm.search.records.state import SearchState
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
+from ghm.search.trials.outcome import Outcome
 
 FLOOR = -0.25
 """Captured values below this are drawn at it: a ruined trial can lie arbitrarily low, and would flatten the rest."""
@@ -65,28 +66,18 @@ def text(value: Any) -> str:
     return html.escape(shown)
 
 
-def trial_texts(search: RecordedSearch) -> dict[int, str]:
-    """Each trial in a few lines, for the label under the pointer: once a page, by number."""
-    return {trial.number: _describe(trial, search.varied) for trial in search.trials}
-
-
-def _describe(trial: RecordedTrial, names: Sequence[str]) -> str:
-    head = f"Trial {trial.number}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
-    return "<br>".join([head, *(f"{text(name)} {text(trial.hyperparameters.get(name))}" for name in names)])
-
-
-def compared(search: RecordedSearch) -> tuple[RecordedTrial, ...]:
-    """Successful trials with a captured value, best first."""
+def compared(search: SearchState) -> tuple[Outcome, ...]:
+    """Trials of the exploration with a captured value, best first."""
     return tuple(trial for trial in search.ranked if trial.captured_value is not None)
 
 
-def search_charts(search: RecordedSearch, importances: tuple[Importance, ...]) -> list[Chart]:
+def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> list[Chart]:
     """Every chart of the search that has something to show."""
     if not compared(search):
         return []
     charts = [order_chart(search), *curve_charts(search)]
     if search.varied:
-        idle = inactive_hyperparameters(search.config)
+        idle = inactive_hyperparameters(vars(search.config))
         charts += [parallel_chart(search), *(panel_chart(search, name) for name in search.varied if name not in idle)]
     if importances:
         charts.append(importance_chart(importances))
@@ -99,12 +90,12 @@ def captured_axis(title: str = "captured value") -> dict[str, Any]:
     return {"title": {"text": title}, "tickformat": ".2~%"}
 
 
-def order_chart(search: RecordedSearch) -> Chart:
+def order_chart(search: SearchState) -> Chart:
     """Captured value of each trial in order, and the best so far."""
-    trials = sorted(compared(search), key=lambda trial: trial.number)
-    numbers = [trial.number for trial in trials]
+    trials = sorted(compared(search), key=lambda trial: trial.trial_num)
+    numbers = [trial.trial_num for trial in trials]
     values = [_floored(trial) for trial in trials]
-    failed = [trial.number for trial in search.failed]
+    failed = [trial.trial_num for trial in search.failures]
     points = _points("trial", numbers, values, numbers)
     best = {
         "type": "scatter", "mode": "lines", "name": "best so far", "x": numbers,
@@ -117,7 +108,7 @@ def order_chart(search: RecordedSearch) -> Chart:
         "order",
         "Trials in order",
         f"Captured value of {len(trials)} trials in order of their number, from {percent(min(values))} to "
-        f"{percent(max(values))}; the best is trial {compared(search)[0].number}. {len(failed)} failed.",
+        f"{percent(max(values))}; the best is trial {compared(search)[0].trial_num}. {len(failed)} failed.",
         "Each point is a trial; the line is the best so far." + _floor_note(search) + _failed_note(failed),
         [best, points, *([marks] if failed else [])],
         {"xaxis": {"title": {"text": "trial"}} | _whole_ticks(numbers), "yaxis": captured_axis()},
@@ -129,60 +120,73 @@ def _whole_ticks(numbers: Sequence[int]) -> dict[str, Any]:
     return {"tick0": 1, "dtick": 1} if max(numbers) - min(numbers) < 10 else {}
 
 
-def curve_charts(search: RecordedSearch) -> list[Chart]:
+def curve_charts(search: SearchState) -> list[Chart]:
     """Captured value against iterations, and against training time."""
-    axes = (("iterations", "iteration", "training iterations"), ("time", "seconds", "training time (seconds)"))
+    axes: tuple[tuple[str, Literal["iteration", "seconds"], str], ...] = (
+        ("iterations", "iteration", "training iterations"),
+        ("time", "seconds", "training time (seconds)"),
+    )
     return [chart for name, key, title in axes if (chart := _curves(search, name, key, title)) is not None]
 
 
-def _curves(search: RecordedSearch, name: str, key: str, title: str) -> Chart | None:
-    curves = [(trial, curve) for trial in compared(search) if (curve := evaluations(trial, key))[0]]
+def _curves(search: SearchState, name: str, key: Literal["iteration", "seconds"], title: str) -> Chart | None:
+    curves = [(trial, curve) for trial in compared(search) if (curve := evaluations(search, trial, key))[0]]
     if not curves:
         return None
+    best, (x, y) = curves[0]
+    return Chart(
+        name,
+        f"Captured value against {title.partition(' (')[0]}",
+        f"Learning curves of {len(curves)} trials. The best, trial {best.trial_num}, went from {percent(y[0])} at "
+        f"{x[0]:,.0f} to {percent(y[-1])} at {x[-1]:,.0f} ({title}).",
+        "Exact captured value at each evaluation"
+        + (f"; the {HIGHLIGHTED} best trials stand out." if len(curves) > HIGHLIGHTED else "."),
+        highlighted(curves),
+        {"xaxis": {"title": {"text": title}, "rangemode": "tozero"}, "yaxis": captured_axis()},
+    )
+
+
+Curve = tuple[Outcome, tuple[list[float], list[float]]]
+"""A trial and its evaluations."""
+
+
+def highlighted(curves: Sequence[Curve], shown: Callable[[float], float] = float) -> list[dict[str, Any]]:
+    """Traces of curves, the best trial's first: the best ones stand out, and all others are one trace."""
     others_x: list[float | None] = []
     others_y: list[float | None] = []
     for _, (x, y) in curves[HIGHLIGHTED:]:
         # One trace for all, broken by gaps: hundreds of traces would make the page slow.
         others_x += [*x, None]
-        others_y += [*y, None]
+        others_y += [*map(shown, y), None]
     others = {
         "type": "scatter", "mode": "lines", "name": f"{len(curves) - HIGHLIGHTED} others", "x": others_x,
         "y": others_y, "line": {"color": "@faint", "width": 1}, "hoverinfo": "skip",
     }  # fmt: skip
-    data: list[dict[str, Any]] = [others] if others_x else []
-    for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False):
-        data.append(
-            {
-                "type": "scatter", "mode": "lines+markers", "name": f"trial {trial.number}", "x": x, "y": y,
-                "line": {"color": colour, "width": 2}, "marker": {"color": colour, "symbol": symbol, "size": 6},
-            }
-        )  # fmt: skip
-    best, (x, y) = curves[0]
-    return Chart(
-        name,
-        f"Captured value against {title.partition(' (')[0]}",
-        f"Learning curves of {len(curves)} trials. The best, trial {best.number}, went from {percent(y[0])} at "
-        f"{x[0]:,.0f} to {percent(y[-1])} at {x[-1]:,.0f} ({title}).",
-        "Exact captured value at each evaluation"
-        + (f"; the {HIGHLIGHTED} best trials stand out." if len(curves) > HIGHLIGHTED else "."),
-        data,
-        {"xaxis": {"title": {"text": title}, "rangemode": "tozero"}, "yaxis": captured_axis()},
-    )
+    best = [
+        {
+            "type": "scatter", "mode": "lines+markers", "name": f"trial {trial.trial_num}", "x": x, "y": [*map(shown, y)],
+            "line": {"color": colour, "width": 2}, "marker": {"color": colour, "symbol": symbol, "size": 6},
+        }
+        for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False)
+    ]  # fmt: skip
+    return [*([others] if others_x else []), *best]
 
 
-def evaluations(trial: RecordedTrial, key: str) -> tuple[list[float], list[float]]:
+def evaluations(
+    search: SearchState, trial: Outcome, key: Literal["iteration", "seconds"]
+) -> tuple[list[float], list[float]]:
     """A trial's evaluations: figure ``key`` of the history, and captured value, floored for drawing."""
-    pairs = [(finite(record.get(key)), finite(record.get("captured_value"))) for record in trial.history]
+    pairs = [(getattr(line, key), line.captured_value) for line in search.history(trial)]
     whole = [(x, max(y, FLOOR)) for x, y in pairs if x is not None and y is not None]
     return [x for x, _ in whole], [y for _, y in whole]
 
 
-def parallel_chart(search: RecordedSearch) -> Chart:
+def parallel_chart(search: SearchState) -> Chart:
     """Every trial as a line through its hyperparameters' values to its captured value."""
     trials = compared(search)
     axes, columns = [], []
     for name in search.varied:
-        ticks, positions = scale([trial.hyperparameters.get(name) for trial in trials])
+        ticks, positions = scale([getattr(trial.hyperparameters, name) for trial in trials])
         axes.append({"title": text(name), "ticks": [{"at": at, "text": text(value)} for at, value in ticks]})
         columns.append(positions)
     values = [_floored(trial) for trial in trials]
@@ -200,16 +204,16 @@ def parallel_chart(search: RecordedSearch) -> Chart:
             # Colours go by rank: values of good trials are too close together to be told apart.
             "standings": [1 - rank / len(trials) for rank in range(len(trials))],
             "range": [low, high],
-            "trials": [t.number for t in trials],
+            "trials": [t.trial_num for t in trials],
         },
         height=460,
     )
 
 
-def panel_chart(search: RecordedSearch, name: str) -> Chart:
+def panel_chart(search: SearchState, name: str) -> Chart:
     """Captured value by the values of one hyperparameter."""
     trials = compared(search)
-    tried = [trial.hyperparameters.get(name) for trial in trials]
+    tried = [getattr(trial.hyperparameters, name) for trial in trials]
     ticks, positions = scale(tried)
     groups = group_of(tried)
     values = np.array([_floored(trial) for trial in trials])
@@ -217,7 +221,7 @@ def panel_chart(search: RecordedSearch, name: str) -> Chart:
     medians = sorted((float(positions[m].mean()), float(np.median(values[m]))) for m in members)
     # A fixed sideways scatter, so that trials of one value do not hide each other and a page looks the same twice.
     spread = 0.25 / max(len(ticks) - 1, 2) * np.random.default_rng(0).uniform(-1, 1, len(trials))
-    points = _points("trial", (positions + spread).tolist(), values.tolist(), [t.number for t in trials])
+    points = _points("trial", (positions + spread).tolist(), values.tolist(), [t.trial_num for t in trials])
     line = {
         "type": "scatter", "mode": "lines+markers", "name": "median", "x": [at for at, _ in medians],
         "y": [median for _, median in medians], "hoverinfo": "skip", "line": {"color": "@second", "width": 2},
@@ -274,45 +278,6 @@ def importance_chart(importances: tuple[Importance, ...]) -> Chart:
     )
 
 
-def scale(values: Sequence[Any]) -> tuple[list[tuple[float, Any]], np.ndarray]:
-    """Places of ``values`` on an axis from 0 to 1, and the places to label.
-
-    Few distinct values are spaced evenly, in order; many distinct numbers keep their distances, on a logarithmic axis
-    where all are positive and span more than a factor of ten.
-    """
-    numbers = [finite(value) for value in values]
-    distinct = {label(value): value for value in values}
-    if None not in numbers and len(distinct) > MAX_GROUPS:
-        return _continuous(np.array(numbers, dtype=float))
-    numeric = all(finite(value) is not None for value in distinct.values())
-    ordered = sorted(distinct.values(), key=(lambda value: (float(value), "")) if numeric else _size_order)
-    place = {label(value): at for value, at in zip(ordered, np.linspace(0, 1, len(ordered)), strict=True)}
-    if len(ordered) == 1:
-        place = dict.fromkeys(place, 0.5)
-    return [(float(place[label(v)]), v) for v in ordered], np.array([place[label(value)] for value in values])
-
-
-def _size_order(value: Any) -> tuple[float, str]:
-    """Layers by the number of their connections, other values by their text."""
-    widths = [finite(width) for width in value] if isinstance(value, list | tuple) else []
-    if widths and None not in widths:
-        return float(np.sum(np.array(widths[:-1]) * np.array(widths[1:])) + widths[0]), label(value)
-    return 0.0, label(value)
-
-
-def _continuous(numbers: np.ndarray) -> tuple[list[tuple[float, Any]], np.ndarray]:
-    low, high = float(numbers.min()), float(numbers.max())
-    if low > 0 and high > 10 * low:
-        ticks = np.geomspace(low, high, 4)
-        positions = np.log(numbers / low) / np.log(high / low)
-    else:
-        ticks = np.linspace(low, high, 4)
-        positions = (numbers - low) / (high - low)
-    return [
-        (at, float(f"{tick:.2g}")) for at, tick in zip(np.linspace(0, 1, 4).tolist(), ticks, strict=True)
-    ], positions
-
-
 def _points(name: str, x: list[Any], y: list[float], trials: list[int]) -> dict[str, Any]:
     return {
         "type": "scatter", "mode": "markers", "name": name, "x": x, "y": y, "trials": trials, "hoverinfo": "text",
@@ -320,11 +285,11 @@ def _points(name: str, x: list[Any], y: list[float], trials: list[int]) -> dict[
     }  # fmt: skip
 
 
-def _floored(trial: RecordedTrial) -> float:
+def _floored(trial: Outcome) -> float:
     return max(trial.captured_value or 0.0, FLOOR)
 
 
-def _floor_note(search: RecordedSearch) -> str:
+def _floor_note(search: SearchState) -> str:
     low = sum(1 for trial in compared(search) if (trial.captured_value or 0.0) < FLOOR)
     return f" {low} below {percent(FLOOR)} are drawn there." if low else ""
 

@@ -1,19 +1,15 @@
 """What an economist looks for: parameters, the value and its slope, the distribution of cash, moments."""
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ghm.economics.model import GHMModel
 from ghm.report.analysis.policy import PolicyStudy, early_cash, moments
 from ghm.report.drawing.charts import Chart
 from ghm.report.drawing.policy_charts import numbers
 from ghm.report.drawing.tables import Cell, Column, Table
-from ghm.search.records.reader import RecordedSearch
-from ghm.search.trials.outcome import finite
+from ghm.search.records.state import SearchState
 from ghm.solvers.validation import Card
 
 SYMBOLS = {
@@ -38,30 +34,25 @@ SLOPE_SHOWN = 2.0
 """Slopes are shown up to this: near zero cash they can be steep."""
 
 
-def parameters_table(search: RecordedSearch) -> Table:
+def parameters_table(search: SearchState) -> Table:
     """The model's parameters with their symbols."""
-    recorded = search.config.get("model")
-    values: Mapping[str, Any] = recorded if isinstance(recorded, dict) else dataclasses.asdict(GHMModel())
+    model = search.config.model
     rows = tuple(
-        (
-            Cell(symbol),
-            Cell(meaning),
-            Cell("–" if (value := finite(values.get(name))) is None else f"{value:g}"),
-            Cell(name),
-        )
+        (Cell(symbol), Cell(meaning), Cell(f"{getattr(model, name):g}"), Cell(name))
         for name, (symbol, meaning) in SYMBOLS.items()
     )
     heads = (Column("Symbol"), Column("Meaning"), Column("Value", True), Column("Flag, after --model."))
     return Table("The firm", heads, rows)
 
 
-def moments_table(study: PolicyStudy, search: RecordedSearch) -> Table:
+def moments_table(study: PolicyStudy, search: SearchState) -> Table:
     """Moments of simulated firms, learned beside optimal, and the loss in per cent of firm value."""
     rows = [(Cell(one.name), Cell(_shown(one.learned)), Cell(_shown(one.optimal))) for one in moments(study)]
-    best, optimal = (search.best.best_return if search.best else None), search.optimal_return
-    if best is not None and optimal:
-        rows.append((Cell("Firm value, mean over starts"), Cell(f"{best:.4f}"), Cell(f"{optimal:.4f}")))
-        rows.append((Cell("Loss in per cent of firm value"), Cell(f"{100 * (1 - best / optimal):.3f}%"), Cell("0%")))
+    best, reference = search.best_trial, None if search.best_trial is None else search.reference_of(search.best_trial)
+    if best is not None and best.best_return is not None and reference is not None:
+        learned, optimal = best.best_return, reference.optimal_return
+        rows.append((Cell("Firm value, mean over starts"), Cell(f"{learned:.4f}"), Cell(f"{optimal:.4f}")))
+        rows.append((Cell("Loss in per cent of firm value"), Cell(f"{100 * (1 - learned / optimal):.3f}%"), Cell("0%")))
     heads = (
         Column(f"{len(study.firms.cash):,} simulated firms, first half of the horizon"),
         Column("Learned", True),
@@ -142,7 +133,7 @@ def cash_chart(study: PolicyStudy) -> Chart:
         "policy-cash",
         "How much cash firms hold",
         f"Density of cash over simulated firms and years; the mean is {' and '.join(means)}.",
-        "Density over firms and the first half of the horizon, after each transaction; liquidated firms are left out.",
+        "Over the first half of the horizon and all firms alike, after each transaction; liquidated firms are left out.",
         data,
         {"xaxis": {"title": {"text": "cash"}}, "yaxis": {"title": {"text": "density"}, "rangemode": "tozero"}},
     )

@@ -1,73 +1,64 @@
 """Tables and charts of configurations: their spread over seeds and calibrations, rungs, and the confirmation."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghm.report.analysis.findings import percent
-from ghm.report.analysis.instances import confirmed_entries, rungs_and_end
 from ghm.report.drawing.charts import COLOURS, FLOOR, Chart, captured_axis, evaluations
-from ghm.report.drawing.tables import Cell, Column, Table
-from ghm.search.records.reader import RecordedSearch
-from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
+from ghm.report.drawing.tables import Cell, Column, Table, settings_cells
+from ghm.search.decisions.ranking import captured_or_return
+from ghm.search.records.state import SearchState
+from ghm.search.trials.outcome import Outcome, TrialState
 
 MOST = 40
 """Configurations in a chart: more would be too narrow to read. The table has them all."""
 
 
-def configurations_table(search: RecordedSearch) -> Table | None:
-    """Configurations with the spread over their trials, best first; None where each has one trial only."""
-    if not search.several_instances:
+def configurations_table(search: SearchState) -> Table | None:
+    """Ranked configurations with the spread over their trials, best first; None where each has one trial only."""
+    ranking = search.ranking()
+    if search.n_instances == 1 or not ranking:
         return None
-    heads = [
-        Column("Rank", True),
-        Column("Configuration", True),
-        Column("Mean", True),
-        Column("Interquartile mean", True),
-    ]
-    heads += [Column("95% interval", True), Column("Worst", True), Column("Failures", True), Column("Iterations", True)]
-    heads += [Column(name) for name in search.varied]
-    rows = []
-    for rank, entry in enumerate(search.ranking, 1):
-        chosen = entry.get("hyperparameters")
-        values = chosen if isinstance(chosen, dict) else {}
-        rows.append(
-            (
-                Cell(str(rank), rank),
-                Cell(_whole(entry.get("number")), finite(entry.get("number"))),
-                *(_share(entry.get(name)) for name in ("mean", "iqm")),
-                Cell(_interval(entry)),
-                _share(entry.get("worst")),
-                Cell(_whole(entry.get("failures")), finite(entry.get("failures"))),
-                Cell(_whole(entry.get("iterations")), finite(entry.get("iterations"))),
-                *(Cell(_shown(values.get(name)), finite(values.get(name))) for name in search.varied),
-            )
+    heads = ("Rank", "Configuration", "Mean", "Interquartile mean", "95% interval", "Worst", "Failures", "Iterations")
+    columns = [*(Column(title, True) for title in heads), *(Column(name) for name in search.varied)]
+    rows = tuple(
+        (
+            *(_whole(value) for value in (rank, one.configuration)),
+            *(_share(one.figure(name)) for name in ("mean", "iqm")),
+            Cell(_interval(one.interval)),
+            _share(one.figure("worst")),
+            *(_whole(value) for value in (one.failures, one.reached)),
+            *settings_cells(one.hyperparameters, search.varied),
         )
-    caption = "Captured value of each configuration over its seeds and calibrations, best first"
-    return Table(caption, tuple(heads), tuple(rows), sortable=True)
+        for rank, one in enumerate(ranking, 1)
+    )
+    waiting = len(search.scores()) - len(ranking)
+    note = f"; {waiting} more cannot be ranked yet, or failed" if waiting else ""
+    return Table(
+        f"Captured value of each configuration over its seeds and calibrations, best first{note}",
+        tuple(columns),
+        rows,
+        sortable=True,
+    )
 
 
-def calibrations_table(search: RecordedSearch) -> Table | None:
+def calibrations_table(search: SearchState) -> Table | None:
     """What the best configuration reaches on each calibration; None where there is one only."""
-    best = search.best
-    names = dict.fromkeys(trial.calibration for trial in search.explored if trial.calibration is not None)
+    best = search.best_trial
+    names = [one.name for one in search.record.calibrations]
     if best is None or len(names) < 2:
         return None
     rows = []
     for name in names:
-        values = [t.captured_value for t in search.ranked if t.calibration == name and t.captured_value is not None]
-        ours = [
-            t.captured_value
-            for t in search.ranked
-            if t.calibration == name and t.configuration == best.configuration and t.captured_value is not None
-        ]
+        there = [(t.configuration, t.captured_value) for t in search.ranked if t.calibration == name]
+        known = [(configuration, value) for configuration, value in there if value is not None]
+        ours = [value for configuration, value in known if configuration == best.configuration]
         mean = sum(ours) / len(ours) if ours else None
-        top = max(values, default=None)
+        top = max((value for _, value in known), default=None)
         cost = None if mean is None or top is None else top - mean
-        rows.append((Cell(str(name)), _share(mean), _share(top), _share(cost)))
+        rows.append((Cell(name), _share(mean), _share(top), _share(cost)))
     columns = (Column("Calibration"), Column("This configuration", True), Column("Best training there", True))
     return Table(
         f"What configuration {best.configuration} costs on each calibration, in captured value",
@@ -76,21 +67,21 @@ def calibrations_table(search: RecordedSearch) -> Table | None:
     )
 
 
-def confirmation_table(search: RecordedSearch) -> Table | None:
+def confirmation_table(search: SearchState) -> Table | None:
     """Values when tuned and confirmed beside each other; None where nothing was confirmed."""
-    entries = confirmed_entries(search)
-    if not entries:
+    confirmation = search.confirmation
+    if confirmation is None or not confirmation.configurations:
         return None
     rows = tuple(
         (
-            Cell(_whole(entry.get("configuration")), finite(entry.get("configuration"))),
-            _share(entry.get("tuned")),
-            _share(entry.get("confirmed")),
-            Cell(_interval(entry)),
-            _share(entry.get("difference")),
-            Cell(_whole(entry.get("failures")), finite(entry.get("failures"))),
+            _whole(one.configuration),
+            _share(one.tuned),
+            _share(one.confirmed),
+            Cell(_interval(one.interval)),
+            _share(one.difference),
+            _whole(one.failures),
         )
-        for entry in entries
+        for one in confirmation.configurations
     )
     heads = ("Configuration", "When tuned", "Confirmed", "95% interval", "Difference", "Failures")
     return Table(
@@ -100,57 +91,58 @@ def confirmation_table(search: RecordedSearch) -> Table | None:
     )
 
 
-def instance_charts(search: RecordedSearch) -> list[Chart]:
+def instance_charts(search: SearchState) -> list[Chart]:
     """Charts of configurations that have something to show."""
     return [chart for chart in (_bands(search), _curves(search), _rungs(search)) if chart is not None]
 
 
-def spreads(search: RecordedSearch) -> list[tuple[str, list[float]]]:
+def spreads(search: SearchState) -> list[tuple[str, list[float]]]:
     """Captured values of each configuration's trials, by number, best configuration first; none where each has one trial."""
-    if not search.several_instances:
+    if search.n_instances == 1:
         return []
     values = [
         (
-            _whole(entry.get("number")),
-            [
-                max(t.captured_value, FLOOR)
-                for t in search.ranked
-                if t.configuration == entry.get("number") and t.captured_value is not None
-            ],
+            str(one.configuration),
+            [max(t.captured_value, FLOOR) for t in one.trials if _counts(t) and t.captured_value is not None],
         )
-        for entry in search.ranking[:MOST]
+        for one in search.ranking()[:MOST]
     ]
     return [(number, ours) for number, ours in values if ours]
 
 
-def learning_bands(search: RecordedSearch) -> list[tuple[str, list[float], NDArray[np.float64]]]:
+def _counts(trial: Outcome) -> bool:
+    return trial.status.has_result
+
+
+def learning_bands(search: SearchState) -> list[tuple[str, list[float], NDArray[np.float64]]]:
     """Learning curves of the best configurations: number, iterations (e,), captured value of each trial (trials, e)."""
-    if not search.several_instances:
+    if search.n_instances == 1:
         return []
     found = []
-    for entry in search.ranking[: len(COLOURS)]:
-        curves = [
-            dict(zip(*evaluations(trial, "iteration"), strict=True))
-            for trial in search.explored
-            if trial.configuration == entry.get("number")
-        ]
+    for one in search.ranking()[: len(COLOURS)]:
+        curves = [dict(zip(*evaluations(search, trial, "iteration"), strict=True)) for trial in one.trials]
         at = sorted(set.intersection(*map(set, curves))) if curves else []
         if len(at) > 1:  # a point is no curve
-            found.append((_whole(entry.get("number")), at, np.array([[curve[x] for x in at] for curve in curves])))
+            found.append((str(one.configuration), at, np.array([[curve[x] for x in at] for curve in curves])))
     return found
 
 
-def rung_courses(search: RecordedSearch) -> tuple[list[int], list[tuple[bool, list[tuple[int, float]]]]]:
+def rung_courses(search: SearchState) -> tuple[list[int], list[tuple[bool, list[tuple[int, float]]]]]:
     """Rungs and the end; and of each trial whether it was stopped, and its best captured value at those that it reached."""
-    ends = rungs_and_end(search)
-    courses = []
+    config, courses = search.config, []
+    ends = [*config.rungs, config.n_iterations] if config.rungs else []
     for trial in search.ranked if ends else ():
-        points = [(end, max(value, FLOOR)) for end in ends if (value := trial.reached(end, ends[-1])) is not None]
-        courses.append((trial.status == "stopped_at_rung", points))
+        results = list(trial.rungs)
+        if trial.status is TrialState.COMPLETED and (last := trial.reached(None)) is not None:
+            results.append(last)
+        points = [
+            (one.iteration, max(value, FLOOR)) for one in results if (value := captured_or_return(one)) is not None
+        ]
+        courses.append((trial.status is TrialState.STOPPED_AT_RUNG, points))
     return ends, courses
 
 
-def _bands(search: RecordedSearch) -> Chart | None:
+def _bands(search: SearchState) -> Chart | None:
     """The spread of each configuration's trials as a band, in order of rank."""
     shown = spreads(search)
     if not shown:
@@ -178,7 +170,7 @@ def _bands(search: RecordedSearch) -> Chart | None:
     )
 
 
-def _curves(search: RecordedSearch) -> Chart | None:
+def _curves(search: SearchState) -> Chart | None:
     """The best configurations' learning curves: the median over their trials, and a band from the least to the greatest."""
     data: list[dict[str, Any]] = []
     for (number, at, values), colour in zip(learning_bands(search), COLOURS, strict=False):
@@ -204,7 +196,7 @@ def _curves(search: RecordedSearch) -> Chart | None:
     )
 
 
-def _rungs(search: RecordedSearch) -> Chart | None:
+def _rungs(search: SearchState) -> Chart | None:
     """Trials at each rung: those that went on and those that were stopped there."""
     ends, courses = rung_courses(search)
     if not courses:
@@ -231,22 +223,13 @@ def _rungs(search: RecordedSearch) -> Chart | None:
     )
 
 
-def _share(value: Any) -> Cell:
-    number = finite(value)
-    return Cell(percent(number), "" if number is None else number)
+def _share(value: float | None) -> Cell:
+    return Cell(percent(value), "" if value is None else value)
 
 
-def _interval(entry: Mapping[str, Any]) -> str:
-    interval = entry.get("interval")
-    if not isinstance(interval, list) or len(interval) != 2:
-        return "–"
-    return f"{percent(finite(interval[0]))} to {percent(finite(interval[1]))}"
+def _whole(value: int) -> Cell:
+    return Cell(str(value), value)
 
 
-def _whole(value: Any) -> str:
-    number = finite(value)
-    return "–" if number is None else f"{number:.0f}"
-
-
-def _shown(value: Any) -> str:
-    return "–" if value is None else label(value)[:80]
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "–" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"

@@ -1,14 +1,15 @@
 """Figures of a search for papers, with Matplotlib: figure objects only, no display and no global state."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ghm.report.analysis.importance import Importance, group_of
 from ghm.report.analysis.policy import SHOWN_FIRMS, PolicyStudy
-from ghm.report.drawing.charts import FLOOR, HIGHLIGHTED, compared, evaluations, scale
+from ghm.report.drawing.charts import FLOOR, HIGHLIGHTED, compared, evaluations
 from ghm.report.drawing.instances import learning_bands, rung_courses, spreads
-from ghm.search.records.reader import RecordedSearch
+from ghm.report.drawing.scales import scale
+from ghm.search.records.state import SearchState
 from ghm.search.settings.space import label
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ MOST_NAMES = 14
 """Numbers of configurations under an axis of half the text's width."""
 
 
-def search_figures(search: RecordedSearch, importances: tuple[Importance, ...]) -> dict[str, "Figure"]:
+def search_figures(search: SearchState, importances: tuple[Importance, ...]) -> dict[str, "Figure"]:
     """Every figure of the search that has something to show, by file name."""
     if not compared(search):
         return {}
@@ -50,17 +51,16 @@ def policy_figures(study: PolicyStudy) -> dict[str, "Figure"]:
     return {"policy": policy_map(study), "value": value_curves(study), "paths": cash_paths(study)}
 
 
-def learning_curves(search: RecordedSearch) -> "Figure":
+def learning_curves(search: SearchState) -> "Figure":
     """Captured value against iterations and against training time; the best trials stand out."""
     figure = _figure(2.8)
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, key, title in zip(
-        panels, ("iteration", "seconds"), ("iteration", "training time (seconds)"), strict=True
-    ):
+    keys: tuple[Literal["iteration", "seconds"], ...] = ("iteration", "seconds")
+    for axes, key, title in zip(panels, keys, ("iteration", "training time (seconds)"), strict=True):
         for rank, trial in reversed(list(enumerate(compared(search)))):
-            x, y = evaluations(trial, key)
+            x, y = evaluations(search, trial, key)
             if rank < HIGHLIGHTED:
-                axes.plot(x, y, color=COLOURS[rank], marker=MARKS[rank], markersize=3, label=f"trial {trial.number}")
+                axes.plot(x, y, color=COLOURS[rank], marker=MARKS[rank], markersize=3, label=f"trial {trial.trial_num}")
             else:
                 axes.plot(x, y, color=FAINT, linewidth=0.7)
         axes.set_xlabel(title)
@@ -70,7 +70,7 @@ def learning_curves(search: RecordedSearch) -> "Figure":
     return figure
 
 
-def hyperparameter_panels(search: RecordedSearch) -> "Figure":
+def hyperparameter_panels(search: SearchState) -> "Figure":
     """Captured value by each hyperparameter: a point a trial, a bar at the median."""
     rows = -(-len(search.varied) // PANELS_A_ROW)
     figure = _figure(1.75 * rows)
@@ -98,7 +98,7 @@ def importance_bars(importances: tuple[Importance, ...]) -> "Figure":
     return figure
 
 
-def configuration_bands(search: RecordedSearch) -> "Figure":
+def configuration_bands(search: SearchState) -> "Figure":
     """Each configuration's spread over its trials, in order of rank; the best as they learn, medians with bands."""
     figure = _figure(2.8)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -118,7 +118,7 @@ def configuration_bands(search: RecordedSearch) -> "Figure":
     return figure
 
 
-def rung_lines(search: RecordedSearch) -> "Figure":
+def rung_lines(search: SearchState) -> "Figure":
     """Each trial's best captured value at the rungs that it reached; those that went to the end stand out."""
     figure = _figure(2.8)
     axes = figure.subplots()
@@ -200,9 +200,9 @@ def cash_paths(study: PolicyStudy) -> "Figure":
     return figure
 
 
-def _panel(axes: "Axes", search: RecordedSearch, name: str) -> None:
+def _panel(axes: "Axes", search: SearchState, name: str) -> None:
     trials = compared(search)
-    tried = [trial.hyperparameters.get(name) for trial in trials]
+    tried = [getattr(trial.hyperparameters, name) for trial in trials]
     ticks, positions = scale(tried)
     values = np.array([max(trial.captured_value or 0.0, FLOOR) for trial in trials])
     shift = 0.06 * np.random.default_rng(0).uniform(-1, 1, len(trials))  # fixed, so that points do not hide each other

@@ -1,16 +1,16 @@
 """The tables of a search, for the page and for papers."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ghm.report.analysis.findings import percent
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
-from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
+from ghm.search.records.state import SearchState
+from ghm.search.settings.space import NAMES, label
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.solvers.levels import level_words
 from ghm.training.logging.progress import duration, number
+from ghm.training.settings import Hyperparameters
 
 MAX_CELL = 300
 """Characters of a recorded text that a cell shows."""
@@ -50,62 +50,80 @@ class Table:
     sortable: bool = False
 
 
-def leaderboard(search: RecordedSearch, most: int | None = None) -> Table | None:
-    """Successful trials, best first; None where there is none."""
-    if not search.ranked:
+def leaderboard(search: SearchState, most: int | None = None) -> Table | None:
+    """Trials that have a result, best first; None where there is none."""
+    ranked = search.ranked
+    if not ranked:
         return None
     heads = [Column("Rank", True), Column("Trial", True), Column("Captured value", True), Column("Best return", True)]
     heads += [Column("Verdict"), Column("Training time", True)]
     settings = [Column(name, _numeric(search, name)) for name in search.varied]
-    rows = tuple(_row(rank, trial, search) for rank, trial in enumerate(search.ranked[:most], start=1))
-    caption = f"{len(rows)} of {len(search.ranked)} completed trials" if most else "Completed trials"
+    rows = tuple(_row(rank, trial, search) for rank, trial in enumerate(ranked[:most], start=1))
+    what = "Completed trials" if all(one.status is TrialState.COMPLETED for one in ranked) else "Trials with a result"
+    caption = f"{len(rows)} of {len(ranked)} {what.lower()}" if most else what
     return Table(f"{caption}, best first", (*heads, *settings), rows, sortable=True)
 
 
-def best_configuration(search: RecordedSearch) -> Table | None:
+def best_configuration(search: SearchState) -> Table | None:
     """Hyperparameters of the best trial."""
-    if search.best is None:
+    best = search.best_trial
+    if best is None:
         return None
-    chosen = search.best.hyperparameters
-    rows = tuple((Cell(name), Cell(_shown(chosen.get(name)))) for name in search.names)
-    return Table(
-        f"Hyperparameters of trial {search.best.number}", (Column("Hyperparameter"), Column("Value", True)), rows
-    )
+    rows = tuple((Cell(name), Cell(_shown(getattr(best.hyperparameters, name)))) for name in NAMES)
+    return Table(f"Hyperparameters of trial {best.trial_num}", (Column("Hyperparameter"), Column("Value", True)), rows)
 
 
-def best_levels(search: RecordedSearch) -> Table | None:
+def best_levels(search: SearchState) -> Table | None:
     """What the best policy does at the start of an episode, beside the optimum; None where no trial recorded it."""
-    if search.best is None or not any(key in search.best.metrics for key, _ in LEVELS):
+    best = search.best_trial
+    if best is None or not any(key in best.metrics for key, _ in LEVELS):
         return None
-    metrics = search.best.metrics
-    rows = [(Cell(title), Cell(level(metrics, key)), Cell(level(metrics, f"optimal_{key}"))) for key, title in LEVELS]
-    rows.append((Cell("Return"), Cell(number(search.best.best_return)), Cell(number(search.optimal_return))))
+    reference = search.reference_of(best)
+    optimum = None if reference is None else reference.optimal_return
+    rows = [(Cell(title), Cell(level(best, key)), Cell(level(best, f"optimal_{key}"))) for key, title in LEVELS]
+    rows.append((Cell("Return"), Cell(number(best.best_return)), Cell(number(optimum))))
     columns = (Column("At the full time to horizon"), Column("Learned", True), Column("Optimum", True))
     return Table("The best policy and the optimal one", columns, tuple(rows))
 
 
-def failures(search: RecordedSearch) -> Table | None:
+def failures(search: SearchState) -> Table | None:
     """Failed and unfinished trials with reasons and configurations; None where all succeeded."""
-    rows = []
-    for trial in (*search.failed, *search.unfinished):
-        status = trial.status.replace("_", " ")
-        reason = "running, or interrupted: --resume continues it" if trial.unfinished else trial.reason
-        cells = (Cell(str(trial.number), trial.number), Cell(_shown(status)), Cell(_shown(reason)), Cell(_log(trial)))
-        rows.append((*cells, *_settings(trial, search)))
-    if not rows:
-        return None
     heads = (Column("Trial", True), Column("Status"), Column("Reason", long=True), Column("Log"))
     settings = tuple(Column(name, _numeric(search, name)) for name in search.varied)
-    return Table("Trials without a result", (*heads, *settings), tuple(rows), sortable=True)
+    rows = tuple(
+        (
+            Cell(str(trial.trial_num), trial.trial_num),
+            Cell(trial.status.replace("_", " ")),
+            Cell(_shown(reason(trial))),
+            Cell(trial.log),
+            *settings_cells(trial.hyperparameters, search.varied),
+        )
+        for trial in (*search.failures, *search.unfinished)
+    )
+    return Table("Trials without a result", (*heads, *settings), rows, sortable=True) if rows else None
 
 
-def settings(search: RecordedSearch) -> list[Table]:
+def damaged(search: SearchState) -> Table | None:
+    """What of the search could not be read, and why; None where all could."""
+    rows = tuple((Cell(name), Cell(_shown(why))) for name, why in search.damaged.items())
+    columns = (Column("What"), Column("Why", long=True))
+    return Table("Records that could not be read; --resume makes them again", columns, rows) if rows else None
+
+
+def reason(trial: Outcome) -> str:
+    """Why a trial has no result, in one line."""
+    if not trial.final:
+        return "running, or interrupted: --resume continues it"
+    return trial.error or "no reason was recorded"
+
+
+def settings(search: SearchState) -> list[Table]:
     """The search's settings, its space, and the environment, as recorded."""
-    columns = (Column("Name"), Column("Value", long=True))
+    columns, record = (Column("Name"), Column("Value", long=True)), search.record
     parts = (
-        ("Search settings", flat(search.config)),
-        ("Search space", {k: ", ".join(map(label, v)) if isinstance(v, list) else v for k, v in search.space.items()}),
-        ("Environment", flat(search.environment)),
+        ("Search settings", flat(record.config.to_dict())),
+        ("Search space", {name: ", ".join(map(label, values)) for name, values in record.choices.items()}),
+        ("Environment", flat(record.environment)),
     )
     return [
         Table(title, columns, tuple((Cell(_shown(k)), Cell(_shown(v))) for k, v in values.items()))
@@ -122,49 +140,44 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _row(rank: int, trial: RecordedTrial, search: RecordedSearch) -> tuple[Cell, ...]:
-    captured, best, seconds = trial.captured_value, trial.best_return, trial.seconds
-    verdict = str(trial.metrics.get("verdict") or "–").replace("_", " ")
+def _row(rank: int, trial: Outcome, search: SearchState) -> tuple[Cell, ...]:
+    captured, best = trial.captured_value, trial.best_return
     bar = None if captured is None else round(100 * min(max(captured, 0.0), 1.0), 1)
     return (
         Cell(str(rank), rank),
-        Cell(str(trial.number), trial.number),
+        Cell(str(trial.trial_num), trial.trial_num),
         Cell(percent(captured), _key(captured), bar),
         Cell(number(best), _key(best)),
-        Cell(_shown(verdict)),
-        Cell(duration(seconds), _key(seconds)),
-        *_settings(trial, search),
+        Cell(_shown((trial.word("verdict") or "–").replace("_", " "))),
+        Cell(duration(trial.seconds), trial.seconds),
+        *settings_cells(trial.hyperparameters, search.varied),
     )
 
 
-def _settings(trial: RecordedTrial, search: RecordedSearch) -> tuple[Cell, ...]:
-    values = [trial.hyperparameters.get(name) for name in search.varied]
-    return tuple(Cell(_shown(value), finite(value)) for value in values)
+def settings_cells(hyperparameters: Hyperparameters, names: Sequence[str]) -> tuple[Cell, ...]:
+    """A cell for each of these hyperparameters."""
+    values = [getattr(hyperparameters, name) for name in names]
+    return tuple(Cell(_shown(value), value if isinstance(value, int | float) else None) for value in values)
 
 
 def _key(value: float | None) -> float | str:
     """What a figure is sorted by; missing ones come last."""
-    return "" if value is None or not math.isfinite(value) else value
+    return "" if value is None else value
 
 
-def _numeric(search: RecordedSearch, name: str) -> bool:
-    return all(finite(trial.hyperparameters.get(name)) is not None for trial in search.trials)
+def _numeric(search: SearchState, name: str) -> bool:
+    return isinstance(search.record.choices[name][0], int | float)
 
 
-def level(metrics: Mapping[str, Any], key: str) -> str:
+def level(trial: Outcome, key: str) -> str:
     """A level of cash by its name in the metrics, or that the policy acts at none."""
-    value = finite(metrics.get(key))
+    value = trial.figure(key)
     if value is not None:
         return number(value)
     if key.startswith("optimal_"):
         return level_words(None)
-    times = finite(metrics.get("payouts" if key == "payout_level" else "issues")) or 0.0
-    return level_words(None, times, "stochastic" if metrics.get("reading") == "stochastic" else "greedy")
-
-
-def _log(trial: RecordedTrial) -> str:
-    log = trial.metrics.get("log")
-    return _shown(log if isinstance(log, str) else f"{trial.directory.name}/stderr.log")
+    times = trial.figure("payouts" if key == "payout_level" else "issues") or 0.0
+    return level_words(None, times, "randomised" if trial.word("action_rule") == "randomised" else "greedy")
 
 
 def _shown(value: Any) -> str:

@@ -1,18 +1,21 @@
 """What a tuner looks for: the gap to the optimum on a logarithmic axis, what values buy, and any trial by itself."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.report.analysis.findings import percent
 from ghm.report.analysis.importance import MarginalEffect
 from ghm.report.analysis.policy import trial_levels
-from ghm.report.drawing.charts import COLOURS, HIGHLIGHTED, SYMBOLS, Chart, compared, evaluations
+from ghm.report.drawing.charts import Chart, compared, evaluations, highlighted, text
 from ghm.report.drawing.policy_charts import LEVELS
-from ghm.report.drawing.tables import Cell, Column, Table, level
-from ghm.search.records.reader import RecordedSearch, RecordedTrial
+from ghm.report.drawing.tables import Cell, Column, Table, level, reason
+from ghm.search.records.state import SearchState
 from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
-from ghm.training.logging.progress import duration, number
+from ghm.search.trials.outcome import Outcome
+from ghm.training.logging.metrics import METRICS
+from ghm.training.logging.progress import duration
 
 LEAST_GAP = 1e-4
 """What is missing to the optimum is drawn from here on: less is the error of the optimum itself."""
@@ -27,6 +30,10 @@ LOG_BYTES, LOG_LINES = 1 << 22, 12
 """Of a log that is larger nothing is shown; of another, its end."""
 
 
+_ELSEWHERE = ("verdict_text", *(f"{which}{key}" for key, _, _ in LEVELS for which in ("", "optimal_")))
+"""Metrics of a trial that the page has beside the list of all others."""
+
+
 def gap(captured: float) -> float:
     """What is missing to the optimum, for a logarithmic axis."""
     return max(1.0 - captured, LEAST_GAP)
@@ -37,32 +44,22 @@ def gap_axis(title: str = "missing to the optimum") -> dict[str, Any]:
     return {"title": {"text": title}, "type": "log", "tickformat": ".2~%", "dtick": "D2"}
 
 
-def gap_charts(search: RecordedSearch) -> list[Chart]:
+def gap_charts(search: SearchState) -> list[Chart]:
     """What is missing to the optimum, on a logarithmic axis: good trials differ in little else."""
-    curves = [(trial, curve) for trial in compared(search) if len((curve := evaluations(trial, "iteration"))[0]) > 1]
+    curves = [
+        (trial, curve) for trial in compared(search) if len((curve := evaluations(search, trial, "iteration"))[0]) > 1
+    ]
     if not curves:
         return []
-    others_x: list[float | None] = []
-    others_y: list[float | None] = []
-    for _, (x, y) in curves[HIGHLIGHTED:]:
-        others_x += [*x, None]
-        others_y += [*map(gap, y), None]
-    style: dict[str, Any] = {"type": "scatter", "hoverinfo": "skip", "line": {"color": "@faint", "width": 1}}
-    name = f"{len(curves) - HIGHLIGHTED} others"
-    data = [{**style, "mode": "lines", "name": name, "x": others_x, "y": others_y}] if others_x else []
-    for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False):
-        line, marker = {"color": colour, "width": 2}, {"color": colour, "symbol": symbol, "size": 6}
-        named = {"type": "scatter", "mode": "lines+markers", "name": f"trial {trial.number}"}
-        data.append({**named, "x": x, "y": [gap(one) for one in y], "line": line, "marker": marker})
     best, (_, y) = curves[0]
     return [
         Chart(
             "gap",
             "What is missing to the optimum",
             f"One less captured value against training iterations, on a logarithmic axis, for {len(curves)} trials. The best, "
-            f"trial {best.number}, ended {100 * gap(y[-1]):.2f}% short.",
+            f"trial {best.trial_num}, ended {100 * gap(y[-1]):.2f}% short.",
             f"One less captured value, on a logarithmic axis; what is below {100 * LEAST_GAP:g}% is drawn there.",
-            data,
+            highlighted(curves, gap),
             {"xaxis": {"title": {"text": "training iterations"}, "rangemode": "tozero"}, "yaxis": gap_axis()},
         )
     ]
@@ -76,7 +73,7 @@ def marginal_effects_table(marginal_effects: tuple[MarginalEffect, ...]) -> Tabl
     rows = tuple(
         (
             Cell(one.name),
-            Cell(label(one.value), finite(one.value)),
+            Cell(label(one.value), one.value if isinstance(one.value, int | float) else None),
             Cell(str(one.trials), one.trials),
             Cell(percent(one.median), one.median),
             Cell(f"{100 * one.difference:+.1f}", one.difference),
@@ -90,54 +87,63 @@ def marginal_effects_table(marginal_effects: tuple[MarginalEffect, ...]) -> Tabl
     return Table(caption, (*heads, *more), rows, sortable=True)
 
 
-def choosable(search: RecordedSearch) -> list[RecordedTrial]:
+def trial_texts(search: SearchState) -> dict[int, str]:
+    """Each trial in a few lines, for the label under the pointer: once a page, by number."""
+    return {trial.trial_num: _describe(trial, search.varied) for trial in search.trials}
+
+
+def _describe(trial: Outcome, names: Sequence[str]) -> str:
+    head = f"Trial {trial.trial_num}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
+    return "<br>".join([head, *(f"{text(name)} {text(getattr(trial.hyperparameters, name))}" for name in names)])
+
+
+def choosable(search: SearchState) -> list[Outcome]:
     """Trials that can be looked at one by one: the best, then those without a result."""
-    return [*search.ranked, *search.failed, *search.unfinished][:CHOOSABLE]
+    return [*search.ranked, *(one for one in search.trials if not one.status.has_result)][:CHOOSABLE]
 
 
-def trial_details(search: RecordedSearch) -> list[dict[str, Any]]:
+def trial_details(search: SearchState) -> list[dict[str, Any]]:
     """What the page says of each trial that can be chosen: figures, curves, levels, the end of its log."""
-    return [_details(trial, rank < WITH_POLICY) for rank, trial in enumerate(choosable(search))]
+    return [_details(search, trial, rank < WITH_POLICY) for rank, trial in enumerate(choosable(search))]
 
 
-def _details(trial: RecordedTrial, with_policy: bool) -> dict[str, Any]:
-    x, y = evaluations(trial, "iteration")
-    evaluated = [record for record in trial.history if finite(record.get("exact_return")) is not None]
-    metrics = trial.metrics
+def _details(search: SearchState, trial: Outcome, with_policy: bool) -> dict[str, Any]:
+    x, y = evaluations(search, trial, "iteration")
+    evaluated = [line for line in search.history(trial) if line.exact_return is not None]
+    status = trial.status.replace("_", " ")
     facts = [
-        ("status", trial.status.replace("_", " ") if trial.success else f"{trial.status}: {_short(trial.reason)}"),
-        ("captured value", percent(trial.captured_value)),
-        ("return", number(trial.best_return)),
+        ("status", status if trial.status.has_result else f"{status}: {_short(reason(trial))}"),
         ("training time", duration(trial.seconds)),
         ("seed", str(trial.seed)),
+        *((one.label, one.shown(trial.metrics.get(one.name))) for one in METRICS if one.name not in _ELSEWHERE),
         *(
-            (f"{title} (optimum)", f"{level(metrics, key)} ({level(metrics, 'optimal_' + key)})")
+            (f"{title} (optimum)", f"{level(trial, key)} ({level(trial, 'optimal_' + key)})")
             for key, title, _ in LEVELS
         ),
-        *((name, label(value)) for name, value in trial.hyperparameters.items()),
+        *((name, label(value)) for name, value in vars(trial.hyperparameters).items()),
     ]
     return {
-        "name": f"trial {trial.number}: {percent(trial.captured_value) if trial.success else _short(trial.status)}",
+        "name": f"trial {trial.trial_num}: {percent(trial.captured_value) if trial.status.has_result else status}",
         "facts": [[name, _short(value)] for name, value in facts],
-        "verdict": _short(metrics.get("verdict_text") or "", 600),
+        "verdict": _short(trial.word("verdict_text") or "", 600),
         "x": x,
         "gap": [round(gap(one), 6) for one in y],
         "levels": {
-            "x": [finite(record.get("iteration")) for record in evaluated],
-            **{key: [_rounded(record.get(key)) for record in evaluated] for key, _, _ in LEVELS},
+            "x": [line.iteration for line in evaluated],
+            **{key: [_rounded(getattr(line, key)) for line in evaluated] for key, _, _ in LEVELS},
         },
-        "optimal": {key: finite(metrics.get(f"optimal_{key}")) for key, _, _ in LEVELS},
-        "policy": trial_levels(trial) if with_policy and trial.success else None,
-        "log": log_end(trial),
-        "files": f"{trial.directory.name}/",
+        "optimal": {key: trial.figure(f"optimal_{key}") for key, _, _ in LEVELS},
+        "policy": trial_levels(search.checkpoint(trial)) if with_policy and trial.status.has_result else None,
+        "log": log_end(search.directory(trial)),
+        "files": f"{trial.directory}/",
     }
 
 
-def log_end(trial: RecordedTrial) -> str:
+def log_end(directory: Path) -> str:
     """The last lines that the trial wrote, errors first; empty where there are none."""
     for name in ("stderr.log", "stdout.log"):
         try:
-            text = read_bytes(trial.directory / name, LOG_BYTES).decode(errors="replace").strip()
+            text = read_bytes(directory / name, LOG_BYTES).decode(errors="replace").strip()
         except (OSError, DamagedError):
             continue
         if text:
@@ -145,9 +151,8 @@ def log_end(trial: RecordedTrial) -> str:
     return ""
 
 
-def _rounded(value: Any) -> float | None:
-    found = finite(value)
-    return None if found is None else round(found, 5)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 5)
 
 
 def _short(text: Any, most: int = 120) -> str:

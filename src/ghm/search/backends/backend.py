@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ghm.errors import UserError
+from ghm.io.guard import FAULTS, survive, told_fault
 from ghm.search.backends.heartbeat import Heartbeat, Order
 from ghm.search.backends.lease import holder, take
 from ghm.search.backends.task import Report, Task, recorded_since, run_task
@@ -88,8 +89,8 @@ class LocalBackend:
             return future.result()
         except OSError:
             raise
-        except Exception as error:  # a defect must not cost the other trials
-            outcome = failure(trial, "crashed", f"the search could not run it: {error!r}", 0.0)
+        except Exception as error:  # a fault of ours must not cost the other trials
+            outcome = _defect(trial, error)
             record_outcome(trial, outcome)
             return outcome
 
@@ -130,7 +131,9 @@ class ExecutorBackend:
 
         Raises:
             OSError: when it is gone.
+            Exception: what ended the thread that gives the search's signs.
         """
+        self._signs.require_alive()
         try:
             return self._slots()
         except OSError:
@@ -169,10 +172,14 @@ class ExecutorBackend:
                 return None
             self._until = time.monotonic()
             raise OSError("its executor has dropped the trials: its scheduler is gone") from error
+        except FAULTS as error:  # what is sent to a worker or back cannot be: no loss, and trying again does not help
+            return self._record(trial, _defect(trial, error))
         except Exception as error:  # a worker that was lost, in each executor's words
             return self._after_loss(trial, _told(error))
         if report.fault is not None:
             raise OSError(report.fault)
+        if report.defect is not None:
+            return self._record(trial, _defect(trial, told_fault(report.defect)))
         if (
             report.outcome is None
             or report.outcome.final
@@ -193,9 +200,12 @@ class ExecutorBackend:
             return None
         failures = trial.machine_failures + losses
         error = f"its worker was lost {losses} times: {reason}"
-        outcome = failure(trial, "infrastructure", error, 0.0, machine_failures=failures)
+        return self._record(trial, failure(trial, "infrastructure", error, 0.0, machine_failures=failures))
+
+    def _record(self, trial: Trial, outcome: Outcome) -> Outcome:
+        """Write down what no worker could."""
         # A copy of the task may still live: it then has the directory, and what it records is found when resumed.
-        if lease := take(trial.directory, task.heartbeat, _at_once()):
+        if lease := take(trial.directory, self._task(trial).heartbeat, _at_once()):
             record_outcome(trial, outcome)
             lease.release()
         return outcome
@@ -241,6 +251,13 @@ def _at_once() -> Callable[[], bool]:
     """Hopeless after the first look."""
     looks = iter((False,))
     return lambda: next(looks, True)
+
+
+def _defect(trial: Trial, error: Exception) -> Outcome:
+    """The outcome of a trial that a fault of ours ended, whose traceback is kept with the trial's own errors."""
+    if not trial.directory.is_symlink():
+        trial.directory.mkdir(exist_ok=True)
+    return failure(trial, "crashed", survive(f"running trial {trial.number}", error, trial.stderr_path), 0.0)
 
 
 def _told(error: BaseException) -> str:

@@ -55,6 +55,7 @@ class Heartbeat:
         # Unlike an event, it may be put to from a signal's handler that interrupts another one.
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._beat = 0
+        self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
@@ -81,7 +82,18 @@ class Heartbeat:
         while wait and self._written != order and time.monotonic() < until:
             time.sleep(0.01)
 
+    def require_alive(self) -> None:
+        """Raise what ended the thread, if anything did: trials would stop one by one without a reason."""
+        if self._fault is not None:
+            raise self._fault
+
     def _run(self) -> None:
+        try:
+            self._give_signs()
+        except Exception as error:  # a thread's exception ends nothing but the thread
+            self._fault = error
+
+    def _give_signs(self) -> None:
         while self._written != "over":
             with contextlib.suppress(queue.Empty):
                 self._orders.get(timeout=self.heartbeat / BEATS)
@@ -175,11 +187,12 @@ def take_over(results_dir: Path) -> None:
 
 def _refuse_living(results_dir: Path, path: Path, found: dict[str, Any]) -> None:
     """Refuse a directory whose search of another host lives; on this machine the lock tells."""
+    heartbeat = found.get("heartbeat")
     try:
-        owner, heartbeat = Owner.from_dict(found["owner"]), float(found["heartbeat"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+        owner = Owner.from_dict(found.get("owner"))
+    except DamagedError:
         return
-    if owner.here or found.get("order") == "over":
+    if not isinstance(heartbeat, float | int) or owner.here or found.get("order") == "over":
         return
     until = time.monotonic() + heartbeat / 2
     while time.monotonic() < until:

@@ -147,9 +147,11 @@ class _Held:
     def parse(cls, data: bytes, term: float) -> "_Held":
         try:
             content = check_seal(data)
-            return cls(Owner.from_dict(content["owner"]), float(content["term"]), content["released"] is True)
-        except (DamagedError, KeyError, TypeError, ValueError, AttributeError):
+            owner = Owner.from_dict(content.get("owner"))
+        except DamagedError:
             return cls(None, term, released=False)
+        told = content.get("term")
+        return cls(owner, told if isinstance(told, float | int) else term, content.get("released") is True)
 
 
 def _make(directory: Path, number: int, term: float) -> Lease | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -139,6 +140,7 @@ def _client(distributed: Any, config: SearchConfig) -> Iterator[Any]:
     where: dict[str, Any]
     with contextlib.ExitStack() as stack:
         if config.dask_scheduler is None:
+            stack.enter_context(_safe_path())
             where = {"address": stack.enter_context(_local_cluster(distributed, config.n_workers))}
         elif "://" in config.dask_scheduler:
             where = {"address": config.dask_scheduler}
@@ -159,7 +161,7 @@ def _client(distributed: Any, config: SearchConfig) -> Iterator[Any]:
         try:
             yield client
         finally:
-            with contextlib.suppress(Exception):  # of a cluster that is gone
+            with contextlib.suppress(OSError, RuntimeError):  # of a cluster, or an event loop, that is gone
                 client.close(timeout=CONNECT_S)
 
 
@@ -182,8 +184,22 @@ def _local_cluster(distributed: Any, n_workers: int) -> Iterator[Any]:
     try:
         yield cluster
     finally:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(OSError, RuntimeError):
             cluster.close(timeout=CONNECT_S)
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Worker processes are started by others, also anew when one is lost, and import nothing from the working directory."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("PYTHONSAFEPATH", None)
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 @contextlib.contextmanager

@@ -43,12 +43,13 @@ class Owner:
         return dict(vars(self))
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Any) -> Self:
         """What :meth:`to_dict` made.
 
         Raises:
             DamagedError: when it is not.
         """
+        values = values if isinstance(values, dict) else {}
         host, machine, pid, started = (values.get(name) for name in ("host", "machine", "pid", "started"))
         if not (
             isinstance(host, str) and isinstance(machine, str) and isinstance(pid, int) and isinstance(started, int)

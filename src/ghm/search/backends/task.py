@@ -11,7 +11,9 @@ import socket
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,8 @@ class Report:
     """How the trial ended; None if it was not run, since the search stops."""
     fault: str | None = None
     """Why this worker can run no trial of the search at all."""
+    defect: str | None = None
+    """Traceback of a fault of ours that ended the trial: no worker was lost."""
 
 
 def run_task(task: Task, take_lease: Callable[..., Lease | None] = take) -> Report:
@@ -92,6 +96,10 @@ def run_task(task: Task, take_lease: Callable[..., Lease | None] = take) -> Repo
             lease.release()
     except OSError as error:  # of the records, not of the trial, whose errors are outcomes
         return Report(fault=f"worker on host {socket.gethostname()}: {error}")
+    except LostError:
+        raise
+    except Exception:  # an executor would tell of it in the same words as of a worker that was lost
+        return Report(defect=traceback.format_exc())
 
 
 def _fault(task: Task, watch: SearchWatch) -> str | None:
@@ -141,16 +149,24 @@ def recorded_since(trial: Trial, known: dict[str, Any] | None) -> Outcome | None
 def _supervised(runner: TrialRunner, lease: Lease, watch: SearchWatch) -> Iterator[None]:
     """Renew the lease and pass the search's orders on to the runner, while the block runs."""
     ended = threading.Event()
-    thread = threading.Thread(target=_supervise, args=(runner, lease, watch, ended), name=lease.directory.name)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    with ThreadPoolExecutor(1, thread_name_prefix=lease.directory.name) as executor:
+        supervision = executor.submit(_supervise, runner, lease, watch, ended)
+        try:
+            yield
+        finally:
+            ended.set()
+        supervision.result()
 
 
 def _supervise(runner: TrialRunner, lease: Lease, watch: SearchWatch, ended: threading.Event) -> None:
+    try:
+        _pass_on_orders(runner, lease, watch, ended)
+    except BaseException:
+        runner.kill()  # nobody would renew the lease, or tell it to stop
+        raise
+
+
+def _pass_on_orders(runner: TrialRunner, lease: Lease, watch: SearchWatch, ended: threading.Event) -> None:
     standing = False
     while not ended.wait(min(LOOK_S, lease.term / 10)):
         order = watch.look()

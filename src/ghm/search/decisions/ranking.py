@@ -1,12 +1,15 @@
-"""How a configuration did over its instances, and which configuration is the better one."""
+"""How a configuration did over its instances, and which configuration and which of its trials is the better one."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from ghm.search.decisions.statistics import Strata, aggregate, rank_correlation
-from ghm.search.settings.config import RankBy
-from ghm.search.trials.outcome import NO_RETURN, Outcome
+from ghm.search.decisions.statistics import Strata, aggregate, bootstrap_interval, rank_correlation
+from ghm.search.settings.config import RankBy, SearchConfig
+from ghm.search.trials.outcome import NO_RETURN, Outcome, TrialState
 from ghm.search.trials.trial import RungResult
 from ghm.training.settings import Hyperparameters
 
@@ -16,26 +19,12 @@ Measure = Callable[[RungResult], float | None]
 
 def captured_or_return(result: RungResult) -> float | None:
     """Captured value, which is comparable between calibrations; the return where that is undefined."""
-    if result.captured_value is not None:
-        return result.captured_value
-    return None if result.best_return == NO_RETURN else result.best_return
+    return best_return(result) if result.captured_value is None else result.captured_value
 
 
 def best_return(result: RungResult) -> float | None:
     """The exact return, which ranks trials of one model as captured value does."""
     return None if result.best_return == NO_RETURN else result.best_return
-
-
-def result_of(outcome: Outcome) -> RungResult:
-    """What the trial has reached by now."""
-    return RungResult(outcome.iterations, outcome.best_return, outcome.captured_value)
-
-
-def result_at(outcome: Outcome, rung: int | None) -> RungResult | None:
-    """What the trial had reached at a rung, or at its end (None); None where it failed before."""
-    if rung is None:
-        return result_of(outcome) if outcome.success or outcome.status == "paused" else None
-    return next((result for result in outcome.rungs if result.iteration == rung), None)
 
 
 @dataclass(frozen=True)
@@ -75,59 +64,113 @@ class ConfigurationScore:
         value = NO_RETURN if self.value is None else self.value
         return self.failures > 0, self.failures, -self.reached, -value, self.configuration
 
+    @cached_property
+    def strata(self) -> Strata:
+        """Captured values of the trials that did not fail, by calibration."""
+        return by_calibration(self.trials)
+
+    @cached_property
+    def captured(self) -> list[float]:
+        """Captured values of the trials that did not fail; returns where they are undefined."""
+        return list(itertools.chain.from_iterable(self.strata))
+
+    def figure(self, rank_by: RankBy) -> float | None:
+        """The mean, interquartile mean or worst of :attr:`captured`; None where all trials failed."""
+        return aggregate(self.captured, rank_by) if self.captured else None
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """95% interval of the interquartile mean of :attr:`captured`; None with one seed."""
+        return bootstrap_interval(self.strata)
+
 
 def score(trials: Sequence[Outcome], rank_by: RankBy, measure: Measure, rung: int | None = None) -> ConfigurationScore:
-    """How the configuration of ``trials`` (n ≥ 1, by number) stands at a rung, or at the end (None)."""
-    results = tuple(result_at(outcome, rung) for outcome in trials)
+    """How the configuration of ``trials`` (n ≥ 1, by number) stands at a rung, or by now (None)."""
+    results = tuple(outcome.reached(rung) for outcome in trials)
     values = tuple(value for result in results if result is not None and (value := measure(result)) is not None)
     value = aggregate(values, rank_by) if values else None
     first = trials[0]
     return ConfigurationScore(first.configuration, first.hyperparameters, tuple(trials), results, values, value)
 
 
-def ranked(scores: Sequence[ConfigurationScore]) -> list[ConfigurationScore]:
+def ranked(scores: Iterable[ConfigurationScore]) -> list[ConfigurationScore]:
     """The scores, the best first."""
     return sorted(scores, key=lambda one: one.key)
 
 
-def by_calibration(trials: Sequence[Outcome], measure: Measure) -> Strata:
-    """What counts of the trials that did not fail, of those that wait at a rung so far, by calibration in order of number."""
-    names = dict.fromkeys(outcome.calibration for outcome in trials)
-    return [
-        [
-            value
-            for outcome in trials
-            if outcome.calibration == name
-            and (result := result_at(outcome, None)) is not None
-            and (value := measure(result)) is not None
-        ]
-        for name in names
-    ]
+def best_first(trials: Iterable[Outcome]) -> list[Outcome]:
+    """Those of a configuration's trials that have a result, the best first.
+
+    Those that went further come first, then the better ones, by captured value between several models, then the lower number:
+    no matter when they ended.
+    """
+    candidates = [one for one in trials if one.status.has_result]
+    several = len({one.calibration for one in candidates}) > 1
+
+    def key(one: Outcome) -> tuple[float, float, int]:
+        value = one.captured_value if several else one.best_return
+        return (
+            -one.iterations if one.status.is_at_rung else -math.inf,
+            math.inf if value is None else -value,
+            one.trial_num,
+        )
+
+    return sorted(candidates, key=key)
+
+
+def by_calibration(trials: Sequence[Outcome]) -> Strata:
+    """Captured values of the trials that did not fail, of those that wait at a rung so far, by calibration in order of number."""
+    found: dict[str | None, list[float]] = {one.calibration: [] for one in trials}
+    for one in trials:
+        if (result := one.reached(None)) is not None and (value := captured_or_return(result)) is not None:
+            found[one.calibration].append(value)
+    return list(found.values())
 
 
 @dataclass(frozen=True)
 class RungAgreement:
     """How well the order of configurations at a rung foretold their order at the next one, or at the end."""
 
+    rung: int
+    """The rung."""
+    following: int
+    """The iteration of the next one, or of the end."""
     configurations: int
     """That went on, and did not fail on the way."""
     correlation: tuple[float, float, float] | None
     """Spearman's correlation with its 95% interval; None where too few went on."""
 
 
-def rung_agreement(pairs: Mapping[int, Sequence[tuple[float, float]]], rank_by: RankBy) -> RungAgreement:
-    """How well a rung foretold the next one, by configuration, as a cut chooses among these.
+def rung_agreements(trials: Iterable[Outcome], config: SearchConfig) -> list[RungAgreement]:
+    """How well each rung foretold the next one, by configuration, as a cut chooses among these.
 
-    Args:
-        pairs: of each configuration's trials that went on, what they had reached at the rung and then at the next; a trial
-            more or less of a configuration is no more evidence on the order of configurations.
-        rank_by: what of a configuration's trials ranks it.
+    A trial more or less of a configuration is no more evidence on the order of configurations.
     """
-    found = [[aggregate(values, rank_by) for values in zip(*ours, strict=True)] for ours in pairs.values() if ours]
-    before, after = [one for one, _ in found], [one for _, one in found]
-    return RungAgreement(len(found), rank_correlation(before, after))
+    moved = [one for one in trials if one.stage == "explore" and one.status is not TrialState.PAUSED]
+    found = []
+    for rung, following in itertools.pairwise([*config.rungs, config.n_iterations]):
+        pairs: dict[int, list[tuple[float, float]]] = {}
+        for one in moved:
+            at_end = following == config.n_iterations
+            after = one.reached(None if at_end else following)
+            if at_end and one.status is not TrialState.COMPLETED:
+                continue
+            values = [captured_or_return(result) for result in (one.reached(rung), after) if result is not None]
+            if len(values) == 2 and values[0] is not None and values[1] is not None:
+                pairs.setdefault(one.configuration, []).append((values[0], values[1]))
+        found.append(rung_agreement(rung, following, pairs, config.rank_by))
+    return found
 
 
-def stopped_at_rung(outcome: Outcome) -> Outcome:
-    """The outcome of a trial that waits at a rung and was not chosen to go on."""
-    return dataclasses.replace(outcome, status="stopped_at_rung")
+def rung_agreement(
+    rung: int, following: int, pairs: Mapping[int, Sequence[tuple[float, float]]], rank_by: RankBy
+) -> RungAgreement:
+    """The same of one rung, from what each configuration's trials had reached there and then at the next one."""
+    figures = [[aggregate(values, rank_by) for values in zip(*ours, strict=True)] for ours in pairs.values()]
+    correlation = rank_correlation([before for before, _ in figures], [after for _, after in figures])
+    return RungAgreement(rung, following, len(figures), correlation)
+
+
+def after_cut(outcome: Outcome, goes_on: bool) -> Outcome:
+    """The record of a trial that stands at a rung once it is decided whether its configuration goes on."""
+    return dataclasses.replace(outcome, status=TrialState.PAUSED if goes_on else TrialState.STOPPED_AT_RUNG)

@@ -10,17 +10,10 @@ import dataclasses
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
-from ghm.search.decisions.ranking import (
-    ConfigurationScore,
-    Measure,
-    best_return,
-    captured_or_return,
-    score,
-    stopped_at_rung,
-)
-from ghm.search.decisions.selection import Decision, choose, cut, digest, places
-from ghm.search.methods.proposals import Known, make_proposal
-from ghm.search.settings.config import LEARNING
+from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
+from ghm.search.decisions.selection import Decision, choose, cut, digest
+from ghm.search.methods.proposals import Known
+from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import Choices, plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
@@ -29,8 +22,8 @@ from ghm.search.trials.trial import Trial
 from ghm.training.settings import Hyperparameters
 
 Step = Trial | Decision | Outcome | None
-"""A training to run; a decision to write down before anything that follows from it; a trial that is over because it was not
-chosen to go on; or None: what comes next depends on outcomes that are not there yet."""
+"""A training to run; a decision to write down before anything that follows from it; the record of a trial at a rung once it is
+decided whether it goes on; or None: what comes next depends on outcomes that are not there yet."""
 
 _BASIS = ("search_type", "seed_base", "n_seeds", "rank_by", "proposal_lag", "rungs", "n_iterations", "eval_freq")
 
@@ -60,11 +53,10 @@ class Scheduler:
     ) -> None:
         self._numbering, self._config = numbering, numbering.config
         self._make, self._outcomes, self._check = make, outcomes, check
-        again = {k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.retryable)}
-        self._again = {number: outcomes[number] for number in again}
+        self._again = {number: outcomes[number] for number in run_again(outcomes, retry_failed, retry_machine)}
         inactive = inactive_hyperparameters(vars(self._config))
         self._propose = make_proposal(self._config.search_type, choices, self._config.seed_base, inactive)
-        self._learns = self._config.search_type in LEARNING
+        self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
         self._values: list[float | None] = []
         self._measure = measure_of(numbering)
@@ -141,7 +133,7 @@ class Scheduler:
         outcome = self._outcomes.get(number)
         if outcome is None or outcome is self._again.get(number):
             return False
-        if outcome.status in ("paused", "stopped_at_rung"):
+        if outcome.status.is_at_rung:
             return until is not None and outcome.iterations >= until
         return outcome.final
 
@@ -160,13 +152,14 @@ class Scheduler:
         scores = [self._score(configuration, rung, self._measure) for configuration in still]
         decision = cut(rung, self._config.keep, scores, self._settings)
         yield decision
-        go_on = set(decision.content["go_on"])
+        going = decision.content["go_on"]
         for one in scores:
-            if one.configuration not in go_on:
-                for outcome in one.trials:
-                    if outcome.status == "paused":
-                        yield stopped_at_rung(outcome)
-        return sorted(go_on)
+            for outcome in one.trials:
+                decided = after_cut(outcome, one.configuration in going)
+                # What a smaller --keep had stopped here goes on from a larger one.
+                if outcome.status.is_at_rung and outcome.iterations == rung and decided.status != outcome.status:
+                    yield decided
+        return list(going)
 
     def _confirm(self) -> Iterator[Step]:
         recorded = [n for n in self._configurations if any(k in self._outcomes for k in self._numbering.numbers(n))]
@@ -188,29 +181,6 @@ def measure_of(numbering: TrialNumbering) -> Measure:
     return captured_or_return if len(numbering.calibrations) > 1 else best_return
 
 
-def iterations_to_run(numbering: TrialNumbering, outcomes: Mapping[int, Outcome], retry_failed: bool = False) -> int:
-    """Training iterations that are left, as far as can be told beforehand: nobody knows yet who fails."""
-    config = numbering.config
-    going, total = numbering.n_configurations, 0
-    ends = [*config.rungs, config.n_iterations]
-    for before, end in zip([0, *ends], ends, strict=False):
-        total += going * numbering.n_instances * (end - before)
-        going = places(config.keep, going)
-    total += numbering.n_confirmed * (config.confirm_iterations or config.n_iterations)
-    numbers = range(1, numbering.n_explored + numbering.n_confirmed + 1)
-    done = [outcome for number in numbers if (outcome := outcomes.get(number)) is not None]
-    # A trial that has failed will not run on; one that waits has done what it has done.
-    saved = sum(config.n_iterations if one.failed and not retry_failed else one.iterations for one in done)
-    return max(total - saved, 0)
-
-
-def pending(
-    numbering: TrialNumbering, outcomes: Mapping[int, Outcome], retry_failed: bool = False, retry_machine: bool = False
-) -> int:
-    """Trials that are not over; with ``retry_failed``, failed ones are not, with ``retry_machine`` the machine's failures."""
-    numbers = range(1, numbering.n_explored + numbering.n_confirmed + 1)
-    found = [outcomes.get(number) for number in numbers]
-    return sum(
-        one is None or not one.final or (retry_failed and one.failed) or (retry_machine and one.retryable)
-        for one in found
-    )
+def run_again(outcomes: Mapping[int, Outcome], retry_failed: bool, retry_machine: bool) -> set[int]:
+    """Numbers of the failed trials that are to be run again."""
+    return {k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.retryable)}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, captured_or_return, ranked
+from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, ranked
 from ghm.search.decisions.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
 from ghm.search.settings.space import plain_hyperparameters
 from ghm.search.trials.outcome import NO_RETURN, Outcome
@@ -57,6 +57,12 @@ def places(keep: float, count: int) -> int:
     return math.ceil(keep * count - 1e-9)  # 7% of 100 are 7, not 7.000000000000001 rounded up
 
 
+def go_on(keep: float, scores: Sequence[ConfigurationScore]) -> list[int]:
+    """Numbers of the configurations that go on where the best share ``keep`` does; those that failed do not."""
+    order = ranked(scores)
+    return sorted(one.configuration for one in order[: places(keep, len(order))] if one.value is not None)
+
+
 def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: str) -> Decision:
     """The best share ``keep`` of the configurations, rounded up, goes on from ``rung``; those that failed do not.
 
@@ -66,13 +72,8 @@ def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: 
         scores: how they stand there.
         settings: digest of the search's settings.
     """
-    order = ranked(scores)
-    chosen = [one.configuration for one in order[: places(keep, len(order))] if one.value is not None]
-    content = {
-        "of": len(order),
-        "ranking": [[one.configuration, one.value] for one in order],
-        "go_on": sorted(chosen),
-    }
+    ranking = [[one.configuration, one.value] for one in ranked(scores)]
+    content = {"of": len(ranking), "ranking": ranking, "go_on": go_on(keep, scores)}
     return Decision("cut", {"rung": rung, "keep": keep}, content, digest(settings, rung, keep, facts(scores)))
 
 
@@ -118,12 +119,6 @@ class Confirmed:
         """Trials of the confirmation that failed."""
         return sum(outcome.failed for outcome in self.trials)
 
-    @property
-    def best_return(self) -> float:
-        """Mean exact return of the confirmation's trials."""
-        returns = [one.best_return for one in self.trials if one.success and one.best_return != NO_RETURN]
-        return math.fsum(returns) / len(returns) if returns else NO_RETURN
-
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON types."""
         return {
@@ -152,11 +147,13 @@ class Confirmation:
     """Whether all its trials are over."""
     first_beats_second: float | None
     """Probability that a training of the first configuration ends above one of the second."""
+    chosen: tuple[int, ...] = ()
+    """Numbers of the configurations, in the order in which they were chosen and their trials are numbered."""
 
     @property
     def winner(self) -> Confirmed | None:
-        """The best confirmed configuration; None where all trials failed."""
-        return next((one for one in self.configurations if one.confirmed is not None), None)
+        """The best confirmed configuration; None where all trials failed, or some are still to be run."""
+        return next((one for one in self.configurations if self.complete and one.confirmed is not None), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON types."""
@@ -165,6 +162,7 @@ class Confirmation:
             "iterations": self.iterations,
             "complete": self.complete,
             "first_beats_second": self.first_beats_second,
+            "chosen": list(self.chosen),
             "configurations": [one.to_dict() for one in self.configurations],
         }
 
@@ -172,31 +170,34 @@ class Confirmation:
 def confirmed(
     choice: Decision, tuned: Mapping[int, ConfigurationScore], trials: Sequence[Outcome], n_calibrations: int
 ) -> Confirmation:
-    """How the chosen configurations did, by the confirmation's trials so far (by number)."""
+    """How the chosen configurations, ``tuned``, did by the confirmation's trials so far (by number)."""
     seeds = tuple(choice.content["seeds"])
-    found = []
-    for number, _ in choice.content["chosen"]:
-        ours = tuple(one for one in trials if one.configuration == number)
-        found.append(_confirmed(tuned[number], ours))
+    found = [
+        _confirmed(one, tuple(t for t in trials if t.configuration == one.configuration)) for one in tuned.values()
+    ]
     order = sorted(found, key=lambda one: (one.failures, -(one.confirmed if one.confirmed is not None else NO_RETURN)))
     over = [one for one in trials if one.final]
     complete = len(over) >= len(found) * len(seeds) * n_calibrations
     beats = None
     if len(order) > 1:
-        first, second = (by_calibration(one.trials, captured_or_return) for one in order[:2])
+        first, second = (by_calibration(one.trials) for one in order[:2])
         beats = probability_of_improvement(first, second) if len(first) == len(second) else None
-    return Confirmation(tuple(order), seeds, int(choice.content["iterations"]), complete, beats)
+    return Confirmation(tuple(order), seeds, int(choice.content["iterations"]), complete, beats, chosen_by(choice))
+
+
+def chosen_by(choice: Decision) -> tuple[int, ...]:
+    """Numbers of the configurations that a confirmation is of, in the order in which their trials are numbered."""
+    return tuple(number for number, _ in choice.content["chosen"])
 
 
 def _confirmed(tuned: ConfigurationScore, trials: tuple[Outcome, ...]) -> Confirmed:
-    before = [value for stratum in by_calibration(tuned.trials, captured_or_return) for value in stratum]
-    strata = by_calibration(trials, captured_or_return)
+    strata = by_calibration(trials)
     values = [value for stratum in strata for value in stratum]
     return Confirmed(
         tuned.configuration,
         tuned.hyperparameters,
         trials,
-        interquartile_mean(before) if before else None,
+        tuned.figure("iqm"),
         interquartile_mean(values) if values else None,
         bootstrap_interval(strata) if values else None,
     )

@@ -1,16 +1,18 @@
 """The search's messages: a line an event, as the documentation has them."""
 
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 from ghm.io.text import share_text
-from ghm.search.decisions.ranking import ConfigurationScore
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
-from ghm.search.records.index import ResultsIndex
-from ghm.search.trials.outcome import Outcome
+from ghm.search.records.state import SearchState
+from ghm.search.records.values import BestConfiguration
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import Trial
+from ghm.training.logging.progress import number
 
 MANY = 20
 """Configurations that a message names."""
@@ -23,16 +25,22 @@ class PlainObserver(Observer):
         stream: where to; default: standard output.
     """
 
+    name = "the messages"
+
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
-        self._results: ResultsIndex | None = None
+        self._state: SearchState | None = None
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+    def search_started(self, plan: Plan, state: SearchState) -> None:
         """Say what is about to run."""
-        self._results = results
+        self._state = state
         for note in plan.notes:
             self._print(note)
         self._print(plan_text(plan))
+
+    def joined(self, plan: Plan, results: SearchState, running: Iterable[Trial]) -> None:  # noqa: ARG002  (the interface's)
+        """Take over from a display that failed."""
+        self._results = results
 
     def decided(self, decision: Decision) -> None:
         """Say who goes on at a rung, and who is confirmed; proposals are seen from their trials."""
@@ -46,11 +54,10 @@ class PlainObserver(Observer):
 
     def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
         """Say how a trial ended."""
-        leader = self._results.leader if self._results else None
-        n_instances = self._results.n_instances if self._results else 1
+        best = None if self._state is None else self._state.best_configuration
         if outcome.note:
             self._print(f"{trial.label} {outcome.note}")
-        self._print(f"{trial.label} {outcome_text(outcome, leader, n_instances)}")
+        self._print(f"{trial.label} {outcome_text(outcome, best)}")
 
     def stopping(self) -> None:
         """Say that the search waits for its trials."""
@@ -66,9 +73,8 @@ def plan_text(plan: Plan) -> str:
     done = plan.n_trials - plan.n_pending
     kept = f" ({done} done, {plan.n_pending} to run)" if done else ""
     workers = f"{config.n_workers} worker{'s' if config.n_workers > 1 else ''}"
-    kind = {"tpe": "TPE", "gp": "Gaussian process"}.get(config.search_type, config.search_type.capitalize())
     return (
-        f"{kind} search: {_trials_text(plan)}{kept} x {config.n_iterations} iterations, "
+        f"{config.method.title}: {_trials_text(plan)}{kept} x {config.n_iterations} iterations, "
         f"{workers}, into {plan.results_dir}"
     )
 
@@ -101,25 +107,25 @@ def decision_text(decision: Decision) -> str:
         rung, total = decision.subject["rung"], decision.content["of"]
         return f"[Rung {rung}] {len(going)} of {total} configurations go on: {shown or 'none'}"
     if decision.kind == "confirmation":
-        chosen = [str(number) for number, _ in decision.content["chosen"]]
+        chosen = [str(one) for one, _ in decision.content["chosen"]]
         return f"[Confirmation] on {len(decision.content['seeds'])} fresh seeds: configurations {', '.join(chosen) or 'none'}"
     return ""
 
 
-def outcome_text(outcome: Outcome, leader: ConfigurationScore | None, n_instances: int = 1) -> str:
-    """How a trial ended, in one line."""
+def outcome_text(outcome: Outcome, best: BestConfiguration | None) -> str:
+    """How a trial ended, in one line, and what is the best so far."""
     captured = "" if outcome.captured_value is None else f", captured {share_text(outcome.captured_value)}"
-    if outcome.status == "paused":
-        return f"Waits at iteration {outcome.iterations}: return {outcome.best_return:.4f}{captured}{_best(leader, n_instances)}"
+    reached = f"return {number(outcome.best_return)}{captured}{_best(best)}"
+    if outcome.status is TrialState.PAUSED:
+        return f"Paused at iteration {outcome.iterations}: {reached}"
     if not outcome.success:
         return f"{outcome.status} after {duration(outcome.seconds)}: {outcome.error} (log: {outcome.log})"
-    done = f"Completed in {duration(outcome.seconds)}: return {outcome.best_return:.4f}{captured}"
-    return done + _best(leader, n_instances)
+    return f"Completed in {duration(outcome.seconds)}: {reached}"
 
 
-def _best(leader: ConfigurationScore | None, n_instances: int) -> str:
-    if leader is None or leader.value is None:
+def _best(best: BestConfiguration | None) -> str:
+    if best is None:
         return ""
-    if n_instances == 1:
-        return f" (best so far: {leader.value:.4f}, trial {leader.trials[0].trial_num})"
-    return f" (best so far: {leader.value:.4f}, configuration {leader.configuration})"
+    if best.basis == "trial":
+        return f" (best so far: {number(best.trial.best_return)}, trial {best.trial.trial_num})"
+    return f" (best so far: {number(best.figure)}, configuration {best.configuration})"

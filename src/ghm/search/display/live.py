@@ -8,13 +8,14 @@ the search. Drawing takes a bounded share of the search's time (`ghm.training.lo
 import atexit
 import contextlib
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from ghm.io.text import share_text
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Plan
 from ghm.search.display.running import Running, SearchProgress, configuration, standing
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import DrawingBudget, duration, number
@@ -40,16 +41,30 @@ class PlainView(PlainObserver):
         interval: Seconds between two lines about the same trial.
     """
 
+    name = "the display of running trials"
+
     def __init__(self, stream: TextIO | None = None, interval: float = PLAIN_INTERVAL_S) -> None:
         super().__init__(stream)
         self._interval = interval
         self._progress: SearchProgress | None = None
         self._next: dict[int, float] = {}
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+    def search_started(self, plan: Plan, state: SearchState) -> None:
         """Say what is about to run."""
-        super().search_started(plan, results)
+        super().search_started(plan, state)
+        self._progress = SearchProgress(plan, state)
+
+    def joined(self, plan: Plan, results: SearchState, running: Iterable[Trial]) -> None:
+        """Take over from a display that failed."""
+        super().joined(plan, results, running)
         self._progress = SearchProgress(plan, results)
+        for trial in running:
+            self._progress.start(trial)
+            self._next[trial.number] = time.monotonic() + self._interval
+
+    def next_best(self) -> PlainObserver:
+        """The messages alone, which look at no running trial."""
+        return PlainObserver(self._stream)
 
     def trial_started(self, trial: Trial) -> None:
         """Say that a trial starts, and with what."""
@@ -63,7 +78,7 @@ class PlainView(PlainObserver):
         """Say how a trial ended, and how the search stands."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
-            self._progress.finish(trial, outcome.success)
+            self._progress.finish(trial, outcome)
             self._print("; ".join(filter(None, (self._progress.counts(), self._progress.time_left()))))
 
     def tick(self) -> None:
@@ -84,23 +99,26 @@ class LiveView(PlainObserver):
         stream: The terminal; default: standard output.
     """
 
+    name = "the live table"
+
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
         self._budget = DrawingBudget()
         self._progress: SearchProgress | None = None
         self._live: Live | None = None
+        self._given_up = False
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+    def search_started(self, plan: Plan, state: SearchState) -> None:
         """Say what is about to run, and show the table."""
         from rich.console import Console
         from rich.live import Live
 
-        super().search_started(plan, results)
-        self._progress = SearchProgress(plan, results)
+        super().search_started(plan, state)
+        self._progress = SearchProgress(plan, state)
         console = Console(file=self._stream)
         self._live = Live(console=console, auto_refresh=False, get_renderable=lambda: self._table(console))
         # A search that ends by an exception must not leave a terminal without a cursor.
-        atexit.register(self.close)
+        atexit.register(self._end)
         self._live.start(refresh=True)
 
     def trial_started(self, trial: Trial) -> None:
@@ -113,7 +131,7 @@ class LiveView(PlainObserver):
         """Say how a trial ended, and take its row away."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
-            self._progress.finish(trial, outcome.success)
+            self._progress.finish(trial, outcome)
 
     def tick(self) -> None:
         """Draw again if there is time for it."""
@@ -126,17 +144,25 @@ class LiveView(PlainObserver):
         self._progress.read()
         self._live.refresh()
 
-    def search_finished(self, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
+    def search_finished(self, state: SearchState) -> None:  # noqa: ARG002  (the interface's)
         """Draw for the last time and leave the terminal as it was."""
-        self.close()
+        self._end()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
-        if self._live is not None:
+        """Take the table away: it would stand still, and be drawn once more below the summary."""
+        self._given_up = True
+        self._end()
+
+    def next_best(self) -> PlainView:
+        """Lines about running trials."""
+        return PlainView(self._stream)
+
+    def _end(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            atexit.unregister(self._end)
             with contextlib.suppress(OSError):  # a terminal that was closed
-                self._live.stop()
-            self._live = None
-            atexit.unregister(self.close)
+                live.stop()
 
     def _print(self, text: str) -> None:
         if self._live is None:
@@ -147,6 +173,8 @@ class LiveView(PlainObserver):
     def _table(self, console: "Console") -> "Group":
         from rich.console import Group
 
+        if self._given_up:
+            return Group()
         assert self._progress is not None
         # Rows beyond the terminal's height would be cut off without a word.
         room = max(console.height - 8, 1)

@@ -1,10 +1,11 @@
 """Who watches a search: the interface that a display implements."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ghm.search.decisions.selection import Decision
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome
@@ -27,14 +28,20 @@ class Plan:
     """What the user should know before it starts."""
     numbering: TrialNumbering | None = None
     """Instances and numbers of its trials."""
-    iterations: int | None = None
-    """Training iterations still to run, as far as can be told; None: those of ``n_pending`` whole trials."""
+    again: Mapping[int, Outcome] = field(default_factory=dict)
+    """Failed trials that are to be run again, by number."""
 
 
 class Observer:
-    """Watches a search; each method is called in the search's main thread and does nothing unless overridden."""
+    """Watches a search; each method is called in the search's main thread and does nothing unless overridden.
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:
+    One that raises is told of nothing more: it is closed, and :meth:`next_best` takes its place.
+    """
+
+    name = "a display"
+    """What messages call it."""
+
+    def search_started(self, plan: Plan, results: SearchState) -> None:
         """The search starts; ``results`` already has the trials that an earlier call finished."""
 
     def decided(self, decision: Decision) -> None:
@@ -52,5 +59,15 @@ class Observer:
     def stopping(self) -> None:
         """The search was asked to stop and waits for its trials to write their checkpoints."""
 
-    def search_finished(self, results: ResultsIndex) -> None:
+    def search_finished(self, results: SearchState) -> None:
         """The search ended, or was interrupted."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was, and draw nothing: this display has failed."""
+
+    def next_best(self) -> "Observer | None":
+        """A simpler display for when this one has failed; None: nothing is shown until the summary."""
+        return None
+
+    def joined(self, plan: Plan, results: SearchState, running: Iterable[Trial]) -> None:
+        """Take over from a display that failed, while ``running`` trials run; what that one said is not said again."""

@@ -7,13 +7,17 @@ in the search's memory, and nothing that goes wrong with it can stop a search.
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
+from ghm.io.guard import survive, told_fault
+from ghm.io.platforms import EXIT_INFRASTRUCTURE, PYTHON
+from ghm.search.display.displays import DETAILS_NAME
 from ghm.search.display.observer import Observer, Plan
-from ghm.search.records.index import ResultsIndex
+from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
 
@@ -26,9 +30,12 @@ FIRST_S = 60.0
 LAST_LIMIT_S = 120.0
 """Seconds that the last page may take before the search ends without it."""
 
+_EXPLAINED = (2, EXIT_INFRASTRUCTURE)
+"""Exit statuses of ``ghm report`` with a message of its own: a record or a disk is at fault, not the program."""
+
 
 COMMAND = (
-    sys.executable,
+    *PYTHON,
     "-c",
     # Trials come first: the page is written with what they leave of the processor.
     "import os, runpy; os.nice(10); runpy.run_module('ghm.report', run_name='__main__')",
@@ -45,6 +52,8 @@ class ReportRefresher(Observer):
         stream: Where to say what was written; default: standard output.
     """
 
+    name = "the report's page"
+
     def __init__(
         self,
         command: tuple[str, ...] = COMMAND,
@@ -53,13 +62,15 @@ class ReportRefresher(Observer):
     ) -> None:
         self._command, self._clock, self._stream = command, clock, stream
         self._path: Path | None = None
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: BinaryIO | None = None
+        self._said: str | None = None
         self._began = 0.0
         self._next = 0.0
         self._stale = False
         self._stopping = False
 
-    def search_started(self, plan: Plan, results: ResultsIndex) -> None:  # noqa: ARG002  (the interface's)
+    def search_started(self, plan: Plan, results: SearchState) -> None:  # noqa: ARG002  (the interface's)
         """Note where the results are."""
         self._path = results.path
         self._next = self._clock() + FIRST_S
@@ -69,9 +80,13 @@ class ReportRefresher(Observer):
         self._stale = True
 
     def tick(self) -> None:
-        """Start a refresh if the page is behind and the share of time allows it; take note of one that ended."""
+        """Start a refresh if the page is behind and the share of time allows it; say of one that ended if it failed."""
         now = self._clock()
         if self._process is not None and self._process.poll() is not None:
+            reason = self._failure(self._process.returncode)
+            if reason is not None and reason != self._said:
+                self._said = reason
+                self._print(self._not_written(reason))
             self._process = None
             self._next = now + (now - self._began) / SHARE
         if self._process is None and self._stale and now >= self._next:
@@ -82,7 +97,7 @@ class ReportRefresher(Observer):
         """An interrupted search ends as soon as its trials allow, and does not wait for its page."""
         self._stopping = True
 
-    def search_finished(self, results: ResultsIndex) -> None:
+    def search_finished(self, results: SearchState) -> None:  # noqa: ARG002  (the interface's)
         """Write the page of the finished search, and say where it is."""
         self._end()
         if self._path is None:
@@ -96,25 +111,39 @@ class ReportRefresher(Observer):
         self._start()
         assert self._process is not None
         try:
-            _, errors = self._process.communicate(timeout=LAST_LIMIT_S)
-            failed = self._process.returncode != 0
+            reason = self._failure(self._process.wait(LAST_LIMIT_S))
         except subprocess.TimeoutExpired:
-            failed, errors = True, f"it took more than {LAST_LIMIT_S:g} s"
+            reason = f"it took more than {LAST_LIMIT_S:g} s"
         finally:
             self._end()
-        if failed:
-            reason = (errors.strip().splitlines() or ["no reason was given"])[-1]
-            self._print(f"The report could not be written: {reason}; try `ghm report {results.path}`")
-        else:
-            self._print(f"Report: {self._path.with_name('report.html')}")
+        self._print(f"Report: {self._path.with_name('report.html')}" if reason is None else self._not_written(reason))
+
+    def _failure(self, status: int) -> str | None:
+        """Why the page that ended with ``status`` was not written; None if it was, if need be without a part that failed."""
+        assert self._path is not None
+        assert self._errors is not None
+        self._errors.seek(0)
+        text = self._errors.read().decode("utf-8", "backslashreplace").strip()
+        reason = (text.splitlines() or ["no reason was given"])[-1]
+        if status == 0:
+            if text and reason != self._said:
+                self._said = reason
+                self._print(f"The report lacks something: {reason}; see `ghm report {self._path}`")
+            return None
+        if status < 0 or status in _EXPLAINED:
+            return reason
+        return survive(self.name, told_fault(text), self._path.with_name(DETAILS_NAME))
+
+    def _not_written(self, reason: str) -> str:
+        return f"The report could not be written: {reason}; try `ghm report {self._path}`"
 
     def _start(self) -> None:
         self._began = self._clock()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (read when the process has ended; a pipe would fill up)
         self._process = subprocess.Popen(
             [*self._command, str(self._path)],
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=self._errors,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             # A Ctrl-C in the terminal is the search's to handle.
             start_new_session=True,

@@ -1,25 +1,32 @@
-"""How a running search stands: each trial from its history, the search from its trials."""
+"""How a running search stands: each trial from its history, the search from its state."""
 
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from ghm.io.safe_read import DamagedError, open_regular
 from ghm.io.text import share_text
+from ghm.search.decisions.workload import Workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import TrialPace, seconds_left, weight
-from ghm.search.records.index import ResultsIndex
-from ghm.search.records.reader import parse_record
+from ghm.search.records.state import SearchState
 from ghm.search.settings.space import label
-from ghm.search.trials.outcome import finite
+from ghm.search.trials.history import HistoryLine, parse_line
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
 
 MAX_READ = 1 << 20
 """Bytes read at once: a history grows by a few hundred bytes a second, and only its end is wanted."""
+
+CHEAP_S = 0.001
+"""What is left of a search is made out anew at each event if that takes no longer; else it takes `SHARE` of the time at most."""
+
+SHARE = 0.01
 
 
 class HistoryTail:
@@ -34,24 +41,26 @@ class HistoryTail:
         self._position = 0
         self._rest = b""
         self._file_number: int | None = None
-        self.figures: dict[str, Any] = {}
+        self.newest: HistoryLine | None = None
         """The newest value of each figure; an evaluation's stay until the next one, whose missing ones replace them."""
         self.intervals: list[tuple[int, float]] = []
-        """Iterations and seconds between each two records."""
+        """Iterations and seconds between each two lines."""
 
     def read(self) -> None:
         """Take in what was appended since the last call."""
-        for line in self._appended():
-            record = parse_record(line)
-            if record is not None:
-                self._time(record)
-                evaluated = finite(record.get("exact_return")) is not None
-                self.figures.update({key: value for key, value in record.items() if evaluated or value is not None})
+        for text in self._appended():
+            if (line := parse_line(text)) is not None:
+                self._take(line)
 
-    def _time(self, record: dict[str, Any]) -> None:
-        before, after = ((finite(one.get("iteration")), finite(one.get("seconds"))) for one in (self.figures, record))
-        if None not in (*before, *after) and after[0] > before[0]:  # type: ignore[operator]
-            self.intervals.append((int(after[0] - before[0]), after[1] - before[1]))  # type: ignore[operator]
+    def _take(self, line: HistoryLine) -> None:
+        before = self.newest
+        if before is not None:
+            if before.seconds is not None and line.seconds is not None and line.iteration > before.iteration:
+                self.intervals.append((line.iteration - before.iteration, line.seconds - before.seconds))
+            if line.exact_return is None:
+                new = {name: value for name, value in msgspec.structs.asdict(line).items() if value is not None}
+                line = msgspec.structs.replace(before, **new)
+        self.newest = line
 
     def _appended(self) -> list[bytes]:
         """Whole lines that are new; a line cut short waits for its end."""
@@ -60,7 +69,7 @@ class HistoryTail:
                 status = os.fstat(file.fileno())
                 # A run that starts over, or drops records after its checkpoint, writes a new or a shorter file.
                 if status.st_ino != self._file_number or status.st_size < self._position:
-                    self._position, self._rest, self._file_number, self.figures = 0, b"", status.st_ino, {}
+                    self._position, self._rest, self._file_number, self.newest = 0, b"", status.st_ino, None
                     self.intervals = []
                 if status.st_size - self._position > MAX_READ:
                     self._position, self._rest = status.st_size - MAX_READ, b""
@@ -79,7 +88,7 @@ class Running:
     def __init__(self, trial: Trial, clock: Callable[[], float] = time.monotonic) -> None:
         self.trial, self._clock = trial, clock
         self._tail = HistoryTail(trial.history_path)
-        self.read()
+        self._tail.read()
         self.first = self.iteration
         # What an earlier process recorded says nothing of this one's pace.
         self._tail.intervals.clear()
@@ -91,73 +100,73 @@ class Running:
         before = self.iteration
         self._tail.read()
         if self.iteration != before:
-            self.pace.done, self.pace.seen, self.pace.intervals = self.done_here, self._clock(), self._tail.intervals
+            self.first = min(self.first, self.iteration)  # it went back to its checkpoint
+            self.pace.done, self.pace.seen, self.pace.intervals = (
+                self.iteration - self.first,
+                self._clock(),
+                self._tail.intervals,
+            )
 
     @property
     def iteration(self) -> int:
         """Iterations done, as far as its history tells."""
-        return int(self._figure("iteration") or 0)
+        return 0 if self._tail.newest is None else self._tail.newest.iteration
 
     @property
-    def share_done(self) -> float:
-        """Share done of the iterations that were left when it was started, from 0 to 1."""
-        return max(self.iteration - self.first, 0) / max(self.trial.until - self.first, 1)
-
-    @property
-    def done_here(self) -> int:
-        """Iterations done since it was started."""
-        return max(self.iteration - self.first, 0)
+    def iterations_left(self) -> int:
+        """Iterations to its end, or to the rung where it pauses."""
+        return max(self.trial.until - self.iteration, 0)
 
     @property
     def current_return(self) -> float | None:
         """Exact return at the last evaluation, the simulated one before the first."""
-        exact = self._figure("exact_return")
-        return self._figure("simulated_return") if exact is None else exact
+        newest = self._tail.newest
+        if newest is None or newest.exact_return is not None:
+            return None if newest is None else newest.exact_return
+        return newest.simulated_return
 
     @property
     def captured_value(self) -> float | None:
         """Captured value at the last evaluation."""
-        return self._figure("captured_value")
+        return None if self._tail.newest is None else self._tail.newest.captured_value
 
     @property
     def seconds_left(self) -> float | None:
         """Time left at the pace so far; None before there is one."""
         rate = self.pace.rate
-        return None if rate is None else rate * (self.trial.until - self.iteration)
-
-    def _figure(self, name: str) -> float | None:
-        return finite(self._tail.figures.get(name))
+        return None if rate is None else rate * self.iterations_left
 
 
 class SearchProgress:
     """How a search stands, whatever the display."""
 
-    def __init__(self, plan: Plan, results: ResultsIndex, clock: Callable[[], float] = time.monotonic) -> None:
-        self._plan, self._results, self._clock = plan, results, clock
+    def __init__(self, plan: Plan, state: SearchState, clock: Callable[[], float] = time.monotonic) -> None:
+        self._plan, self._state, self._clock = plan, state, clock
         self._started = clock()
         self._paces: list[TrialPace] = []
-        paths = results.record.choices["n_trajectories"]
+        paths = state.record.choices["n_trajectories"]
         n_steps = plan.config.training().n_steps
         self._mean_weight = sum(weight(one, n_steps) for one in paths) / len(paths)
-        self._ended = 0
-        self._total = plan.n_pending * plan.config.n_iterations if plan.iterations is None else plan.iterations
         self.running: dict[int, Running] = {}
+        self._work = Workload((), 0)
+        self._is_stale, self._next = True, 0.0
+        self._total = self._workload.iterations
 
     def start(self, trial: Trial) -> None:
         """A trial starts."""
         self.running[trial.number] = one = Running(trial, self._clock)
         self._paces.append(one.pace)
+        self._is_stale = True
 
-    def finish(self, trial: Trial, success: bool = True) -> None:
+    def finish(self, trial: Trial, outcome: Outcome) -> None:
         """A trial ended."""
         one = self.running.pop(trial.number, None)
+        self._is_stale = True
         if one is not None:
             one.read()
             one.pace.ended = self._clock()
-            if not success:  # cut short, it says nothing of how long the others take
+            if not outcome.status.has_result:  # cut short, it says nothing of how long the others take
                 self._paces.remove(one.pace)
-        # What a failed trial has left undone will not be done.
-        self._ended += trial.until - (0 if one is None else one.first)
 
     def read(self) -> None:
         """Look at what the running trials have recorded since the last look."""
@@ -165,25 +174,10 @@ class SearchProgress:
             one.read()
 
     @property
-    def completed(self) -> int:
-        """Trials that completed, those of earlier calls included."""
-        return self._results.completed
-
-    @property
-    def failed(self) -> int:
-        """Trials that failed for good."""
-        return self._results.failed
-
-    @property
-    def n_trials(self) -> int:
-        """Trials in total."""
-        return self._plan.n_trials
-
-    @property
     def share_done(self) -> float:
         """Share of this call's training that is done, from 0 to 1."""
-        done = self._ended + sum(one.done_here for one in self.running.values())
-        return min(done / max(self._total, 1), 1.0)
+        left = self._workload.iterations + sum(one.iterations_left for one in self.running.values())
+        return max(1.0 - left / max(self._total, 1), 0.0)
 
     @property
     def elapsed(self) -> float:
@@ -193,19 +187,43 @@ class SearchProgress:
     @property
     def seconds_left(self) -> float | None:
         """Time left at this machine's pace; None before it is known."""
-        started = self._ended + sum(one.trial.until - one.first for one in self.running.values())
-        iterations = max(self._total - started, 0)
-        # Between rungs a trial goes on for less than the whole; what was started says for how much.
-        each = self._plan.config.n_iterations
-        if self._plan.config.rungs and self._paces:
-            each = max(round(sum(pace.iterations for pace in self._paces) / len(self._paces)), 1)
-        waiting = -(-iterations // each)
-        return seconds_left(self._clock(), self._paces, waiting, each, self._mean_weight, self._plan.config.n_workers)
+        parts = self._workload.parts
+        return seconds_left(self._clock(), self._paces, parts, self._mean_weight, self._plan.config.n_workers)
 
     def time_left(self) -> str:
         """Time left in words; nothing before it is known."""
         left = self.seconds_left
         return "" if left is None else f"about {duration(left)} left"
+
+    def counts(self) -> str:
+        """Finished, failed and running trials, and how many stand at each rung."""
+        found = self._state.counts(self.running)
+        parts = [f"{found.completed} of {found.asked} trials completed", f"{found.failed} failed"]
+        for rung in self._plan.config.rungs if found.paused or found.stopped else ():
+            here = [
+                one.status
+                for one in self._state.by_number.values()
+                if one.status.is_at_rung and one.iterations == rung and one.trial_num not in self.running
+            ]
+            stopped = here.count(TrialState.STOPPED_AT_RUNG)
+            parts += [f"{len(here) - stopped} paused and {stopped} stopped at {rung}"] if here else []
+        return ", ".join([*parts, f"{found.running} running"])
+
+    def best(self) -> str:
+        """The best configuration so far, and what its trials spread over."""
+        best = self._state.best_configuration
+        if best is None:
+            return self._best_running()
+        if best.basis == "trial":
+            captured = "" if best.captured_value is None else f", captured value {share_text(best.captured_value)}"
+            return f"best so far: trial {best.trial.trial_num}, return {number(best.trial.best_return)}{captured}"
+        values = [one.captured_value for one in best.trials if one.captured_value is not None]
+        spread = (
+            f", captured value {share_text(min(values))} to {share_text(max(values))} over {len(values)} trials"
+            if values
+            else ""
+        )
+        return f"best so far: configuration {best.configuration}{spread}"
 
     def _best_running(self) -> str:
         """What the trials have reached that still run, while none has ended."""
@@ -214,35 +232,18 @@ class SearchProgress:
         ]
         if not reached:
             return "best so far: none yet"
-        value, number = max(reached)
-        return f"best so far: captured value {share_text(value)}, trial {number}, which still runs"
+        value, trial = max(reached)
+        return f"best so far: captured value {share_text(value)}, trial {trial}, which still runs"
 
-    def counts(self) -> str:
-        """Finished, failed and running trials, and how many stand at each rung."""
-        parts = [f"{self.completed} of {self.n_trials} trials completed", f"{self.failed} failed"]
-        for rung in self._plan.config.rungs:
-            waiting = [
-                o for o in self._results.outcomes if o.iterations == rung and o.status in ("paused", "stopped_at_rung")
-            ]
-            stopped = sum(outcome.status == "stopped_at_rung" for outcome in waiting)
-            parts += [f"{len(waiting) - stopped} waiting and {stopped} stopped at {rung}"] if waiting else []
-        return ", ".join([*parts, f"{len(self.running)} running"])
-
-    def best(self) -> str:
-        """The best configuration so far, and what its trials spread over."""
-        leader, best = self._results.leader, self._results.best
-        if leader is None or best is None:
-            return self._best_running()
-        if self._results.n_instances == 1:
-            captured = "" if best.captured_value is None else f", captured value {share_text(best.captured_value)}"
-            return f"best so far: trial {best.trial_num}, return {best.best_return:.4f}{captured}"
-        values = [one.captured_value for one in leader.trials if one.captured_value is not None]
-        spread = (
-            f", captured value {share_text(min(values))} to {share_text(max(values))} over {len(values)} trials"
-            if values
-            else ""
-        )
-        return f"best so far: configuration {leader.configuration}{spread}"
+    @property
+    def _workload(self) -> Workload:
+        """What is still to be started. Of very many trials it may be some events old."""
+        if self._is_stale and self._clock() >= self._next:
+            began = time.perf_counter()
+            self._work = self._state.workload(self._plan.again, self.running)
+            cost, self._is_stale = time.perf_counter() - began, False
+            self._next = 0.0 if cost < CHEAP_S else self._clock() + cost / SHARE
+        return self._work
 
 
 def configuration(hyperparameters: Hyperparameters) -> str:

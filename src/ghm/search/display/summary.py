@@ -4,16 +4,16 @@ import textwrap
 from collections.abc import Sequence
 
 from ghm.io.text import share_text
-from ghm.search.decisions.ranking import captured_or_return, result_at, rung_agreement
-from ghm.search.decisions.selection import Confirmation, Confirmed
-from ghm.search.decisions.statistics import aggregate
-from ghm.search.records.index import ResultsIndex, best_trial
+from ghm.search.decisions.ranking import ConfigurationScore, RungAgreement, rung_agreements
+from ghm.search.decisions.selection import Confirmation
+from ghm.search.records.state import SearchState
+from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import resume_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.inactive import inactive_note
 from ghm.search.settings.space import NAMES
-from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome
-from ghm.search.trials.trial import RungResult
+from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome, TrialState
+from ghm.training.logging.progress import number
 from ghm.training.settings import Hyperparameters
 
 TOP = 5
@@ -27,101 +27,95 @@ _SCALE = " (0: closing the firm at once, 1: optimal)"
 _NOT_FORETOLD = "\n    WARNING: it did not foretell the order beyond chance; use later rungs or a larger --keep"
 
 
-def summary(results: ResultsIndex, n_trials: int, interrupted: bool) -> str:
+def summary(state: SearchState, interrupted: bool) -> str:
     """Best configuration, top 5, failures with their reasons, path of the results, and the command to go on with."""
-    blocks = [_heading(results, n_trials)]
-    confirmation = results.confirmation
-    winner = confirmation.winner if confirmation is not None and confirmation.complete else None
-    best = results.best if winner is None else best_trial(winner.trials)
+    blocks = [_heading(state)]
+    best, config = state.best_configuration, state.config
     if best is not None:
-        blocks += [_best(results, best, winner), _top(results)]
-        blocks += [*_confirmation(confirmation), *_rungs(results), *_inert(results)]
-    elif results.outcomes and all(outcome.final for outcome in results.outcomes) and not interrupted:
+        blocks += [_best(state, best), _top(state), *_confirmation(state.confirmation)]
+        blocks += [*_rungs(rung_agreements(state.trials, config), state.n_instances), *_inactive(state)]
+    elif state.trials and not interrupted and all(one.failed for one in state.trials):
         blocks.append("Every trial failed: there is no best configuration.")
-    blocks += _failures(results)
-    blocks.append(f"Results: {results.path}")
+    blocks += _failures(state)
+    blocks.append(f"Results: {state.path}")
     if interrupted:
-        blocks.append(f"Interrupted. Continue with:\n  {resume_command(results.path)}")
+        blocks.append(f"Interrupted. Continue with:\n  {resume_command(state.path)}")
     elif best is not None:
-        model = next((one.model for one in results.record.calibrations if one.name == best.calibration), None)
-        where = "" if model is None else f", on {best.calibration} (--model.* chooses another firm)"
-        command = verification_command(results.record.config, best.hyperparameters, model)
+        of_one = best.trial.calibration is not None
+        where = f", on {best.trial.calibration} (--model.* chooses another firm)" if of_one else ""
+        model = state.model_of(best.trial) if of_one else None
+        command = verification_command(config, best.trial.hyperparameters, model)
         blocks.append(f"Train the best configuration longer{where}:\n  {command}")
     return "\n\n".join(blocks)
 
 
-def _heading(results: ResultsIndex, n_trials: int) -> str:
-    completed = sum(outcome.success for outcome in results.outcomes)
-    failed = sum(outcome.failed for outcome in results.outcomes)
-    missing = n_trials - completed - failed
-    parts = [f"{completed} of {n_trials} trials completed"]
-    stopped = sum(outcome.status == "stopped_at_rung" for outcome in results.outcomes)
-    parts += [f"{stopped} of them stopped at a rung"] if stopped else []
-    parts += [f"{failed} failed"] if failed else []
-    parts += [f"{missing} not finished"] if missing > 0 else []
+def _heading(state: SearchState) -> str:
+    counts = state.counts()
+    parts = [f"{counts.completed} of {counts.asked} trials completed"]
+    parts += [f"{counts.stopped} stopped at a rung"] if counts.stopped else []
+    parts += [f"{counts.failed} failed"] if counts.failed else []
+    parts += [f"{counts.unfinished} not finished"] if counts.unfinished else []
     return f"Search summary: {', '.join(parts)}"
 
 
-def _best(results: ResultsIndex, best: Outcome, winner: Confirmed | None) -> str:
+def _best(state: SearchState, best: BestConfiguration) -> str:
     """The best configuration by what decided: the confirmation, else what its trials are ranked by, else its one trial."""
-    trial = f"trial {best.trial_num}{_on(best)}, return {best.best_return:.4f}{_captured(best)}"
-    verdict = best.metrics.get("verdict_text")
-    if winner is not None:
-        assert winner.confirmed is not None
-        ends = None if winner.interval is None else " to ".join(share_text(end, 4) for end in winner.interval)
+    trial = (
+        f"trial {best.trial.trial_num}{_on(best.trial)}, return {number(best.trial.best_return)}{_captured(best.trial)}"
+    )
+    figure = f"{_measured([best.trial])} {share_text(best.figure, 4)}"
+    if best.basis == "confirmed":
+        ends = None if best.interval is None else " to ".join(share_text(end, 4) for end in best.interval)
         interval = "" if ends is None else f" (95% interval {ends})"
-        _, what = _figures(winner.trials)
-        figure = f"{what} {share_text(winner.confirmed, 4)}{interval} on fresh seeds"
-        first = f"Best configuration: {winner.configuration}, {figure}"
-        lines = [first, f"  (the best of these trainings: {trial})"]
-    elif results.n_instances > 1:
-        rank_by, leader = results.record.config.rank_by, results.leader
-        assert leader is not None
-        values, what = _figures(leader.trials)
-        figure = f"{RANK_WORDS[rank_by]} {what} {share_text(aggregate(values, rank_by), 4)} of its {len(values)} trials"
-        lines = [f"Best configuration: {leader.configuration}, {figure}", f"  (the best of them: {trial})"]
+        lines = [f"Best configuration: {best.configuration}, {figure}{interval} on fresh seeds"]
+        lines.append(f"  (the best of these trainings: {trial})")
+    elif best.basis == "ranked":
+        words = RANK_WORDS[state.config.rank_by]
+        lines = [f"Best configuration: {best.configuration}, {words} {figure} of its {best.n_trials} trials"]
+        lines.append(f"  (the best of them: {trial})")
     else:
         lines = [f"Best configuration: {trial}{_SCALE if best.captured_value is not None else ''}"]
-    if results.reference is not None:
-        reference = results.reference
-        lines.append(
-            f"  (winding up at once: {reference.wind_up_return:.4f}; the optimum: {reference.optimal_return:.4f})"
-        )
-    if verdict:
+    if state.reference is not None:
+        wind_up, optimal = state.reference.wind_up_return, state.reference.optimal_return
+        lines.append(f"  (winding up at once: {wind_up:.4f}; the optimum: {optimal:.4f})")
+    if verdict := best.trial.word("verdict_text"):
         lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
     width = max(map(len, NAMES))
-    lines += [f"  {name:<{width}}  {_shown(getattr(best.hyperparameters, name))}" for name in NAMES]
+    lines += [f"  {name:<{width}}  {_shown(getattr(best.trial.hyperparameters, name))}" for name in NAMES]
     return "\n".join(lines)
 
 
-def _top(results: ResultsIndex) -> str:
+def _top(state: SearchState) -> str:
     """A column a configuration: side by side the names alone would be wider than a terminal."""
-    tuned = "" if results.confirmation is None else ", as tuned"
-    if results.n_instances == 1:
-        title = f"Top {TOP} configurations{tuned}"
+    tuned = "" if state.confirmation is None else ", as tuned"
+    first = state.ranking()[:TOP]
+    if state.n_instances == 1:
         columns: list[tuple[str, ...]] = [("rank", "trial", "return", "captured", *NAMES)]
-        for rank, outcome in enumerate(results.ranked[:TOP], 1):
-            captured = "" if outcome.captured_value is None else share_text(outcome.captured_value)
-            figures = (f"{outcome.best_return:.4f}", captured)
-            columns.append((str(rank), str(outcome.trial_num), *figures, *_values(outcome.hyperparameters)))
-        return f"{title}\n{_rows(columns)}"
-    rank_by, what = results.record.config.rank_by, ""
+        for rank, one in enumerate(first, 1):
+            (trial,) = one.trials
+            captured = "" if trial.captured_value is None else share_text(trial.captured_value)
+            figures = (number(trial.best_return), captured)
+            columns.append((str(rank), str(trial.trial_num), *figures, *_values(one.hyperparameters)))
+        return f"Top {TOP} configurations{tuned}\n{_rows(columns)}"
+    rank_by = state.config.rank_by
     figures_of: tuple[RankBy, ...] = ("mean", "iqm", "worst") if rank_by == "iqm" else ("mean", "worst")
     columns = [("rank", "configuration", "trials", *figures_of, "best", "failed", *NAMES)]
-    for rank, one in enumerate(results.configurations[:TOP], 1):
-        values, what = _figures(one.trials)
-        spread = [*(aggregate(values, figure) for figure in figures_of), max(values)] if values else []
-        shown = [share_text(value, 4) for value in spread] or ["-"] * (len(figures_of) + 1)
-        cells = (str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures))
+    for rank, one in enumerate(first, 1):
+        cells = (str(rank), str(one.configuration), str(len(one.trials)), *_spread(one, figures_of), str(one.failures))
         columns.append((*cells, *_values(one.hyperparameters)))
+    what = _measured([trial for one in first for trial in one.trials])
     return f"Top {TOP} configurations{tuned}, ranked by {RANK_WORDS[rank_by]}, in {what}\n{_rows(columns)}"
 
 
-def _figures(trials: Sequence[Outcome]) -> tuple[list[float], str]:
-    """What a configuration's trials have reached, those that wait at a rung too, and what that is."""
-    reached = [_figure(result_at(one, None)) for one in trials]
-    values = [value for value in reached if value is not None]
-    return values, "captured value" if any(one.captured_value is not None for one in trials) else "return"
+def _spread(one: ConfigurationScore, figures: Sequence[RankBy]) -> list[str]:
+    """Figures of a configuration's trials and the best of them."""
+    values = [*(one.figure(figure) for figure in figures), max(one.captured)]
+    return ["-" if value is None else share_text(value, 4) for value in values]
+
+
+def _measured(trials: Sequence[Outcome]) -> str:
+    """What the figures of these trials are."""
+    return "captured value" if any(one.captured_value is not None for one in trials) else "return"
 
 
 def _values(hyperparameters: Hyperparameters) -> list[str]:
@@ -159,38 +153,23 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
     return ["\n".join(lines)]
 
 
-def _rungs(results: ResultsIndex) -> list[str]:
+def _rungs(agreements: Sequence[RungAgreement], n_instances: int) -> list[str]:
     """How well each rung foretold the next one; a warning where it did not."""
-    config = results.record.config
-    ends: list[int | None] = [*config.rungs[1:], None]
-    noun = "" if results.n_instances == 1 else " configurations"
+    noun = "" if n_instances == 1 else " configurations"
     lines = []
-    for rung, following in zip(config.rungs, ends, strict=False):
-        pairs: dict[int, list[tuple[float, float]]] = {}
-        for one in results.outcomes:
-            if one.stage == "explore" and (
-                one.status == "completed" or (following is not None and one.status != "paused")
-            ):
-                before, after = (_figure(result_at(one, at)) for at in (rung, following))
-                if before is not None and after is not None:
-                    pairs.setdefault(one.configuration, []).append((before, after))
-        found = rung_agreement(pairs, config.rank_by)
-        what = f"rung {rung}: {found.configurations}{noun} went on"
-        if found.correlation is None:
-            lines.append(f"  {what}, too few to tell how well it foretold {following or config.n_iterations}")
+    for one in agreements:
+        what = f"rung {one.rung}: {one.configurations}{noun} went on"
+        if one.correlation is None:
+            lines.append(f"  {what}, too few to tell how well it foretold {one.following}")
             continue
-        rho, low, high = found.correlation
+        rho, low, high = one.correlation
         verdict = "" if low > 0 else _NOT_FORETOLD
         lines.append(f"  {what}, rank correlation {rho:.2f} ({low:.2f} to {high:.2f}){verdict}")
     return ["Rungs\n" + "\n".join(lines)] if lines else []
 
 
-def _figure(result: RungResult | None) -> float | None:
-    return None if result is None else captured_or_return(result)
-
-
-def _inert(results: ResultsIndex) -> list[str]:
-    note = inactive_note(results.record.choices, vars(results.record.config))
+def _inactive(state: SearchState) -> list[str]:
+    note = inactive_note(state.record.choices, vars(state.config))
     return [textwrap.fill(note, WIDTH)] if note else []
 
 
@@ -201,13 +180,14 @@ def _columns(rows: list[tuple[str, ...]]) -> str:
     )
 
 
-def _failures(results: ResultsIndex) -> list[str]:
-    failed = [outcome for outcome in results.outcomes if not outcome.success and outcome.status != "paused"]
+def _failures(state: SearchState) -> list[str]:
+    failed = [one for one in state.trials if not one.success and one.status is not TrialState.PAUSED]
     if not failed:
         return []
     lines = [
-        f"  trial {o.trial_num}: {o.status}: {o.error}{_again(o)}\n    log: {results.path.parent / o.log}"
-        for o in failed[:MAX_FAILURES]
+        f"  trial {one.trial_num}: {one.status}: {one.error or 'no record of an end'}{_again(one)}\n"
+        f"    log: {state.path.parent / one.log}"
+        for one in failed[:MAX_FAILURES]
     ]
     if len(failed) > MAX_FAILURES:
         lines.append(f"  and {len(failed) - MAX_FAILURES} more, in the results")

@@ -89,15 +89,14 @@ class TrialPace:
 
 
 def seconds_left(
-    now: float, trials: Sequence[TrialPace], waiting: int, iterations: float, mean_weight: float, n_workers: int
+    now: float, trials: Sequence[TrialPace], waiting: Sequence[int], mean_weight: float, n_workers: int
 ) -> float | None:
     """Seconds until all is done; None before anything is known.
 
     Args:
         now: the search's clock.
         trials: those that were started, in order; failed ones left out.
-        waiting: trials still to be started.
-        iterations: of each of those.
+        waiting: iterations of each that is still to be started.
         mean_weight: relative cost of one of their iterations.
         n_workers: trials that run at once.
     """
@@ -108,13 +107,12 @@ def seconds_left(
     # The newest start-up: the first trials on a machine compile what later ones find compiled.
     startup = next((one for trial in reversed(known) if (one := trial.startup_of_others) is not None), 0.0)
     pace = statistics.fmean((trial.training or 0.0) / (trial.iterations * trial.weight) for trial in known)
-    one_more = startup + pace * iterations * mean_weight + ending
     busy = [_left(trial, now, ending, startup, pace) for trial in trials if trial.ended is None]
     # The next trial goes to the worker that is free first; the last round may be incomplete, and takes as long as a full one.
     free = sorted([*busy, *[0.0] * max(n_workers - len(busy), 0)])
     heapq.heapify(free)
-    for _ in range(waiting):
-        heapq.heapreplace(free, free[0] + one_more)
+    for iterations in waiting:
+        heapq.heapreplace(free, free[0] + startup + pace * iterations * mean_weight + ending)
     return max(free)
 
 

@@ -95,6 +95,16 @@ class LearnedProposal:
         return chosen
 
 
+def tpe_proposal(choices: Choices, seed_base: int) -> LearnedProposal:
+    """Proposals by the tree-structured Parzen estimator."""
+    return LearnedProposal("tpe", choices, seed_base)
+
+
+def gp_proposal(choices: Choices, seed_base: int) -> LearnedProposal:
+    """Proposals by a Gaussian process."""
+    return LearnedProposal("gp", choices, seed_base)
+
+
 def objectives(values: Sequence[float | None]) -> np.ndarray:
     """What is minimised: log10 of the gap to the optimum's captured value of 1, (n,); failures get the worst of all."""
     gaps = [np.log10(max(1.0 - value, SMALLEST_GAP)) for value in values if value is not None]

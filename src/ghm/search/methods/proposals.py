@@ -13,8 +13,6 @@ from typing import Protocol
 
 import numpy as np
 
-from ghm.search.settings.config import SearchType
-from ghm.search.settings.inactive import effective_choices
 from ghm.search.settings.space import NAMES, Choices, size
 from ghm.training.settings import Hyperparameters
 
@@ -62,6 +60,10 @@ class RandomProposal:
         return _configuration(self._choices, [int(index) for index in generator.integers(lengths)])
 
 
+class OutsideGridError(Exception):
+    """A trial has a number that its search's grid does not reach."""
+
+
 class GridProposal:
     """Every configuration once. The last hyperparameter, ``value_hidden``, varies fastest, as digits of a number."""
 
@@ -74,26 +76,22 @@ class GridProposal:
         return size(self._choices)
 
     def __call__(self, configuration: int, history: Sequence[Known] = ()) -> Hyperparameters:  # noqa: ARG002  (it learns nothing)
-        """Hyperparameters of a configuration, from 1 to the size of the grid."""
+        """Hyperparameters of a configuration, from 1 to the size of the grid.
+
+        Raises:
+            OutsideGridError: when it is none of them.
+        """
         if not 1 <= configuration <= self.n_trials:
-            raise IndexError(f"trial {configuration} is outside the grid of {self.n_trials}")
+            raise OutsideGridError(f"trial {configuration} is outside the grid of {self.n_trials}")
         lengths = tuple(len(self._choices[name]) for name in NAMES)
         strides = [math.prod(lengths[position + 1 :]) for position in range(len(lengths))]
         digits = [(configuration - 1) // stride % length for stride, length in zip(strides, lengths, strict=True)]
         return _configuration(self._choices, digits)
 
 
-def make_proposal(
-    search_type: SearchType, choices: Choices, seed_base: int, inactive: tuple[str, ...] = ()
-) -> Proposal:
-    """The search method of that name; only random search varies the hyperparameters named by ``inactive``."""
-    if search_type == "random":
-        return RandomProposal(choices, seed_base)
-    if search_type == "grid":
-        return GridProposal(effective_choices(choices, inactive))
-    from ghm.search.methods.learned import LearnedProposal  # late: most searches need neither SciPy nor Optuna
-
-    return LearnedProposal(search_type, effective_choices(choices, inactive), seed_base)
+def grid_proposal(choices: Choices, seed_base: int) -> GridProposal:  # noqa: ARG001  (no draws)
+    """The grid of the space."""
+    return GridProposal(choices)
 
 
 def _configuration(choices: Choices, indices: list[int]) -> Hyperparameters:

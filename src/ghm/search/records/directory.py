@@ -163,8 +163,10 @@ def finish_move(results_dir: Path) -> None:
         recorded = read_sealed(note)
         # A note without the second key is of a version that moved searches into the directory itself.
         parent = _beside(results_dir) if recorded.get("beside") is True else results_dir / EARLIER_NAME
+        if "to" not in recorded:
+            raise DamagedError("it names no place")
         target = parent / Path(str(recorded["to"])).name
-    except (DamagedError, KeyError) as error:
+    except DamagedError as error:
         raise UserError(
             f"{note} should say where in {_beside(results_dir)} half of a search was moved, and is damaged ({error}); move the "
             "rest there by hand, and remove that file"
@@ -205,7 +207,7 @@ def find_record(path: Path, flag: str = "--resume ") -> tuple[Path, SearchRecord
                 f"{beside.results_name}; resume that one, or move this file to a directory of its own"
             )
         return directory, found
-    if (whole := len(_whole_outcomes(directory))) and path.name.startswith("search_results_"):
+    if (whole := len(recorded_trials(directory))) and path.name.startswith("search_results_"):
         raise UserError(
             f"{flag}{path}: {found}, and {directory / RECORD_NAME}: {beside}; the own records of {whole} trials are "
             "whole, but not the settings that they belong to: put back a copy of either file"
@@ -221,7 +223,7 @@ def _newest(directory: Path, flag: str = "") -> SearchRecord:
         if isinstance(found, SearchRecord):
             return found
         reasons.append(f"{candidate.name}: {found}")
-    whole = len(_whole_outcomes(directory))
+    whole = len(recorded_trials(directory))
     remedy = (
         f"; the own records of {whole} trials are whole, but not the settings that they belong to: put back a copy of "
         f"{RECORD_NAME} or of the results JSON"
@@ -229,17 +231,14 @@ def _newest(directory: Path, flag: str = "") -> SearchRecord:
     raise UserError(f"{flag}{directory}: no search there ({'; '.join(reasons[:3])}){remedy if whole else ''}")
 
 
-def completed(results_dir: Path, n_trials: int) -> int:
-    """How many of the first ``n_trials`` trials have completed, by their own records."""
-    return sum(outcome.success for number, outcome in _whole_outcomes(results_dir).items() if number <= n_trials)
-
-
-def _whole_outcomes(directory: Path) -> dict[int, Outcome]:
+def recorded_trials(results_dir: Path) -> dict[int, Outcome]:
     """The trials' own records in the directory that can be read, by number."""
     found = {}
-    for number, trial in trial_directories(directory).items() if directory.is_dir() else ():
+    for number, directory in trial_directories(results_dir).items() if results_dir.is_dir() else ():
         with contextlib.suppress(OSError, DamagedError):
-            found[number] = Outcome.from_entry(read_sealed(trial / OUTCOME_NAME))
+            outcome = Outcome.from_entry(read_sealed(directory / OUTCOME_NAME))
+            if outcome.trial_num == number:
+                found[number] = outcome
     return found
 
 
@@ -294,6 +293,7 @@ def _free_name(parent: Path, name: str) -> Path:
 def _owner(results_dir: Path) -> str:
     try:
         owner = parse_object(read_bytes(results_dir / _OWNER_NAME, most=1000))
-        return f"process {int(owner['pid'])} on host {str(owner['host'])[:100]}, since {str(owner['since'])[:40]}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, DamagedError):
         return "its process is unknown"
+    pid, host, since = (str(owner.get(name, "unknown"))[:100] for name in ("pid", "host", "since"))
+    return f"process {pid} on host {host}, since {since}"

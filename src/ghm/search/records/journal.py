@@ -8,6 +8,7 @@ noticed; a last line that was cut short was not acted on, and is dropped.
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ class Journal:
     @property
     def counted(self) -> bool:
         """Whether a decision was made from outcomes: a failure, also the machine's, has had its consequences then."""
-        return any(map(_from_outcomes, self.decisions.values()))
+        return counted(self.decisions.values())
 
     def _drop_torn_line(self) -> None:
         if self._path.exists():
@@ -139,6 +140,11 @@ class Journal:
             if whole < len(data):
                 with self._path.open("r+b") as file:
                     file.truncate(whole)
+
+
+def counted(decisions: Iterable[Decision]) -> bool:
+    """Whether one of the decisions was made from outcomes."""
+    return any(map(_from_outcomes, decisions))
 
 
 def read_journal(results_dir: Path) -> list[Decision]:
@@ -184,8 +190,10 @@ def _parse(line: bytes, place: str) -> Decision:
         if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
             raise ValueError("it does not match its digest")
         content = parse_object(line)
+        if missing := [name for name in ("decision", "on", "decided", "made_from") if name not in content]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
         return Decision(content["decision"], content["on"], content["decided"], content["made_from"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(
             f"{place} is damaged ({error}); remove the file: the decisions are then made again from the recorded outcomes"
         ) from error

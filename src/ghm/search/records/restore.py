@@ -5,7 +5,7 @@ from pathlib import Path
 from ghm.errors import UserError
 from ghm.io.atomic import remove_unfinished_writes
 from ghm.search.trials.exit_status import outcome_of_result
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.search.trials.workspace import record_outcome
 
@@ -14,7 +14,7 @@ def unrecorded_outcome(trial: Trial) -> Outcome | None:
     """How the trial ended by its own result, where the search did not live to record it; it is recorded now."""
     told = outcome_of_result(trial)
     # Any other failure that the search did not see may have been the machine's: the trial goes on.
-    if told is None or told.status not in ("completed", "diverged", "paused"):
+    if told is None or told.status not in (TrialState.COMPLETED, TrialState.DIVERGED, TrialState.PAUSED):
         return None
     remove_unfinished_writes(trial.directory)
     record_outcome(trial, told)

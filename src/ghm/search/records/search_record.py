@@ -86,10 +86,17 @@ class SearchRecord:
             config = SearchConfig.from_dict(values["search_config"])
             choices = SearchSpace.from_dict(values["search_space"]).choices()
             models = values.get("calibrations") or None
-            calibrations = () if models is None else parse_calibrations(models, config.model)
-        except (UserError, TypeError) as error:
+            calibrations = () if models is None else parse_calibrations(_plain(models), config.model)
+        except UserError as error:
             raise DamagedError(str(error)) from error
         return cls(name, config, choices, code, around, calibrations, tuple(drift))
+
+
+def _plain(models: Any) -> Any:
+    """Calibrations without the returns that the results JSON has beside them."""
+    if not isinstance(models, list) or not all(isinstance(one, dict) for one in models):
+        return models
+    return [{key: value for key, value in one.items() if not key.endswith("_return")} for one in models]
 
 
 def new_record(
@@ -113,6 +120,9 @@ def resumed_record(
     Raises:
         UserError: when results would depend on the difference, unless ``config.allow_drift``.
     """
+    # Of files that were not named again, the names stay beside the contents.
+    kept = {name: getattr(config, name) or getattr(recorded.config, name) for name in ("space", "calibrations")}
+    config = dataclasses.replace(config, **kept)
     now = dataclasses.replace(recorded, config=config, choices=choices, calibrations=calibrations, code=code_version())
     if config.search_type != "grid" and config.n_trials < recorded.config.n_trials and not config.allow_drift:
         raise UserError(

@@ -2,11 +2,11 @@
 
 import dataclasses
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ghm.economics.model import GHMModel
+from ghm.io.platforms import PYTHON
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import NAMES, hyperparameters_dict
 from ghm.training.settings import Hyperparameters, TrainConfig
@@ -26,7 +26,7 @@ _SETTINGS = tuple(field.name for field in dataclasses.fields(TrainConfig))
 def training_command() -> list[str]:
     """The command that starts a training run: the script of this checkout, or the installed package's module."""
     script = Path(__file__).resolve().parents[4] / TRAINING_SCRIPT
-    return [sys.executable, str(script)] if script.is_file() else [sys.executable, "-m", "ghm.training"]
+    return [*PYTHON, str(script)] if script.is_file() else [*PYTHON, "-m", "ghm.training"]
 
 
 def training_arguments(config: TrainConfig, names: Sequence[str] = _SETTINGS) -> list[str]:

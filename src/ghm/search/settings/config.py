@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
+from ghm.io.plain import make_plain
+from ghm.search.settings.methods import METHODS, Method, SearchType
 from ghm.training.settings import (
     Baseline,
     Device,
@@ -22,15 +24,11 @@ from ghm.training.settings import (
     require_path,
 )
 
-SearchType = Literal["random", "grid", "tpe", "gp"]
 RankBy = Literal["mean", "iqm", "worst"]
 ExecutorName = Literal["local", "dask"]
 
 RANK_WORDS: Mapping[RankBy, str] = {"mean": "mean", "iqm": "interquartile mean", "worst": "worst"}
 """How a configuration's trials are made one figure, in words."""
-
-LEARNING = ("tpe", "gp")
-"""Search types whose proposals depend on what was recorded before."""
 
 # More processes than this on one machine is a typing error.
 MAX_WORKERS = 1024
@@ -167,6 +165,7 @@ class SearchConfig:
     """Parameters of the model."""
 
     def __post_init__(self) -> None:
+        make_plain(self)
         require_choice("search_type", self.search_type, SearchType)
         require_integer("n_trials", self.n_trials, lower=1, upper=MAX_TRIALS)
         require_integer("n_workers", self.n_workers, lower=1, upper=MAX_WORKERS)
@@ -188,7 +187,7 @@ class SearchConfig:
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
-        for name in ("results_dir", "resume", "space"):
+        for name in ("results_dir", "resume", "space", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
         shared = self.training()
@@ -226,6 +225,11 @@ class SearchConfig:
         if self.keep > 1:
             raise UserError(f"--keep must be a share, above 0 and at most 1; received {self.keep!r}")
 
+    @property
+    def method(self) -> Method:
+        """Its search method."""
+        return METHODS[self.search_type]
+
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition."""
         names = {field.name for field in dataclasses.fields(TrainConfig)} - {"resume", "progress"}
@@ -256,13 +260,6 @@ class SearchConfig:
         if unknown:
             raise UserError(f"unknown search settings {unknown}")
         arguments = dict(values)
-        if isinstance(arguments.get("rungs"), list):
-            arguments["rungs"] = tuple(arguments["rungs"])
-        for key in ("results_dir", "resume", "space", "calibrations"):
-            if arguments.get(key) is not None:
-                if not isinstance(arguments[key], str):
-                    raise UserError(f"--{key} must be a path; received {arguments[key]!r}")
-                arguments[key] = require_path(key, arguments[key])
         if "model" in arguments:
             arguments["model"] = _model(arguments["model"])
         return cls(**arguments)

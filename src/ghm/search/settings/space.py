@@ -30,7 +30,10 @@ MAX_FILE_BYTES = 1_000_000
 
 @dataclass
 class SearchSpace:
-    """Values to search over. Assign to the lists, or override :meth:`__post_init__`; they are checked when used."""
+    """Values to search over. Assign to the lists, name them as class attributes, or override :meth:`__post_init__`.
+
+    They are checked when used.
+    """
 
     lr_policy: list[float] = field(init=False)
     lr_baseline: list[float] = field(init=False)
@@ -50,6 +53,9 @@ class SearchSpace:
         self.n_trajectories = [250, 500, 1000]
         self.policy_hidden = [(32, 32), (64, 64), (128, 128), (64, 64, 64)]
         self.value_hidden = [(32, 32), (64, 64), (128, 128), (64, 64, 64)]
+        for name in NAMES:
+            if hasattr(type(self), name):  # a list that a subclass names beside its methods
+                setattr(self, name, getattr(type(self), name))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in NAMES:
@@ -121,9 +127,10 @@ def parse_hyperparameters(values: dict[str, Any]) -> Hyperparameters:
     """The hyperparameters that :func:`plain_hyperparameters` wrote.
 
     Raises:
-        UserError: when a value is out of range.
-        KeyError: when one is missing.
+        UserError: when one is missing, or its value out of range.
     """
+    if missing := [name for name in NAMES if name not in values]:
+        raise UserError(f"the hyperparameters {', '.join(missing)} are missing")
     chosen: dict[str, Any] = {name: values[name] for name in NAMES}
     for name, value in chosen.items():
         chosen[name] = tuple(value) if isinstance(value, list) else value

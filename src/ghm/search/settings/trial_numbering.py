@@ -5,8 +5,11 @@ model. A *trial* is one training of one configuration on one instance. With I in
 (k − 1) I + 1 … k I; the trials of the confirmation have the numbers after those of all configurations.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from ghm.errors import UserError
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import MAX_TRIALS, SearchConfig
 
@@ -74,6 +77,21 @@ class TrialNumbering:
     def confirmation_number(self, rank: int, position: int) -> int:
         """Number of the confirmation's trial of the configuration chosen at ``rank``, from 0, on an instance."""
         return self.n_explored + rank * len(self.confirmation_instances()) + position + 1
+
+    def placed(self, number: int, chosen: Sequence[int] = ()) -> tuple[int, Instance, Literal["explore", "confirm"]]:
+        """Configuration, instance and purpose of trial ``number``, where ``chosen`` configurations are confirmed.
+
+        Raises:
+            UserError: when there is no such trial.
+        """
+        if number <= self.n_explored:
+            configuration, position = divmod(number - 1, self.n_instances)
+            return configuration + 1, self.instances(configuration + 1)[position], "explore"
+        instances = self.confirmation_instances()
+        rank, position = divmod(number - self.n_explored - 1, len(instances))
+        if rank >= len(chosen):
+            raise UserError(f"the search has no trial {number}")
+        return chosen[rank], instances[position], "confirm"
 
     def _on_each_calibration(self, seeds: list[int]) -> tuple[Instance, ...]:
         models = self.calibrations or (None,)

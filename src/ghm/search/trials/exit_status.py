@@ -4,68 +4,64 @@ import dataclasses
 import signal
 from typing import Any, Literal
 
+import msgspec
+
 from ghm.io.safe_read import read_end
 from ghm.io.sealed import DamagedError, read_sealed
 from ghm.search.settings.space import NAMES
-from ghm.search.trials.outcome import (
-    Outcome,
-    Status,
-    checked_metrics,
-    failure,
-    finite,
-    one_line,
-    outcome_of,
-    real,
-    whole,
-)
+from ghm.search.trials.outcome import Count, Metrics, Outcome, Seconds, TrialState, failure, one_line, outcome_of
 from ghm.search.trials.trial import Trial
 
 EXIT_UNUSABLE_CHECKPOINT = 8
 """The training script's word for a checkpoint that is damaged or of another run: the one reason to start a trial over."""
 
 # The training script's exit statuses (docs/design/records.md).
-_STATUS_OF_EXIT: dict[int, Status] = {
-    3: "diverged",
-    4: "interrupted",
-    5: "out_of_memory",
-    6: "infrastructure",
-    7: "paused",
+_STATE_OF_EXIT = {
+    3: TrialState.DIVERGED,
+    4: TrialState.INTERRUPTED,
+    5: TrialState.OUT_OF_MEMORY,
+    6: TrialState.INFRASTRUCTURE,
 }
 
 _TAIL_BYTES = 8192
 
 
-def read_result(trial: Trial) -> dict[str, Any] | None:
+class Result(msgspec.Struct):
+    """What a training run says of itself in ``result.json``."""
+
+    format: Literal[1]
+    status: TrialState
+    iterations: Count
+    seconds: Seconds
+    error: str | None
+    metrics: Metrics
+    config: dict[str, Any]
+
+
+def read_result(trial: Trial) -> Result | None:
     """The training run's ``result.json`` if it is whole and of this very trial, otherwise None."""
     try:
-        result = read_sealed(trial.config.result_path)
-        config = result["config"]
-        ours = trial.config.to_dict()
-        same = all(config[key] == ours[key] for key in (*NAMES, "seed", "n_iterations", "dt", "T", "terminal", "model"))
-        if result["format"] != 1 or not same:
-            return None
-        return {
-            "status": result["status"],
-            "iterations": whole(result["iterations"]),
-            "seconds": real(result["seconds"]),
-            "error": one_line(result["error"]),
-            "metrics": checked_metrics(result["metrics"]),
-        }
-    except (OSError, DamagedError, KeyError, TypeError):
+        result = msgspec.convert(read_sealed(trial.config.result_path), Result)
+    except (OSError, DamagedError, msgspec.ValidationError):
         return None
+    ours, missing = trial.config.to_dict(), object()
+    names = (*NAMES, "seed", "n_iterations", "dt", "T", "terminal", "model")
+    return result if all(result.config.get(name, missing) == ours[name] for name in names) else None
 
 
 def outcome_of_result(trial: Trial, exit_status: int | None = None) -> Outcome | None:
     """The outcome that the trial's own result file tells; None if there is none or it tells no end of the training."""
     result = read_result(trial)
-    if result is None or result["status"] not in ("completed", *_STATUS_OF_EXIT.values()):
+    if result is None or result.status not in (TrialState.COMPLETED, TrialState.PAUSED, *_STATE_OF_EXIT.values()):
         return None
-    metrics = result["metrics"]
-    if result["status"] in ("completed", "paused") and not _has_returns(metrics):
-        return None
-    if result["status"] == "paused" and result["iterations"] < trial.until:
+    if result.status is TrialState.PAUSED and result.iterations < trial.until:
         return None  # of the rung before
-    return outcome_of(trial, exit_status=exit_status, **result)
+    error = None if result.error is None else one_line(result.error)
+    known = {"iterations": result.iterations, "seconds": result.seconds, "error": error, "metrics": result.metrics}
+    outcome = outcome_of(trial, result.status, exit_status=exit_status, **known)
+    if outcome.status.has_result and (outcome.best_return is None or outcome.figure("final_return") is None):
+        return None
+    return outcome
 
 
 def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> Outcome:
@@ -74,28 +70,24 @@ def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> Outcom
     A whole result file outweighs the exit status: a process killed between writing it and leaving has finished.
     """
     told = outcome_of_result(trial, exit_status)
-    if told is not None and (told.success or told.status == "paused" or exit_status >= 0):
+    ended = told is not None and (told.status.has_result or told.status is TrialState.INTERRUPTED)
+    if told is not None and (ended or exit_status >= 0):
         return told
-    status: Status = _STATUS_OF_EXIT.get(exit_status, "crashed")
+    state = _STATE_OF_EXIT.get(exit_status, TrialState.CRASHED)
     error = _exit_text(exit_status) + (f": {last}" if (last := last_line(trial)) else "")
-    known = {} if told is None else {"iterations": told.iterations, "metrics": told.metrics}
-    return failure(trial, status, error, seconds, exit_status=exit_status, **known)
+    return failure(trial, state, error, seconds, exit_status=exit_status, **_told(trial))
 
 
 def outcome_of_stop(trial: Trial, outcome: Outcome, status: Literal["interrupted", "timeout"], error: str) -> Outcome:
     """The outcome of a trial that the search stopped, with what its training says it had reached."""
-    result = read_result(trial) or {}
-    return dataclasses.replace(
-        outcome,
-        status=status,
-        error=error,
-        iterations=result.get("iterations", outcome.iterations),
-        metrics=result.get("metrics", outcome.metrics),
-    )
+    return dataclasses.replace(outcome, status=TrialState(status), error=error, **_told(trial))
 
 
-def _has_returns(metrics: dict[str, Any]) -> bool:
-    return all(finite(metrics.get(key)) is not None for key in ("best_return", "final_return"))
+def _told(trial: Trial) -> dict[str, Any]:
+    """How far the training came by its own result; nothing where it left none."""
+    result = read_result(trial)
+    names = ("iterations", "seconds", "metrics")
+    return {} if result is None else {name: getattr(result, name) for name in names}
 
 
 def _exit_text(exit_status: int) -> str:

@@ -1,38 +1,78 @@
-"""How a trial ended: typed, counted, and kept in the trial's directory and in the results JSON."""
+"""The record of a trial: how it stands or ended; kept in its directory and in the results JSON, and read from there."""
 
 import dataclasses
-import sys
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
-from ghm.errors import UserError
+import msgspec
+from msgspec import Meta
+
 from ghm.io.sealed import DamagedError
 from ghm.search.settings.config import MAX_TRIALS
-from ghm.search.settings.space import parse_hyperparameters, plain_hyperparameters
+from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.trials.history import last_line
 from ghm.search.trials.trial import RungResult, Stage, Trial, directory_name
 from ghm.training.settings import Hyperparameters
 
-Status = Literal[
-    "completed",
-    "diverged",
-    "out_of_memory",
-    "timeout",
-    "crashed",
-    "interrupted",
-    "infrastructure",
-    "paused",
-    "stopped_at_rung",
-]
+
+class TrialState(StrEnum):
+    """How a trial stands, or ended: the one list of words, and what each means for the search."""
+
+    COMPLETED = "completed"
+    STOPPED_AT_RUNG = "stopped_at_rung"
+    """It came to a rung and was not chosen to go on."""
+    PAUSED = "paused"
+    """It came to a rung, and nobody has chosen yet."""
+    INTERRUPTED = "interrupted"
+    UNFINISHED = "unfinished"
+    """It was started, and there is no record of an end: it runs, or was killed together with its search."""
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    INFRASTRUCTURE = "infrastructure"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the trial is over."""
+        return not self.can_continue
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether the trial goes on by itself when the search does."""
+        return self in (TrialState.PAUSED, TrialState.INTERRUPTED, TrialState.UNFINISHED)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the training went as far as it was asked to: to its end, or to the rung where it was stopped."""
+        return self in (TrialState.COMPLETED, TrialState.STOPPED_AT_RUNG)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the trial is over without having gone as far as it was asked to."""
+        return self.is_finished and not self.is_success
+
+    @property
+    def is_at_rung(self) -> bool:
+        """Whether the trial stands at a rung, from which it can still go on."""
+        return self in (TrialState.PAUSED, TrialState.STOPPED_AT_RUNG)
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the trial has a figure to be compared by, be it of the rung where it waits."""
+        return self.is_success or self is TrialState.PAUSED
+
 
 NO_RETURN = -1e9
-"""``best_return`` and ``final_return`` where there is none, since no policy was ever evaluated.
+"""``best_return`` and ``final_return`` in the results JSON where there is none, since no policy was ever evaluated.
 
 JSON has no word for NaN and code that reads the file formats every trial's return as a number, so a number it is: one
 that sorts last, that no policy of the model has, and that spoils an average instead of blending into it.
 """
 
 # What the machine did to the trial, not what its hyperparameters did.
-_OF_THE_MACHINE = ("out_of_memory", "interrupted", "infrastructure")
+_OF_THE_MACHINE = (TrialState.OUT_OF_MEMORY, TrialState.INTERRUPTED, TrialState.INFRASTRUCTURE)
 
 MOST_MACHINE_FAILURES = 10
 """Times the machine may fail a trial over all calls of a search; after that it takes --retry_failed to run it again.
@@ -44,255 +84,200 @@ A disk that was full, a node that went down: a few tries get through. What fails
 MAX_ERROR_LENGTH = 500
 MAX_METRICS = 200
 
+Number = Annotated[int, Meta(ge=1, le=MAX_TRIALS)]
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
+Line = Annotated[str, Meta(max_length=MAX_ERROR_LENGTH)]
+Metric = bool | int | float | Annotated[str, Meta(max_length=4 * MAX_ERROR_LENGTH)] | None
+Metrics = Annotated[dict[str, Metric], Meta(max_length=MAX_METRICS)]
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one trial ended."""
+    """The record of one trial. Types and bounds are checked where it is read."""
 
-    trial_num: int
+    trial_num: Number
     """The trial's number k."""
     hyperparameters: Hyperparameters
-    """What it ran with."""
+    """What it is trained with."""
     seed: int
     """Its training seed."""
-    status: Status
-    """How it ended."""
-    error: str | None = None
+    status: TrialState
+    """How it stands, or ended."""
+    error: Line | None = None
     """The last line of its error; None if it completed."""
-    iterations: int = 0
+    iterations: Count = 0
     """Training iterations done."""
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     """Training time (seconds)."""
-    metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    metrics: Metrics = dataclasses.field(default_factory=dict)
     """The training script's own metrics; empty if it ended before its first evaluation."""
-    attempts: int = 1
+    attempts: Count = 1
     """Times its process was started in the call that ended it."""
     exit_status: int | None = None
     """Of its process, negative for a signal; None where the process was not seen to end."""
-    configuration: int = 0
+    configuration: Annotated[int, Meta(ge=0, le=MAX_TRIALS)] = 0
     """Number of its configuration; by default the trial's own, as in a search of one seed and one model."""
-    calibration: str | None = None
-    """Name of the model that it was trained on; None: the search's own."""
+    calibration: Line | None = None
+    """Name of the model that it is trained on; None: the search's own."""
     stage: Stage = "explore"
-    """What it was run for."""
+    """What it is run for."""
     rungs: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it passed, in order."""
-    machine_failures: int = 0
+    machine_failures: Count = 0
     """Times the machine failed it, over all calls."""
-    note: str | None = None
+    note: Line | None = None
     """What else the user should know, such as that it started over."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "status", TrialState(self.status))
         if not self.configuration:
             object.__setattr__(self, "configuration", self.trial_num)
 
     @property
     def success(self) -> bool:
-        """Whether the training went as far as it was asked to: to its end, or to the rung where it was stopped."""
-        return self.status in ("completed", "stopped_at_rung")
+        """See :attr:`TrialState.is_success`."""
+        return self.status.is_success
 
     @property
     def final(self) -> bool:
-        """Whether the trial is over; an interrupted or paused one can go on."""
-        return self.status not in ("interrupted", "paused")
+        """See :attr:`TrialState.is_finished`."""
+        return self.status.is_finished
 
     @property
     def failed(self) -> bool:
-        """Whether the trial is over without having gone as far as it was asked to."""
-        return self.final and not self.success
+        """See :attr:`TrialState.is_failure`."""
+        return self.status.is_failure
 
     @property
     def infrastructure_failure(self) -> bool:
         """Whether the machine failed rather than the configuration, so that another attempt makes sense."""
         killed = self.exit_status is not None and self.exit_status < 0
-        return self.status in _OF_THE_MACHINE or (self.status == "crashed" and killed)
+        return self.status in _OF_THE_MACHINE or (self.status is TrialState.CRASHED and killed)
 
     @property
     def retryable(self) -> bool:
         """Whether resuming the search runs it again though it failed: the machine did it, and not too often yet."""
         return self.final and self.infrastructure_failure and self.machine_failures < MOST_MACHINE_FAILURES
 
+    def figure(self, name: str) -> float | None:
+        """The metric of that name; None where it is missing or no number."""
+        value = self.metrics.get(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def word(self, name: str) -> str | None:
+        """The metric of that name; None where it is missing or no text."""
+        value = self.metrics.get(name)
+        return value if isinstance(value, str) and value else None
+
     @property
-    def best_return(self) -> float:
-        """Exact return of the best policy; :data:`NO_RETURN` if there is none."""
-        return _return(self.metrics, "best_return")
+    def best_return(self) -> float | None:
+        """Exact return of the best policy; None if none was evaluated."""
+        return self.figure("best_return")
 
     @property
     def captured_value(self) -> float | None:
         """Share of the attainable value that the best policy captures; None if there is none."""
-        return finite(self.metrics.get("captured_value"))
+        return self.figure("captured_value")
+
+    @property
+    def directory(self) -> str:
+        """Name of its directory in the results directory."""
+        return directory_name(self.trial_num)
 
     @property
     def log(self) -> str:
         """Path of its error output, relative to the results directory."""
-        return f"{directory_name(self.trial_num)}/stderr.log"
+        return f"{self.directory}/stderr.log"
+
+    def reached(self, rung: int | None) -> RungResult | None:
+        """What the trial had reached at a rung, or by now (None); None where it failed before."""
+        if rung is not None:
+            return next((result for result in self.rungs if result.iteration == rung), None)
+        if not self.status.has_result or self.best_return is None:
+            return None
+        return RungResult(self.iterations, self.best_return, self.captured_value)
 
     def to_entry(self) -> dict[str, Any]:
         """The trial's entry in ``results``; also its ``outcome.json``."""
+        fields = {name: getattr(self, name) for name in _OF_ENTRY}
         metrics = {
-            "best_return": self.best_return,
-            "final_return": _return(self.metrics, "final_return"),
+            "best_return": NO_RETURN if self.best_return is None else self.best_return,
+            "final_return": NO_RETURN if self.figure("final_return") is None else self.figure("final_return"),
             "success": self.success,
-            "status": self.status,
-            "error": self.error,
             "log": None if self.success else self.log,
-            "iterations": self.iterations,
-            "seconds": self.seconds,
+            **{name: getattr(self, name) for name in _IN_METRICS},
         }
         return {
             "trial_num": self.trial_num,
             "hyperparameters": plain_hyperparameters(self.hyperparameters),
             "metrics": metrics | {key: value for key, value in self.metrics.items() if key not in metrics},
-            "seed": self.seed,
-            "directory": directory_name(self.trial_num),
-            "attempts": self.attempts,
-            "exit_status": self.exit_status,
-            "configuration": self.configuration,
-            "calibration": self.calibration,
-            "stage": self.stage,
+            "directory": self.directory,
+            **fields,
             "rungs": [vars(result) for result in self.rungs],
-            "machine_failures": self.machine_failures,
-            "note": self.note,
         }
 
     @classmethod
     def from_entry(cls, entry: Any) -> Self:
-        """The outcome that :meth:`to_entry` wrote.
+        """The record that :meth:`to_entry` wrote.
 
         Raises:
-            DamagedError: when ``entry`` is not one.
+            DamagedError: when ``entry`` is not one, or says that the trial has a result and has no return.
         """
+        if not isinstance(entry, dict):
+            raise DamagedError("no record of a trial, which is a JSON object")
         try:
-            metrics = checked_metrics(entry["metrics"])
-            status = metrics.pop("status")
-            if status not in get_args(Status):
-                raise DamagedError(f"unknown status {status!r}")
-            fields = {
-                "trial_num": whole(entry["trial_num"], lower=1, upper=MAX_TRIALS),
-                "hyperparameters": parse_hyperparameters(entry["hyperparameters"]),
-                "seed": whole(entry["seed"]),
-                "status": status,
-                "error": one_line(metrics.pop("error")),
-                "iterations": whole(metrics.pop("iterations")),
-                "seconds": real(metrics.pop("seconds")),
-                "attempts": whole(entry["attempts"]),
-                "exit_status": entry["exit_status"] if entry["exit_status"] is None else whole(entry["exit_status"]),
-                # Searches recorded before there were seeds, calibrations and rungs lack these.
-                "configuration": whole(entry.get("configuration", entry["trial_num"]), lower=1, upper=MAX_TRIALS),
-                "calibration": one_line(entry.get("calibration")),
-                "stage": _stage(entry.get("stage", "explore")),
-                "rungs": tuple(map(_rung_result, entry.get("rungs", []))),
-                # Records of before these were counted lack them.
-                "machine_failures": whole(entry.get("machine_failures", 0)),
-                "note": one_line(entry.get("note")),
-            }
-        except (KeyError, TypeError, AttributeError, UserError) as error:
-            raise DamagedError(f"no trial's outcome ({type(error).__name__}: {error})") from error
-        for key in ("success", "log"):
-            metrics.pop(key, None)
-        for key in ("best_return", "final_return"):
-            if metrics.get(key) == NO_RETURN:
-                del metrics[key]
-        return cls(**fields, metrics=metrics)
+            metrics = msgspec.convert(entry.get("metrics"), Metrics)
+            own = {name: value for name, value in metrics.items() if name not in (*_IN_METRICS, "success", "log")}
+            for name in ("best_return", "final_return"):
+                if own.get(name) == NO_RETURN:
+                    del own[name]
+            fields = {name: metrics[name] for name in _IN_METRICS if name in metrics}
+            record = msgspec.convert({**entry, **fields, "metrics": own}, cls)
+        except msgspec.ValidationError as error:
+            raise DamagedError(f"no record of a trial: {error}") from error
+        if record.status.has_result and record.best_return is None:
+            raise DamagedError(f"trial {record.trial_num} is recorded as {record.status} without a return")
+        return record
 
 
-def outcome_of(trial: Trial, status: Status, **known: Any) -> Outcome:
-    """The outcome of ``trial`` with what the trial itself tells, the rungs that it has passed among it."""
+_IN_METRICS = ("status", "error", "iterations", "seconds")
+"""Fields that an entry has among its metrics, as the documentation shows them."""
+
+_OF_ENTRY = tuple(
+    one.name
+    for one in dataclasses.fields(Outcome)
+    if one.name not in (*_IN_METRICS, "trial_num", "hyperparameters", "metrics", "rungs")
+)
+
+
+def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> Outcome:
+    """The record of ``trial`` with what the trial itself tells, the rungs that it has passed among it."""
     outcome = Outcome(
         trial.number,
         trial.hyperparameters,
         trial.config.seed,
-        status,
+        TrialState(status),
         configuration=trial.configuration,
         calibration=trial.calibration,
         stage=trial.stage,
         rungs=trial.passed,
         **known,
     )
-    if status != "paused":
+    result = outcome.reached(None)
+    if outcome.status is not TrialState.PAUSED or result is None:
         return outcome
-    result = RungResult(outcome.iterations, outcome.best_return, outcome.captured_value)
     return dataclasses.replace(outcome, rungs=(*trial.passed, result))
 
 
-def failure(trial: Trial, status: Status, error: str, seconds: float, **known: Any) -> Outcome:
-    """The outcome of a trial that failed."""
-    fields = {"error": one_line(error), "seconds": seconds} | known
-    return outcome_of(trial, status, **fields)
+def failure(trial: Trial, status: TrialState | str, error: str, seconds: float, **known: Any) -> Outcome:
+    """The record of a trial that failed, or was cut short after ``seconds``: what it left no word of, its history tells."""
+    reached: dict[str, Any] = {"seconds": seconds}
+    if (last := last_line(trial.directory)) is not None:
+        reached = {"iterations": last.iteration, "seconds": seconds if last.seconds is None else last.seconds}
+    return outcome_of(trial, status, **{"error": one_line(error)} | reached | known)
 
 
-def checked_metrics(values: Any) -> dict[str, Any]:
-    """A copy of ``values`` if it is a mapping of names to finite numbers, short texts, truth values and nulls.
-
-    Raises:
-        DamagedError: when it is not.
-    """
-    if not isinstance(values, dict) or len(values) > MAX_METRICS:
-        raise DamagedError("metrics are no mapping of a few figures")
-    for key, value in values.items():
-        text = isinstance(value, str) and len(value) <= 4 * MAX_ERROR_LENGTH
-        number = isinstance(value, int | float) and abs(value) <= sys.float_info.max
-        if not (isinstance(key, str) and (value is None or text or number)):
-            raise DamagedError(f"metric {key!r} is {str(value)[:80]!r}")
-    return dict(values)
-
-
-def one_line(text: Any) -> str | None:
-    """``text`` as one printable line of limited length.
-
-    Raises:
-        TypeError: when it is no text.
-    """
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise TypeError(f"an error must be text; received {type(text).__name__}")
+def one_line(text: str) -> str:
+    """``text`` as one printable line of limited length."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_ERROR_LENGTH]
-
-
-def whole(value: Any, lower: int = -(2**63), upper: int = 2**63) -> int:
-    """``value`` if it is a whole number within the bounds.
-
-    Raises:
-        TypeError: when it is not.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or not lower <= value <= upper:
-        raise TypeError(f"not a whole number from {lower} to {upper}: {str(value)[:80]!r}")
-    return value
-
-
-def real(value: Any) -> float:
-    """``value`` if it is a finite number.
-
-    Raises:
-        TypeError: when it is not.
-    """
-    number = finite(value)
-    if number is None:
-        raise TypeError(f"not a finite number: {str(value)[:80]!r}")
-    return number
-
-
-def _stage(value: Any) -> Stage:
-    if value not in get_args(Stage):
-        raise TypeError(f"unknown stage {str(value)[:80]!r}")
-    return "confirm" if value == "confirm" else "explore"
-
-
-def _rung_result(value: Any) -> RungResult:
-    captured = value["captured_value"]
-    return RungResult(
-        whole(value["iteration"], lower=1), real(value["best_return"]), None if captured is None else real(captured)
-    )
-
-
-def _return(metrics: dict[str, Any], key: str) -> float:
-    value = finite(metrics.get(key))
-    return NO_RETURN if value is None else value
-
-
-def finite(value: Any) -> float | None:
-    """``value`` as a number, or None where it is missing, no number, NaN or infinite."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
-        return None
-    return float(value)

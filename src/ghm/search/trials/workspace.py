@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+from pathlib import Path
 
 from ghm.io.atomic import remove_unfinished_writes, write_json
 from ghm.io.safe_read import DamagedError, refuse_links
@@ -9,7 +10,7 @@ from ghm.io.sealed import write_sealed
 from ghm.search.settings.space import plain_hyperparameters
 from ghm.search.trials.exit_status import last_line
 from ghm.search.trials.outcome import Outcome
-from ghm.search.trials.trial import Trial
+from ghm.search.trials.trial import OUTCOME_NAME, Trial
 
 
 def prepare_directory(trial: Trial) -> bool:
@@ -77,3 +78,16 @@ def record_outcome(trial: Trial, outcome: Outcome) -> None:
     if not trial.directory.is_symlink():
         trial.directory.mkdir(exist_ok=True)
         write_sealed(trial.outcome_path, outcome.to_entry())
+
+
+def rewrite_outcome(directory: Path, outcome: Outcome) -> None:
+    """Write the record of a trial that stands at a rung anew, now that it is decided whether it goes on.
+
+    Not where there is none: the results JSON alone may have it.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    path = directory / OUTCOME_NAME
+    if path.is_file() and not directory.is_symlink():
+        write_sealed(path, outcome.to_entry())

@@ -13,11 +13,12 @@ from scipy.interpolate import PchipInterpolator
 from ghm.economics.action_rule import ActionRule, greedy
 from ghm.economics.actions import Policy
 from ghm.economics.evaluation_grid import write_states
-from ghm.economics.model import Array, GHMModel, Terminal
-from ghm.solvers.answers.solution import Solution, solve
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
+from ghm.solvers.dynamic_program import solve
 from ghm.solvers.levels import policy_levels
 from ghm.solvers.policy_value import deterministic_cash, expected_cash, policy_values
-from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.solution import Solution
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Comparison:
     """Without 0, where nothing is done, (S,)."""
     columns: Mapping[str, Array]
     """Arrays (S, M), (S, M, 3) or (S,) by name, as they are written."""
-    reading: ActionRule
+    action_rule: ActionRule
     """Of the policy, whose value and cash after the transaction they are."""
 
     def errors(self) -> dict[str, MapError]:
@@ -67,7 +68,7 @@ class Comparison:
         Raises:
             UserError: when the ending is neither, or the file cannot be written.
         """
-        write_states(Path(path), self.cash, self.time_to_horizon, self.columns, self.solution.problem, self.reading)
+        write_states(Path(path), self.cash, self.time_to_horizon, self.columns, self.solution.problem, self.action_rule)
 
     def error_figures(self) -> dict[str, dict[str, float | None]]:
         """:meth:`errors` in JSON types."""
@@ -76,15 +77,12 @@ class Comparison:
 
 def compare(
     policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    terminal: Terminal,
+    problem: Problem,
     cash: ArrayLike | None = None,
     times: ArrayLike | None = None,
-    reading: ActionRule = "greedy",
+    action_rule: ActionRule = "greedy",
 ) -> Comparison:
-    """Lay a policy beside the optimum on a grid; arguments as :func:`ghm.solve`, and the reading whose value it is.
+    """Lay a policy beside the optimum on a grid; arguments as :func:`ghm.solve`, and the action rule whose value it is.
 
     Cash after the transaction is the mean over what is drawn where the policy is read as it acts; levels are those of its most
     likely actions in any case.
@@ -92,17 +90,13 @@ def compare(
     Raises:
         UserError: when the grid leaves its range, or the problem cannot be solved at these settings.
     """
-    best = solve(model, dt, T, terminal, cash, times)
+    model, best = problem.model, solve(problem, cash=cash, times=times)
     rows = best.time_to_horizon > 0
     nodes, taus = best.cash, best.time_to_horizon[rows]
-    steps: NDArray[np.int64] = np.round(best.time_to_horizon / dt).astype(np.int64)
-    exact = policy_values(policy, model, dt, T, terminal, reading == "stochastic", kept=steps)
-    kept = np.searchsorted(np.round(exact.time_to_horizon / dt).astype(np.int64), steps[rows])
+    steps: NDArray[np.int64] = np.round(best.time_to_horizon / problem.dt).astype(np.int64)
+    exact = policy_values(policy, problem, action_rule == "randomised", kept=steps)
+    kept = np.searchsorted(np.round(exact.time_to_horizon / problem.dt).astype(np.int64), steps[rows])
     value = PchipInterpolator(exact.cash, exact.values[kept], axis=1)(nodes)
-    optimum = ThresholdPolicy(
-        dt, *(_by_step(steps, level, round(T / dt)) for level in
-              (best.payout_level, best.issue_below, best.issue_target, best.abandon_below))
-    )  # fmt: skip
     columns: dict[str, Array] = {"mode_probabilities": np.empty((taus.size, nodes.size, 3))}
     for name in ("payout_level", "issue_target", "payout_log_std", "issue_log_std"):
         columns[name] = np.empty((taus.size, nodes.size))
@@ -114,19 +108,19 @@ def compare(
         _, columns["payout_level"][row], columns["issue_target"][row] = greedy(nodes, actions)
         columns["payout_log_std"][row], columns["issue_log_std"][row] = actions.payout_log_std, actions.issue_log_std
         columns["level_shift"][row] = actions.level_shift
-        after[row] = expected_cash(nodes, actions, model.c_max, reading)
-        optimal_after[row] = deterministic_cash(nodes, optimum(nodes, tau), model.c_max)
+        after[row] = expected_cash(nodes, actions, model.c_max, action_rule)
+        optimal_after[row] = deterministic_cash(nodes, best.policy(nodes, tau), model.c_max)
     columns |= _beside("value", value, best.values[rows])
     columns |= _beside("cash_after", after, optimal_after)
     # Both are read off in the same way: the lowest cash that is paid from, the highest that is issued from.
-    levels = [[policy_levels(one, model, tau) for tau in taus.tolist()] for one in (policy, optimum)]
+    levels = [[policy_levels(one, model, tau) for tau in taus.tolist()] for one in (policy, best.policy)]
     for name, level in (
         ("pays_above", "payout_level"),
         ("issues_below", "issue_below"),
         ("issues_up_to", "issue_target"),
     ):
         columns |= _beside(name, *(np.array([_number(getattr(at, level)) for at in rows]) for rows in levels))
-    return Comparison(best, nodes, taus, columns, reading)
+    return Comparison(best, nodes, taus, columns, action_rule)
 
 
 def _beside(name: str, learned: Array, optimal: Array) -> dict[str, Any]:
@@ -136,10 +130,3 @@ def _beside(name: str, learned: Array, optimal: Array) -> dict[str, Any]:
 
 def _number(level: float | None) -> float:
     return np.nan if level is None else level
-
-
-def _by_step(steps: NDArray[np.int64], level: Array, n_steps: int) -> Array:
-    """Levels at the kept ``steps`` to go in an array of all of them, 1 to n; what is not kept is not asked for."""
-    out = np.full(n_steps + 1, np.nan)
-    out[steps] = level
-    return out[1:]

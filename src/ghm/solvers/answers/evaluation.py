@@ -1,26 +1,31 @@
-"""Any policy judged by the standard that trained ones are judged by: ``ghm.evaluate``."""
+"""A policy judged: exact returns beside the optimum's, what it does, a simulated check, and a verdict in words.
+
+Trained policies and those from elsewhere are judged by the same figures; a training brings its own, faster way to the returns.
+"""
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ghm.economics.action_rule import ActionRule, better_rule
+from ghm.economics.action_rule import ActionRule, Returns
 from ghm.economics.actions import Actions, Policy
-from ghm.economics.evaluation_grid import require_problem
 from ghm.economics.induction import cash_grid
 from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.policies.adapters import RememberedPolicy, as_policy
 from ghm.policies.table_files import load_table
 from ghm.solvers.answers.comparison import Comparison, compare
+from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.levels import PolicyLevels, policy_levels
 from ghm.solvers.policy_value import policy_value
-from ghm.solvers.store import Reference, solve
+from ghm.solvers.solution import Solution
 from ghm.solvers.validation.simulation import SimulatedReturn, simulate
 from ghm.solvers.verdict import Verdict, judge
 
@@ -36,42 +41,90 @@ CERTAIN = 1e-9
 
 
 @dataclass(frozen=True)
-class PolicyEvaluation:
-    """What a policy is worth, what it does, and what is wrong with it, beside the optimum."""
+class ExactEvaluation:
+    """The exact figures of a policy, cheap enough for every line of a training's log."""
 
     policy: Policy
-    model: GHMModel
-    dt: float
-    T: float
-    terminal: Terminal
-    reference: Reference
+    solution: Solution
     """The optimum."""
-    greedy_return: float
-    """J of the policy that takes the most likely mode and the median levels."""
-    stochastic_return: float
-    """J of the policy that draws modes and levels; the same where it leaves nothing to chance."""
-    draws: bool
-    """Whether it leaves anything to chance."""
-    levels: PolicyLevels
-    """What it does with the whole horizon ahead."""
-    verdict: Verdict
-    simulated: SimulatedReturn
-    """The better reading, simulated: the check of the exact return."""
+    returns: Returns
+    """J under both action rules; the same where the policy leaves nothing to chance."""
+    chosen: ActionRule | None = dataclasses.field(default=None, kw_only=True)
+    """The action rule that is judged, where others than exact returns chose it."""
 
     @property
-    def reading(self) -> ActionRule:
-        """The better of the policy's two readings, which is what is judged."""
-        return better_rule(self.stochastic_return, self.greedy_return)
+    def problem(self) -> Problem:
+        """What the policy is judged on."""
+        return self.solution.problem
+
+    @cached_property
+    def levels(self) -> PolicyLevels:
+        """What the policy does with the whole horizon ahead."""
+        return policy_levels(self.policy, self.problem.model, self.problem.T)
+
+    @property
+    def action_rule(self) -> ActionRule:
+        """The better of the policy's two action rules, which is what is judged."""
+        return self.chosen or self.returns.action_rule
 
     @property
     def exact_return(self) -> float:
-        """J of the better reading."""
-        return max(self.stochastic_return, self.greedy_return)
+        """J under the better action rule."""
+        return self.returns.of(self.action_rule)
+
+    @property
+    def randomised_return(self) -> float:
+        """J of the policy that draws modes and levels."""
+        return self.returns.randomised
+
+    @property
+    def greedy_return(self) -> float:
+        """J of the policy that takes the most likely mode and the median levels."""
+        return self.returns.greedy
 
     @property
     def captured_value(self) -> float | None:
         """(J − J₀)/(J* − J₀): 0 no better than closing the firm, 1 optimal; None where closing it is optimal."""
-        return self.reference.captured_value(self.exact_return)
+        return self.solution.captured_value(self.exact_return)
+
+    @property
+    def loss(self) -> float | None:
+        """(J* − J)/J*, the share of firm value that is lost; None where the optimum is worth nothing."""
+        return self.solution.loss(self.exact_return)
+
+    def figures(self) -> dict[str, Any]:
+        """The figures as in docs/design/records.md."""
+        return {
+            "exact_return": self.exact_return,
+            **{f"{rule}_return": value for rule, value in self.returns._asdict().items()},
+            "action_rule": self.action_rule,
+            "captured_value": self.captured_value,
+            "loss": self.loss,
+            **dataclasses.asdict(self.levels),
+        }
+
+
+@dataclass(frozen=True)
+class PolicyEvaluation(ExactEvaluation):
+    """What a policy is worth, what it does, and what is wrong with it, beside the optimum."""
+
+    draws: bool
+    """Whether it leaves anything to chance."""
+    verdict: Verdict
+    simulated: SimulatedReturn
+    """The better action rule, simulated: the check of the exact return."""
+
+    @classmethod
+    def of(cls, exact: ExactEvaluation, draws: bool = True, firms: int = FIRMS, seed: int = 0) -> Self:
+        """The whole evaluation from the exact one: a verdict, and a check that owes nothing to what computed the returns.
+
+        Raises:
+            UserError: as :func:`ghm.solvers.policy_value`.
+        """
+        rule = exact.action_rule
+        verdict = judge(exact.policy, exact.solution, rule, achieved=exact.exact_return)
+        simulated = simulate(exact.policy, exact.problem, firms, seed, randomised=rule == "randomised")
+        return cls(exact.policy, exact.solution, exact.returns, draws, verdict, simulated, chosen=exact.chosen)
 
     @property
     def agrees(self) -> bool:
@@ -84,43 +137,32 @@ class PolicyEvaluation:
         Raises:
             UserError: when the grid leaves its range.
         """
-        return compare(self.policy, self.model, self.dt, self.T, self.terminal, cash, times, self.reading)
+        return compare(self.policy, self.problem, cash, times, self.action_rule)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The figures in JSON types, named as in docs/design/records.md."""
-        reference = self.reference
+    def metrics(self) -> dict[str, Any]:
+        """All figures of the policy and, beside them, of the optimum, as in docs/design/records.md."""
+        optimum = {**dataclasses.asdict(self.solution.initial_levels), **dataclasses.asdict(self.verdict.optimal)}
         return {
-            "exact_return": self.exact_return,
-            "stochastic_return": self.stochastic_return,
-            "greedy_return": self.greedy_return,
-            "reading": self.reading,
-            "draws": self.draws,
-            "captured_value": self.captured_value,
-            "optimal_return": reference.optimal_return,
-            "wind_up_return": reference.wind_up_return,
+            **self.figures(),
+            "optimal_return": self.solution.optimal_return,
+            "wind_up_return": self.solution.wind_up_return,
             "monte_carlo_return": self.simulated.mean,
             "monte_carlo_standard_error": self.simulated.standard_error,
             "monte_carlo_agrees": self.agrees,
             "verdict": self.verdict.name,
             "verdict_text": self.verdict.text,
             **dataclasses.asdict(self.verdict.learned),
-            **{f"optimal_{name}": value for name, value in dataclasses.asdict(self.verdict.optimal).items()},
-            "payout_level": self.levels.payout_level,
-            "issue_below": self.levels.issue_below,
-            "issue_target": self.levels.issue_target,
-            "optimal_payout_level": reference.payout_level,
-            "optimal_issue_below": reference.issue_below,
-            "optimal_issue_target": reference.issue_target,
-            "dt": self.dt,
-            "T": self.T,
-            "terminal": self.terminal,
-            "model": dataclasses.asdict(self.model),
+            **{f"optimal_{name}": value for name, value in optimum.items()},
         }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The metrics, and what they were found on, in JSON types."""
+        return {"draws": self.draws, **self.metrics(), **self.problem.to_dict()}
 
 
 def evaluate(
     policy: Policy | Callable[..., Any] | str | Path,
-    model: GHMModel | None = None,
+    model: GHMModel | Problem | None = None,
     dt: float | None = None,
     T: float | None = None,
     terminal: Terminal | None = None,
@@ -133,7 +175,7 @@ def evaluate(
     Args:
         policy: A callable of cash (N,) and time to horizon that returns ``ghm.Actions``, or the pair ``(payout,
             issue)`` of amounts of cash; or the path of a .npz file (:func:`ghm.solvers.answers.load_table`).
-        model: The model; None: what the file says, or the default one.
+        model: The model, or the whole problem; None: what the file says, or the default one.
         dt: Length of a step (years); None: what the file says, or 0.01.
         T: Horizon (years), a whole multiple of ``dt``; None: what the file says, or 10.
         terminal: What shareholders get at the horizon; None: what the file says, or ``liquidation``.
@@ -150,43 +192,29 @@ def evaluate(
         >>> round(ghm.evaluate(pay_above, dt=0.05, T=1.0).captured_value, 2)
         0.88
     """
-    problem: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     if isinstance(policy, str | Path):
         table = load_table(policy)
-        policy, problem, name = table.policy, table.problem, name or str(policy)
+        policy, given, name = table.policy, table.problem, name or str(policy)
     if not callable(policy):
         raise UserError(
             f"policy must be a function of (cash, time_to_horizon), or the path of a .npz file; received {type(policy).__name__}"
         )
-    if model is None:
-        model = problem.get("model", GHMModel())
-    if not isinstance(model, GHMModel):
-        raise UserError(f"model must be a ghm.GHMModel; received {type(model).__name__}; write dt=… and T=… by name")
-    dt = problem.get("dt", 0.01) if dt is None else dt
-    T = problem.get("T", 10.0) if T is None else T
-    terminal = problem.get("terminal", "liquidation") if terminal is None else terminal
-    require_problem(dt, T, terminal)
-    n_steps = round(T / dt)
+    asked = {"model": model, "dt": dt, "T": T, "terminal": terminal}
+    given |= {key: value for key, value in asked.items() if value is not None}
+    problem = model if isinstance(model, Problem) else Problem(**given)
     foreign = as_policy(policy, name)
-    asked = RememberedPolicy(foreign, cash_grid(model, dt, n_steps), n_steps)
-    reference = solve(model, dt, T, terminal)
-    exact = policy_value(asked, model, dt, T, terminal)
-    draws = _draws(asked, reference)
-    drawn = policy_value(asked, model, dt, T, terminal, stochastic=True) if draws else exact
-    reading, firms = better_rule(drawn, exact), firms or (SLOW_FIRMS if foreign.one_by_one else FIRMS)
-    return PolicyEvaluation(
-        asked, model, dt, T, terminal, reference,
-        greedy_return=exact,
-        stochastic_return=drawn,
-        draws=draws,
-        levels=policy_levels(asked, model, T),
-        verdict=judge(asked, model, dt, T, terminal, reference, reading, achieved=max(drawn, exact)),
-        simulated=simulate(asked, model, dt, T, terminal, firms, stochastic=reading == "stochastic"),
-    )  # fmt: skip
+    remembered = RememberedPolicy(foreign, cash_grid(problem.model, problem.dt), problem.n_steps)
+    solution = dynamic_program(problem)
+    greedy = policy_value(remembered, problem)
+    draws = _draws(remembered, solution)
+    returns = Returns(policy_value(remembered, problem, randomised=True) if draws else greedy, greedy)
+    firms = firms or (SLOW_FIRMS if foreign.one_by_one else FIRMS)
+    return PolicyEvaluation.of(ExactEvaluation(remembered, solution, returns), draws, firms)
 
 
-def _draws(policy: Policy, reference: Reference) -> bool:
-    return any(_uncertain(policy(reference.cash, time)) for time in reference.time_to_horizon[1:].tolist())
+def _draws(policy: Policy, solution: Solution) -> bool:
+    return any(_uncertain(policy(solution.cash, time)) for time in solution.time_to_horizon[1:].tolist())
 
 
 def _uncertain(actions: Actions) -> bool:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.firm_statistics import outcomes
-from ghm.solvers.free_boundary import free_boundary
-from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.infinite_horizon import InfiniteHorizon, infinite_horizon
 
 MAX_POINTS = 10_000
 """Most combinations of the parameters: each takes a tenth of a second and more."""
@@ -57,25 +57,37 @@ class StaticsPoint:
     issue_below: float | None
     issue_target: float | None
     issues_a_year: float | None
-    """Expected equity issues over expected years alive, undiscounted."""
+    """Expected equity issues over expected years alive, undiscounted, under the firm's own law."""
     early_liquidation: float | None
-    """Probability of liquidation in the first half of the horizon."""
+    """Probability of liquidation in the first half of the horizon, under the firm's own law."""
     infinite_payout_level: float | None
     """c*, in continuous time with an infinite horizon."""
     infinite_value_at_zero: float | None
     """F(0)."""
+    infinite_issue_target: float | None
+    """y*, post-issuance cash; None where the firm is liquidated."""
+    infinite_marginal_value_at_zero: float | None
+    """F'(0)."""
+    infinite_issues_a_year: float | None
+    """Issues per year for ever, 1/T(y*); 0 where the firm is liquidated."""
+    infinite_mean_cash: float | None
+    """Mean cash of firms in the long run."""
+    infinite_cost_of_frictions: float | None
+    """1 − F(0) k/α."""
     note: str
     """Why something has no solution; empty where all has."""
 
 
-def comparative_statics(
-    sweeps: Sequence[Sweep],
-    model: GHMModel | None = None,
-    dt: float = 0.01,
-    T: float = 10.0,
-    terminal: Terminal = "liquidation",
-) -> tuple[StaticsPoint, ...]:
-    """Solve the model at every combination of the parameters' values, the last parameter's changing fastest.
+FOREVER = tuple(field.name for field in dataclasses.fields(StaticsPoint) if field.name.startswith("infinite_"))
+"""Names of the infinite horizon's figures, in order."""
+
+
+def comparative_statics(sweeps: Sequence[Sweep], problem: Problem | None = None) -> tuple[StaticsPoint, ...]:
+    """The optimum at every combination of the parameters' values, the last parameter's changing fastest.
+
+    Args:
+        sweeps: The parameters that are varied.
+        problem: Everything else; None: the default problem.
 
     Raises:
         UserError: when a parameter is named twice, there are too many combinations, or none has a solution.
@@ -87,7 +99,7 @@ def comparative_statics(
     if count > MAX_POINTS:
         raise UserError(f"{count:,} combinations are more than {MAX_POINTS:,}; give fewer values")
     points = tuple(
-        _point(dict(zip(names, values, strict=True)), model or GHMModel(), dt, T, terminal)
+        _point(dict(zip(names, values, strict=True)), problem or Problem())
         for values in itertools.product(*(sweep.values for sweep in sweeps))
     )
     if all(point.optimal_return is None for point in points):
@@ -95,32 +107,43 @@ def comparative_statics(
     return points
 
 
-def _point(parameters: dict[str, float], base: GHMModel, dt: float, T: float, terminal: Terminal) -> StaticsPoint:
+def _point(parameters: dict[str, float], base: Problem) -> StaticsPoint:
     try:
-        model = dataclasses.replace(base, **parameters)
-        optimum = dynamic_program(model, dt, T, terminal)
+        problem = dataclasses.replace(base, model=dataclasses.replace(base.model, **parameters))
+        optimum = dynamic_program(problem)
     except UserError as error:
-        return StaticsPoint(parameters, *(None,) * 9, note=str(error))
-    fate = outcomes(ThresholdPolicy.optimal(optimum, dt), model, dt, T)
-    boundary, note = None, ""
+        return StaticsPoint(parameters, *(None,) * 14, note=str(error))
+    fate, levels = outcomes(optimum.policy, problem), optimum.initial_levels
+    forever: dict[str, float | None] = dict.fromkeys(FOREVER)
+    note = ""
     try:
-        boundary = free_boundary(model)
+        forever = _forever(infinite_horizon(problem.model))
     except UserError as error:
         note = str(error)
     return StaticsPoint(
         parameters,
         optimum.optimal_return,
         float(optimum.values[-1, 0]),
-        _known(optimum.payout_level[-1]),
-        _known(optimum.issue_below[-1]),
-        _known(optimum.issue_target[-1]),
+        levels.payout_level,
+        levels.issue_below,
+        levels.issue_target,
         fate.issues / fate.years,
         fate.early_liquidation,
-        None if boundary is None else boundary.payout_level,
-        None if boundary is None else boundary.value_at_zero,
+        **forever,
         note=note,
     )
 
 
-def _known(level: float) -> float | None:
-    return None if np.isnan(level) else float(level)
+def _forever(found: InfiniteHorizon) -> dict[str, float | None]:
+    """The infinite horizon's figures, as :class:`StaticsPoint` has them."""
+    boundary = found.boundary
+    figures = (
+        boundary.payout_level,
+        boundary.value_at_zero,
+        boundary.issue_target,
+        float(found.marginal_value(np.array(0.0))),
+        found.issues_a_year,
+        None if found.firms is None else found.firms.mean,
+        found.cost_of_frictions,
+    )
+    return dict(zip(FOREVER, figures, strict=True))

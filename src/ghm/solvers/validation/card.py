@@ -15,6 +15,7 @@ increasing              F' ≥ 1                                                
 concave                 F'' ≤ 0                                                           greatest c* F''
 boundary_at_zero        F(0) = max{ℓ, max_y F(y) − p (y + φ)}; where φ = 0: F'(0) ≤ p     difference over F(c*), or in slope
                         and F(0) ≥ ℓ, one of them with equality
+time_step               the time step is short                                            σ_A √dt, see `COARSE_STEP`
 refined_grid            V(c, T) is the same on a finer grid                               greatest difference over J*
 exact_value             the optimal policy earns J*                                       difference over J*
 simulated_optimum       simulation of the optimal policy agrees with J*                   difference in standard errors
@@ -34,9 +35,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.polynomial import Chebyshev
 
-from ghm.economics.model import Array, GHMModel, Terminal
-from ghm.solvers.dynamic_program import Optimum
+from ghm.economics.model import Array
+from ghm.economics.problem import COARSE_STEP, Problem
 from ghm.solvers.free_boundary import FreeBoundary
+from ghm.solvers.solution import Solution
 from ghm.solvers.validation.evidence import Evidence
 from ghm.solvers.validation.stopping import StoppingSolution
 
@@ -125,13 +127,13 @@ class Card:
         return cls(lines, tuple(content["notes"]))
 
 
-def validate(model: GHMModel, dt: float = 0.01, T: float = 10.0, terminal: Terminal = "liquidation") -> Card:
+def validate(problem: Problem) -> Card:
     """Solve a problem in every way, and check what is claimed of it.
 
     Raises:
         UserError: when the decision problem cannot be solved at these settings.
     """
-    return card(Evidence.gather(model, dt, T, terminal))
+    return card(Evidence.gather(problem))
 
 
 def card(evidence: Evidence) -> Card:
@@ -143,7 +145,7 @@ def card(evidence: Evidence) -> Card:
         notes.append("c* = 0: the firm holds no cash, so that there is no inside to check the equation on")
     else:
         lines = [*_infinite_horizon(evidence.boundary), *lines]
-    if evidence.stopping is None and evidence.model.fixed_cost > 0:
+    if evidence.stopping is None and evidence.problem.model.fixed_cost > 0:
         notes.append("issuing has a fixed cost, so that V_c is no optimal stopping problem's value")
     elif evidence.stopping is None:
         notes.append("nothing is paid at the horizon: V tends to the stopping problem's value too slowly for a check")
@@ -195,6 +197,7 @@ def _greatest(cash: Array, gain: Array) -> float:
 def _decision_problem(evidence: Evidence) -> Iterator[Line]:
     optimum, refined, simulated = evidence.optimum, evidence.refined, evidence.simulated
     size = abs(optimum.optimal_return)
+    yield Line("time_step", "the time step is short: σ_A √dt ≤ 0.3", evidence.problem.step_scale, COARSE_STEP)
     change = np.abs(np.interp(optimum.cash, refined.cash, refined.values[-1]) - optimum.values[-1])
     yield Line("refined_grid", "V(c, T) is the same on a finer grid", float(change.max()) / size, GRID)
     miss = abs(evidence.achieved - optimum.optimal_return) / size
@@ -210,7 +213,7 @@ def _decision_problem(evidence: Evidence) -> Iterator[Line]:
         yield _optimal_stopping(evidence.stopping, evidence.finer_steps)
 
 
-def _optimal_stopping(stopping: StoppingSolution, steps: tuple[Optimum, ...]) -> Line:
+def _optimal_stopping(stopping: StoppingSolution, steps: tuple[Solution, ...]) -> Line:
     first, second = steps
     cash = first.cash
     limit = stopping.value(cash, float(stopping.time_to_horizon[-1]))

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Self
 
-from ghm.economics.model import GHMModel, Terminal
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
-from ghm.solvers.dynamic_program import Optimum, dynamic_program
+from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.free_boundary import FreeBoundary, free_boundary
 from ghm.solvers.policy_value import policy_value
-from ghm.solvers.threshold_policy import ThresholdPolicy
+from ghm.solvers.solution import Solution
 from ghm.solvers.validation.simulation import SimulatedReturn, simulate
 from ghm.solvers.validation.stopping import StoppingSolution, optimal_stopping
 
@@ -26,19 +26,16 @@ YEARS = 1.0
 class Evidence:
     """The solutions of one problem, and independent answers to the same questions."""
 
-    model: GHMModel
-    dt: float
-    T: float
-    terminal: Terminal
+    problem: Problem
     boundary: FreeBoundary | None
     """The infinite-horizon solution; None where there is none."""
     no_boundary: str
     """Why there is none."""
-    optimum: Optimum
-    """The decision problem's optimum."""
-    refined: Optimum
+    optimum: Solution
+    """The problem's optimum."""
+    refined: Solution
     """The same on a grid `REFINED` times as fine."""
-    finer_steps: tuple[Optimum, ...]
+    finer_steps: tuple[Solution, ...]
     """The same up to `YEARS` from the horizon, with steps `FINER` times as short; empty where there is no such problem."""
     stopping: StoppingSolution | None
     """The stopping problem whose value V_c tends to, up to `YEARS`; None where there is none, or the end is ``zero``."""
@@ -48,14 +45,14 @@ class Evidence:
     """The optimal policy's simulated return."""
 
     @classmethod
-    def gather(cls, model: GHMModel, dt: float, T: float, terminal: Terminal) -> Self:
+    def gather(cls, problem: Problem) -> Self:
         """Solve the problem in every way.
 
         Raises:
-            UserError: when the decision problem cannot be solved at these settings.
+            UserError: when the problem cannot be solved at these settings.
         """
-        optimum = dynamic_program(model, dt, T, terminal)
-        policy = ThresholdPolicy.optimal(optimum, dt)
+        model, dt, terminal = problem.model, problem.dt, problem.terminal
+        optimum = dynamic_program(problem)
         boundary, why = None, ""
         try:
             boundary = free_boundary(model)
@@ -63,18 +60,16 @@ class Evidence:
             why = str(error)
         # With nothing paid at the horizon the limit dt → 0 is the same, but it is come by too slowly to be seen.
         singular = model.fixed_cost == 0 and terminal != "zero"
-        years = dt * max(int(min(T, YEARS) / dt + 0.5), 1)
+        years = dt * max(int(min(problem.T, YEARS) / dt + 0.5), 1)
+        finer = [Problem(model, dt / times, years, terminal) for times in FINER if singular]
         return cls(
-            model=model,
-            dt=dt,
-            T=T,
-            terminal=terminal,
+            problem=problem,
             boundary=boundary,
             no_boundary=why,
             optimum=optimum,
-            refined=dynamic_program(model, dt, T, terminal, REFINED),
-            finer_steps=tuple(dynamic_program(model, dt / finer, years, terminal) for finer in FINER if singular),
+            refined=dynamic_program(problem, REFINED),
+            finer_steps=tuple(dynamic_program(one) for one in finer),
             stopping=optimal_stopping(model, years, terminal) if singular else None,
-            achieved=policy_value(policy, model, dt, T, terminal),
-            simulated=simulate(policy, model, dt, T, terminal),
+            achieved=policy_value(optimum.policy, problem),
+            simulated=simulate(optimum.policy, problem),
         )

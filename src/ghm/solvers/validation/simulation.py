@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ghm.economics.actions import ISSUE, PAY, Actions, Policy, cash_flow, level_from_log
-from ghm.economics.model import Array, GHMModel, Terminal
+from ghm.economics.model import Array
+from ghm.economics.problem import Problem
 from ghm.solvers.policy_value import deterministic_cash
 from ghm.solvers.terminal import terminal_values
 
@@ -28,34 +29,27 @@ class SimulatedReturn:
 
 
 def simulate(
-    policy: Policy,
-    model: GHMModel,
-    dt: float,
-    T: float,
-    terminal: Terminal,
-    paths: int = PATHS,
-    seed: int = 0,
-    stochastic: bool = False,
+    policy: Policy, problem: Problem, paths: int = PATHS, seed: int = 0, randomised: bool = False
 ) -> SimulatedReturn:
-    """Simulate a policy from cash uniform on [0, c̄]: its most likely reading, or as it acts.
+    """Simulate a policy from cash uniform on [0, c̄]: its greedy policy, or as it acts.
 
     Raises:
-        UserError: when ``terminal`` has no solution of the infinite-horizon problem.
+        UserError: when the terminal condition has no solution of the infinite-horizon problem.
     """
+    model, dt = problem.model, problem.dt
     generator = np.random.default_rng(seed)
-    discount = float(np.exp(-model.discount_rate * dt))
     start = generator.permutation((np.arange(paths) + generator.uniform(size=paths)) / paths * model.c_max)
     cash, firm = start, np.arange(paths)  # of the firms still alive, and which they are
-    total, factor, n_steps = -start, 1.0, round(T / dt)
-    for step in range(n_steps):
-        actions = policy(cash, T - step * dt)
+    total, factor = -start, 1.0
+    for step in range(problem.n_steps):
+        actions = policy(cash, problem.T - step * dt)
         after = (
             draw_cash_after(cash, actions, model.c_max, generator)
-            if stochastic
+            if randomised
             else deterministic_cash(cash, actions, model.c_max)
         )
         total[firm] += factor * cash_flow(cash, after, model.proportional_cost, model.fixed_cost)
-        factor *= discount
+        factor *= problem.discount
         shock = model.volatility(after) * np.sqrt(dt) * generator.standard_normal(cash.size)
         cash = after + model.drift(after) * dt + shock
         at_end = np.where(cash <= 0, model.liquidation_value, np.maximum(cash - model.c_max, 0.0))
@@ -64,11 +58,11 @@ def simulate(
         cash, firm = np.minimum(cash[alive], model.c_max), firm[alive]
         if firm.size == 0:
             break
-    total[firm] += factor * terminal_values(model, terminal, cash)
+    total[firm] += factor * terminal_values(problem, cash)
     total += model.c_max / 2  # the mean of the starts that were taken off
     # A firm liquidated just before the horizon and one that just lives to see it differ by what is paid there at no cash less
     # ℓ. The optimum makes one of the two next to certain, and a sample without the other would understate its own error.
-    at_no_cash = float(terminal_values(model, terminal, np.zeros(1))[0])
+    at_no_cash = float(terminal_values(problem, np.zeros(1))[0])
     rare = abs(at_no_cash - model.liquidation_value) / paths
     return SimulatedReturn(float(total.mean()), float(np.hypot(total.std(ddof=1) / np.sqrt(paths), rare)))
 

@@ -34,10 +34,10 @@ as dt → 0.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.errors import UserError
+from ghm.io.compiled import compiled, inlined
 from ghm.solvers.free_boundary import free_boundary
 
 NODES = 400
@@ -138,7 +138,7 @@ def _stops_from(cash: Array, slope: Array) -> float:
     return float(min(cash[last] + step, cash[last + 1]))
 
 
-@njit(error_model="numpy", cache=True)
+@compiled()
 def _march(cash, times, lower, diagonal, upper, at_boundary, costs, slope, at_zero, issuing) -> None:
     """Fill the rows after the first of ``slope`` (S, M), and of ``at_zero`` and ``issuing`` (S,).
 
@@ -187,7 +187,7 @@ def _march(cash, times, lower, diagonal, upper, at_boundary, costs, slope, at_ze
             )
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _slope_at_zero(row, first, second):
     """v_c at zero cash: the parabola through the first three nodes."""
     return (row[1] - row[0]) * second / (first * (second - first)) - (row[2] - row[0]) * first / (
@@ -195,7 +195,7 @@ def _slope_at_zero(row, first, second):
     )
 
 
-@njit(error_model="numpy", cache=True)
+@inlined()
 def _stop(lower, diagonal, upper, g, known, first, behind_first, constant, out) -> None:
     """Solve min{(1 − g L) v − known, v − 1} = 0 into ``out``, where stopping is for high cash (Brennan and Schwartz 1977).
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from ghm.economics.action_rule import ActionRule, read
+from ghm.economics.action_rule import ActionRule, Returns, apply_rule
 from ghm.economics.actions import Policy
 from ghm.economics.model import Array
 from ghm.errors import UserError
@@ -23,8 +23,8 @@ from ghm.io.atomic import write_atomically
 from ghm.io.sealed import seal_archive
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.training.checkpoints.stored import FORMAT as FORMAT  # those who read checkpoints ask here
-from ghm.training.checkpoints.stored import add_policy, read_checkpoint
+from ghm.training.checkpoints.archive import FORMAT as FORMAT  # those who read checkpoints ask here
+from ghm.training.checkpoints.archive import add_policy, read_checkpoint
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import sweep_tables
 from ghm.training.learners.learner import Learner
@@ -58,7 +58,7 @@ class Checkpoint:
 
         Args:
             path: the file.
-            policy: the networks' policy and the better of its readings, for those who read it without them.
+            policy: the networks' policy and the better of its action rules, for those who read it without them.
 
         Raises:
             OSError: when it cannot be written; what was there stays.
@@ -73,7 +73,7 @@ class Checkpoint:
         torch.save(content, buffer)
         archive = buffer.getvalue()
         if policy is not None:
-            archive = add_policy(archive, self.config, *policy)
+            archive = add_policy(archive, self.config.problem, *policy)
         write_atomically(path, seal_archive(archive))
 
     @classmethod
@@ -139,16 +139,14 @@ class TrainedPolicy:
         return TabulatedPolicy(self.problem.grid, self.tables)
 
     @cached_property
-    def reading(self) -> ActionRule:
-        """The better of this checkpoint's two readings; in a run they take turns."""
-        config = self.config
-        exact = ExactReturns.build(config.model, config.dt, config.n_steps, config.terminal, self.problem.grid)
-        return exact(self.tables).reading
+    def returns(self) -> Returns:
+        """Exact returns under both action rules; in a run they take turns at being the better one."""
+        return ExactReturns.build(self.problem.problem, self.problem.grid)(self.tables)
 
     @property
     def policy(self) -> Policy:
-        """The policy as a function of the state, under the better of its two readings."""
-        return read(self.drawn_policy, self.reading)
+        """The policy as a function of the state, under the better of its two action rules."""
+        return apply_rule(self.drawn_policy, self.returns.action_rule)
 
 
 def load_trained(path: Path) -> TrainedPolicy:
@@ -159,7 +157,7 @@ def load_trained(path: Path) -> TrainedPolicy:
     """
     checkpoint = Checkpoint.load(path)
     config = checkpoint.config.on_cpu()
-    problem = DecisionProblem.build(config.model, config.dt, config.n_steps, config.terminal)
+    problem = DecisionProblem.build(config.problem)
     learner = Learner(problem, config)
     checkpoint.restore(learner, path)
     tables = learner.tabulate().tables
@@ -175,7 +173,7 @@ def value_table(problem: DecisionProblem, config: TrainConfig, learner: Learner,
 
 
 def load_policy(path: Path) -> Policy:
-    """The policy that a checkpoint holds, as a function of the state, under the better of its two readings.
+    """The policy that a checkpoint holds, as a function of the state, under the better of its two action rules.
 
     Raises:
         UserError: as :meth:`Checkpoint.load`.

@@ -27,20 +27,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from ghm.economics.cubic import node_slopes
 from ghm.economics.grid import bin_cells
 from ghm.economics.model import Array
+from ghm.io.compiled import compiled, inlined
 from ghm.policies.tables import PolicyTables
 from ghm.simulation.pairs import LIQUIDATED, MET, PairedPaths
 from ghm.training.learners.sweep import (
     ADVANTAGE_ROWS,
     BY_MEAN,
     BY_STD,
-    EXACT,
     GAIN,
     integrate_issue,
     integrate_payout,
@@ -131,7 +130,7 @@ class AfterStateCritic:
         _advantages(
             tables.levels,
             self.table @ self._spline,
-            problem.gap,
+            np.diff(problem.grid.cash),
             problem.log_points,
             model.proportional_cost,
             model.fixed_cost,
@@ -174,7 +173,7 @@ def _chosen_steps(steps_to_go: NDArray[np.int64], n_steps: int) -> NDArray[np.in
     return np.unique(np.maximum(n_steps - to_go, 0))
 
 
-@njit(**EXACT)
+@inlined()
 def _find(cash: float, nodes: Array, cell_of_bin) -> Any:
     """Cell of a level of cash among the nodes, and the weight of its upper node."""
     j = cell_of_bin[int(cash * (cell_of_bin.size - 1) / nodes[-1])]
@@ -183,7 +182,7 @@ def _find(cash: float, nodes: Array, cell_of_bin) -> Any:
     return j, (cash - nodes[j]) / (nodes[j + 1] - nodes[j])
 
 
-@njit(**EXACT)
+@inlined()
 def _add_observation(places, loads, observed: float, weight: float, normal: Array, right: Array) -> None:
     """Add weight · φφᵀ and weight · φ observed, φ having these ``loads`` at these ``places``."""
     for p in range(places.size):
@@ -193,7 +192,7 @@ def _add_observation(places, loads, observed: float, weight: float, normal: Arra
             normal[i, places[q]] += load * loads[q]
 
 
-@njit(**EXACT)
+@compiled()
 def sum_pairs_backward(now, later, paid, ended, start, payoffs, discount) -> None:
     """Turn ``later`` into e_t + γ R_{t+1}, what follows a transaction, and ``ended`` into D_t, the partner's excess.
 
@@ -214,7 +213,7 @@ def sum_pairs_backward(now, later, paid, ended, start, payoffs, discount) -> Non
                 more[i] = -to_go[i]
 
 
-@njit(**EXACT)
+@compiled()
 def _add_pairs(
     after, other, follows, difference, chosen, time_cell, time_weight, nodes, cell_of_bin, table, noise, least, level_weight,
     normal, right, squares,
@@ -257,7 +256,7 @@ def _add_pairs(
                 _add_observation(places[:2], -loads[:2], follows[t, i], share * level_weight, normal[node], right[node])
 
 
-@njit(**EXACT)
+@compiled()
 def _advantages(levels, table, gap, log_points, cost, fixed_cost, out):
     """Advantages of paying and of issuing over holding at the time nodes, their levels integrated out, from W there.
 

@@ -22,7 +22,6 @@ network's function at the bootstrap steps, and δ̄ vanishes at all other steps.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +29,7 @@ from ghm.economics.model import Array
 from ghm.policies.tables import PolicyTables
 from ghm.simulation.kernel import Paths, Simulator
 from ghm.training.learners import scores
-from ghm.training.learners.sweep import ADVANTAGE_ROWS, BY_MEAN, BY_STD, GAIN, sweep
+from ghm.training.learners.sweep import ADVANTAGE_ROWS, BY_MEAN, BY_STD, GAIN, SweptValues, sweep
 from ghm.training.problem import DecisionProblem
 from ghm.training.settings import Estimator
 
@@ -58,21 +57,6 @@ class GradientEstimate:
         """Whether every figure is a finite number."""
         arrays = (self.modes, self.levels, self.visits, self.value_target)
         return bool(np.isfinite(self.simulated_return)) and all(bool(np.isfinite(array).all()) for array in arrays)
-
-
-class SweptValues(NamedTuple):
-    """A value function V at all steps, W = e^{−k dt} E[V], and what follows from them; arrays that the next sweep reuses."""
-
-    values: Array
-    """V, (n + 1, M); at the bootstrap steps the given function."""
-    continuations: Array
-    """W, (n, M)."""
-    swept: Array
-    """What the sweep found at the bootstrap steps: multi-step returns to the next one or the horizon, (R, M)."""
-    residuals: Array
-    """δ̄ at the bootstrap steps, (R, M); it vanishes at all others."""
-    advantages: Array
-    """Of paying and of issuing over holding at the time nodes, (2, 3, K, M): see :mod:`ghm.training.learners.sweep`."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +107,8 @@ class GradientEstimator:
             if advantages is not None:
                 sampled = True
                 scores.add_scores(
-                    paths.cash, paths.cell, paths.weight, paths.mode, paths.noise, advantages, *tables,
-                    grid.time_cell, grid.time_weight, self.problem.discount, modes, levels,
-                )  # fmt: skip
+                    paths, advantages, tables, grid.time_cell, grid.time_weight, self.problem.discount, modes, levels
+                )
         for array in (modes, levels, visits):
             array /= self.n_paths
         if self.estimator in ("conditional", "bootstrap"):
@@ -149,9 +132,8 @@ class GradientEstimator:
             scores.sum_backward(_alive(paths, out), nothing, discount, True, out)
         elif self.estimator == "martingale":
             scores.one_step_advantages(
-                paths.cash, paths.cell, paths.weight, paths.after, grid.cash, grid.cell_of_bin,
-                values.values, values.continuations, model.proportional_cost, model.fixed_cost, out,
-            )  # fmt: skip
+                paths, grid.cash, grid.cell_of_bin, values, model.proportional_cost, model.fixed_cost, out
+            )
             scores.sum_backward(_alive(paths, out), nothing, discount, False, out)
         else:
             scores.baseline_values(paths.cell, paths.weight, grid.cash, values.values, out)
@@ -177,15 +159,12 @@ def sweep_tables(
     bootstrap_of_step = np.full(n_steps, -1)
     if bootstrap_values is not None:
         bootstrap_of_step[problem.bootstrap_steps] = np.arange(len(given))
-    swept = np.empty_like(given)
     # Zeros, since a single step fills one of its two time nodes only.
     advantages = np.zeros((2, ADVANTAGE_ROWS, grid.steps_to_go.size, n_nodes))
-    sweep(
-        *tables, grid.time_cell, grid.time_weight, grid.steps_to_go, problem.gap, problem.log_points,
-        *problem.transition, problem.terminal_values, problem.model.proportional_cost,
-        problem.model.fixed_cost, bootstrap_of_step, given, continuations, values, swept, advantages,
-    )  # fmt: skip
-    return SweptValues(values, continuations, swept, swept - given, advantages)
+    out = SweptValues(values, continuations, np.empty_like(given), np.empty_like(given), advantages)
+    sweep(problem.sweep_constants, tables, bootstrap_of_step, given, out)
+    np.subtract(out.swept, given, out=out.residuals)
+    return out
 
 
 def _alive(paths: Paths, rewards: Array) -> Array:

@@ -84,7 +84,7 @@ class ReturnsEstimator:
     _paths: Paths = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_paths", self.simulator.room(self.n_paths, recorded=True))
+        object.__setattr__(self, "_paths", self.simulator.workspace(self.n_paths, recorded=True))
 
     def __call__(self, tables: PolicyTables, values: Array | None, iteration: int) -> GradientEstimate:
         """The gradient at a policy.
@@ -106,13 +106,10 @@ class ReturnsEstimator:
             payoff = np.interp(paths.cash[-1], grid.cash, self.problem.terminal_values)
             advantages = np.empty(paths.cell.shape)
             returns.generalised_advantages(
-                paths.cash, paths.cell, paths.weight, paths.flow, np.where(paths.cash[-1] >= 0, payoff, 0.0), values,
-                grid.time_cell, grid.time_weight, discount, self.trace, advantages, targets, counts,
+                paths, np.where(paths.cash[-1] >= 0, payoff, 0.0), values, grid.time_cell, grid.time_weight, discount,
+                self.trace, advantages, targets, counts,
             )  # fmt: skip
-            scores.add_scores(
-                paths.cash, paths.cell, paths.weight, paths.mode, paths.noise, advantages, *tables,
-                grid.time_cell, grid.time_weight, discount, modes, levels,
-            )  # fmt: skip
+            scores.add_scores(paths, advantages, tables, grid.time_cell, grid.time_weight, discount, modes, levels)
         for array in (modes, levels, visits):
             array /= self.n_paths
         target, weight = self._at_value_nodes(targets, counts, values)

@@ -12,21 +12,21 @@ A least-squares fit needs of the targets at a node their mean and their number a
 """
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.model import Array
-from ghm.training.learners.sweep import EXACT
+from ghm.io.compiled import compiled
+from ghm.simulation.kernel import Paths
 
 
-@njit(**EXACT)
+@compiled()
 def generalised_advantages(
-    cash, cell, weight, flow, payoff: Array, values: Array, time_cell, time_weight, discount: float, trace: float,
-    advantages, targets, counts,
-):  # fmt: skip
+    paths: Paths, payoff: Array, values: Array, time_cell, time_weight, discount: float, trace: float,
+    advantages: Array, targets: Array, counts: Array,
+) -> None:  # fmt: skip
     """A_t of each action taken, and the critic's targets.
 
     Args:
-        cash, cell, weight, flow: of the paths.
+        paths: recorded.
         payoff: of each path at the horizon, 0 where it was liquidated, (N,).
         values: V at the nodes, (K, M); linear in between.
         time_cell, time_weight: of the grid.
@@ -36,6 +36,7 @@ def generalised_advantages(
         targets: added to: the sum of the targets around each node, each shared out to the four nodes around it, (K, M).
         counts: added to: how many, (K, M).
     """
+    cash, cell, weight, flow = paths.cash, paths.cell, paths.weight, paths.flow
     n_steps, n_paths = cell.shape
     following, later = payoff.copy(), np.zeros(n_paths)  # V_{t+1}(c_{t+1}) and A_{t+1}
     row, sums, visits = np.empty(values.shape[1]), np.empty(values.shape[1]), np.empty(values.shape[1])

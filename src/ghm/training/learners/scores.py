@@ -6,18 +6,18 @@ level with standardised noise z gives its mean the score z/σ and its standard d
 """
 
 import numpy as np
-from numba import njit
 
 from ghm.economics.cubic import node_slopes, within_cell
 from ghm.economics.model import Array
-from ghm.simulation.draws import FAST
-from ghm.simulation.kernel import locate
-from ghm.training.learners.sweep import EXACT
+from ghm.io.compiled import compiled, inlined
+from ghm.policies.tables import PolicyTables
+from ghm.simulation.kernel import Paths, locate
+from ghm.training.learners.sweep import SweptValues
 
 _f32, _u32 = np.float32, np.uint32
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def interpolate(cell, weight, nodes: Array, values: Array, slopes: Array, out: Array) -> None:
     """The C¹ cubic with ``values`` at the nodes and ``slopes`` there, at each path's place."""
     for i in range(cell.size):
@@ -26,7 +26,7 @@ def interpolate(cell, weight, nodes: Array, values: Array, slopes: Array, out: A
         out[i] = within_cell(nodes[k] - nodes[j], weight[i], values[j], slopes[j], values[k], slopes[k])
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _transaction(before, after, cost, fixed_cost, out: Array) -> None:
     """Shareholders' cash flow x of each transaction."""
     for i in range(before.size):
@@ -34,9 +34,13 @@ def _transaction(before, after, cost, fixed_cost, out: Array) -> None:
         out[i] = paid if paid >= _f32(0) else cost * (paid - fixed_cost)
 
 
-@njit(**EXACT)
-def one_step_advantages(cash, cell, weight, after, nodes, cell_of_bin, values, continuations, cost, fixed_cost, out):
+@compiled()
+def one_step_advantages(
+    paths: Paths, nodes: Array, cell_of_bin, swept: SweptValues, cost, fixed_cost, out: Array
+) -> None:
     """δ_t = x + W_t(y) − V_t(c) of each action taken; fills ``out`` (n, N)."""
+    cash, cell, weight, after = paths.cash, paths.cell, paths.weight, paths.after
+    values, continuations = swept.values, swept.continuations
     n_steps, n_paths = cell.shape
     slopes, secants, inverse_gap = np.empty(nodes.size), np.empty(nodes.size - 1), 1 / np.diff(nodes)
     nodes_32 = nodes.astype(_f32)
@@ -53,7 +57,7 @@ def one_step_advantages(cash, cell, weight, after, nodes, cell_of_bin, values, c
         out[t] = flow + continuation - value
 
 
-@njit(**EXACT)
+@compiled()
 def expected_residuals(cell, weight, residuals: Array, out: Array) -> None:
     """δ̄ of one step, given at the nodes (M,), at each path's place; fills ``out`` (N,)."""
     for i in range(cell.size):
@@ -61,7 +65,7 @@ def expected_residuals(cell, weight, residuals: Array, out: Array) -> None:
         out[i] = (1 - w) * residuals[j] + w * residuals[j + 1]
 
 
-@njit(**EXACT)
+@compiled()
 def baseline_values(cell, weight, nodes: Array, values: Array, out: Array) -> None:
     """V_t(c) at each path's place; fills ``out`` (n, N)."""
     slopes, secants, inverse_gap = np.empty(nodes.size), np.empty(nodes.size - 1), 1 / np.diff(nodes)
@@ -70,7 +74,7 @@ def baseline_values(cell, weight, nodes: Array, values: Array, out: Array) -> No
         interpolate(cell[t], weight[t], nodes, values[t], slopes, out[t])
 
 
-@njit(**EXACT)
+@compiled()
 def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Array) -> None:
     """Discounted sums over later steps, Σ_{j ≥ t} (j > t if ``exclusive``) e^{−k dt (j − t)} rewards_j; fills ``out``.
 
@@ -85,22 +89,24 @@ def sum_backward(rewards, last: Array, discount: float, exclusive: bool, out: Ar
             out[t, i] = later if exclusive else total[i]
 
 
-@njit(**EXACT)
+@compiled()
 def add_scores(
-    cash, cell, weight, mode, noise, advantages, modes, levels, time_cell, time_weight, discount,
-    mode_gradient, level_gradient,
-):  # fmt: skip
+    paths: Paths, advantages: Array, tables: PolicyTables, time_cell, time_weight, discount,
+    mode_gradient: Array, level_gradient: Array,
+) -> None:  # fmt: skip
     """Add the scores of all actions, times advantages discounted to the start.
 
     Args:
-        cash, cell, weight, mode, noise: of the paths.
+        paths: recorded.
         advantages: (n, N).
-        modes, levels: the policy's tables.
+        tables: the policy.
         time_cell, time_weight: of the grid.
         discount: of one step.
         mode_gradient: added to, with respect to the probabilities of hold, pay and issue, (3, K, M).
         level_gradient: added to, (4, K).
     """
+    modes, levels = tables
+    cash, cell, weight, mode, noise = paths.cash, paths.cell, paths.weight, paths.mode, paths.noise
     n_steps, n_paths = cell.shape
     probabilities = np.empty((3, modes.shape[2]))
     row, level_row = np.empty((3, modes.shape[2])), np.empty(4)

@@ -15,22 +15,22 @@ the derivative of the C¹ cubic through W. Derivatives with respect to the level
 logarithm) replace F by ∂F/∂μ = −φ(z)/σ and ∂F/∂σ = −z φ(z)/σ, z = (ln b − μ)/σ.
 """
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ghm.economics.cubic import node_slopes
 from ghm.economics.model import Array
-from ghm.economics.transition import apply_banded
-from ghm.simulation.draws import FAST, fast_exp
+from ghm.economics.transition import BandedOperator, apply_banded
+from ghm.io.compiled import compiled, inlined
+from ghm.policies.tables import PolicyTables
+from ghm.simulation.draws import fast_exp
 
 ADVANTAGE_ROWS = 3
 GAIN, BY_MEAN, BY_STD = range(ADVANTAGE_ROWS)
 """Rows of a mode's advantages: Δ, ∂Δ/∂μ and ∂Δ/∂σ."""
 
-EXACT: dict[str, Any] = {"error_model": "numpy", "cache": True}
 _f32 = np.float32
 _DENSITY_0 = np.float32(0.3989422804)  # φ(0)
 
@@ -38,7 +38,7 @@ Z_MAX = np.float32(5.5)
 """Standard deviations at which a level's distribution is cut off: beyond, single precision says 0 or 1."""
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _normal_cdf(log_points, mean, inverse, cdf) -> None:
     """Abramowitz and Stegun 26.2.17 of (log_points − mean) · inverse, error below 7.5e-8."""
     for i in range(log_points.size):
@@ -50,7 +50,7 @@ def _normal_cdf(log_points, mean, inverse, cdf) -> None:
         cdf[i] = tail if z < _f32(0) else _f32(1) - tail
 
 
-@njit(**EXACT)
+@inlined()
 def level_cdf(log_points, n_nodes: int, mean, std, cdf) -> None:
     """F of a lognormal level at points with logarithms ``log_points``, nodes and then midpoints; fills ``cdf`` alike.
 
@@ -65,7 +65,7 @@ def level_cdf(log_points, n_nodes: int, mean, std, cdf) -> None:
         cdf[high:last] = _f32(1)
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def level_cdf_derivatives(log_points, mean, std, by_mean, by_std) -> None:
     """∂F/∂μ and ∂F/∂σ of a lognormal level at points with logarithms ``log_points``; fills two arrays alike."""
     inverse = _f32(1) / std
@@ -77,7 +77,7 @@ def level_cdf_derivatives(log_points, mean, std, by_mean, by_std) -> None:
         by_std[i] = -z * density * inverse
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _cell_integrals(gap: Array, secants: Array, slopes: Array, weight, offset: float, cells: Array) -> None:
     """Simpson's rule for ∫ (W' − offset) · weight over each cell; fills ``cells`` (M − 1,).
 
@@ -90,7 +90,7 @@ def _cell_integrals(gap: Array, secants: Array, slopes: Array, weight, offset: f
         cells[j] = gap[j] * (ends + 4 * middle * weight[n + j]) * (1 / 6)
 
 
-@njit(**EXACT)
+@inlined()
 def integrate_payout(gap, secants, slopes, cdf, cells, out) -> None:
     """∫_0^c (1 − W') F db at each node c; fills ``out`` (M,); ``cells`` (M − 1,) is room to work in."""
     _cell_integrals(gap, secants, slopes, cdf, 1.0, cells)
@@ -101,7 +101,7 @@ def integrate_payout(gap, secants, slopes, cdf, cells, out) -> None:
         out[j + 1] = total
 
 
-@njit(**EXACT)
+@inlined()
 def integrate_issue(gap, secants, slopes, survival, cost, fixed_cost, cells, out) -> None:
     """∫_c^c̄ (W' − p) G di − p φ G(c) at each node c, G = 1 − F; fills ``out`` (M,); ``cells`` as above.
 
@@ -115,14 +115,14 @@ def integrate_issue(gap, secants, slopes, survival, cost, fixed_cost, cells, out
         out[j] = total - charge * survival[j]
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _complement(share) -> None:
     """1 − ``share``, in place."""
     for i in range(share.size):
         share[i] = _f32(1) - share[i]
 
 
-@njit(**FAST)
+@inlined(fast=True)
 def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: Array, out: Array) -> None:
     """V = W + π_pay Δ_pay + π_issue Δ_issue with probabilities between two time nodes' rows, (2, M) each."""
     for j in range(held.size):
@@ -131,32 +131,60 @@ def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: A
         out[j] = held[j] + pays * pay[j] + issues * issue[j]
 
 
-@njit(**EXACT)
+class SweepConstants(NamedTuple):
+    """What a sweep needs of the problem and its grid; see the table of :mod:`ghm.economics.grid`."""
+
+    time_cell: NDArray[np.int64]
+    time_weight: Array
+    steps_to_go: NDArray[np.int64]
+    gap: Array
+    """Widths of the cash cells, (M − 1,)."""
+    log_points: NDArray[np.float32]
+    """Logarithms of the M nodes, then of the M − 1 midpoints of cells."""
+    transition: BandedOperator
+    """Discounted."""
+    terminal_values: Array
+    """Payoff at the horizon, (M,)."""
+    cost: float
+    """p."""
+    fixed_cost: float
+    """φ."""
+
+
+class SweptValues(NamedTuple):
+    """A value function V at all steps, W = e^{−k dt} E[V], and what follows from them; arrays that the next sweep reuses."""
+
+    values: Array
+    """V, (n + 1, M): at the bootstrap steps the given function, elsewhere what the sweep finds."""
+    continuations: Array
+    """W, (n, M)."""
+    swept: Array
+    """What the sweep found at the bootstrap steps: multi-step returns to the next one or the horizon, (R, M)."""
+    residuals: Array
+    """δ̄ at the bootstrap steps, (R, M); it vanishes at all others."""
+    advantages: Array
+    """Of paying and of issuing over holding at the time nodes, (2, 3, K, M); rows `GAIN`, `BY_MEAN`, `BY_STD`."""
+
+
+@compiled()
 def sweep(
-    modes, levels, time_cell, time_weight, steps_to_go, gap, log_points, start, coefficients, constant,
-    terminal_values, cost, fixed_cost, bootstrap_of_step, bootstrap_values, continuations, values, swept, advantages,
-):  # fmt: skip
+    constants: SweepConstants, tables: PolicyTables, bootstrap_of_step, bootstrap_values: Array, out: SweptValues
+) -> None:
     """Evaluate a policy by backward induction, starting anew from a given function at R bootstrap steps.
 
     Without bootstrap steps that is the policy's value. With them it is multi-step expected returns bootstrapped from the
     given function: what came before a bootstrap step continues with the function, not with what the sweep found there.
 
     Args:
-        modes: probabilities of paying and issuing, (2, K, M).
-        levels: μ and σ of the payout level, the same of the issue target, (4, K).
-        time_cell, time_weight, steps_to_go: of the grid.
-        gap: widths of the cash cells, (M − 1,).
-        log_points: logarithms of the M nodes, then of the M − 1 midpoints of cells, single precision.
-        start, coefficients, constant: the transition operator, discounted.
-        terminal_values: payoff at the horizon, (M,).
-        cost, fixed_cost: p and φ.
+        constants: of the problem.
+        tables: the policy.
         bootstrap_of_step: row of ``bootstrap_values`` that is V at each step, −1 where the sweep goes on, (n,).
         bootstrap_values: the given function at the bootstrap steps, (R, M).
-        continuations: filled with W, (n, M).
-        values: filled with V, (n + 1, M): the given function at bootstrap steps, elsewhere what the sweep finds.
-        swept: filled with what the sweep finds at the bootstrap steps, (R, M).
-        advantages: filled at the time nodes for paying and for issuing, (2, 3, K, M); rows `GAIN`, `BY_MEAN`, `BY_STD`.
+        out: filled, but for the residuals; its advantages at the time nodes that there is a step for.
     """
+    modes, levels = tables
+    time_cell, time_weight, steps_to_go, gap, log_points, transition, terminal_values, cost, fixed_cost = constants
+    values, continuations, swept, _, advantages = out
     n_steps, n_nodes = time_cell.size, gap.size + 1
     pay, issue, cells = np.empty(n_nodes), np.empty(n_nodes), np.empty(n_nodes - 1)
     secants, slopes, inverse_gap = np.empty(n_nodes - 1), np.empty(n_nodes), 1 / gap
@@ -169,7 +197,7 @@ def sweep(
     for t in range(n_steps - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
         held = continuations[t]
-        apply_banded(values[t + 1], start, coefficients, constant, held)
+        apply_banded(values[t + 1], transition.start, transition.coefficients, transition.constant, held)
         node_slopes(inverse_gap, held, secants, slopes)
         level = ((1 - w) * levels[:, k] + w * levels[:, k + 1]).astype(_f32)
         level_cdf(log_points, n_nodes, level[0], level[1], weight)

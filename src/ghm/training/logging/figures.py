@@ -10,7 +10,7 @@ import numpy as np
 from ghm.economics.actions import ISSUE, PAY, Policy
 from ghm.economics.model import Array
 from ghm.solvers.policy_value import effective_probabilities
-from ghm.solvers.store import Reference
+from ghm.solvers.solution import Solution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ TAKEN = 0.05
 """Probability, at the cash where it is highest, from which an action is one that the policy takes."""
 
 
-def policy_figure(policy: Policy, reference: Reference) -> "Figure":
+def policy_figure(policy: Policy, reference: Solution) -> "Figure":
     """Where the policy pays and issues, and its levels, over cash and time to horizon; the optimum's as lines."""
     from matplotlib.figure import Figure
 
@@ -40,8 +40,8 @@ def policy_figure(policy: Policy, reference: Reference) -> "Figure":
     panels = figure.subplots(1, 3, sharex=True)
     figure.subplots_adjust(left=0.06, right=0.99, bottom=0.14, top=0.92, wspace=0.28)
     for axes, mode, title, optimal in (
-        (panels[0], PAY, "probability of paying", reference.payout_levels[1:]),
-        (panels[1], ISSUE, "probability of issuing", reference.issue_thresholds[1:]),
+        (panels[0], PAY, "probability of paying", reference.payout_level[1:]),
+        (panels[1], ISSUE, "probability of issuing", reference.issue_below[1:]),
     ):
         mesh = axes.pcolormesh(times, cash, modes[:, :, mode].T, vmin=0, vmax=1, cmap="cividis", shading="nearest")
         figure.colorbar(mesh, ax=axes)
@@ -62,17 +62,17 @@ def policy_figure(policy: Policy, reference: Reference) -> "Figure":
     return figure
 
 
-def _levels(axes: "Axes", reference: Reference, payout: Array, target: Array) -> None:
+def _levels(axes: "Axes", reference: Solution, payout: Array, target: Array) -> None:
     times = reference.time_to_horizon[1:]
     axes.plot(times, payout, color=LEARNED, label="payout level")
     axes.plot(times, target, color=LEARNED, linestyle="--", label="issue target")
-    axes.plot(times, reference.payout_levels[1:], color=OPTIMAL, label="optimal payout level")
-    axes.plot(times, reference.issue_targets[1:], color=OPTIMAL, linestyle="--", label="optimal issue target")
+    axes.plot(times, reference.payout_level[1:], color=OPTIMAL, label="optimal payout level")
+    axes.plot(times, reference.issue_target[1:], color=OPTIMAL, linestyle="--", label="optimal issue target")
     axes.set(title="levels", ylabel="cash", ylim=(0, 1.5 * axes.get_ylim()[1]))  # room for the legend above the lines
     axes.legend(fontsize="small", loc="upper left")
 
 
-def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: Reference) -> "Figure":
+def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: Solution) -> "Figure":
     """The value network and the optimum, less what winding up gives (c + ℓ), at several times to horizon.
 
     Args:
@@ -100,6 +100,6 @@ def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: 
     return figure
 
 
-def _shown(reference: Reference) -> float:
-    level = reference.payout_level
+def _shown(reference: Solution) -> float:
+    level = reference.initial_levels.payout_level
     return float(min(reference.cash[-1], CASH_SHOWN * level)) if level else float(reference.cash[-1])

@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ghm.training.logging.metrics import METRICS
 from ghm.training.settings import Hyperparameters, TrainConfig
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 TAGS = {
     "simulated_return": "return/simulated",
     "exact_return": "return/exact",
-    "stochastic_return": "return/stochastic",
+    "randomised_return": "return/randomised",
     "greedy_return": "return/greedy",
     "captured_value": "return/captured_value",
     "policy_loss": "loss/policy",
@@ -44,10 +45,7 @@ TAGS = {
 }
 """Tag of each figure of a line of history.jsonl: learned levels stand beside the optimal ones."""
 
-METRICS = (
-    "captured_value", "log10_missing", "best_return", "final_return", "monte_carlo_return",
-    "issues", "payouts", "years", "early_liquidation", "seconds",
-)  # fmt: skip
+COLUMNS = (*(metric.name for metric in METRICS if metric.dashboard), "log10_missing", "seconds")
 """Columns of the HParams dashboard besides the hyperparameters; their tags are ``final/<name>``."""
 
 FINEST = 1e-6
@@ -108,7 +106,7 @@ class EventLog:
         """Log the run's final figures and its end; an interrupted run has no end and does not come here."""
         from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-        finals = {f"final/{name}": metrics.get(name) for name in METRICS}
+        finals = {f"final/{name}": metrics.get(name) for name in COLUMNS}
         captured = metrics.get("captured_value")
         if captured is not None:
             # One ruined trial at -100 leaves those from 0.97 to 0.99 one point on an axis of captured value, not on this.
@@ -187,6 +185,6 @@ def _experiment(values: Mapping[str, float | str]) -> Any:
         ],
         metric_infos=[
             api_pb2.MetricInfo(name=api_pb2.MetricName(tag=f"final/{name}"), display_name=name.replace("_", " "))
-            for name in METRICS
+            for name in COLUMNS
         ],
     )

@@ -1,0 +1,76 @@
+"""What a search's state says of it as a whole: counts, its best configuration, what trials are measured against."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ghm.search.settings.config import RankBy
+from ghm.search.trials.outcome import Outcome
+
+FIGURES: tuple[RankBy, ...] = ("mean", "iqm", "worst")
+"""Figures of a configuration's trials, each of which may rank it."""
+
+
+@dataclass(frozen=True)
+class ReferenceReturns:
+    """What any policy can be measured against."""
+
+    optimal_return: float
+    """J*, the best possible return of the decision problem."""
+    wind_up_return: float
+    """J₀, the return of closing the firm at once."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many trials a search has, by how they stand."""
+
+    asked: int
+    """Trials of the search in total, those of a confirmation among them."""
+    completed: int
+    """Trained to their last iteration."""
+    stopped: int
+    """Came to a rung, and were not chosen to go on."""
+    failed: int
+    paused: int
+    """Wait at a rung."""
+    interrupted: int
+    """Were started, and neither ended nor run."""
+    running: int
+
+    @property
+    def unfinished(self) -> int:
+        """Trials that are still to be run, or to be run on."""
+        return self.asked - self.completed - self.stopped - self.failed
+
+    @property
+    def waiting(self) -> int:
+        """Trials that were not started yet."""
+        return self.unfinished - self.paused - self.interrupted - self.running
+
+
+@dataclass(frozen=True)
+class BestConfiguration:
+    """The best configuration, by what decided that it is the best."""
+
+    configuration: int
+    """Its number."""
+    basis: Literal["confirmed", "ranked", "trial"]
+    """A confirmation on fresh seeds; what its trials are ranked by; or the one trial that it has."""
+    trial: Outcome
+    """The best of the trials that decided."""
+    figure: float
+    """Its captured value over these trials; its return where that is undefined."""
+    trials: tuple[Outcome, ...]
+    """The trials that decided, by number."""
+    interval: tuple[float, float] | None
+    """95% interval of the figure of a confirmation."""
+
+    @property
+    def n_trials(self) -> int:
+        """Of how many trials the figure is one: those that did not fail."""
+        return sum(one.status.has_result for one in self.trials)
+
+    @property
+    def captured_value(self) -> float | None:
+        """Its captured value over the trials that decided; None where that is undefined."""
+        return None if self.trial.captured_value is None else self.figure

@@ -1,0 +1,61 @@
+"""The search methods: what command line, messages, ``ghm why`` and the page say of each, and where it is.
+
+A new method is one entry here and one file in ``search/methods/``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search method."""
+
+    title: str
+    """How messages call a search by it."""
+    description: str
+    """How the page calls a search by it."""
+    proposed: str
+    """Where a configuration comes from, for ``ghm why``: after "Proposed:"."""
+    maker: str
+    """``module:name`` of what makes it from the space and ``seed_base``; imported when it is asked for."""
+    learns: bool = False
+    """Whether proposals depend on what was recorded before."""
+    draws_inactive: bool = False
+    """Whether hyperparameters without effect are varied too."""
+
+
+METHODS: Mapping[str, Method] = {
+    "random": Method(
+        "Random search",
+        "A random search",
+        "drawn at random from the search space, by a generator that depends on seed_base and its number alone",
+        "ghm.search.methods.proposals:RandomProposal",
+        draws_inactive=True,
+    ),
+    "grid": Method(
+        "Grid search", "A grid search", "the grid's next configuration", "ghm.search.methods.proposals:grid_proposal"
+    ),
+    "tpe": Method(
+        "TPE search",
+        "A search by the tree-structured Parzen estimator",
+        "proposed by the tree-structured Parzen estimator",
+        "ghm.search.methods.learned:tpe_proposal",
+        learns=True,
+    ),
+    "gp": Method(
+        "Gaussian process search",
+        "A search by a Gaussian process",
+        "proposed by the Gaussian process",
+        "ghm.search.methods.learned:gp_proposal",
+        learns=True,
+    ),
+}
+"""All search methods by their names on the command line."""
+
+if TYPE_CHECKING:
+    SearchType = str
+else:
+    SearchType = Literal[tuple(METHODS)]
+    """A name of a method; the command line lists them."""

@@ -1,0 +1,40 @@
+"""Takes over a results directory: an earlier search in it is moved or continued, and the search's record written."""
+
+from pathlib import Path
+
+from ghm.io.atomic import remove_unfinished_writes
+from ghm.io.sealed import write_sealed
+from ghm.search.records.directory import RECORD_NAME, UNREADABLE_NAME, finish_move, move_earlier
+from ghm.search.records.journal import Journal
+from ghm.search.records.search_record import SearchRecord
+from ghm.search.resolved import ResolvedSearch
+
+
+def moved_note(results_dir: Path, moved: Path) -> str:
+    """What the user is told of an earlier search that was moved."""
+    if moved.name.startswith(UNREADABLE_NAME):
+        return f"{results_dir} held files by names that a search uses, but no search that can be read; they are kept as {moved}."
+    return f"{results_dir} held an earlier search; it is kept, whole, as {moved} (--resume {moved} goes on with it)."
+
+
+def take_directory(resolved: ResolvedSearch) -> tuple[SearchRecord, Path | None]:
+    """Take over the directory: finish or make room, and write the search's record; also where an earlier search is now."""
+    remove_unfinished_writes(resolved.results_dir)
+    finish_move(resolved.results_dir)
+    moved = None
+    if resolved.recorded is None:
+        moved = move_earlier(resolved.results_dir)
+    else:
+        _require_continuation(resolved, Journal(resolved.results_dir))
+    record = resolved.record()
+    write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
+    return record, moved
+
+
+def _require_continuation(resolved: ResolvedSearch, journal: Journal) -> None:
+    """Refuse settings under which what was decided would come out otherwise."""
+    config = resolved.config
+    if config.retry_failed:
+        journal.require_no_retry()
+    iterations = config.confirm_iterations or config.n_iterations
+    journal.require_same_size(resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)

@@ -1,0 +1,1 @@
+"""What each surface of a search says, read into one table."""
