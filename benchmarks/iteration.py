@@ -123,7 +123,7 @@ class Training:
         self.problem = DecisionProblem.build(config.problem)
         self.learner = Learner(self.problem, config)
         self.simulator = Simulator(self.problem.model, self.problem.grid, self.problem.terminal_values, config.seed)
-        self.estimator = GradientEstimator(self.problem, self.simulator, config.estimator, config.n_trajectories)
+        self.estimator = GradientEstimator(self.problem, self.simulator, config.estimator or "bootstrap", config.n_trajectories)
         self.iterations = 0
 
     def iterate(self) -> None:

@@ -45,7 +45,7 @@ METHODS = tuple((estimator, baseline) for baseline in get_args(Baseline) for est
 def build_estimator(problem: DecisionProblem, config: TrainConfig) -> GradientEstimator:
     """The estimator that a training with these settings uses."""
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
-    return GradientEstimator(problem, simulator, config.estimator, config.n_trajectories)
+    return GradientEstimator(problem, simulator, config.estimator or "bootstrap", config.n_trajectories)
 
 
 def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, Learner, float]]:

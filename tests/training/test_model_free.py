@@ -6,6 +6,7 @@ whole comparison, seeds fixed, each with wrong variants that fail.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
@@ -30,16 +31,16 @@ from ghm.training.settings import TrainConfig
 
 BATCHES = comparison.BATCHES
 EXACT_KNOWLEDGE = (
-    "ghm.economics.transition.Transition.build",
-    "ghm.training.problem.transition_on",
-    "ghm.training.learners.estimator.sweep",
-    "ghm.training.learners.estimator.sweep_tables",
-    "ghm.solvers.dynamic_program.dynamic_program",
-    "ghm.solvers.free_boundary.free_boundary",
-    "ghm.solvers.policy_value.policy_value",
-    "ghm.solvers.store.load_or_solve",
+    ("ghm.economics.transition", "transition_on"),
+    ("ghm.training.problem", "transition_on"),
+    ("ghm.training.learners.estimator", "sweep"),
+    ("ghm.training.learners.estimator", "sweep_tables"),
+    ("ghm.solvers.dynamic_program", "dynamic_program"),
+    ("ghm.solvers.free_boundary", "free_boundary"),
+    ("ghm.solvers.policy_value", "policy_value"),
+    ("ghm.solvers.store", "load_or_solve"),
 )
-"""Transition law, sweep, dynamic program and reference."""
+"""Transition law, sweep, dynamic program and reference, each where it is looked up."""
 
 
 @contextmanager
@@ -47,11 +48,11 @@ def nothing_but_a_simulator() -> Iterator[None]:
     """Whoever asks for what only a solved model has is refused."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a model-free learner asked for the transition law, or a solution")
+        raise AssertionError("a learner asked for the transition law, or a solution")
 
     with ExitStack() as stack:
-        for name in EXACT_KNOWLEDGE:
-            stack.enter_context(patch(name, refuse))
+        for module, name in EXACT_KNOWLEDGE:
+            stack.enter_context(patch.object(import_module(module), name, refuse))
         yield
 
 
