@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+import reference_implementation
 from small_problems import random_tables, small_problem
 
 from ghm.economics.model import Array
 from ghm.policies.tables import PolicyTables
-from ghm.simulation import twin
 from ghm.simulation.draws import draws
 from ghm.simulation.kernel import Paths, Simulator
 from ghm.simulation.pairs import GOES_ON, LIQUIDATED, MET, PairedPaths, run_pairs
@@ -95,8 +95,10 @@ def follows(
     total, factor, cash = 0.0, 1.0, y
     for t in range(step, grid.n_steps):
         if t > step:
-            mode, level = twin._draw_action(grid, tables, cash, grid.n_steps - t, uniform[t], noise[t])
-            cash, flow = twin._transact(model, cash, mode, level)
+            mode, level = reference_implementation._draw_action(
+                grid, tables, cash, grid.n_steps - t, uniform[t], noise[t]
+            )
+            cash, flow = reference_implementation._transact(model, cash, mode, level)
             total += factor * flow
         at = np.array(cash)
         cash = float(cash + model.drift(at) * grid.dt + model.volatility(at) * np.sqrt(grid.dt) * shock[t])

@@ -233,7 +233,8 @@ def _add_pairs(
         normal, right: added to, (K, N, N) and (K, N).
         squares: added to: squared residuals per unit of h, and how many, (2, K, N).
     """
-    places, loads = np.empty(4, np.int64), np.empty(4)
+    places, loads, own_loads = np.empty(4, np.int64), np.empty(4), np.empty(2)
+    own_places = places[:2]
     for t in chosen:
         k, upper = time_cell[t], time_weight[t]
         nearest = k + 1 if upper > 0.5 else k
@@ -245,6 +246,7 @@ def _add_pairs(
             m, b = _find(z, nodes, cell_of_bin)
             places[0], places[1], places[2], places[3] = j, j + 1, m, m + 1
             loads[0], loads[1], loads[2], loads[3] = a - 1, -a, 1 - b, b
+            own_loads[0], own_loads[1] = 1 - a, a
             h, low, residual = abs(z - y), min(j, m), np.float64(difference[t, i])
             for p in range(4):
                 residual -= loads[p] * table[nearest, places[p]]
@@ -253,7 +255,7 @@ def _add_pairs(
             weight = 1 / (h * noise[nearest, low] + least * h * h)
             for node, share in ((k, 1 - upper), (k + 1, upper)):
                 _add_observation(places, loads, difference[t, i], share * weight, normal[node], right[node])
-                _add_observation(places[:2], -loads[:2], follows[t, i], share * level_weight, normal[node], right[node])
+                _add_observation(own_places, own_loads, follows[t, i], share * level_weight, normal[node], right[node])
 
 
 @compiled()
