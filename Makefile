@@ -1,6 +1,7 @@
 # One command a purpose; `make help` lists them. PYTHON chooses the interpreter that .venv is made from.
 PYTHON ?= python3
 BIN := .venv/bin
+RUNTIME := .venv/.runtime
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
@@ -9,18 +10,24 @@ STAMP := .venv/.installed
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Installs again only when a file that decides what is installed has changed.
-$(STAMP): pyproject.toml constraints.txt
+# What a search needs, and nothing for tests and documentation. Both install again only when a file that decides what is
+# installed has changed.
+PIP_INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off torch==2.13.0
+$(RUNTIME): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ghm needs Python >= 3.11; this one is " + sys.version.split()[0] + ". Say which to use: make PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off torch==2.13.0 -e '.[dev]' $(PIP_ARGS)
+	$(PIP_INSTALL) -e . $(PIP_ARGS)
+	@touch $@
+
+$(STAMP): $(RUNTIME)
+	$(PIP_INSTALL) -e '.[dev]' $(PIP_ARGS)
 	@touch $@
 
 .PHONY: setup
 setup: $(STAMP) ## create .venv and install the pinned versions
 
 .PHONY: search
-search: $(STAMP) ## a real search: 4 random trials x 300 iterations, 2 workers, into results/
+search: $(RUNTIME) ## a real search: 4 random trials x 300 iterations, 2 workers, into results/
 	$(BIN)/python scripts/hyperparameter_search.py --search_type random --n_trials 4 --n_iterations 300 --n_workers 2 --results_dir results/quick
 
 # Compiled once, beside the type check, which takes one core: in a new checkout the test processes would each do it.

@@ -39,7 +39,7 @@ def test_output_as_csv_and_json_stays_json(tmp_path):
 def test_card():
     ran = run("solve", *SMALL, "--check")
     assert (ran.status, ran.errors) == (0, "")
-    assert ran.output.count("PASS") == 12  # eleven lines and the card
+    assert ran.output.count("PASS") == 13  # twelve lines and the card
     assert "Not checked: issuing has a fixed cost" in ran.output
     assert max(map(len, ran.output.splitlines())) <= 80
     found = json.loads(run("solve", *SMALL, "--check", "--json").output)
@@ -70,7 +70,7 @@ def test_sweep(tmp_path):
         assert float(row["payout_level"]) == pytest.approx(best.payout_level[-1])
         assert f"{best.payout_level[-1]:.4f}" in ran.output
     with Image.open(figure) as image:
-        assert image.size == (1200, 825)
+        assert image.size == (2250, 825)
     points = json.loads(run(*words, "--json").output)["points"]
     assert points[2]["parameters"] == {"sigma_x": 0.3}
     assert points[2]["payout_level"] == pytest.approx(float(rows[2]["payout_level"]))

@@ -121,6 +121,10 @@ def test_outcomes_survive_json(outcome: Outcome, best: float | None) -> None:
     if best is not None:
         outcome.metrics["best_return"] = best
     entry = json.loads(json.dumps(outcome.to_entry(), allow_nan=False))
+    if best is None and outcome.status.has_result:
+        with pytest.raises(DamagedError, match="without a return"):
+            Outcome.from_entry(entry)
+        return
     assert Outcome.from_entry(entry) == outcome
     assert entry["metrics"]["best_return"] == (NO_RETURN if best is None else best)
     assert isinstance(f"{entry['metrics']['best_return']:.4f}", str)

@@ -33,7 +33,7 @@ def solved(monkeypatch):
 def same(one, other):
     return all(
         getattr(one, name) == getattr(other, name)
-        if name in ("problem", "optimal_return", "slopes")
+        if name in ("problem", "optimal_return", "outcomes", "slopes")
         else np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True)
         for name in (field.name for field in dataclasses.fields(one))
     )

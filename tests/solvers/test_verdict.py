@@ -1,12 +1,14 @@
 """Each verdict by a policy made to deserve it; levels and what becomes of firms against simulation and closed forms."""
 
+import functools
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 from solvers.firm_simulation import simulate
 from solvers.policies import constant, with_levels
 
-from ghm.economics.action_rule import certain_actions
+from ghm.economics.action_rule import Greedy, certain_actions
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
@@ -15,7 +17,8 @@ from ghm.solvers import policy_value
 from ghm.solvers.dynamic_program import solve
 from ghm.solvers.firm_statistics import outcomes
 from ghm.solvers.levels import level_words, policy_levels
-from ghm.solvers.verdict import SENTENCES, judge
+from ghm.solvers.policy_value import returns_of_rules
+from ghm.solvers.verdict import SENTENCES, Repaired, _repaired_cash, judge
 
 DT, T = 0.02, 4.0
 MODEL = GHMModel()
@@ -252,3 +255,14 @@ def test_simulation_agrees_on_what_becomes_of_firms(levels):
     assert np.all(drawn.distance(outcomes(policy, Problem(MODEL, DT, T)), allowed) < 4)
     wrong = with_levels(policy, payout_level=1.2 * policy.levels.payout_level)
     assert np.any(drawn.distance(outcomes(wrong, Problem(MODEL, DT, T)), allowed) > 8)
+
+
+@pytest.mark.parametrize("decision", [PAY, ISSUE])
+def test_repairing_what_is_certain_is_repairing_it_as_a_policy_that_draws(decision, references):
+    """Both repairs in one induction are those of the policy object, each by an induction of its own."""
+    problem, best = references[MODEL].problem, references[MODEL].policy
+    off = constant(DT, T, payout=0.3, below=0.06, target=0.1)
+    found = returns_of_rules(functools.partial(_repaired_cash, off, best), problem)[decision - PAY]
+    assert found == pytest.approx(policy_value(Repaired(Greedy(off), best, decision), problem), abs=1e-12)
+    # Negative control: it was in need of repair, of this decision too.
+    assert found > policy_value(off, problem) + 1e-4

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ghm.economics.action_rule import Returns
 from ghm.economics.model import GHMModel
@@ -96,6 +97,22 @@ def test_default_settings_learn_to_be_clearly_better_than_winding_up(tmp_path: P
     assert metrics["issues"] != metrics["optimal_issues"]
     assert metrics["issues"] == pytest.approx(metrics["optimal_issues"], rel=1)
     assert 0 < metrics["optimal_early_liquidation"] < 0.5
+
+
+def images(directory: Path) -> list[str]:
+    """Pictures in a run's TensorBoard record."""
+    accumulator = EventAccumulator(str(directory / "logs"))
+    accumulator.Reload()
+    return sorted(accumulator.Tags()["images"])
+
+
+def test_pictures_are_drawn_where_they_are_asked_for_and_change_nothing(whole: Path, tmp_path: Path) -> None:
+    assert train(config(tmp_path, figures="none")) == ExitStatus.COMPLETED
+    assert images(tmp_path) == []
+    assert images(whole) == ["policy", "value"]
+    assert history(tmp_path) == history(whole)
+    metrics = [json.loads((run / "result.json").read_text())["metrics"] for run in (tmp_path, whole)]
+    assert metrics[0] == metrics[1]
 
 
 def test_checkpoints_are_plain_data_and_complete(whole: Path) -> None:

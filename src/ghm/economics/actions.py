@@ -52,8 +52,17 @@ class Actions(NamedTuple):
 
 def level_from_log(logarithm: Array, shift: float) -> Array:
     """The level max(e^x − a, 0) in cash, of logarithms of any shape."""
+    if logarithm.ndim == 1 and logarithm.size and logarithm.strides[0] == 0:  # of one number, :func:`repeated`
+        return repeated(level_from_log(logarithm[:1].copy(), shift), logarithm.size)[0]
     level: Array = np.maximum(np.exp(logarithm) - shift, 0.0)
     return level
+
+
+def repeated(numbers: Array, count: int) -> Array:
+    """Each of ``numbers`` (L,) for ``count`` states, (L, count), as views: `numpy.broadcast_to` in a tenth of its time."""
+    return np.ndarray(
+        (numbers.size, count), numbers.dtype, np.ascontiguousarray(numbers), strides=(numbers.itemsize, 0)
+    )
 
 
 def cash_flow(before: Array, after: Array, proportional_cost: float, fixed_cost: float) -> Array:

@@ -49,15 +49,23 @@ class ThresholdPolicy:
 
     def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
         """Actions at ``cash`` (N,); as a policy that draws it leaves nothing to chance."""
+        return certain_actions(*self.rule(cash, time_to_horizon))
+
+    def rule(self, cash: Array, time_to_horizon: float) -> tuple[Array, Array, Array]:
+        """Mode, payout level and issue target at ``cash`` (N,), (N,) each."""
         step = int(np.clip(round(time_to_horizon / self.dt), 1, self.levels.payout_level.size)) - 1
         payout, below, target, abandon = (float(level[step]) for level in self.levels)
-        return threshold_actions(cash, payout, below, target, abandon)
+        return _rule(cash, payout, below, target, abandon)
 
 
 def threshold_actions(cash: Array, payout: float, below: float, target: float, abandon: float) -> Actions:
     """Actions at ``cash`` (N,) of a policy of the optimum's form; NaN: never."""
+    return certain_actions(*_rule(cash, payout, below, target, abandon))
+
+
+def _rule(cash: Array, payout: float, below: float, target: float, abandon: float) -> tuple[Array, Array, Array]:
     # Comparisons with NaN are false: where there is no level, there is no action.
     mode = np.where(cash > payout, PAY, np.where(cash < below, ISSUE, HOLD))
     abandons = cash < abandon
     mode, level = np.where(abandons, PAY, mode), np.where(abandons, 0.0, np.full(cash.shape, payout))
-    return certain_actions(mode, level, np.full(cash.shape, target))
+    return mode, level, np.full(cash.shape, target)

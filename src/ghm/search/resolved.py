@@ -118,6 +118,8 @@ class ResolvedSearch:
                 f"simulated on the processor, so more than --n_workers {max(cores // self.config.n_threads, 1)} takes memory "
                 "and saves no time."
             )
+        if self.config.n_threads > 1:
+            notes.append("With --n_threads above 1 each trial is started from nothing, which takes a few seconds.")
         if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
         return notes

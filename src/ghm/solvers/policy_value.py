@@ -9,6 +9,7 @@ are nearly indifferent; up to 2e-4 for smooth random ones; 0.02 for one that bur
 level that it pays down to. docs/design/model.md has the figures.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -85,16 +86,48 @@ def policy_values(
     return PolicyValues(mean_over_starts(cash, value), cash, np.asarray(kept * dt), values)
 
 
+def returns_of_rules(cash_after: Callable[[Array, float], Sequence[Array]], problem: Problem) -> list[float]:
+    """The exact return J of each of several rules that leave nothing to chance, in one induction.
+
+    Args:
+        cash_after: cash after the transaction at ``cash`` (N,) with so many years left, under each rule, (N,) each.
+        problem: the decision problem.
+
+    Raises:
+        UserError: as :func:`policy_value`.
+    """
+    model, dt = problem.model, problem.dt
+    cash = cash_grid(model, dt)
+    operator = transition_on(model, dt, cash).value_operator(model, dt)
+    values: list[Array] = []
+    for to_go in range(1, problem.n_steps + 1):
+        moved = cash_after(cash, to_go * dt)
+        values = values or [terminal_values(problem, cash)] * len(moved)
+        values = [
+            _moved(cash, operator.apply(value), after, model.proportional_cost, model.fixed_cost)
+            for value, after in zip(values, moved, strict=True)
+        ]
+    return [mean_over_starts(cash, value) for value in values]
+
+
 def deterministic_cash(cash: Array, actions: Actions, c_max: float) -> Array:
     """Cash after the deterministic policy's transaction y, (N,); issues go no further than ``c_max``."""
-    mode, payout, target = greedy(cash, actions)
+    return certain_cash(cash, *greedy(cash, actions), c_max)
+
+
+def certain_cash(cash: Array, mode: Array, payout: Array, target: Array, c_max: float) -> Array:
+    """Cash after the transaction where nothing is left to chance, (N,): modes and levels as :func:`greedy` returns them."""
     after = np.where(mode == PAY, np.minimum(payout, cash), cash)
     return np.where(mode == ISSUE, np.maximum(np.minimum(target, c_max), cash), after)
 
 
 def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
     """V one step earlier under the deterministic policy, from W at the nodes."""
-    after = deterministic_cash(cash, actions, cash[-1])
+    return _moved(cash, held, deterministic_cash(cash, actions, cash[-1]), cost, fixed_cost)
+
+
+def _moved(cash: Array, held: Array, after: Array, cost: float, fixed_cost: float) -> Array:
+    """V one step earlier where cash is moved to ``after`` (N,) for certain."""
     return cash_flow(cash, after, cost, fixed_cost) + Cubic.through(cash, held)(after)
 
 

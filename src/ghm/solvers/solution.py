@@ -15,6 +15,7 @@ from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.policies.thresholds import Levels, ThresholdPolicy
+from ghm.solvers.firm_statistics import Outcomes
 from ghm.solvers.free_boundary import FreeBoundary, free_boundary
 from ghm.solvers.infinite_horizon import InfiniteHorizon, infinite_horizon
 from ghm.solvers.levels import PolicyLevels
@@ -44,6 +45,8 @@ class Solution:
     """The optimum's levels by steps to go 1 to n."""
     slopes: Array | None = None
     """V_c(c, τ) where cash is not the solver's own nodes, (S, M)."""
+    outcomes: Outcomes | None = None
+    """What becomes of a firm under the optimum; None: not worked out."""
 
     @property
     def wind_up_return(self) -> float:

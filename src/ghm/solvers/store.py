@@ -4,6 +4,7 @@ The file is keyed by everything the solution depends on; one that is damaged, of
 solved again and replaced.
 """
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -17,16 +18,17 @@ from ghm.io.safe_read import parse_array, parse_object, read_archive
 from ghm.io.sealed import DamagedError, read_sealed_archive, seal_archive
 from ghm.policies.thresholds import Levels
 from ghm.solvers.dynamic_program import dynamic_program
+from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.solution import Solution
 
-FORMAT = 4
+FORMAT = 5
 """Number of the file's layout and of the method; a file with another is solved again."""
 
 MAX_BYTES = 1 << 26
 """Of the file, and unpacked: values at 65 times and 20,000 nodes levels at 1,000,000 steps, the most there are, make 42 MB."""
 
 ARRAYS = ("cash", "time_to_horizon", "values", "levels")
-HEADER = {"format", "problem", "optimal_return"}
+HEADER = {"format", "problem", "optimal_return", "outcomes"}
 
 
 def load_or_solve(path: Path, problem: Problem) -> Solution:
@@ -40,7 +42,15 @@ def load_or_solve(path: Path, problem: Problem) -> Solution:
     if stored is not None and stored.problem == problem:
         return stored
     solution = dynamic_program(problem)
-    header = {"format": FORMAT, "problem": problem.to_dict(), "optimal_return": solution.optimal_return}
+    # What every verdict needs of the optimum is worked out once.
+    becomes = outcomes(solution.policy, problem)
+    solution = dataclasses.replace(solution, outcomes=becomes)
+    header = {
+        "format": FORMAT,
+        "problem": problem.to_dict(),
+        "optimal_return": solution.optimal_return,
+        "outcomes": dataclasses.astuple(becomes),
+    }
     buffer = io.BytesIO()
     arrays = {name: np.array(getattr(solution, name)) for name in ARRAYS}
     np.savez_compressed(buffer, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
@@ -74,6 +84,7 @@ def _load(path: Path) -> Solution | None:
         return None
     try:
         problem = Problem.from_dict(header["problem"])
-    except UserError:
+        becomes = Outcomes(*map(float, header["outcomes"]))
+    except (UserError, TypeError, ValueError):
         return None
-    return Solution(problem, header["optimal_return"], cash, times, values, Levels(*levels))
+    return Solution(problem, header["optimal_return"], cash, times, values, Levels(*levels), outcomes=becomes)

@@ -5,6 +5,7 @@ it is, and the repaired policy's exact return taken: the decision whose repair g
 How it errs is read off what becomes of the firm (:mod:`ghm.solvers.firm_statistics`), not off the levels alone.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,10 @@ from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
 from ghm.io.text import loss_text, percent_text
+from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.levels import NEVER, PolicyLevels, level_words, policy_levels
-from ghm.solvers.policy_value import policy_value
+from ghm.solvers.policy_value import certain_cash, policy_value, returns_of_rules
 from ghm.solvers.solution import Solution
 
 NEAR_OPTIMAL = 0.97
@@ -97,6 +99,27 @@ class Repaired:
         return own._replace(mode_probabilities=probabilities)
 
 
+def _repaired_cash(
+    policy: Policy, optimum: ThresholdPolicy, cash: Array, time_to_horizon: float
+) -> tuple[Array, Array]:
+    """Cash after the most likely action at ``cash`` (N,) with payouts, and with issues, as the optimum has them, (N,) each.
+
+    What :class:`Repaired` does to a policy that draws, where nothing is left to chance.
+    """
+    mode, payout, target = greedy(cash, policy(cash, time_to_horizon))
+    best, best_payout, best_target = optimum.rule(cash, time_to_horizon)
+    # As :func:`greedy` has it, an action without effect is none: at no cash, paying everything out must not displace an issue.
+    without = ((best == PAY) & (best_payout >= cash)) | ((best == ISSUE) & (best_target <= cash))
+    best = np.where(without, HOLD, best)
+    paying, issuing = (
+        np.where(best == decision, decision, np.where(mode == decision, HOLD, mode)) for decision in (PAY, ISSUE)
+    )
+    return (
+        certain_cash(cash, paying, best_payout, target, cash[-1]),
+        certain_cash(cash, issuing, payout, best_target, cash[-1]),
+    )
+
+
 @dataclass(frozen=True)
 class Findings:
     """What a verdict rests on."""
@@ -135,11 +158,15 @@ def judge(
         worth(acting) if achieved is None else achieved,
         policy_levels(policy, problem.model, problem.T),
         outcomes(policy, problem, randomised),
-        outcomes(optimum, problem),
+        reference.outcomes or outcomes(optimum, problem),
     )
     if _is_near_optimal(findings):
         return _verdict("near_optimal", findings, "")
-    repaired = {decision: worth(Repaired(acting, optimum, decision)) for decision in (PAY, ISSUE)}
+    if randomised:
+        repaired = {decision: worth(Repaired(policy, optimum, decision)) for decision in (PAY, ISSUE)}
+    else:
+        returns = returns_of_rules(functools.partial(_repaired_cash, policy, optimum), problem)
+        repaired = dict(zip((PAY, ISSUE), returns, strict=True))
     if repaired[PAY] >= repaired[ISSUE]:
         name, remedy = _payout_fault(findings), "payouts"
     else:

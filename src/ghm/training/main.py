@@ -29,7 +29,7 @@ RESULT_FORMAT = 1
 
 RESUMABLE_CHANGES = {
     "device", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints",
-    "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "parent_pid", "pause_at", "group",
+    "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "figures", "parent_pid", "pause_at", "group",
 }  # fmt: skip
 """Settings that may differ between a checkpoint and the run that continues from it; no other may."""
 

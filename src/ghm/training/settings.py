@@ -17,6 +17,7 @@ Baseline = Literal["network", "exact", "returns"]
 Selection = Literal["exact", "simulated"]
 Device = Literal["cpu", "cuda"]
 Progress = Literal["auto", "live", "plain", "none"]
+Figures = Literal["drawn", "none"]
 
 ESTIMATORS: dict[LearnerName, tuple[Estimator, ...]] = {
     "model_based": ("bootstrap", "conditional", "martingale", "monte_carlo"),
@@ -127,6 +128,8 @@ class TrainConfig(Hyperparameters):
     """Checkpoint to continue from."""
     progress: Progress = "auto"
     """Progress display: live table, plain lines, none; auto picks live on a terminal."""
+    figures: Figures = "drawn"
+    """Whether the best policy is drawn for TensorBoard at the end, which takes a second or two; a search's trials are not."""
     pause_at: int | None = None
     """Iteration, a multiple of eval_freq, to pause at: the run can go on from latest.pt, bit for bit as if it had not
     paused, since schedules follow n_iterations."""
@@ -144,6 +147,7 @@ class TrainConfig(Hyperparameters):
             ("select", Selection),
             ("device", Device),
             ("progress", Progress),
+            ("figures", Figures),
         ):
             require_choice(name, getattr(self, name), choices)
         self._choose("estimator", ESTIMATORS[self.learner])

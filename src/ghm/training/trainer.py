@@ -200,22 +200,15 @@ class Trainer:
             self._checkpoint("latest.pt")
 
     def _finish(self, events: EventLog) -> dict[str, Any]:
-        """Keep the last policy; measure the best one in full, and draw it."""
-        from ghm.training.logging.figures import policy_figure, value_figure
-
+        """Keep the last policy; measure the best one in full, and draw it if asked."""
         self._checkpoint("final_model.pt")
         best = Checkpoint.load(self._config.ckpt_dir / "best_model.pt")
         learner = Learner(self._problem, self._config)
         best.restore(learner, self._config.ckpt_dir / "best_model.pt")
         tables = learner.tabulate().tables
-        standing, grid = self.standing, self._problem.grid
-        # Drawing takes a second, so it is done once.
-        policy = TabulatedPolicy(grid, tables)
-        events.figure("policy", policy_figure(policy, self._reference), standing.iteration)
-        values = value_figure(
-            grid.cash, grid.time_to_horizon, value_table(self._problem, self._config, learner, tables), self._reference
-        )
-        events.figure("value", values, standing.iteration)
+        standing = self.standing
+        if self._config.figures == "drawn":
+            self._draw(events, learner, tables)
         chosen, _ = choose(self._judged(tables), self._config.select, self._config.seed)
         return {
             "best_return": standing.best_return,
@@ -223,6 +216,14 @@ class Trainer:
             "final_return": standing.last_return,
             **PolicyEvaluation.of(chosen, seed=self._config.seed).metrics(),
         }
+
+    def _draw(self, events: EventLog, learner: Learner, tables: PolicyTables) -> None:
+        from ghm.training.logging.figures import policy_figure, value_figure  # late: they load Matplotlib
+
+        grid, iteration = self._problem.grid, self.standing.iteration
+        values = value_table(self._problem, self._config, learner, tables)
+        events.figure("policy", policy_figure(TabulatedPolicy(grid, tables), self._reference), iteration)
+        events.figure("value", value_figure(grid.cash, grid.time_to_horizon, values, self._reference), iteration)
 
     def _reached(self) -> dict[str, Any]:
         """What the run has reached so far; the rest of the metrics is for its end."""

@@ -19,16 +19,15 @@ from ghm.solvers.answers.statics import StaticsPoint
 WIDTH = 80
 
 SHOWN = (
+    ("infinite_payout_level", "c*"),
+    ("infinite_issue_target", "y*"),
+    ("infinite_value_at_zero", "F(0)"),
+    ("infinite_issues_a_year", "issues\na year"),
     ("optimal_return", "J*"),
-    ("value_at_zero", "V(0, T)"),
     ("payout_level", "pays\nabove"),
     ("issue_below", "issues\nbelow"),
     ("issue_target", "issues\nup to"),
     ("issues_a_year", "issues\na year"),
-    ("infinite_payout_level", "c*"),
-    ("infinite_value_at_zero", "F(0)"),
-    ("infinite_issue_target", "y*"),
-    ("infinite_issues_a_year", "issues a\nyear, ∞"),
 )
 """Columns of the table, which fits 80 columns with two parameters before them; the CSV file has all."""
 
@@ -62,7 +61,7 @@ def sweep(config: SolveConfig) -> int:
 def _print(config: SolveConfig, points: tuple[StaticsPoint, ...]) -> None:
     names = [one.parameter for one in config.sweeps]
     print_table(
-        f"Optimum with τ = {config.T:g} ahead: dt = {config.dt:g}, terminal {config.terminal}",
+        f"Infinite horizon (four columns), then dt = {config.dt:g}, T = {config.T:g}, terminal {config.terminal}",
         [
             (*(f"{value:g}" for value in point.parameters.values()), *(_cell(getattr(point, key)) for key, _ in SHOWN))
             for point in points

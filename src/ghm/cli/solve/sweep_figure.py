@@ -28,7 +28,7 @@ PANELS = (
     ("value without cash, F(0)", (("infinite_value_at_zero", "-"),), "value"),
     ("equity issues per year", (("infinite_issues_a_year", "-"),), "issues per year"),
     ("in steps: payout boundary", (("payout_level", "-"),), "cash"),
-    ("issuance boundary (dotted), post-issuance cash (dashed)", (("issue_below", ":"), ("issue_target", "--")), "cash"),
+    ("issuance boundary (dotted), up to (dashed)", (("issue_below", ":"), ("issue_target", "--")), "cash"),
     ("value without cash, V(0, T)", (("value_at_zero", "-"),), "value"),
     ("equity issues per year", (("issues_a_year", "-"),), "issues per year"),
 )
@@ -66,4 +66,4 @@ def _finish(axes: "Axes", title: str, parameter: str, unit: str) -> None:
     axes.set_title(title, fontsize="medium")
     axes.set(xlabel=parameter, ylabel=unit)
     if unit != "value":  # from zero: a level or a frequency that hardly moves then looks it
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * axes.get_ylim()[1])

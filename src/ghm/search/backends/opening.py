@@ -19,6 +19,8 @@ from ghm.search.backends.task import Report, Task, run_task
 from ghm.search.records.environment import code_version
 from ghm.search.settings.command import training_command
 from ghm.search.settings.config import SearchConfig
+from ghm.search.trials.forking import FORK_SERVER, starter
+from ghm.search.trials.process import Start
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
 
@@ -50,7 +52,7 @@ def open_backend(
     results_dir: Path,
     gpus: Sequence[str],
     command: Sequence[str] | None,
-    popen: Callable[..., Any],
+    popen: Start,
     executor: Executor | None,
     run: Callable[[Task], Report] = run_task,
 ) -> Iterator[Backend]:
@@ -69,8 +71,12 @@ def open_backend(
         UserError: when there is no such cluster, or its workers do not see the directory or run other code.
     """
     if executor is None and config.executor == "local":
-        runner = TrialRunner(command or training_command(), gpus, config.trial_timeout, config.max_retries, popen=popen)
-        yield LocalBackend(runner, config.n_workers)
+        start, command = starter(command, popen), command or training_command()
+        runner = TrialRunner(command, gpus, config.trial_timeout, config.max_retries, popen=start)
+        try:
+            yield LocalBackend(runner, config.n_workers)
+        finally:
+            FORK_SERVER.close()
         return
     engines = _dask(config) if executor is None else _own(executor, config.n_workers)
     with engines as engine:

@@ -25,8 +25,10 @@ from ghm.search.backends.lease import Lease, LostError, take
 from ghm.search.backends.preflight import difference
 from ghm.search.records.restore import unrecorded_outcome
 from ghm.search.settings.command import training_command
+from ghm.search.trials.forking import starter
 from ghm.search.trials.gpus import claimed_gpu, visible_gpus
 from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.process import Start
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
 from ghm.search.trials.workspace import record_outcome
@@ -57,8 +59,8 @@ class Task:
     """Seconds after which an attempt is stopped."""
     max_retries: int = 1
     """How often the trial is started again after a failure of the machine."""
-    popen: Callable[..., "subprocess.Popen[bytes]"] = subprocess.Popen
-    """Starts a process."""
+    popen: Start = subprocess.Popen
+    """Starts a process; by default the worker forks trials from a warm one."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _run(task: Task, lease: Lease, watch: SearchWatch) -> Outcome:
             [gpu] if gpu is not None else [],
             task.trial_timeout,
             task.max_retries,
-            popen=task.popen,
+            popen=starter(task.command, task.popen),
             # The next owner of the directory ends what this one left; that is no failure to be tried again beside it.
             before_attempt=lease.renew,
         )

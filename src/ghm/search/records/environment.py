@@ -24,6 +24,7 @@ _DECISIVE_SOURCES = (
     "training",
     "search/methods",
     "search/decisions",
+    "search/methods",
     "search/settings/space.py",
 )
 _LIBRARIES = ("torch", "numpy", "numba", "scipy")

@@ -232,7 +232,7 @@ class SearchConfig:
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition."""
-        names = {field.name for field in dataclasses.fields(TrainConfig)} - {"resume", "progress"}
+        names = {field.name for field in dataclasses.fields(TrainConfig)} - {"resume", "progress", "figures"}
         shared = {name: getattr(self, name) for name in names & {field.name for field in dataclasses.fields(self)}}
         return TrainConfig(**shared, **settings)
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import psutil
 
@@ -18,6 +18,23 @@ from ghm.search.trials.trial import Trial, directory_number
 
 Cause = Literal["exit", "stop", "timeout"]
 """Who ended a process: it itself, the search's user, or the search's limit of time."""
+
+
+class TrialProcess(Protocol):
+    """A trial's process, as `subprocess.Popen` has it."""
+
+    pid: int
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status, once it has ended: the negative number of the signal that ended it.
+
+        Raises:
+            subprocess.TimeoutExpired: when it has not after ``timeout`` seconds.
+        """
+
+
+Start = Callable[..., TrialProcess]
+"""Starts a process; called as `subprocess.Popen` is."""
 
 # How soon a stop, a timeout or an end is noticed. Waiting costs a few microseconds of CPU a look.
 POLL_S = 0.1
@@ -50,9 +67,7 @@ def trial_environment(n_threads: int, gpu: str | None) -> dict[str, str]:
     return environment
 
 
-def start(
-    trial: Trial, command: Sequence[str], gpu: str | None, popen: Callable[..., "subprocess.Popen[bytes]"]
-) -> "subprocess.Popen[bytes]":
+def start(trial: Trial, command: Sequence[str], gpu: str | None, popen: Start) -> TrialProcess:
     """Start ``command`` as the trial's process, its output appended to the trial's logs.
 
     Raises:
@@ -71,7 +86,7 @@ def start(
 
 
 def watch(
-    process: "subprocess.Popen[bytes]",
+    process: TrialProcess,
     timeout: float | None,
     stop: threading.Event,
     kill: threading.Event,
@@ -97,13 +112,13 @@ def watch(
             deadline = clock() + STOP_GRACE_S
 
 
-def pause(processes: Iterable["subprocess.Popen[bytes]"], *, resume: bool = False) -> None:
+def pause(processes: Iterable[TrialProcess], *, resume: bool = False) -> None:
     """Let the processes, and whatever they started, stand still, or go on."""
     for process in processes:
         _send(process, signal.SIGCONT if resume else signal.SIGSTOP)
 
 
-def _send(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+def _send(process: TrialProcess, number: signal.Signals) -> None:
     """Send a signal to the process and whatever it started; each trial leads a process group of its own."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

@@ -12,7 +12,7 @@ from ghm.search.settings.command import training_arguments
 from ghm.search.trials.exit_status import EXIT_UNUSABLE_CHECKPOINT, outcome_of_process, outcome_of_stop
 from ghm.search.trials.gpus import GpuPool
 from ghm.search.trials.outcome import Outcome, failure
-from ghm.search.trials.process import Cause, pause, start, watch
+from ghm.search.trials.process import Cause, Start, TrialProcess, pause, start, watch
 from ghm.search.trials.trial import Trial
 from ghm.search.trials.workspace import prepare_directory, record_outcome, set_aside_checkpoints
 
@@ -36,7 +36,7 @@ class TrialRunner:
         gpus: Sequence[str] = (),
         trial_timeout: float | None = None,
         max_retries: int = 1,
-        popen: Callable[..., "subprocess.Popen[bytes]"] = subprocess.Popen,
+        popen: Start = subprocess.Popen,
         before_attempt: Callable[[], None] = lambda: None,
     ) -> None:
         self._command = list(command)
@@ -46,7 +46,7 @@ class TrialRunner:
         self._stop = threading.Event()
         self._kill = threading.Event()
         self._gpus = GpuPool(gpus)
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[TrialProcess] = set()
         self._paused_s, self._paused_at = 0.0, 0.0
 
     def stop(self) -> None:

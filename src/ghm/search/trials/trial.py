@@ -146,6 +146,7 @@ def relocated(trial: Trial, results_dir: Path) -> Trial:
         parent_pid=None,
         pause_at=None,
         progress="plain",
+        figures="none",  # the report draws the best
     )
     return dataclasses.replace(trial, config=config)
 

@@ -39,8 +39,9 @@ def simulate(
     model, dt = problem.model, problem.dt
     generator = np.random.default_rng(seed)
     start = generator.permutation((np.arange(paths) + generator.uniform(size=paths)) / paths * model.c_max)
-    cash, firm = start, np.arange(paths)  # of the firms still alive, and which they are
-    total, factor = -start, 1.0
+    cash, total = start, -start  # of the firms still alive
+    ended: list[Array] = []  # totals of those that are not
+    factor = 1.0
     for step in range(problem.n_steps):
         actions = policy(cash, problem.T - step * dt)
         after = (
@@ -48,17 +49,21 @@ def simulate(
             if randomised
             else deterministic_cash(cash, actions, model.c_max)
         )
-        total[firm] += factor * cash_flow(cash, after, model.proportional_cost, model.fixed_cost)
+        total += factor * cash_flow(cash, after, model.proportional_cost, model.fixed_cost)
         factor *= problem.discount
         shock = model.volatility(after) * np.sqrt(dt) * generator.standard_normal(cash.size)
         cash = after + model.drift(after) * dt + shock
         at_end = np.where(cash <= 0, model.liquidation_value, np.maximum(cash - model.c_max, 0.0))
-        total[firm] += factor * (at_end - shock)
+        total += factor * (at_end - shock)
         alive = cash > 0
-        cash, firm = np.minimum(cash[alive], model.c_max), firm[alive]
-        if firm.size == 0:
+        if not alive.all():
+            ended.append(total[~alive])
+            cash, total = cash[alive], total[alive]
+        cash = np.minimum(cash, model.c_max)
+        if cash.size == 0:
             break
-    total[firm] += factor * terminal_values(problem, cash)
+    total += factor * terminal_values(problem, cash)
+    total = np.concatenate([*ended, total])
     total += model.c_max / 2  # the mean of the starts that were taken off
     # A firm liquidated just before the horizon and one that just lives to see it differ by what is paid there at no cash less
     # ℓ. The optimum makes one of the two next to certain, and a sample without the other would understate its own error.

@@ -49,6 +49,13 @@ METRICS = (
         kind="share",
         dashboard=True,
     ),
+    Metric(
+        "loss",
+        "loss of firm value",
+        "(optimal_return - best_return) / optimal_return: the share of firm value that is lost",
+        kind="share",
+        dashboard=True,
+    ),
     Metric("optimal_return", "return of the optimum", "return of the optimum"),
     Metric("wind_up_return", "return of closing at once", "return of closing the firm at once"),
     Metric(
