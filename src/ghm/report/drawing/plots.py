@@ -85,16 +85,14 @@ def hyperparameter_panels(search: SearchState) -> "Figure":
 
 
 def importance_bars(importances: tuple[Importance, ...]) -> "Figure":
-    """Importance with its intervals, the greatest at the top."""
+    """Importance, the greatest at the top; grey where it cannot be told from chance."""
     figure = _figure(0.9 + 0.26 * len(importances))
     axes = figure.subplots()
     shares = np.array([one.share for one in importances])
-    below = np.maximum(shares - [one.low for one in importances], 0.0)
-    above = np.maximum([one.high for one in importances] - shares, 0.0)
     colours = [LEARNED if one.stands_out else FAINT for one in importances]
-    axes.barh([one.name for one in importances], shares, xerr=[below, above], color=colours, capsize=2)
+    axes.barh([one.name for one in importances], shares, color=colours)
     axes.invert_yaxis()
-    axes.set(xlabel="share of the ranking's variance, with 90% interval", xlim=(0, 1))
+    axes.set(xlabel="share of the ranking's variance", xlim=(0, 1))
     return figure
 
 
