@@ -53,7 +53,14 @@ class ResolvedSearch:
         config = self.config
         inactive = inactive_hyperparameters(vars(config))
         counted = make_proposal(config.search_type, self.choices, config.seed_base, inactive).n_trials
-        return TrialNumbering(config, self.calibrations, counted or config.n_trials)
+        # On the same seeds a configuration that comes up again would be the same training.
+        most = self.n_distinct if config.n_seeds > 1 else config.n_trials
+        return TrialNumbering(config, self.calibrations, counted or min(config.n_trials, most))
+
+    @property
+    def n_distinct(self) -> int:
+        """Configurations of the space that differ in more than hyperparameters without effect."""
+        return size(effective_choices(self.choices, inactive_hyperparameters(vars(self.config))))
 
     @property
     def n_trials(self) -> int:
@@ -90,10 +97,7 @@ class ResolvedSearch:
 
     def _notes(self) -> list[str]:
         notes = []
-        inactive = inactive_hyperparameters(vars(self.config))
-        count = size(
-            effective_choices(self.choices, inactive) if not self.config.method.draws_inactive else self.choices
-        )
+        count = self.n_distinct
         if self.config.search_type == "grid":
             notes.append(f"The grid has {count:,} configurations.")
             if count > LARGE_GRID:
@@ -101,8 +105,10 @@ class ResolvedSearch:
                     "Warning: that is a large grid; fewer values (--space FILE), more --n_workers or --search_type random "
                     "make it shorter."
                 )
+        elif self.config.n_seeds > 1 and count == self.config.n_trials:
+            notes.append(f"The space has only {count} distinct configurations: each is trained once on each seed.")
         elif count < self.config.n_trials:
-            notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
+            notes.append(f"The space has only {count} distinct configurations: some trials differ in their seed alone.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
         if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:

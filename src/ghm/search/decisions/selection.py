@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,10 +79,22 @@ def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: 
 
 
 def choose(
-    count: int, scores: Sequence[ConfigurationScore], seeds: Sequence[int], iterations: int, settings: str
+    count: int,
+    scores: Sequence[ConfigurationScore],
+    seeds: Sequence[int],
+    iterations: int,
+    settings: str,
+    distinct: Callable[[Hyperparameters], Hyperparameters] = lambda hyperparameters: hyperparameters,
 ) -> Decision:
-    """The ``count`` best configurations, in order, are trained again on ``seeds`` for ``iterations``."""
-    order = [one for one in ranked(scores) if one.value is not None]
+    """The ``count`` best configurations, in order, are trained again on ``seeds`` for ``iterations``.
+
+    Of those that are the same by ``distinct`` only the best: on the same seeds they would be the same trainings.
+    """
+    best: dict[Hyperparameters, ConfigurationScore] = {}
+    for one in ranked(scores):
+        if one.value is not None:
+            best.setdefault(distinct(one.hyperparameters), one)
+    order = list(best.values())
     content = {
         "of": len(scores),
         "chosen": [[one.configuration, one.value] for one in order[:count]],
