@@ -181,7 +181,8 @@ def shift(ours: Array, others: Array) -> tuple[float, float, float]:
 def _thinned(values: Array) -> Array:
     """At most :data:`MOST_COMPARED` of the values, evenly spaced in their order."""
     ordered = np.sort(values)
-    return ordered[np.linspace(0, len(ordered) - 1, min(len(ordered), MOST_COMPARED)).round().astype(int)]
+    chosen: Array = ordered[np.linspace(0, len(ordered) - 1, min(len(ordered), MOST_COMPARED)).round().astype(int)]
+    return chosen
 
 
 def rank_importances(

@@ -228,7 +228,8 @@ def _rungs(search: SearchState) -> Chart | None:
         "Rungs",
         f"Best captured value of each trial at the rungs {', '.join(map(str, ends[:-1]))}: {fallen} of {len(courses)} were "
         "stopped at one.",
-        "Grey trials were stopped at their last rung; --resume with --keep 1.0 lets them go on.",
+        "Grey trials were stopped at their last rung"
+        + ("; --resume with --keep 1.0 lets them go on." if search.choice is None else "."),
         [
             lines(True, "stopped", {"color": "@faint", "width": 1}),
             lines(False, "went to the end", {"color": "@accent", "width": 2}),

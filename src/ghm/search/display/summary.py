@@ -197,7 +197,7 @@ def _failures(state: SearchState) -> list[str]:
     if not failed:
         return []
     lines = [
-        f"  trial {one.trial_num}: {one.status}: {one.error or 'no record of an end'}{_again(one)}\n"
+        f"  trial {one.trial_num}: {one.status}: {one.error or 'no record of an end'}{_again(one, state)}\n"
         f"    log: {state.path.parent / one.log}"
         for one in failed[:MAX_FAILURES]
     ]
@@ -206,10 +206,12 @@ def _failures(state: SearchState) -> list[str]:
     return ["Not completed\n" + "\n".join(lines)]
 
 
-def _again(outcome: Outcome) -> str:
+def _again(outcome: Outcome, state: SearchState) -> str:
     if not outcome.infrastructure_failure or not outcome.final:
         return ""
     count = f"\n    the machine's failure {outcome.machine_failures} of at most {MOST_MACHINE_FAILURES}: "
+    if state.config.rungs or state.choice is not None or state.config.method.learns:
+        return f"{count}--resume runs it again unless a decision has been made since"
     return count + ("--resume runs it again" if outcome.retryable else "only --resume --retry_failed runs it again")
 
 
