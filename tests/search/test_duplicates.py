@@ -1,6 +1,7 @@
 """Each distinct training is run once: the same configuration under the same seeds is the same training."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from ghm.search import SearchSpace
 from ghm.search.methods.proposals import Known, RandomProposal, unseen
 from ghm.search.methods.registry import make_proposal
+from ghm.search.records.reader import read_search
 from ghm.search.settings.space import NAMES, Choices, size
 from tests.search.instant import INSTANT
 from tests.search.support import read, run_search
@@ -127,3 +129,72 @@ def test_the_place_of_another_one_depends_on_seed_and_number() -> None:
     only = RandomProposal(single, 1)(1)
     assert unseen(single, only, {only}, 1, 2) == only, "nothing else is left"
     assert set(vars(only)) == set(NAMES)
+
+
+def of_the_same(results: dict[str, Any]) -> None:
+    """Each configuration is one set of hyperparameters, on each of its seeds and calibrations once."""
+    for number in {entry["configuration"] for entry in results["results"]}:
+        ours = [entry for entry in results["results"] if entry["configuration"] == number]
+        assert len({json.dumps(entry["hyperparameters"], sort_keys=True) for entry in ours}) == 1
+        assert len({(entry["seed"], entry["calibration"]) for entry in ours}) == len(ours)
+
+
+@pytest.mark.parametrize(
+    ("started", "changed", "named"),
+    [
+        (("--n_seeds", 2), ("--n_seeds", 3), "n_seeds: recorded 2, now 3"),
+        ((), ("--seed_base", 122), "seed_base: recorded 123, now 122"),
+        (("--search_type", "grid"), ("--space", "other.json"), "search space: lr_policy: recorded [0.001, 0.0001]"),
+        ((), ("--search_type", "grid"), "search_type: recorded random, now grid"),
+        (("--calibrations", "c.json"), ("--calibrations", "swapped.json"), "calibrations: recorded ['calm', 'wild']"),
+        (("--calibrations", "c.json"), ("--calibrations", "third.json"), "calibrations: recorded ['calm', 'wild']"),
+        (("--calibrations", "c.json"), ("--calibrations", "wilder.json"), "calibration wild.sigma_x: recorded 0.3"),
+    ],
+)
+def test_a_number_never_comes_to_mean_another_training(
+    started: tuple[Any, ...],
+    changed: tuple[Any, ...],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also with --allow_drift, and without advice to give it; nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    space_file(tmp_path, lr_policy=[1e-3, 1e-4])
+    (tmp_path / "other.json").write_text(json.dumps({**ONE, "lr_policy": [1e-4, 1e-3]}))
+    calm, wild = {"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}
+    for name, models in (
+        ("c", [calm, wild]),
+        ("swapped", [wild, calm]),
+        ("third", [calm, {"name": "new", "sigma_x": 0.2}, wild]),
+        ("wilder", [calm, wild | {"sigma_x": 0.4}]),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(models))
+    flags = ("--space", "space.json", "--n_trials", 2, *started, *FLAGS, "--results_dir", "r")
+    assert run_search(*flags, **INSTANT) == 0
+    before = (tmp_path / "r/search.json").read_bytes()
+    for drift in ((), ("--allow_drift",)):
+        assert run_search("--resume", "r", *changed, *drift, "--progress", "none", **INSTANT) == 2
+        said = capsys.readouterr().err
+        assert named in said
+        assert "start a new search in another --results_dir" in said
+        assert "accept it with --allow_drift" not in said
+    assert (tmp_path / "r/search.json").read_bytes() == before
+
+
+def test_a_configuration_that_was_begun_stays_what_it_was(tmp_path: Path) -> None:
+    """A random search goes on in another space: what is recorded of a configuration holds for its other seeds too."""
+    flags = ("--space", space_file(tmp_path, lr_policy=[1e-3, 1e-4]), "--n_trials", 2, "--n_seeds", 2)
+    assert run_search(*flags, *FLAGS, "--results_dir", tmp_path / "r", **INSTANT) == 0
+    before = read(tmp_path / "r")["results"]
+    shutil.rmtree(tmp_path / "r/trial_002")
+    (tmp_path / "r" / f"search_results_{read_search(tmp_path / 'r').record.name}.json").unlink()
+    other = tmp_path / "other"
+    other.mkdir()
+    wider = ("--space", space_file(other, lr_policy=[3e-4, 1e-3, 1e-4]), "--n_trials", 3)
+    assert run_search("--resume", tmp_path / "r", *wider, "--allow_drift", "--progress", "none", **INSTANT) == 0
+    results = read(tmp_path / "r")
+    of_the_same(results)
+    assert [e["hyperparameters"] for e in results["results"][:4]] == [e["hyperparameters"] for e in before]
+    assert set(trainings(results).values()) == {1}

@@ -72,10 +72,12 @@ class ResolvedSearch:
         outcomes: Mapping[int, Outcome],
         check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
         retry_machine: bool = False,
+        drifted: bool = False,
     ) -> Scheduler:
         """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
         make = functools.partial(make_trial, self.config, self.results_dir)
-        return Scheduler(self.numbering, self.choices, make, outcomes, check, self.config.retry_failed, retry_machine)
+        retry = self.config.retry_failed
+        return Scheduler(self.numbering, self.choices, make, outcomes, check, retry, retry_machine, drifted)
 
     def record(self) -> SearchRecord:
         """The record of this search as it is now.

@@ -39,6 +39,7 @@ class Scheduler:
         outcomes: recorded outcomes by trial number; the steps look at it again whenever they are asked for.
         check: called with each recorded outcome and the trial that it should be of; raises where it is of another.
         retry_failed: trials that have failed already are to be run again.
+        keep_recorded: a configuration of which a trial is recorded stays what it was, whatever would be proposed now.
         retry_machine: so are those that the machine failed, as long as it has not done so too often.
     """
 
@@ -51,6 +52,7 @@ class Scheduler:
         check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
         retry_failed: bool = False,
         retry_machine: bool = False,
+        keep_recorded: bool = False,
     ) -> None:
         self._numbering, self._config = numbering, numbering.config
         self._make, self._outcomes, self._check = make, outcomes, check
@@ -60,6 +62,7 @@ class Scheduler:
         self._distinct = functools.partial(distinct, choices=choices, inactive=inactive)
         self._effective = effective_choices(choices, inactive)
         self._taken: set[Hyperparameters] = set()
+        self._kept = {one.configuration: one.hyperparameters for one in outcomes.values()} if keep_recorded else {}
         self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
         self._values: list[float | None] = []
@@ -104,9 +107,10 @@ class Scheduler:
                 Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
                 for number, hyperparameters in self._configurations.items()
             ]
-        chosen = self._propose(configuration, history)
+        chosen = self._kept.get(configuration) or self._propose(configuration, history)
         # On the same seeds it would be the same training; on another one, which --n_seeds 1 gives it, it is not.
-        if self._config.n_seeds > 1 and (plain := self._distinct(chosen)) in self._taken:
+        fresh = configuration not in self._kept
+        if fresh and self._config.n_seeds > 1 and (plain := self._distinct(chosen)) in self._taken:
             chosen = unseen(self._effective, plain, self._taken, self._config.seed_base, configuration)
         self._taken.add(self._distinct(chosen))
         self._configurations[configuration] = chosen
