@@ -8,13 +8,18 @@ from factory import Made, make_search
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
+from ghm.io.text import error_text
 from ghm.report.analysis.importance import importances, marginal_effects
 from ghm.report.analysis.policy import moments, study_best
 from ghm.report.comparison import MOST, write_comparison
 from ghm.report.drawing.economics import SYMBOLS
-from ghm.report.drawing.tuning import LEAST_GAP, gap, marginal_effects_table
+from ghm.report.drawing.plots import hyperparameter_panels
+from ghm.report.drawing.tuning import LEAST_GAP, gap, gap_axis, marginal_effects_table
 from ghm.report.main import main
+from ghm.search import SearchSpace
 from ghm.search.records.reader import read_search
+
+FIXED = {name: values for name, values in SearchSpace().choices().items() if name != "lr_policy"}
 
 
 def test_two_searches_are_set_beside_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,3 +94,20 @@ def test_every_parameter_of_the_model_has_its_symbol() -> None:
 def test_what_is_missing_has_a_floor() -> None:
     assert gap(0.99) == pytest.approx(0.01)
     assert gap(1.0) == LEAST_GAP
+
+
+def test_a_small_standard_error_is_no_zero() -> None:
+    assert [error_text(error) for error in (0.0123, 0.00005, 0.0000312)] == ["0.0123", "0.0001", "3.1e-05"]
+
+
+def test_ticks_of_the_gap_are_plotlys_own() -> None:
+    """At 1, 2 and 5 of each decade alone, searches within less than a decade of each other had none."""
+    assert "dtick" not in gap_axis()
+
+
+@pytest.mark.parametrize(("n_trials", "drawn"), [(4, False), (60, True)])
+def test_exported_panels_have_medians_where_the_page_has(n_trials: int, drawn: bool, tmp_path: Path) -> None:
+    space = {"lr_policy": [1e-4, 3e-4, 1e-3]} | {name: [next(iter(values))] for name, values in FIXED.items()}
+    search = read_search(make_search(tmp_path / "r", n_trials, space=space).path)
+    figure = hyperparameter_panels(search)
+    assert any(axes.collections for axes in figure.axes) == drawn

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ghm.io.text import percent_text
+from ghm.io.text import error_text, percent_text
 from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
@@ -182,7 +182,9 @@ def _noise(best: Outcome) -> str:
     if simulated is None or not error or best.best_return is None:
         return exact
     distance = abs(simulated - best.best_return) / error
-    check = f"Simulating the best policy on held-out draws gave {simulated:.4f} ± {error:.4f} (one standard error)"
+    check = (
+        f"Simulating the best policy on held-out draws gave {simulated:.4f} ± {error_text(error)} (one standard error)"
+    )
     if distance > STANDARD_ERRORS:
         return (
             f"{exact} {check}, which is {distance:.1f} standard errors away: do not trust it before that is explained."
