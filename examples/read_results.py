@@ -9,7 +9,7 @@ import ghm
 
 results = ghm.load_results(sys.argv[1] if len(sys.argv) > 1 else "results/hyperparam_search")
 
-# All trials as a pandas DataFrame, a row a trial; results.column_descriptions says what the columns are.
+# All trials as a pandas DataFrame, one row per trial; results.column_descriptions says what the columns are.
 trials = results.trials
 print(f"{len(trials)} trials, {trials['success'].sum()} successful")
 best = trials.nlargest(5, "best_return")
@@ -19,7 +19,7 @@ print(
     )
 )
 
-# Which learning rate works? Captured value is 0 for closing the firm at once and 1 for the optimum.
+# Which learning rate works? Captured value is 0 for immediate liquidation and 1 for the optimum.
 print("\nMedian captured value by learning rate of the policy")
 print(trials.groupby("lr_policy")["captured_value"].median().to_string())
 

@@ -1,14 +1,17 @@
 """The Gymnasium environment against Gymnasium's own checker and the exact returns of policies."""
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+import ghm
 from ghm.economics.actions import HOLD, ISSUE, PAY
 from ghm.economics.grid import LEVEL_SHIFT
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.envs import ActionDecoder, Firms, GHMEnv
+from ghm.errors import UserError
 from ghm.policies.distribution import LevelBounds
 from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers.policy_value import policy_value
@@ -82,3 +85,66 @@ def test_actions_span_the_modes_and_the_ranges_of_levels():
     assert target == pytest.approx(
         [bound - shift for bound in (bounds.issue_lower, bounds.issue_upper, bounds.issue_lower)]
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"terminal": "bogus"}, "terminal must be one of"),
+        ({"dt": 0.3, "T": 1.0}, "whole multiple of dt"),
+        ({"dt": 1.0, "T": 0.3}, "whole multiple of dt"),
+        ({"dt": float("nan")}, "dt must be a finite number > 0"),
+        ({"T": "10"}, "T must be a finite number > 0"),
+        ({"model": "default"}, "model must be a ghm.GHMModel"),
+        ({"model": {}}, "model must be a ghm.GHMModel"),
+        ({"model": GHMModel(c_max=1e-6)}, "is less than"),
+        ({"terminal": "going_concern", "model": GHMModel(recovery=1.5)}, "no infinite-horizon solution"),
+    ],
+)
+def test_what_cannot_be_solved_is_no_environment(arguments, message):
+    with pytest.raises(UserError, match=message):
+        GHMEnv(**arguments)
+    with pytest.raises(UserError, match=message):
+        ghm.solve(**arguments)
+
+
+@pytest.mark.parametrize("cash", [-0.1, 2.0001, 1e9, float("nan"), float("inf"), "0.5", None, True, [0.5]])
+def test_cash_outside_the_space_is_refused(cash):
+    with pytest.raises(UserError, match="must be a number from 0 to c_max = 2"):
+        GHMEnv(dt=0.1, T=1.0).reset(options={"cash": cash})
+
+
+@pytest.mark.parametrize("cash", [0, 0.0, 2.0, np.float32(0.5), np.int64(1)])
+def test_cash_within_it_is_what_the_firm_starts_with(cash):
+    env = GHMEnv(dt=0.1, T=1.0)
+    assert env.reset(options={"cash": cash})[0] == pytest.approx([float(cash) / 2, 1.0])
+    assert env.observation_space.contains(env.reset()[0])
+    assert env.observation_space.contains(env.reset(options={})[0])
+
+
+@pytest.mark.parametrize("options", [{"csah": 0.5}, {"cash": 0.5, "seed": 3}, [0.5], "cash"])
+def test_misspelt_options_are_refused(options):
+    with pytest.raises(UserError, match='may hold "cash" alone'):
+        GHMEnv(dt=0.1, T=1.0).reset(options=options)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [[0.0] * 4, [0.0] * 6, [], 0.0, [[0.0] * 5], [0.0, 0.0, float("nan"), 0.0, 0.0], "hold", None, [1, 2, 3, 4, "x"]],
+)
+def test_actions_that_are_not_five_numbers_are_refused(action):
+    env = GHMEnv(dt=0.1, T=1.0)
+    env.reset(seed=1)
+    with pytest.raises(UserError, match="five finite numbers"):
+        env.step(action)
+    assert env.step([1, 0, 0, 0, 0])[3] is False
+
+
+def test_a_firm_that_has_ended_takes_no_step():
+    env = GHMEnv(dt=0.1, T=0.2)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(np.zeros(5, np.float32))
+    env.reset(seed=1, options={"cash": 2.0})
+    assert [env.step(np.zeros(5, np.float32))[2] for _ in range(2)] == [False, True]
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(np.zeros(5, np.float32))

@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 
 from ghm.economics.actions import ISSUE, PAY, cash_flow, level_from_log
 from ghm.economics.grid import LEVEL_SHIFT
+from ghm.economics.induction import cash_grid
 from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.economics.problem import Problem
+from ghm.errors import UserError
+from ghm.io.plain import plain
 from ghm.policies.distribution import LevelBounds
 from ghm.solvers.terminal import terminal_values
 
@@ -113,7 +116,8 @@ class GHMEnv(gymnasium.Env[NDArray[Any], NDArray[Any]]):
         terminal: what shareholders get at the horizon.
 
     Raises:
-        UserError: when these make no problem, or ``going_concern`` needs an infinite-horizon solution that does not exist.
+        UserError: when these make no problem that `ghm.solve` takes, or ``going_concern`` needs an infinite-horizon solution
+            that does not exist.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - the base class declares it so
@@ -121,22 +125,58 @@ class GHMEnv(gymnasium.Env[NDArray[Any], NDArray[Any]]):
     def __init__(
         self, model: GHMModel | None = None, dt: float = 0.01, T: float = 10.0, terminal: Terminal = "liquidation"
     ) -> None:
-        problem = Problem(model or GHMModel(), dt, T, terminal)
+        problem = Problem(GHMModel() if model is None else model, dt, T, terminal)
+        cash_grid(problem.model, problem.dt)  # refuses what the solver refuses
         self._firm = Firms(problem, 1)
         self._decode = ActionDecoder(problem.model, problem.dt)
         self.discount = self._firm.discount
+        self._lives = False
         self.action_space, self.observation_space = action_space(), observation_space()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Start with cash uniform on [0, c̄], or with ``options["cash"]``."""
+        """Start with cash uniform on [0, c̄], or with ``options["cash"]``.
+
+        Raises:
+            UserError: when that is no cash from 0 to c̄, or another option is given.
+        """
         super().reset(seed=seed)
-        start = (options or {}).get("cash", self.np_random.uniform(0.0, self._firm.problem.model.c_max))
-        self._firm.restart(np.array([True]), np.array([start]))
+        c_max = self._firm.problem.model.c_max
+        drawn = self.np_random.uniform(0.0, c_max)
+        start = plain(drawn if options is None else _only_cash(options).get("cash", drawn))
+        if not isinstance(start, int | float) or isinstance(start, bool) or not 0 <= start <= c_max:
+            raise UserError(f'options["cash"] must be a number from 0 to c_max = {c_max:g}; received {start!r}')
+        self._firm.restart(np.array([True]), np.array([float(start)]))
+        self._lives = True
         return self._firm.observations[0], {}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Act, and let a step pass."""
-        rewards, ended = self._firm.step(*self._decode(action[None]), self.np_random.standard_normal(1))
+        """Act, and let a step pass.
+
+        Raises:
+            UserError: when the action is not five finite numbers.
+            gymnasium.error.ResetNeeded: before the first reset, and after the firm has ended.
+        """
+        if not self._lives:
+            raise gymnasium.error.ResetNeeded("this firm has ended, or was never started; call reset() first")
+        rewards, ended = self._firm.step(*self._decode(_five(action)[None]), self.np_random.standard_normal(1))
+        self._lives = not ended[0]
         return self._firm.observations[0], float(rewards[0]), bool(ended[0]), False, {}
+
+
+def _only_cash(options: Any) -> dict[str, Any]:
+    if not isinstance(options, dict) or not set(options) <= {"cash"}:
+        raise UserError(f'options may hold "cash" alone; received {options!r:.200}')
+    return options
+
+
+def _five(action: Any) -> Array:
+    """The action as an array; refused when it is not five finite numbers."""
+    try:
+        numbers = np.asarray(action, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if numbers.shape != (5,) or not np.isfinite(numbers).all():
+        raise UserError(f"an action must be five finite numbers; received {action!r:.200}")
+    return numbers

@@ -194,3 +194,14 @@ def test_pictures_are_of_the_action_rule_that_is_judged(modes, tmp_path, monkeyp
     monkeypatch.setattr("ghm.cli.evaluate.figures.study", study)
     assert "enough seen" in run(*words, "--figures", "pictures").errors
     assert drawn == [json.loads(ran.output)["action_rule"] == "randomised"]
+
+
+def test_the_help_names_one_default_for_what_the_policy_brings_along():
+    said = " ".join(run("evaluate", "--help").output.replace("│", " ").split())
+    for name, otherwise in (("--dt FLOAT", "0.01"), ("--T FLOAT", "10"), ("--terminal", "liquidation")):
+        said_of_it, default = (
+            said[said.index(name) :].partition(" --")[0],
+            "(default: the checkpoint's or table's own, ",
+        )
+        assert said_of_it.count("default") == 1, said_of_it
+        assert f"{default}{otherwise} for a function)" in said_of_it

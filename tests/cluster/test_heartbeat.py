@@ -12,6 +12,7 @@ from ghm.errors import UserError
 from ghm.search.backends import heartbeat as heartbeat_module
 from ghm.search.backends.heartbeat import Heartbeat, SearchWatch, take_over
 from ghm.search.backends.process_identity import this_process
+from ghm.search.settings.config import SearchConfig
 from tests.cluster.support import Clock, wait_until
 
 
@@ -107,6 +108,34 @@ def test_a_search_of_another_host_that_is_silent_is_taken_over_after_half_a_hear
     monkeypatch.setattr(heartbeat_module, "time", clock)
     take_over(tmp_path)
     assert clock.now - 1000.0 >= 30.0
+
+
+@pytest.mark.parametrize("heartbeat", [1e9, 1e300, 10**400, float(10**308) * 10, -1, True, "60", None])
+def test_a_heartbeat_that_no_search_has_is_not_waited_for(
+    heartbeat: Any, tmp_path: Path, written: Heartbeat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = dataclasses.replace(this_process(), host="elsewhere", machine="another")
+    content = {"search": "x", "owner": elsewhere.to_dict(), "heartbeat": heartbeat, "order": "run", "beat": 1}
+    monkeypatch.setattr(heartbeat_module, "_read", lambda _path: content)
+    clock = Clock()
+    monkeypatch.setattr(heartbeat_module, "time", clock)
+    content["heartbeat"] = heartbeat
+    monkeypatch.setattr(heartbeat_module, "seal", lambda _content: b"")
+    take_over(tmp_path)
+    assert clock.now == 1000.0
+
+
+def test_what_is_waited_for_is_said(
+    tmp_path: Path, written: Heartbeat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = dataclasses.replace(this_process(), host="elsewhere", machine="another")
+    monkeypatch.setattr(heartbeat_module, "this_process", lambda: elsewhere)
+    written._write()
+    monkeypatch.setattr(heartbeat_module, "time", Clock())
+    take_over(tmp_path)
+    assert f"process {elsewhere.pid} on host elsewhere); waiting 30 s" in capsys.readouterr().err
+    with pytest.raises(UserError, match="--heartbeat must be at most 3600 seconds; received 1000000000"):
+        SearchConfig(heartbeat=1e9)
 
 
 def test_a_damaged_sign_is_no_news(tmp_path: Path, written: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:

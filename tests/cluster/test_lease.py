@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -117,6 +118,67 @@ def test_a_lease_counts_for_the_term_that_its_owner_wrote(
     began = clock.now
     assert taken(directory, wanted).number == 2
     assert own <= clock.now - began < own + 1.0
+
+
+@pytest.mark.parametrize("term", [1e9, 1e300, 10**400, float("inf"), float("nan"), -1.0, "60", None])
+def test_a_term_that_no_worker_has_counts_as_ones_own(
+    term: Any, directory: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    another_host(monkeypatch)
+    taken(directory)
+    content = {"owner": lease_module.this_process().to_dict(), "term": term, "beat": 1, "released": False}
+    monkeypatch.setattr(lease_module, "check_seal", lambda _data: content)
+    began = clock.now
+    assert take(directory, MINUTE, lambda: clock.now > began + 2 * MINUTE) is not None
+    assert MINUTE <= clock.now - began < MINUTE + 1.0
+    assert "on host elsewhere, which holds" in capsys.readouterr().err
+
+
+def test_a_number_beyond_those_that_grow_is_refused_at_once(directory: Path, clock: Clock) -> None:
+    directory.mkdir()
+    (directory / "lease-999999999.json").touch()
+    with pytest.raises(OSError, match=r"no lease of this program: remove it.*lease-999999999"):
+        take(directory, MINUTE, lambda: clock.now > 1000.0 + 3 * MINUTE)
+
+
+def test_who_finds_a_name_taken_waits_before_it_looks_again(
+    directory: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_module, "_make", lambda *_: None)
+    looks = 0
+
+    def hopeless() -> bool:
+        nonlocal looks
+        looks += 1
+        return clock.now > 1000.0 + MINUTE or looks > 1000
+
+    assert take(directory, MINUTE, hopeless) is None
+    assert looks < 1000
+
+
+def test_processes_of_another_user_are_nobodys_trials(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--parent_pid", "1", "--ckpt_dir", str(directory / "checkpoints")]
+    process = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", *arguments])
+    other = os.getuid() + 1
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(process_module.os, "getuid", lambda: other)
+            process_module.end_processes_of(directory)
+            assert process_module.end_orphans(directory.parent) == []
+        assert process.poll() is None
+        with monkeypatch.context() as patch:
+            patch.setattr(psutil.Process, "kill", denied)
+            patch.setattr(psutil.Process, "status", denied)
+            process_module.end_processes_of(directory)
+        process_module.end_processes_of(directory)
+        assert process.wait(10) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()
+
+
+def denied(process: psutil.Process) -> None:
+    raise psutil.AccessDenied(process.pid)
 
 
 def test_who_takes_a_lost_lease_ends_what_the_lost_owner_left_running(directory: Path, clock: Clock) -> None:

@@ -122,3 +122,14 @@ def test_a_configuration_of_another_version_gives_no_command(tmp_path: Path) -> 
     made.content["results"][0]["hyperparameters"]["lr_policy"] = "; rm -rf /"
     made.path.write_text(json.dumps(made.content))
     assert verification(read_search(made.path)) is None
+
+
+def test_where_captured_value_is_undefined_finished_trials_are_not_called_too_few(tmp_path: Path) -> None:
+    path = make_search(tmp_path, 12).path
+    content = json.loads(path.read_text())
+    for entry in content["results"]:
+        entry["metrics"]["captured_value"] = None
+    path.write_text(json.dumps(content))
+    said = sentences(read_search(path))
+    assert "Captured value is undefined" in said
+    assert "Too few" not in said

@@ -28,7 +28,7 @@ INTEGERS = ("n_trajectories", "n_iterations", "seed", "n_threads", "log_freq", "
 INTEGERS += ("keep_checkpoints", "parent_pid", "pause_at")
 TEXTS = ("terminal", "estimator", "baseline", "device", "progress", "log_dir", "ckpt_dir", "result_file")
 TEXTS += ("reference_file", "resume", "group", "figures")
-LAYERS = ("policy_hidden", "value_hidden")
+LISTS = ("policy_hidden", "value_hidden", "evaluate_at")
 BITS = 2**64
 
 
@@ -43,7 +43,7 @@ def parse(arguments: list[str]) -> dict[str, Any]:
             values.append(argument)
             if name.startswith("model."):
                 settings["model"][name[6:]] = float(argument)
-            elif name in LAYERS:
+            elif name in LISTS:
                 settings[name] = [int(value) for value in values]
             else:
                 settings[name] = (int if name in INTEGERS else str if name in TEXTS else float)(argument)
@@ -145,8 +145,8 @@ class Run:
                 return 8
         self.enter()
         ledger(f"start {self.seed} {self.state['iteration']}")
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        Path(self.settings["log_dir"]).mkdir(parents=True, exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
+        Path(self.settings["log_dir"]).mkdir(exist_ok=True)
         sys.stdout.write(f"training with seed {self.seed}\n")
         while self.state["iteration"] < self.settings["n_iterations"]:
             if self.state["iteration"] == self.settings["pause_at"]:

@@ -98,7 +98,9 @@ def test_a_search_that_was_moved_and_its_own_files_damaged(searched: Path, tmp_p
 def test_a_diverged_trial_diverges_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUB_MODES", json.dumps({"124": "diverge"}))
     run_search("--n_trials", 1, "--n_iterations", 6, "--results_dir", tmp_path / "r", "--progress", "none")
-    assert replay(tmp_path / "r", 1, runner=TrialRunner(STUB)).confirmed
+    replayed = replay(tmp_path / "r", 1, runner=TrialRunner(STUB))
+    assert replayed.confirmed
+    assert replayed.text == "Trial 1: confirmed bit for bit, it diverged: value_loss became nan at iteration 2"
 
 
 def test_a_directory_that_holds_a_search_is_refused(searched: Path, tmp_path: Path) -> None:

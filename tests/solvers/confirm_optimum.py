@@ -1,6 +1,6 @@
 """Which is the optimum: the dynamic program's, or the higher one of a program with Gauss-Hermite quadrature?
 
-    PYTHONPATH=tests python -m reference.confirm_optimum [--batches N]
+    PYTHONPATH=tests python -m solvers.confirm_optimum [--batches N]
 
 Prints what docs/design/model.md reports, in about a quarter of an hour of one core: both programs as they are refined, the
 second also with the one thing changed that is held to be wrong with it, and, as the judge, a large simulation of the policies

@@ -252,3 +252,12 @@ def test_extreme_models_are_solved(changes):
 def test_discount_rate_must_be_positive():
     with pytest.raises(UserError, match="discount rate"):
         GHMModel(r=0.01, mu=0.01)
+
+
+@pytest.mark.parametrize("missing", [1e-4, 1e-6, 1e-8, 1e-10])
+def test_a_firm_that_loses_next_to_nothing_at_liquidation_is_solved(missing):
+    """c* tends to its bound α (1 − ω)/λ, where the equation is met to rounding alone."""
+    found = free_boundary(GHMModel(recovery=1 - missing))
+    assert found.payout_level == pytest.approx(0.18 * missing / 0.02, rel=1e-3)
+    assert not found.refinances
+    assert found.value_at_zero == pytest.approx(9.0, rel=1e-3)

@@ -80,7 +80,7 @@ def test_captured_value_is_undefined_where_closing_is_optimal_but_for_a_step():
 
 
 def test_solved_once_and_read_back_the_same(tmp_path, solved):
-    path = tmp_path / "kept" / "reference.npz"
+    path = tmp_path / "reference.npz"
     first = store.load_or_solve(path, PROBLEM)
     again = store.load_or_solve(path, PROBLEM)
     assert len(solved) == 1

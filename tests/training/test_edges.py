@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small_problems import random_tables
 
 from ghm.economics.actions import Policy
@@ -23,6 +24,7 @@ from ghm.solvers.validation.simulation import SimulatedReturn, simulate
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import Learner
+from ghm.training.main import is_out_of_memory
 from ghm.training.problem import DecisionProblem
 from ghm.training.settings import TrainConfig
 
@@ -112,7 +114,7 @@ def test_exact_and_simulated_returns_agree(name: str, terminal: Terminal) -> Non
     assert not all(agrees(exact, other, model) for other in found_of)
 
 
-@pytest.mark.parametrize("baseline", ["network", "sweep"])
+@pytest.mark.parametrize("baseline", ["network", "exact"])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_few_iterations_stay_finite(name: str, baseline: Any) -> None:
     """At every end; with returns that are bootstrapped."""
@@ -128,7 +130,7 @@ def test_a_few_iterations_stay_finite(name: str, baseline: Any) -> None:
     before = learner.tabulate().tables
     for iteration in range(1, 6):
         tabulation = learner.tabulate()
-        values = learner.bootstrap_values() if baseline == "network" else None
+        values = learner.given_values()
         found = estimate(tabulation.tables, values, iteration)
         assert found.is_finite()
         learner.learn(tabulation, found, 0.0)
@@ -183,3 +185,30 @@ def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest
     room, visits = simulator.workspace(10, recorded=False), np.zeros((2, 2))
     with pytest.raises(AssertionError, match="were asked for"):
         simulator.run(tables, 1, 0, room, visits)
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+            True,
+        ),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (
+            RuntimeError("unsupported operation: some elements of the input tensor refer to a single memory location"),
+            False,
+        ),
+    ],
+)
+def test_only_a_lack_of_memory_is_out_of_memory(failure: RuntimeError, expected: bool) -> None:
+    """Every other error that speaks of memory is a defect, whose traceback must be seen."""
+    assert is_out_of_memory(failure) is expected
+
+
+def test_pytorchs_own_words_for_it_are_known() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 55)
+    assert is_out_of_memory(caught.value)

@@ -1,6 +1,5 @@
 """A training that pauses and goes on is the one that does not, in every bit; one that would go on otherwise is refused."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 import torch
 
 from ghm.errors import UserError
-from ghm.training.main import ExitStatus, main, train
+from ghm.training.main import ExitStatus, train
 from ghm.training.settings import TrainConfig
 
 SMALL: dict[str, Any] = {
@@ -48,12 +47,32 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-@pytest.mark.parametrize("baseline", ["sweep", "network"])
-def test_paused_twice_it_ends_in_the_same_bits(baseline: str, tmp_path: Path) -> None:
-    assert train(config(tmp_path / "whole", baseline=baseline)) == ExitStatus.COMPLETED
+LEARNERS: list[dict[str, Any]] = [
+    {"baseline": "exact"},
+    {"baseline": "network"},
+    {"learner": "model_free"},
+    {"learner": "model_free", "estimator": "gae", "select": "simulated"},
+]
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize(
+    ("pauses", "settings"),
+    [
+        ((8, 16), {}),
+        ((7, 13), {"eval_freq": 500, "log_freq": 500, "n_iterations": 60, "evaluate_at": (7, 13)}),
+        # A pause alone makes no evaluation that the training without it would not make.
+        ((7, 13), {"eval_freq": 500, "log_freq": 500, "n_iterations": 60}),
+    ],
+)
+def test_paused_twice_it_ends_in_the_same_bits(
+    pauses: tuple[int, int], settings: dict[str, Any], learner: dict[str, Any], tmp_path: Path
+) -> None:
+    settings = {**learner, **settings}
+    assert train(config(tmp_path / "whole", **settings)) == ExitStatus.COMPLETED
     resume = None
-    for pause_at, status in ((8, ExitStatus.PAUSED), (16, ExitStatus.PAUSED), (None, ExitStatus.COMPLETED)):
-        assert train(config(tmp_path / "paused", baseline=baseline, pause_at=pause_at, resume=resume)) == status
+    for pause_at, status in (*((pause, ExitStatus.PAUSED) for pause in pauses), (None, ExitStatus.COMPLETED)):
+        assert train(config(tmp_path / "paused", pause_at=pause_at, resume=resume, **settings)) == status
         resume = tmp_path / "paused/checkpoints/latest.pt"
         if pause_at is not None:
             result = json.loads((tmp_path / "paused/result.json").read_text())
@@ -78,9 +97,19 @@ def test_another_number_of_iterations_is_refused(tmp_path: Path) -> None:
         train(longer)
 
 
-def test_a_pause_must_fall_on_an_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(UserError, match="--pause_at must be a multiple of --eval_freq 4"):
-        dataclasses.replace(config(tmp_path), pause_at=6)
-    with pytest.raises(SystemExit):
-        main(["--pause_at", "7"])
-    assert "multiple of --eval_freq" in capsys.readouterr().err
+def test_what_is_evaluated_decides_the_best_and_stays(tmp_path: Path) -> None:
+    """Other points of evaluation make another best policy: they are part of what the training is."""
+    settings = {"eval_freq": 500, "log_freq": 500, "n_iterations": 60}
+    train(config(tmp_path, evaluate_at=(7,), pause_at=7, **settings))
+    evaluated = [json.loads(line)["iteration"] for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert evaluated == [0, 3, 6, 7]
+    for change in ({"evaluate_at": (7, 9)}, {"log_freq": 5}, {"eval_freq": 5}):
+        other = config(tmp_path, resume=tmp_path / "checkpoints/latest.pt", **settings | {"evaluate_at": (7,)} | change)
+        with pytest.raises(UserError, match=f"other settings .*{next(iter(change))} was"):
+            train(other)
+
+
+@pytest.mark.parametrize("points", [(9, 7), (7, 7), (0,), (25,), 7, ("7",)])
+def test_points_of_evaluation_that_are_none_are_refused(points: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--evaluate_at must be"):
+        config(tmp_path, evaluate_at=points)

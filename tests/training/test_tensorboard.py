@@ -127,7 +127,8 @@ def captured(group: Any) -> float:
 def test_hparams_table_of_two_trials_through_tensorboards_own_plugin(tmp_path: Path) -> None:
     """The dashboard lists both trials with their values and metrics."""
     for trial, rate in ((1, 1e-3), (2, 3e-4)):
-        with EventLog(tmp_path / f"trial_{trial:03d}" / "logs", TrainConfig(lr_policy=rate)) as log:
+        (directory := tmp_path / f"trial_{trial:03d}").mkdir()
+        with EventLog(directory / "logs", TrainConfig(lr_policy=rate)) as log:
             log.finish({"captured_value": trial / 10, "best_return": 6.0}, True)
     found = {group.hparams["lr_policy"].number_value: captured(group) for group in session_groups(tmp_path)}
     assert found == {1e-3: pytest.approx(0.1), 3e-4: pytest.approx(0.2)}
@@ -136,7 +137,8 @@ def test_hparams_table_of_two_trials_through_tensorboards_own_plugin(tmp_path: P
 def test_a_configurations_seeds_are_one_row_of_the_dashboard(tmp_path: Path) -> None:
     """With the mean of their figures; a configuration of another name is a row of its own."""
     for trial, group in ((1, "configuration 1"), (2, "configuration 1"), (3, "configuration 2")):
-        with EventLog(tmp_path / f"trial_{trial:03d}" / "logs", TrainConfig(seed=trial, group=group)) as log:
+        (directory := tmp_path / f"trial_{trial:03d}").mkdir()
+        with EventLog(directory / "logs", TrainConfig(seed=trial, group=group)) as log:
             log.finish({"captured_value": trial / 10, "best_return": 6.0}, True)
     found = {group.name: (len(group.sessions), captured(group)) for group in session_groups(tmp_path)}
     assert found == {"configuration 1": (2, pytest.approx(0.15)), "configuration 2": (1, pytest.approx(0.3))}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 
-def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, data: bytes, *, durable: bool = True, own: int = 0) -> None:
     """Replace ``path`` by ``data`` so that a reader, or a power cut, sees the old file or the new one.
 
     The data goes to a temporary file in the same directory (a rename is atomic only within one file
@@ -19,10 +19,14 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         path: The file.
         data: Its content.
         durable: Force it to disk; not needed for what can be made again from other files.
+        own: How many of the directories above it the program has made itself: one that is a link by now leads elsewhere.
 
     Raises:
-        OSError: when the directory is missing, read-only or full; ``path`` is then unchanged.
+        OSError: when the directory is missing, read-only, full, or such a link; ``path`` is then unchanged.
     """
+    for directory in path.parents[:own]:
+        if directory.is_symlink():
+            raise OSError(errno.ELOOP, "a symbolic link, which is not written through", str(directory))
     temporary, descriptor = _new_file(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -69,12 +73,11 @@ def open_to_append(path: Path, *, empty: bool = False) -> BinaryIO:
 
 
 def require_writable(directory: Path) -> None:
-    """Make the directory if it is missing, and a file in it for a moment.
+    """Make a file in the directory for a moment.
 
     Raises:
         OSError: when that is not possible.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     probe, descriptor = _new_file(directory / "writable")
     os.close(descriptor)
     probe.unlink()

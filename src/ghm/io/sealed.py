@@ -39,9 +39,9 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
     """Write ``content`` to ``path`` atomically, sealed.
 
     Raises:
-        OSError: when the directory is missing, read-only or full; ``path`` is then unchanged.
+        OSError: when the directory is missing, read-only, full or a symbolic link; ``path`` is then unchanged.
     """
-    write_atomically(path, seal(content))
+    write_atomically(path, seal(content), own=1)
 
 
 def read_sealed(path: Path, most: int = MAX_BYTES, *, follow: bool = False) -> dict[str, Any]:

@@ -68,7 +68,9 @@ class Replay:
         """What was found, for the user."""
         number = self.recorded.trial_num
         if not self.differences:
-            lines = [f"Trial {number}: confirmed bit for bit, return {self.recorded.best_return!r}"]
+            diverged = self.recorded.status is TrialState.DIVERGED
+            what = f"it diverged: {self.recorded.error}" if diverged else f"return {self.recorded.best_return!r}"
+            lines = [f"Trial {number}: confirmed bit for bit, {what}"]
         elif self.confirmed:
             lines = [f"Trial {number}: confirmed within a captured value of {TOLERANCE}, not bit for bit"]
         else:
@@ -175,8 +177,9 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
         own = record.config.training()
         models = {one.name: one.model for one in record.calibrations}
         own = dataclasses.replace(own, model=models.get(recorded.calibration or "", own.model))
-        if recorded.stage == "confirm" and record.config.confirm_iterations:
-            own = dataclasses.replace(own, n_iterations=record.config.confirm_iterations)
+        if recorded.stage == "confirm":
+            last = record.config.confirm_iterations or record.config.n_iterations
+            own = dataclasses.replace(own, n_iterations=last, evaluate_at=())
     values: dict[str, Any] = vars(recorded.hyperparameters)
     return dataclasses.replace(own, **values, seed=recorded.seed)
 

@@ -17,6 +17,7 @@ from ghm.errors import UserError
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
+from ghm.search.backends.spawning import leave_if_imported
 from ghm.search.backends.task import Report, Task, run_task
 from ghm.search.display.displays import Displays
 from ghm.search.display.lines import PlainObserver
@@ -146,6 +147,7 @@ class HyperparameterSearch:
                 or when a decision comes out otherwise than it was recorded.
             OSError: when the search's own records cannot be written any more; what was recorded is kept.
         """
+        leave_if_imported()
         resolved = self.resolved()
         directory, config = resolved.results_dir, resolved.config
         self._stopping = False
@@ -175,7 +177,7 @@ class HyperparameterSearch:
         check = functools.partial(_check, resolved.results_dir, drifted)
         # A failure that a decision was made from has had its consequences.
         retry_machine = not journal.counted
-        scheduler = resolved.scheduler(state.by_number, check, retry_machine)
+        scheduler = resolved.scheduler(state.by_number, check, retry_machine, drifted)
         queue = StepQueue(scheduler.steps(), state, journal, room=config.n_workers)
         file = ResultsFile(state)
         queue.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here

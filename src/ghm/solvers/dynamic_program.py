@@ -47,7 +47,7 @@ def solve(
     Raises:
         UserError: when a grid leaves its range, or the problem cannot be solved at these settings.
     """
-    problem = model if isinstance(model, Problem) else Problem(model or GHMModel(), dt, T, terminal)
+    problem = model if isinstance(model, Problem) else Problem(GHMModel() if model is None else model, dt, T, terminal)
     if cash is not None:
         chosen_cash(cash, problem.model.c_max)  # refuse before solving
     kept = None if times is None else chosen_steps(times, problem)

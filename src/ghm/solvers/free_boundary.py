@@ -28,6 +28,9 @@ derivative; relative, since the unit of cash must not matter."""
 FIRST_CANDIDATE = 1e-4
 """The first c* tried, as a share of c̄, from which candidates grow."""
 
+ROUNDING = 1e-12
+"""Of values as shares of α/k, generously: what is above 0 by less may be 0."""
+
 GROWTH = 1.06
 """Factor between candidates for c*: few enough to be quick, near enough to one another not to step over two roots."""
 
@@ -128,7 +131,9 @@ def _payout_level(model: GHMModel) -> float:
     natural = float(model.variance(np.array(0.0))) / (2 * model.alpha)
     upper = min(FIRST_CANDIDATE * model.c_max, 0.1 * natural, bound)
     lower = 1e-6 * upper  # with no cash at all, F(0) = α/k is above what it must equal
-    while _excess(model, upper) > 0:
+    while (excess := _excess(model, upper)) > 0:
+        if upper >= bound and excess <= ROUNDING * model.alpha / model.discount_rate:
+            return upper  # the bound itself, where recovery leaves hardly anything to lose
         if upper >= bound:
             raise UserError(f"no infinite-horizon solution found with a payout level below {bound:g}; raise carry_cost")
         lower, upper = upper, min(GROWTH * upper, bound)

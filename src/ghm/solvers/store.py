@@ -36,7 +36,7 @@ def load_or_solve(path: Path, problem: Problem) -> Solution:
 
     Raises:
         UserError: when the problem cannot be solved at these settings.
-        OSError: when the file cannot be written.
+        OSError: when the file cannot be written: its directory is not made.
     """
     stored = _load(path)
     if stored is not None and stored.problem == problem:
@@ -54,7 +54,6 @@ def load_or_solve(path: Path, problem: Problem) -> Solution:
     buffer = io.BytesIO()
     arrays = {name: np.array(getattr(solution, name)) for name in ARRAYS}
     np.savez_compressed(buffer, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, seal_archive(buffer.getvalue()))
     return solution
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from ghm.io.atomic import require_writable
 from ghm.io.platforms import put_back
 from ghm.io.sealed import write_sealed
 from ghm.training.arguments import require_separate_widths
-from ghm.training.checkpoints.directories import own_directories
+from ghm.training.checkpoints.directories import follow_own_links, own_directories
 from ghm.training.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 RESULT_FORMAT = 1
 
 RESUMABLE_CHANGES = {
-    "device", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints",
+    "device", "n_threads", "ckpt_freq", "keep_checkpoints",
     "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "figures", "parent_pid", "pause_at", "group",
 }  # fmt: skip
 """Settings that may differ between a checkpoint and the run that continues from it; no other may."""
@@ -45,6 +46,9 @@ class ExitStatus(IntEnum):
     INFRASTRUCTURE = 6
     PAUSED = 7
     UNUSABLE_CHECKPOINT = 8
+
+
+_NO_MEMORY = re.compile(r"DefaultCPUAllocator: |CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED")
 
 
 class UnusableHere(UserError):
@@ -108,6 +112,7 @@ def train(config: TrainConfig) -> int:
     if config.ckpt_dir != asked.ckpt_dir and config.progress != "none":
         kept = f"{asked.ckpt_dir.parent} holds an earlier run, which is kept: t" if config.resume is None else "T"
         print(f"{kept}his run goes into {config.ckpt_dir.parent}.", flush=True)
+    config = follow_own_links(config)
 
     if config.parent_pid is None and config.progress != "none":
         print("Preparing: solving the model and compiling, half a minute the first time on a machine ...", flush=True)
@@ -151,7 +156,7 @@ def train(config: TrainConfig) -> int:
     except MemoryError as shortage:
         status, error = ExitStatus.OUT_OF_MEMORY, str(shortage) or "out of memory"
     except RuntimeError as failure:
-        if "memory" not in str(failure):  # torch says "not enough memory" on the CPU, "out of memory" on a GPU
+        if not is_out_of_memory(failure):
             raise
         status, error = ExitStatus.OUT_OF_MEMORY, str(failure).splitlines()[0]
     except OSError as failure:
@@ -160,6 +165,13 @@ def train(config: TrainConfig) -> int:
     iterations = trainer.standing.iteration if trainer else 0
     _report(config, status, error, iterations, seconds, metrics)
     return status
+
+
+def is_out_of_memory(failure: RuntimeError) -> bool:
+    """Whether PyTorch found no memory, for which it has a kind of error on a GPU alone, and there not always."""
+    import torch
+
+    return isinstance(failure, torch.OutOfMemoryError) or bool(_NO_MEMORY.search(str(failure)))
 
 
 def _prepare(config: TrainConfig) -> "Checkpoint | None":
@@ -175,16 +187,25 @@ def _prepare(config: TrainConfig) -> "Checkpoint | None":
     if config.resume is not None:
         checkpoint = _load(config.resume)
         _require_same(checkpoint.config, config)
+    _make_places(config)
+    return checkpoint
+
+
+def _make_places(config: TrainConfig) -> None:
+    """Make the directories that the run writes to; in a search its own two alone, since others have vanished if they lack."""
+    in_search = config.parent_pid is not None
     for flag, directory in (
+        ("--result_file", config.result_path.parent),
+        ("--reference_file", config.reference_path.parent),
         ("--log_dir", config.log_dir),
         ("--ckpt_dir", config.ckpt_dir),
-        ("--result_file", config.result_path.parent),
     ):
         try:
+            if not in_search or directory in (config.log_dir, config.ckpt_dir):
+                directory.mkdir(parents=not in_search, exist_ok=True)
             require_writable(directory)
         except OSError as error:
             raise UnusableHere(f"{flag} {directory} cannot be written: {error.strerror}; choose another") from error
-    return checkpoint
 
 
 def _load(path: Path) -> "Checkpoint":

@@ -24,11 +24,12 @@ from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation
 from ghm.solvers.solution import Solution
 from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress, value_table
 from ghm.training.exact import ExactReturns
-from ghm.training.learners.estimator import GradientEstimator
+from ghm.training.learners.choice import gradient_estimator
 from ghm.training.learners.learner import Learner, LearningFigures
 from ghm.training.logging.progress import TrainingView
 from ghm.training.logging.tensorboard import EventLog
 from ghm.training.problem import DecisionProblem
+from ghm.training.selection import choose
 from ghm.training.settings import TrainConfig
 
 
@@ -77,7 +78,7 @@ class Trainer:
         self._problem = DecisionProblem.build(config.problem)
         self._learner = Learner(self._problem, config)
         simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
-        self._estimate = GradientEstimator(self._problem, simulator, config.estimator, config.n_trajectories)
+        self._estimate = gradient_estimator(config, self._problem, simulator, self._learner)
         self._returns = ExactReturns.build(config.problem, self._problem.grid)
         self.standing = RunProgress()
         self._started = time.perf_counter()
@@ -106,7 +107,6 @@ class Trainer:
             Orphaned: when the parent process is gone; nothing more has been written.
         """
         config = self._config
-        config.ckpt_dir.mkdir(parents=True, exist_ok=True)
         with EventLog(config.log_dir, config, self.standing.iteration) as events, self._history() as history:
             try:
                 self._loop(events, history)
@@ -122,8 +122,8 @@ class Trainer:
         config = self._config
         between = min(config.log_freq, max(config.n_iterations // CURVE_POINTS, 1))
         if self.standing.iteration == 0:
-            untrained = self._judged(self._learner.tabulate().tables).figures()
-            self._record({"iteration": 0, "seconds": round(self._seconds(), 3), **untrained}, events, history)
+            untrained = {"iteration": 0, "seconds": round(self._seconds(), 3)} | self._evaluate(0)
+            self._record(untrained, events, history)
         while self.standing.iteration < config.n_iterations:
             if config.pause_at is not None and self.standing.iteration >= config.pause_at:
                 raise Paused(self._reached())
@@ -131,15 +131,15 @@ class Trainer:
             iteration = self.standing.iteration + 1
             figures = self._iterate(iteration)
             self.standing = dataclasses.replace(self.standing, iteration=iteration, seconds=self._seconds())
-            evaluated = iteration % config.eval_freq == 0 or iteration == config.n_iterations
-            logged = evaluated or iteration % config.log_freq == 0
+            saved = iteration % config.eval_freq == 0 or iteration in (*config.evaluate_at, config.n_iterations)
+            logged = saved or iteration % config.log_freq == 0
             record = None
             if logged or iteration % between == 0:
                 record = {"iteration": iteration, "seconds": round(self.standing.seconds, 3), **figures}
-                record |= self._evaluate(iteration, evaluated)
+                record |= self._evaluate(iteration)
                 self._record(record, events, history)
             self._view.update(iteration, record if logged else None)
-            self._save(iteration, evaluated)
+            self._save(iteration, saved or iteration == config.pause_at)
 
     def _record(self, record: dict[str, Any], events: EventLog, history: Callable[[dict[str, Any]], None]) -> None:
         history(record)
@@ -149,8 +149,7 @@ class Trainer:
         """One iteration of simulation and learning."""
         config = self._config
         tabulation = self._learner.tabulate()
-        values = self._learner.bootstrap_values() if config.baseline == "network" else None
-        estimate = self._estimate(tabulation.tables, values, iteration)
+        estimate = self._estimate(tabulation.tables, self._learner.given_values(), iteration)
         if not estimate.is_finite():
             raise Diverged(f"the simulated return or its gradient is not finite at iteration {iteration}")
         figures = self._learner.learn(tabulation, estimate, progress=(iteration - 1) / config.n_iterations)
@@ -164,20 +163,17 @@ class Trainer:
         if not self._learner.is_finite():
             raise Diverged(f"a network's parameters are not finite at iteration {iteration}")
 
-    def _evaluate(self, iteration: int, keep: bool) -> dict[str, Any]:
-        """Evaluate the policy exactly; with ``keep``, keep it if it is the best so far."""
+    def _evaluate(self, iteration: int) -> dict[str, Any]:
+        """Evaluate the policy exactly, and keep it if it is the best so far."""
         tables = self._learner.tabulate().tables
         evaluation = self._judged(tables)
-        value = evaluation.exact_return
-        if keep:
-            self.standing = dataclasses.replace(self.standing, last_return=value)
-            if self.standing.best_return is None or value > self.standing.best_return:
-                self.standing = dataclasses.replace(
-                    self.standing,
-                    best_return=value,
-                    best_iteration=iteration,
-                )
-                self._checkpoint("best_model.pt", (tables, evaluation.action_rule))
+        chosen, score = choose(evaluation, self._config.select, self._config.seed)
+        self.standing = dataclasses.replace(self.standing, last_return=evaluation.exact_return)
+        if self.standing.best_score is None or score > self.standing.best_score:
+            self.standing = dataclasses.replace(
+                self.standing, best_return=chosen.exact_return, best_score=score, best_iteration=iteration
+            )
+            self._checkpoint("best_model.pt", (tables, chosen.action_rule))
         return evaluation.figures()
 
     def _judged(self, tables: PolicyTables) -> ExactEvaluation:
@@ -186,7 +182,7 @@ class Trainer:
     def _optimal_levels(self) -> dict[str, float | None]:
         return {f"optimal_{name}": level for name, level in dataclasses.asdict(self._reference.initial_levels).items()}
 
-    def _save(self, iteration: int, evaluated: bool) -> None:
+    def _save(self, iteration: int, latest: bool) -> None:
         config = self._config
         numbered = iteration % config.ckpt_freq == 0
         if numbered:
@@ -195,7 +191,7 @@ class Trainer:
             numbers = sorted(config.ckpt_dir.glob("step_*.pt"), key=lambda path: (len(path.name), path.name))
             for old in numbers[: -config.keep_checkpoints]:
                 old.unlink()
-        if numbered or evaluated:
+        if numbered or latest:
             self._checkpoint("latest.pt")
 
     def _finish(self, events: EventLog) -> dict[str, Any]:
@@ -208,11 +204,12 @@ class Trainer:
         standing = self.standing
         if self._config.figures == "drawn":
             self._draw(events, learner, tables)
+        chosen, _ = choose(self._judged(tables), self._config.select, self._config.seed)
         return {
             "best_return": standing.best_return,
             "best_iteration": standing.best_iteration,
             "final_return": standing.last_return,
-            **PolicyEvaluation.of(self._judged(tables), seed=self._config.seed).metrics(),
+            **PolicyEvaluation.of(chosen, seed=self._config.seed).metrics(),
         }
 
     def _draw(self, events: EventLog, learner: Learner, tables: PolicyTables) -> None:

@@ -81,7 +81,7 @@ def read_histories(results_dir: Path) -> Table:
     return Table(iterations=iterations)
 
 
-def read_events(results_dir: Path, eval_freq: int) -> Table:
+def read_events(results_dir: Path) -> Table:
     """What TensorBoard shows: how far each trial has come, and the best of its evaluations."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -95,10 +95,8 @@ def read_events(results_dir: Path, eval_freq: int) -> Table:
         points = [(one.step, one.value) for tag in tags for one in events.Scalars(tag)]
         number = trial_number(directory.parent)
         iterations[number] = max(step for step, _ in points)
-        # The best policy is chosen among these evaluations alone.
-        chosen = [value for step, value in points if step % eval_freq == 0 and step]
-        if chosen:
-            returns[number] = Figure(max(chosen), 1e-6 * abs(max(chosen)))  # single precision
+        best = max(value for _, value in points)
+        returns[number] = Figure(best, 1e-6 * abs(best))  # single precision
     return Table(iterations=iterations, returns=returns)
 
 

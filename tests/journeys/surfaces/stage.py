@@ -1,6 +1,5 @@
 """Reads everything that a search shows, after one of its calls, into one table for each surface."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +70,10 @@ def _of_export(directory: Path) -> dict[str, Table]:
 
 def _of_files(results_dir: Path) -> dict[str, Table]:
     """What can be read without a command, or through the Python API."""
-    settings = json.loads((results_dir / "search.json").read_text())["search_config"]
     return {
         "JSON": files.read_json(results_dir),
         "outcome.json": files.read_outcomes(results_dir),
         "history.jsonl": files.read_histories(results_dir),
-        "TensorBoard": files.read_events(results_dir, settings["eval_freq"]),
+        "TensorBoard": files.read_events(results_dir),
         "API": files.read_api(results_dir),
     }

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -12,6 +12,11 @@ from ghm.economics.evaluation_grid import require_file
 from ghm.economics.model import GHMModel, Terminal
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
+
+
+def _own(otherwise: str) -> Any:
+    """The help of a setting that the policy's file has, too."""
+    return tyro.conf.arg(help_behavior_hint=f"(default: the checkpoint's or table's own, {otherwise} for a function)")
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,15 @@ class EvaluateConfig:
     """Times to horizon of that grid (years), likewise, each taken to the nearest step; by default 64, dense near 0."""
     figures: Path | None = None
     """Draw the policy, its value and simulated firms into this directory (PDF and PNG)."""
-    dt: float = 0.01
-    """Length of a time step (years); by default the checkpoint's or the table's own."""
-    T: float = 10.0
-    """Horizon (years), a whole multiple of dt; likewise."""
-    terminal: Terminal = "liquidation"
-    """What shareholders get at the horizon; likewise."""
+    dt: Annotated[float, _own("0.01")] = 0.01
+    """Length of a time step (years)."""
+    T: Annotated[float, _own("10")] = 10.0
+    """Horizon (years), a whole multiple of dt."""
+    terminal: Annotated[Terminal, _own("liquidation")] = "liquidation"
+    """What shareholders get at the horizon."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
-    """Parameters that the policy is judged on; by default the checkpoint's or the table's own. A checkpoint is refused
-    where they differ from those that it was trained with."""
+    """Parameters that the policy is judged on; those of a checkpoint or table take the place of the defaults. A checkpoint
+    is refused where they differ from those that it was trained with."""
 
     def __post_init__(self) -> None:
         self.problem  # noqa: B018 - refuses what is no problem

@@ -8,6 +8,7 @@ whole one it is killed: no lost search leaves one running for longer.
 import contextlib
 import queue
 import secrets
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from ghm.io.atomic import write_atomically
 from ghm.io.safe_read import DamagedError, read_bytes, refuse_links
 from ghm.io.sealed import check_seal, seal
 from ghm.search.backends.process_identity import Owner, this_process
+from ghm.search.settings.config import MAX_HEARTBEAT
 
 Order = Literal["run", "pause", "stop", "kill", "over"]
 """What a search wants of its trials; ``over``: it has ended."""
@@ -120,7 +122,7 @@ class Heartbeat:
             "order": order,
             "beat": self._beat,
         }
-        write_atomically(self._path, seal(content), durable=False)
+        write_atomically(self._path, seal(content), durable=False, own=1)
         self._written = order
 
 
@@ -163,6 +165,12 @@ class SearchWatch:
         return "run"
 
 
+def bounded(seconds: Any) -> float | None:
+    """Seconds for which a search's or worker's silence may be waited for; None where a record says anything else."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return float(seconds) if number and 0 < seconds <= MAX_HEARTBEAT else None
+
+
 def take_over(results_dir: Path) -> None:
     """Tell the workers of earlier searches in the directory, which this one holds the lock of, to stop.
 
@@ -182,18 +190,21 @@ def take_over(results_dir: Path) -> None:
         return
     _refuse_living(results_dir, path, found)
     ended = {**found, "search": secrets.token_hex(16), "order": "over"}
-    write_atomically(path, seal(ended), durable=False)
+    write_atomically(path, seal(ended), durable=False, own=1)
 
 
 def _refuse_living(results_dir: Path, path: Path, found: dict[str, Any]) -> None:
     """Refuse a directory whose search of another host lives; on this machine the lock tells."""
-    heartbeat = found.get("heartbeat")
+    heartbeat = bounded(found.get("heartbeat"))
     try:
         owner = Owner.from_dict(found.get("owner"))
     except DamagedError:
         return
-    if not isinstance(heartbeat, float | int) or owner.here or found.get("order") == "over":
+    if heartbeat is None or owner.here or found.get("order") == "over":
         return
+    sys.stderr.write(
+        f"{results_dir} was last used by another search ({owner}); waiting {heartbeat / 2:.0f} s for signs of life ...\n"
+    )
     until = time.monotonic() + heartbeat / 2
     while time.monotonic() < until:
         time.sleep(heartbeat / BEATS / 2)

@@ -8,8 +8,10 @@ ends its trial before others may begin; one that finds N + 1 has lost.
 """
 
 import contextlib
+import errno
 import os
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from typing import Any
 from ghm.io.atomic import write_atomically
 from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.io.sealed import check_seal, seal
+from ghm.search.backends.heartbeat import bounded
 from ghm.search.backends.process_identity import Owner, this_process
 from ghm.search.trials.process import end_processes_of
 
@@ -29,6 +32,12 @@ _MOST_BYTES = 4096
 
 # A directory is looked at this often while somebody else holds it: as soon as people notice, and rarely enough for a server.
 _LOOK_S = 0.25
+
+_MOST_LEASES = 1_000_000
+"""A number above it is none that grew one by one, and the next ones would not be read."""
+
+_SILENT_S = 2.0
+"""Waiting for longer than this is said."""
 
 
 class LostError(Exception):
@@ -70,7 +79,7 @@ class Lease:
             "released": released,
         }
         # Not forced to disk: after a power cut nobody holds anything.
-        write_atomically(_path(self.directory, self.number), seal(content), durable=False)
+        write_atomically(_path(self.directory, self.number), seal(content), durable=False, own=1)
         self.renewed = began
 
     def release(self) -> None:
@@ -98,15 +107,18 @@ def take(directory: Path, term: float, hopeless: Callable[[], bool]) -> Lease | 
         The lease; None when it became hopeless.
 
     Raises:
-        OSError: when the directory cannot be read or written.
+        OSError: when the directory cannot be read or written, or holds a lease of an impossible number.
     """
     # Not its parents: a results directory that has vanished must be noticed, not made again.
     if not directory.is_symlink():
         directory.mkdir(exist_ok=True)
     seen: tuple[int, bytes] | None = None
-    since = time.monotonic()
+    began = since = time.monotonic()
+    told = False
     while not hopeless():
         number = _newest(directory)
+        if number > _MOST_LEASES:
+            raise OSError(errno.EINVAL, "no lease of this program: remove it", str(_path(directory, number)))
         found = (number, _read(_path(directory, number)) if number else b"")
         if found != seen:
             seen, since = found, time.monotonic()
@@ -117,7 +129,11 @@ def take(directory: Path, term: float, hopeless: Callable[[], bool]) -> Lease | 
                 if lost:
                     end_processes_of(directory)
                 return lease
-            continue
+        elif not told and time.monotonic() - began >= _SILENT_S:
+            told = True
+            sys.stderr.write(
+                f"waiting for {held}, which holds {directory}, for {held.term:.0f} s without a sign of it ...\n"
+            )
         time.sleep(min(_LOOK_S, term / 10))
     return None
 
@@ -139,6 +155,9 @@ class _Held:
     term: float
     released: bool
 
+    def __str__(self) -> str:
+        return "an unknown process" if self.owner is None else str(self.owner)
+
     @property
     def dead(self) -> bool:
         return self.owner is not None and self.owner.dead
@@ -150,8 +169,7 @@ class _Held:
             owner = Owner.from_dict(content.get("owner"))
         except DamagedError:
             return cls(None, term, released=False)
-        told = content.get("term")
-        return cls(owner, told if isinstance(told, float | int) else term, content.get("released") is True)
+        return cls(owner, bounded(content.get("term")) or term, content.get("released") is True)
 
 
 def _make(directory: Path, number: int, term: float) -> Lease | None:

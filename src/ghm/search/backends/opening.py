@@ -15,6 +15,7 @@ from ghm.errors import UserError
 from ghm.search.backends.backend import Backend, ExecutorBackend, LocalBackend
 from ghm.search.backends.heartbeat import Heartbeat
 from ghm.search.backends.preflight import Answer, ProbeRequest, probe, prove
+from ghm.search.backends.spawning import require_guard
 from ghm.search.backends.task import Report, Task, run_task
 from ghm.search.records.environment import code_version
 from ghm.search.settings.command import training_command
@@ -29,6 +30,9 @@ CONNECT_S = 10.0
 
 WORKERS_S = 300.0
 """Seconds for which a cluster without any worker is waited for: those of a queue may take a while."""
+
+# Schedulers and workers have HTTP servers, without a dashboard too, which answer any user of the host.
+_NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 
 # How often a cluster is asked for its workers.
 _COUNT_S = 1.0
@@ -125,7 +129,8 @@ def _dask(config: SearchConfig) -> Iterator[Engine]:
         raise UserError(f"--executor dask needs the package distributed: pip install 'ghm[dask]' ({error})") from error
     with contextlib.ExitStack() as stack:
         stack.enter_context(_silenced())
-        stack.enter_context(dask.config.set({"distributed.comm.timeouts.connect": CONNECT_S}))
+        settings = {"distributed.comm.timeouts.connect": CONNECT_S, **_NO_PAGES}
+        stack.enter_context(dask.config.set(settings))
         client = stack.enter_context(_client(distributed, config))
         slots = _Slots(client, config.dask_scheduler or "started here")
         _wait_for_workers(slots, 1 if config.dask_scheduler else config.n_workers)
@@ -147,6 +152,7 @@ def _client(distributed: Any, config: SearchConfig) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         if config.dask_scheduler is None:
             stack.enter_context(_safe_path())
+            require_guard()
             where = {"address": stack.enter_context(_local_cluster(distributed, config.n_workers))}
         elif "://" in config.dask_scheduler:
             where = {"address": config.dask_scheduler}
@@ -187,6 +193,7 @@ def _local_cluster(distributed: Any, n_workers: int) -> Iterator[Any]:
         security=True,
         preload=["ghm.search.backends.task"],
     )
+    cluster.scheduler.http_server.stop()  # the workers': see `dask_setup`
     try:
         yield cluster
     finally:

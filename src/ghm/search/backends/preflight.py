@@ -57,7 +57,7 @@ def probe(question: ProbeRequest) -> Answer:
         return Answer(worker, fault="it does not see the file that the search has just written there")
     name = f"answer-{secrets.token_hex(16)}"
     try:
-        write_atomically(question.directory / name, _digest(data))
+        write_atomically(question.directory / name, _digest(data), own=1)
     except OSError as error:
         return Answer(worker, fault=f"it cannot write there ({error.strerror or error})")
     fault = difference(question.code)
@@ -94,7 +94,7 @@ def prove(results_dir: Path, device: str, ask: Callable[[ProbeRequest], Iterable
     directory.mkdir(exist_ok=True)
     question = ProbeRequest(directory, f"question-{secrets.token_hex(16)}", code_version(), device)
     data = secrets.token_hex(16).encode()
-    write_atomically(directory / question.name, data)
+    write_atomically(directory / question.name, data, own=1)
     try:
         answers = list(ask(question))
         for answer in answers:

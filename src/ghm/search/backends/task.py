@@ -195,10 +195,11 @@ def _lost(lease: Lease) -> bool:
     return lease.endangered
 
 
-def dask_setup(_worker: object) -> None:
-    """Detach a worker that a search has started from its terminal; Dask calls this in each (a preload).
+def dask_setup(worker: Any) -> None:
+    """Detach a worker that a search has started from its terminal, and close its HTTP port; Dask calls this in each.
 
     A Ctrl-C, or a closed terminal, must reach the search only, which then stops its trials in order.
     """
+    worker.http_server.stop()
     with contextlib.suppress(PermissionError):  # it leads a session already
         os.setsid()

@@ -15,6 +15,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Iterator
 from datetime import datetime
@@ -45,6 +46,7 @@ BYTES_A_TRIAL = 8192
 _LOCK_NAME = ".search.lock"
 _OWNER_NAME = ".search.owner.json"
 _MOVING_NAME = ".moving"
+_NAME_OF_EARLIER = re.compile(rf"(\d{{8}}-\d{{6}}(-\d{{1,6}})?|{UNREADABLE_NAME})(-\d{{1,6}})?\Z")
 
 
 @contextlib.contextmanager
@@ -154,7 +156,7 @@ def finish_move(results_dir: Path) -> None:
     """Finish a move of an earlier search that was cut short.
 
     Raises:
-        UserError: when the note that says where it went is damaged.
+        UserError: when the note that says where it went is damaged, or something is in the way.
     """
     note = results_dir / _MOVING_NAME
     if not note.exists():
@@ -163,16 +165,20 @@ def finish_move(results_dir: Path) -> None:
         recorded = read_sealed(note)
         # A note without the second key is of a version that moved searches into the directory itself.
         parent = _beside(results_dir) if recorded.get("beside") is True else results_dir / EARLIER_NAME
-        if "to" not in recorded:
-            raise DamagedError("it names no place")
-        target = parent / Path(str(recorded["to"])).name
+        name = recorded.get("to")
+        if not isinstance(name, str) or not _NAME_OF_EARLIER.match(name):
+            raise DamagedError(f"{str(name)[:40]!r} is no name that an earlier search gets")
+        target, parts = parent / name, _parts(results_dir)
+        if target.is_symlink() or any(os.path.lexists(target / part.name) for part in parts):
+            raise DamagedError(f"{target} is a link, or holds files of the same names")
     except DamagedError as error:
         raise UserError(
             f"{note} should say where in {_beside(results_dir)} half of a search was moved, and is damaged ({error}); move the "
             "rest there by hand, and remove that file"
         ) from error
-    target.mkdir(parents=True, exist_ok=True)
-    for part in _parts(results_dir):
+    parent.mkdir(exist_ok=True)
+    target.mkdir(exist_ok=True)
+    for part in parts:
         part.rename(target / part.name)
     note.unlink()
 
@@ -182,14 +188,17 @@ def find_record(path: Path, flag: str = "--resume ") -> tuple[Path, SearchRecord
 
     ``path`` is a results JSON, which may be damaged or deleted as long as ``search.json`` is beside it, or a results
     directory. A search that has been moved out of it since is found there. Messages call it ``flag`` and the path.
+    Nothing is written.
 
     Raises:
-        UserError: when there is none.
+        UserError: when there is none, or half of it was moved out of the directory.
     """
     directory = path if path.is_dir() else path.parent
     if (directory / _MOVING_NAME).exists():
-        with locked(directory):
-            finish_move(directory)
+        raise UserError(
+            f"{flag}{path}: a search was being moved out of {directory}, and half of it was; the search that was to start there, "
+            "started again, finishes that, or remove its .moving"
+        )
     if path.is_dir():
         return path, _newest(path, flag)
     for parent in _places(directory):

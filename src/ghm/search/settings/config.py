@@ -14,7 +14,9 @@ from ghm.training.settings import (
     Baseline,
     Device,
     Estimator,
+    LearnerName,
     Progress,
+    Selection,
     TrainConfig,
     require_choice,
     require_integer,
@@ -34,6 +36,8 @@ MAX_TRIALS = 1_000_000
 MAX_RETRIES = 100
 # Signs come six times a heartbeat; a busy file server takes tenths of a second for each.
 MIN_HEARTBEAT = 1.0
+# Half of it is waited for a search of another host, the whole of it for a lost worker: longer is a typing error.
+MAX_HEARTBEAT = 3600.0
 MAX_SEEDS = 10_000
 # A proposal sees nothing of the configurations less than this far before it; more than this learns nothing.
 MAX_LAG = 10_000
@@ -44,11 +48,16 @@ DECISIVE = (
     "dt",
     "T",
     "terminal",
+    "learner",
     "estimator",
     "baseline",
+    "gae_lambda",
+    "critic_memory",
+    "select",
     "seed_base",
     "device",
     "n_threads",
+    "log_freq",
     "eval_freq",
     "n_seeds",
     "rank_by",
@@ -85,7 +94,8 @@ class SearchConfig:
     proposal_lag: int = 4
     """A learning proposal sees the outcomes of all configurations but the last ones, this many; so many can run at once."""
     rungs: tuple[int, ...] = ()
-    """Iterations at which all configurations pause and only the best go on, from their checkpoints."""
+    """Iterations below n_iterations at which all configurations are evaluated and pause, and only the best go on, from
+    their checkpoints."""
     keep: float = 0.34
     """Share of the configurations that go on at each rung; with --resume a larger one lets more of them go on."""
     confirm: int = 0
@@ -115,9 +125,9 @@ class SearchConfig:
     results_dir: Path = Path("results/hyperparam_search")
     """Directory of the trials and the results JSON; an earlier search there is moved, whole, to RESULTS_DIR_earlier/."""
     log_freq: int = 100
-    """Iterations between two log lines of a trial."""
+    """Iterations between two log lines of a trial, each of them an exact evaluation."""
     eval_freq: int = 500
-    """Iterations between two exact evaluations among which a trial's best policy is chosen."""
+    """Iterations between two exact evaluations of a trial with a checkpoint to continue from."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints of a trial."""
     keep_checkpoints: int = 1
@@ -138,10 +148,19 @@ class SearchConfig:
     """Print the plan and stop."""
     progress: Progress = "auto"
     """Progress display: live table, plain lines, none; auto picks live on a terminal."""
-    estimator: Estimator = TrainConfig.estimator
-    """Policy-gradient estimator of the trials: bootstrap, conditional, martingale, or the textbook's monte_carlo."""
-    baseline: Baseline = TrainConfig.baseline
-    """Where its value function comes from: network, learned; or sweep, the policy's exact value, for this model alone."""
+    learner: LearnerName = "model_based"
+    """What the trials' learner may know: model_based, the transition law; model_free, a simulator and what transactions cost."""
+    estimator: Estimator | None = None
+    """Policy-gradient estimator of the trials: bootstrap (default), conditional, martingale, monte_carlo; model_free:
+    after_state (default), gae, monte_carlo."""
+    baseline: Baseline | None = None
+    """Where values come from: network (default) or exact; model_free: returns."""
+    gae_lambda: float = TrainConfig.gae_lambda
+    """λ of `--estimator gae`, 0 to 1."""
+    critic_memory: float = TrainConfig.critic_memory
+    """Iterations that the critic of `--estimator after_state` remembers, as a share of those done, 0 to 1."""
+    select: Selection = "exact"
+    """Returns by which a trial's best policy is chosen: exact ones, or simulated ones, which other models have too."""
     terminal: Terminal = "liquidation"
     """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
     n_threads: int = 1
@@ -175,7 +194,10 @@ class SearchConfig:
         for name in ("results_dir", "resume", "space", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
-        self.training()
+        shared = self.training(evaluate_at=())
+        # The learner's own choice where none was given, so that the record says what was run.
+        for name in ("estimator", "baseline"):
+            object.__setattr__(self, name, getattr(shared, name))
         self._require_executor()
         self._require_rungs()
 
@@ -186,6 +208,8 @@ class SearchConfig:
         if self.dask_scheduler is not None and self.executor != "dask":
             raise UserError("--dask_scheduler needs --executor dask: it says where that cluster is")
         require_number("heartbeat", self.heartbeat, lower=MIN_HEARTBEAT)
+        if self.heartbeat > MAX_HEARTBEAT:
+            raise UserError(f"--heartbeat must be at most {MAX_HEARTBEAT:g} seconds; received {self.heartbeat!r}")
 
     def _require_rungs(self) -> None:
         if not isinstance(self.rungs, tuple):
@@ -195,13 +219,6 @@ class SearchConfig:
         if list(self.rungs) != sorted({*self.rungs}) or (self.rungs and self.rungs[-1] >= self.n_iterations):
             raise UserError(
                 f"--rungs must increase and stay below --n_iterations {self.n_iterations}; received {self.rungs}"
-            )
-        off = [rung for rung in self.rungs if rung % self.eval_freq]
-        if off:
-            # An evaluation that an uninterrupted training would not make could find another best policy.
-            raise UserError(
-                f"--rungs {off[0]} is no multiple of --eval_freq {self.eval_freq}: a configuration is judged at a rung by "
-                "an evaluation that its training makes anyway; change one of them"
             )
         require_number("keep", self.keep, lower=0.0, strict=True)
         if self.keep > 1:
@@ -213,10 +230,13 @@ class SearchConfig:
         return METHODS[self.search_type]
 
     def training(self, **settings: Any) -> TrainConfig:
-        """The training settings that all trials share, with ``settings`` in addition."""
+        """The training settings that all trials share, with ``settings`` in addition.
+
+        All rungs are among them: an evaluation that a training without pauses would not make could find another best policy.
+        """
         names = {field.name for field in dataclasses.fields(TrainConfig)} - {"resume", "progress", "figures"}
         shared = {name: getattr(self, name) for name in names & {field.name for field in dataclasses.fields(self)}}
-        return TrainConfig(**shared, **settings)
+        return TrainConfig(**shared | {"evaluate_at": self.rungs} | settings)
 
     def lasting(self) -> Self:
         """These settings without what concerns one call only."""

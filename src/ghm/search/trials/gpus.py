@@ -1,10 +1,12 @@
 """GPUs: which there are, and one for each running trial of a search, or of a host."""
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
 import queue
+import stat
 import tempfile
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -76,6 +78,9 @@ def claimed_gpu(gpus: Sequence[str], directory: Path | None = None) -> Iterator[
         return
     directory = directory or Path(tempfile.gettempdir()) / f"ghm-gpus-{os.getuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "a link, or another user's; remove it, or set TMPDIR", str(directory))
     for share in itertools.count():
         for gpu in gpus:
             # The name may be another user's link: it is not followed.

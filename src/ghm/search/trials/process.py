@@ -163,7 +163,7 @@ def end_processes_of(directory: Path) -> None:
 
 def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             process.kill()
     until = time.monotonic() + _ORPHAN_WAIT_S
     while any(map(_lives, processes)) and time.monotonic() < until:
@@ -174,16 +174,18 @@ def _lives(process: psutil.Process) -> bool:
     """Whether it can still do anything: one that has ended, but whose parent stands still and has not fetched it, cannot."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 
 
 def _trial_number(process: psutil.Process, results_dir: Path) -> tuple[int | None, int | None]:
     """The number of the trial of ``results_dir`` that ``process`` runs for a search, and the parent that does live.
 
-    The number is None if it runs none, the parent if it is gone.
+    The number is None if it runs none, or is another user's, who can give any arguments; the parent if it is gone.
     """
     try:
+        if process.uids().real != os.getuid():
+            return None, None
         arguments, parent = process.cmdline(), process.ppid()
     except (psutil.Error, OSError):
         return None, None

@@ -113,7 +113,8 @@ class TrialRunner:
             return outcome
         if cause == "stop":
             return outcome_of_stop(trial, outcome, "interrupted", "the search was stopped")
-        return outcome_of_stop(trial, outcome, "timeout", f"stopped after --trial_timeout {self._trial_timeout:g} s")
+        limit = f"stopped by --trial_timeout {self._trial_timeout:g} s, in which its start counts too"
+        return outcome_of_stop(trial, outcome, "timeout", limit)
 
     def _supervise(self, trial: Trial, gpu: str | None, resumed: bool) -> tuple[int, Cause]:
         """Run the process; return its exit status, and who ended it."""

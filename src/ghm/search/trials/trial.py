@@ -125,8 +125,8 @@ def make_trial(
     if instance.calibration is not None:
         name = instance.calibration.name
         settings["model"] = instance.calibration.model
-    if stage == "confirm" and config.confirm_iterations is not None:
-        settings["n_iterations"] = config.confirm_iterations
+    if stage == "confirm":
+        settings |= {"n_iterations": config.confirm_iterations or config.n_iterations, "evaluate_at": ()}
     if config.n_seeds > 1 or stage == "confirm":
         settings["group"] = f"configuration {configuration}" + (f", {name}" if name else "") + _of(stage)
     training = dataclasses.replace(config.training(), **settings)

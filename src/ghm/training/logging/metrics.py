@@ -1,7 +1,8 @@
 """The metrics of a training: what each is called, measured in, shown as, and means. Everybody takes them from here.
 
-A metric that the training computes (`ghm.training.evaluation`) and that is entered here is a column of the frames and exports,
-a fact of each trial on the page, and documented; with ``dashboard`` it is a column of TensorBoard's HParams dashboard.
+A metric that the training computes (`PolicyEvaluation.metrics`, `Trainer._finish`) and that is entered here is a column of
+the frames and exports, a fact of each trial on the page, and documented; with ``dashboard`` it is a column of TensorBoard's
+HParams dashboard.
 """
 
 from dataclasses import dataclass

@@ -59,7 +59,7 @@ class EventLog:
         """Open a new event file in ``log_dir`` and enter the run in the HParams dashboard.
 
         Args:
-            log_dir: Directory of the event files, made if missing.
+            log_dir: Directory of the event files, made if missing, but not those above it.
             config: Settings of the run.
             start_iteration: Iteration that the run continues from; what an interrupted run logged beyond it is
                 discarded by TensorBoard.
@@ -69,7 +69,7 @@ class EventLog:
         """
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        log_dir.mkdir(parents=True, exist_ok=True)
+        log_dir.mkdir(exist_ok=True)
         # TensorBoard finds event files by "tfevents" in their names, and reads them in the order of the time after it.
         name = f"events.out.tfevents.{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}"
         self._file = (log_dir / name).open("wb")
