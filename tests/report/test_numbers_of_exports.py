@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from report.by_hand import bootstrap_ends, confirmed, eight_trials, over_seeds
+from report.factory import make_search
 
 from ghm.report.analysis.frames import configurations_frame, trials_frame
 from ghm.report.analysis.importance import Importance
 from ghm.report.analysis.results import Results
 from ghm.report.drawing import tables
 from ghm.report.export import _importance, _safe, _tables, as_csv, as_latex
+from ghm.report.main import main
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -124,3 +126,16 @@ def test_which_tables_there_are(tmp_path: Path) -> None:
 def test_results_in_python_name_the_best(tmp_path: Path) -> None:
     search = eight_trials(tmp_path)
     assert repr(Results(search)) == (f"<Results of {search.path}: 6 of 10 trials completed, best: trial 5 with 6.6150>")
+
+
+@pytest.mark.parametrize("flag", ["--export"])
+def test_a_place_that_cannot_be_written_is_named_with_its_flag(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = make_search(tmp_path / "made", 2)
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "below"
+    assert main([str(made.path), flag, str(place)]) != 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{place} cannot be written: " in said
+    assert said.endswith(f"choose another place ({flag})")
