@@ -14,6 +14,7 @@ from ghm.report.drawing import instances, tables, tuning
 from ghm.report.drawing.economics import card_table
 from ghm.report.drawing.tables import Cell, Table, plain_rows
 from ghm.search.records.state import SearchState
+from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.calibrations import Calibration
 from ghm.solvers.validation import Card
 
@@ -162,10 +163,17 @@ def test_calibrations(tmp_path: Path) -> None:
         trial(1, 0.70, configuration=1, calibration="calm"), trial(2, 0.90, configuration=1, calibration="wild"),
         trial(3, 0.90, configuration=2, calibration="calm"), trial(4, 0.60, configuration=2, calibration="wild"),
     ]  # fmt: skip
-    table = whole(instances.calibrations_table(search_of(tmp_path, trials, calibrations=firms, n_trials=2)))
+    state = search_of(tmp_path, trials, calibrations=firms, n_trials=2)
+    state.references |= {"calm": ReferenceReturns(7.25, 6.5), "wild": ReferenceReturns(6.125, 5.0)}
+    table = whole(instances.calibrations_table(state))
     assert table.caption == "What configuration 1 costs on each calibration, by the mean captured value"
-    assert titles(table) == ["Calibration", "This configuration", "Best training there", "Cost of not tuning"]
-    assert plain_rows(table) == [["calm", "70.0%", "90.0%", "20.0%"], ["wild", "90.0%", "90.0%", "0.0%"]]
+    assert titles(table) == [
+        "Calibration", "Optimum", "Closing the firm", "This configuration", "Best configuration there", "Cost of not tuning",
+    ]  # fmt: skip
+    assert plain_rows(table) == [
+        ["calm", "7.2500", "6.5000", "70.0%", "90.0%", "20.0%"],
+        ["wild", "6.1250", "5.0000", "90.0%", "90.0%", "0.0%"],
+    ]
 
 
 def test_what_values_buy() -> None:
