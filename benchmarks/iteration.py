@@ -1,6 +1,6 @@
 """Seconds an iteration takes: by phase, against the textbook, and against the floor of operations and bytes.
 
-    python benchmarks/iteration.py [--baseline network sweep] [--json]
+    python benchmarks/iteration.py [--baseline network exact] [--json]
 
 All figures are seconds of one core (CPU time of this process), medians over iterations; the ratios are of one run. The
 policy has been trained for a while first, so that its paths survive to the horizon and no step is saved.
@@ -70,7 +70,7 @@ def cpu_seconds(action: Callable[[], Any], repeats: int = REPEATS) -> float:
 TIMED = {
     "tabulate": (Learner, "tabulate"),
     "bootstrap values": (Learner, "bootstrap_values"),
-    "sweep": (GradientEstimator, "sweep"),
+    "sweep": (GradientEstimator, "exact"),
     "simulate": (Simulator, "run"),
     "estimate": (GradientEstimator, "__call__"),
     "learn policy": (Learner, "_learn_policy"),
@@ -123,14 +123,16 @@ class Training:
         self.problem = DecisionProblem.build(config.problem)
         self.learner = Learner(self.problem, config)
         self.simulator = Simulator(self.problem.model, self.problem.grid, self.problem.terminal_values, config.seed)
-        self.estimator = GradientEstimator(self.problem, self.simulator, config.estimator, config.n_trajectories)
+        self.estimator = GradientEstimator(
+            self.problem, self.simulator, config.estimator or "bootstrap", config.n_trajectories
+        )
         self.iterations = 0
 
     def iterate(self) -> None:
         """One iteration, as the trainer does it."""
         self.iterations += 1
         tabulation = self.learner.tabulate()
-        values = self.learner.bootstrap_values() if self.config.baseline == "network" else None
+        values = self.learner.given_values()
         self.learner.learn(tabulation, self.estimator(tabulation.tables, values, self.iterations), progress=0.5)
 
     def phases(self, repeats: int = REPEATS) -> dict[str, float]:
@@ -172,7 +174,7 @@ def network_operations(training: Training) -> float:
 
     config, problem = training.config, training.problem
     policy = 3 * problem.grid.steps_to_go.size * problem.policy_nodes.size * of(config.policy_hidden, RAW_OUTPUTS)
-    if config.baseline == "sweep":
+    if config.baseline == "exact":
         return policy
     states = problem.bootstrap_nodes.size * problem.value_nodes.size
     # Called once more than it learns: for the function that returns are bootstrapped from.

@@ -1,6 +1,6 @@
 """Captured value over seeds: what a training with default settings reaches in 90 seconds of one core.
 
-    python benchmarks/quality.py [--seeds 5] [--n_iterations 2500] [--baseline sweep] [--json] [--plot FILE]
+    python benchmarks/quality.py [--seeds 5] [--n_iterations 2500] [--learner model_free] [--estimator gae] [--json] [--plot FILE]
 
 Each seed is a run of the training script in a process of its own. What is asked for: median captured value at least 0.985,
 worst at least 0.97, at most 90 CPU seconds a seed, start and final evaluation included; the exit status is 1 if not.
@@ -16,11 +16,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from machine import describe_machine
-
-from ghm.training.settings import Baseline, TrainConfig
 
 MEDIAN, WORST, CPU_SECONDS = 0.985, 0.97, 90.0
 
@@ -30,11 +28,15 @@ N_ITERATIONS = 2500
 EVAL_FREQ = 250
 
 
-def train(seed: int, n_iterations: int, baseline: Baseline, directory: Path) -> dict[str, Any]:
+METHOD = ("learner", "estimator", "baseline", "select", "lr_policy")
+"""Flags of the training script that are passed on."""
+
+
+def train(seed: int, n_iterations: int, method: list[str], directory: Path) -> dict[str, Any]:
     """Train with one seed; its metrics, its history, and the CPU seconds that its process took."""
     script = Path(__file__).parents[1] / "scripts" / "train_monte_carlo_ghm_time_augmented.py"
     command = [sys.executable, str(script), "--seed", str(seed), "--n_iterations", str(n_iterations)]
-    command += ["--baseline", baseline, "--eval_freq", str(EVAL_FREQ), "--progress", "none"]
+    command += [*method, "--eval_freq", str(EVAL_FREQ), "--progress", "none"]
     command += ["--log_dir", str(directory / "logs"), "--ckpt_dir", str(directory / "checkpoints")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -57,16 +59,16 @@ def train(seed: int, n_iterations: int, baseline: Baseline, directory: Path) -> 
     }
 
 
-def run(seeds: int, n_iterations: int, baseline: Baseline, workers: int) -> dict[str, Any]:
+def run(seeds: int, n_iterations: int, method: list[str], workers: int) -> dict[str, Any]:
     """Train with seeds 1 to ``seeds``."""
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(workers) as executor:
         rooms = [Path(directory) / str(seed) for seed in range(1, seeds + 1)]
-        runs = list(executor.map(train, range(1, seeds + 1), repeat(n_iterations), repeat(baseline), rooms))
+        runs = list(executor.map(train, range(1, seeds + 1), repeat(n_iterations), repeat(method), rooms))
     values = [run["captured_value"] for run in runs]
     return {
         "machine": describe_machine(),
         "n_iterations": n_iterations,
-        "baseline": baseline,
+        "method": " ".join(method) or "default settings",
         "runs": runs,
         "median": statistics.median(values),
         "worst": min(values),
@@ -83,7 +85,7 @@ def reached(figures: dict[str, Any]) -> bool:
 
 def show(figures: dict[str, Any]) -> None:
     """Print the table: captured value along the way, a row a seed."""
-    print(f"{figures['machine']}\n\nCaptured value with default settings, baseline {figures['baseline']}, ", end="")
+    print(f"{figures['machine']}\n\nCaptured value with {figures['method']}, ", end="")
     print("after so many iterations")
     points = [point[0] for point in figures["runs"][0]["history"]]
     shown = [i for i, point in enumerate(points) if point in (250, 500, 1000, 1500, 2000) or i == len(points) - 1]
@@ -119,12 +121,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds")
     parser.add_argument("--n_iterations", type=int, default=N_ITERATIONS, help="iterations of each training")
-    parser.add_argument("--baseline", choices=get_args(Baseline), default=TrainConfig().baseline)
+    for name in METHOD:
+        parser.add_argument(f"--{name}", help="as of the training script")
     parser.add_argument("--workers", type=int, default=1, help="trainings at once; more disturb each other's time")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--plot", type=Path, help="draw the figures into this file")
     flags = parser.parse_args()
-    figures = run(flags.seeds, flags.n_iterations, flags.baseline, flags.workers)
+    given = [(f"--{name}", getattr(flags, name)) for name in METHOD]
+    method = [word for flag, value in given if value is not None for word in (flag, value)]
+    figures = run(flags.seeds, flags.n_iterations, method, flags.workers)
     if flags.plot:
         plot(figures, flags.plot)
     if flags.json:

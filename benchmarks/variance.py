@@ -45,7 +45,7 @@ METHODS = tuple((estimator, baseline) for baseline in get_args(Baseline) for est
 def build_estimator(problem: DecisionProblem, config: TrainConfig) -> GradientEstimator:
     """The estimator that a training with these settings uses."""
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
-    return GradientEstimator(problem, simulator, config.estimator, config.n_trajectories)
+    return GradientEstimator(problem, simulator, config.estimator or "bootstrap", config.n_trajectories)
 
 
 def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, Learner, float]]:
@@ -55,7 +55,7 @@ def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, 
     for iteration in range(1, config.n_iterations + 1):
         started = time.process_time()
         tabulation = learner.tabulate()
-        values = learner.bootstrap_values() if config.baseline == "network" else None
+        values = learner.given_values()
         estimate = estimator(tabulation.tables, values, iteration)
         learner.learn(tabulation, estimate, (iteration - 1) / config.n_iterations)
         seconds += time.process_time() - started
@@ -79,8 +79,8 @@ def parameter_gradient(problem: DecisionProblem, learner: Learner, estimate: Gra
 def measure(problem: DecisionProblem, learner: Learner, config: TrainConfig, repeats: int) -> dict[str, Any]:
     """Variance and cost of one method at one policy."""
     estimator, tables = build_estimator(problem, config), learner.tabulate().tables
-    exact = build_estimator(problem, TrainConfig(estimator="bootstrap", baseline="sweep"))
-    values = learner.bootstrap_values() if config.baseline == "network" else None
+    exact = build_estimator(problem, TrainConfig(estimator="bootstrap", baseline="exact"))
+    values = learner.given_values()
     gradients, truths, seconds = [], [], []
     for draw in range(repeats):
         started = time.process_time()
@@ -195,7 +195,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     bars.set_xlabel("variance of the gradient, 500 paths")
     bars.legend(frameon=False)
     for curve in figures["curves"]:
-        style = "-" if curve["baseline"] == "sweep" else "--"
+        style = "-" if curve["baseline"] == "exact" else "--"
         colour = f"C{get_args(Estimator).index(curve['estimator'])}"
         label = f"{curve['estimator']}, {curve['baseline']}"
         seconds, captured = (np.array([point[i] for point in curve["curve"]]) for i in (1, 2))

@@ -35,7 +35,7 @@ def table(methods: ModuleType, tmp_path: Path) -> Any:
         rows.append({"hyperparameters": hyperparameters, "captured_value": [final - 0.2, final - 0.1, final]})
     rows[7]["captured_value"] = None
     rows[9]["captured_value"][0] = rows[9]["captured_value"][2] + 0.001
-    content = {"settings": {"baseline": "sweep"}, "space": space, "iterations": [100, 200, 300], "trainings": rows}
+    content = {"settings": {"baseline": "exact"}, "space": space, "iterations": [100, 200, 300], "trainings": rows}
     (tmp_path / "table.json").write_text(json.dumps(content))
     return methods.load(tmp_path / "table.json")
 

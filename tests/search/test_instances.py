@@ -420,7 +420,7 @@ def test_bad_flags(flags: tuple[object, ...], message: str, capsys: pytest.Captu
 
 def test_plan_and_summary_say_what_has_no_effect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ("--search_type", "grid", "--dry_run", "--results_dir", tmp_path / "r")
-    run_search(*flags, "--baseline", "sweep")
+    run_search(*flags, "--baseline", "exact")
     printed = capsys.readouterr().out
     assert "The grid has 972 configurations" in printed
     assert "does not depend on lr_baseline and value_hidden" in printed
@@ -428,7 +428,7 @@ def test_plan_and_summary_say_what_has_no_effect(tmp_path: Path, capsys: pytest.
     printed = capsys.readouterr().out
     assert "The grid has 11,664 configurations" in printed
     assert "does not depend" not in printed
-    run_search("--n_trials", 2, "--baseline", "sweep", *FLAGS, "--results_dir", tmp_path / "s")
+    run_search("--n_trials", 2, "--baseline", "exact", *FLAGS, "--results_dir", tmp_path / "s")
     assert "does not depend on lr_baseline and" in capsys.readouterr().out
 
 

@@ -198,9 +198,9 @@ def test_a_grid_of_more_cells_than_a_machine_word_counts() -> None:
 
 
 def test_inert_hyperparameters_follow_from_the_settings() -> None:
-    assert inactive_hyperparameters({"baseline": "sweep"}) == ("lr_baseline", "value_hidden")
+    assert inactive_hyperparameters({"baseline": "exact"}) == ("lr_baseline", "value_hidden")
     assert inactive_hyperparameters({"baseline": "network"}) == ()
-    inactive = inactive_hyperparameters({"baseline": "sweep"})
+    inactive = inactive_hyperparameters({"baseline": "exact"})
     grid = make_proposal("grid", CHOICES, 1, inactive)
     assert grid.n_trials == size(effective_choices(CHOICES, inactive)) == 3**5 * 4
     seen = {

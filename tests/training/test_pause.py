@@ -47,7 +47,15 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-@pytest.mark.parametrize("baseline", ["sweep", "network"])
+LEARNERS: list[dict[str, Any]] = [
+    {"baseline": "exact"},
+    {"baseline": "network"},
+    {"learner": "model_free"},
+    {"learner": "model_free", "estimator": "gae", "select": "simulated"},
+]
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
 @pytest.mark.parametrize(
     ("pauses", "settings"),
     [
@@ -58,9 +66,9 @@ def same(first: Any, second: Any) -> bool:
     ],
 )
 def test_paused_twice_it_ends_in_the_same_bits(
-    pauses: tuple[int, int], settings: dict[str, Any], baseline: str, tmp_path: Path
+    pauses: tuple[int, int], settings: dict[str, Any], learner: dict[str, Any], tmp_path: Path
 ) -> None:
-    settings = {"baseline": baseline, **settings}
+    settings = {**learner, **settings}
     assert train(config(tmp_path / "whole", **settings)) == ExitStatus.COMPLETED
     resume = None
     for pause_at, status in (*((pause, ExitStatus.PAUSED) for pause in pauses), (None, ExitStatus.COMPLETED)):

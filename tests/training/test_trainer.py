@@ -23,6 +23,7 @@ from ghm.economics.action_rule import Returns
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.io.sealed import seal_archive
+from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.training.checkpoints.checkpoint import FORMAT, Checkpoint, load_policy, load_trained
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import Learner
@@ -147,17 +148,26 @@ def final_policy(directory: Path, **settings: Any) -> dict[str, bytes]:
     return state_bytes(directory / "checkpoints" / "final_model.pt", "policy")
 
 
-@pytest.mark.parametrize("baseline", ["network", "sweep"])
-def test_each_hyperparameter_alone_changes_the_policy(baseline: str, tmp_path: Path) -> None:
-    """All eight by default; under the exact sweep nothing of the policy's gradient reads the value network."""
+@pytest.mark.parametrize(
+    "learner",
+    [
+        {"baseline": "network"},
+        {"baseline": "exact"},
+        {"learner": "model_free"},
+        {"learner": "model_free", "estimator": "gae"},
+    ],
+)
+def test_each_hyperparameter_alone_changes_the_policy(learner: dict[str, Any], tmp_path: Path) -> None:
+    """All eight by default; where nothing of the policy's gradient reads the value network, the other six."""
     assert set(OTHER_SETTINGS) == {field.name for field in dataclasses.fields(Hyperparameters)}
-    assert TrainConfig().baseline == "network"
-    assert TrainConfig().estimator == "bootstrap"
-    base = final_policy(tmp_path / "base", baseline=baseline)
+    assert (TrainConfig().estimator, TrainConfig().baseline) == ("bootstrap", "network")
+    chosen = TrainConfig(**learner)
+    unread = inactive_hyperparameters({"estimator": chosen.estimator, "baseline": chosen.baseline})
+    assert len(unread) == (2 if learner in ({"baseline": "exact"}, {"learner": "model_free"}) else 0)
+    base = final_policy(tmp_path / "base", **learner)
     for name, value in OTHER_SETTINGS.items():
-        other = final_policy(tmp_path / name, baseline=baseline, **{name: value})
-        unread = baseline == "sweep" and name in ("lr_baseline", "value_hidden")
-        assert (other == base) == unread, name
+        other = final_policy(tmp_path / name, **learner, **{name: value})
+        assert (other == base) == (name in unread), name
 
 
 def test_the_value_optimisers_rate_is_not_the_policys(tmp_path: Path) -> None:
@@ -236,13 +246,12 @@ def test_one_step_trains(tmp_path: Path) -> None:
     """With T = dt one of the two time nodes is never met; what memory held there must not be learned from."""
     found = []
     for name in ("one", "again"):
-        for baseline in ("network", "sweep"):
-            directory = tmp_path / name / baseline
+        for settings in ({"baseline": "network"}, {"baseline": "exact"}, {"learner": "model_free"}):
+            directory = tmp_path / name / str(len(found))
             with poisoned_memory():
-                assert train(config(directory, dt=0.05, T=0.05, baseline=baseline)) == ExitStatus.COMPLETED
+                assert train(config(directory, dt=0.05, T=0.05, **settings)) == ExitStatus.COMPLETED
             found.append(state_bytes(directory / "checkpoints" / "final_model.pt", "policy"))
-    assert found[0] == found[2]
-    assert found[1] == found[3]
+    assert found[:3] == found[3:]
 
 
 @contextlib.contextmanager
@@ -270,13 +279,13 @@ def in_units(factor: float, **other: float) -> GHMModel:
     return dataclasses.replace(default, **(scaled | other))
 
 
-@pytest.mark.parametrize("baseline", ["network", "sweep"])
-def test_training_does_not_depend_on_the_unit_of_cash(baseline: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("learner", [{"baseline": "network"}, {"baseline": "exact"}, {"learner": "model_free"}])
+def test_training_does_not_depend_on_the_unit_of_cash(learner: dict[str, Any], tmp_path: Path) -> None:
     """The same policy in other units, up to the rounding of single precision, which a few iterations magnify tenfold each."""
     models = {"euro": in_units(1.0), "cent": in_units(UNIT), "wrong": in_units(UNIT, fixed_cost=0.002)}
     policies, captured = {}, {}
     for name, model in models.items():
-        settings = {"n_iterations": 8, "n_trajectories": 200, "baseline": baseline, "model": model, "lr_policy": 0.01}
+        settings = {"n_iterations": 8, "n_trajectories": 200, "model": model, "lr_policy": 0.01} | learner
         assert train(config(tmp_path / name, **settings)) == ExitStatus.COMPLETED
         trained = load_trained(tmp_path / name / "checkpoints" / "final_model.pt")
         policies[name], captured[name] = trained.drawn_policy, history(tmp_path / name)[-1]["captured_value"]

@@ -38,6 +38,10 @@ class Returns(NamedTuple):
         """The better of the two; the greedy one, which leaves nothing to chance, where they are equal."""
         return "randomised" if self.randomised > self.greedy else "greedy"
 
+    def of(self, action_rule: ActionRule) -> float:
+        """The return under one action rule."""
+        return self.randomised if action_rule == "randomised" else self.greedy
+
     @property
     def best(self) -> float:
         """The return under the better action rule."""

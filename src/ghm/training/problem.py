@@ -32,8 +32,6 @@ class DecisionProblem:
 
     problem: Problem
     grid: StateGrid
-    transition: BandedOperator
-    """W = e^{−k dt} E[V] at the cash nodes from V at the cash nodes."""
     terminal_values: Array
     """Payoff at the horizon at the cash nodes, (M,)."""
     log_points: NDArray[np.float32]
@@ -51,7 +49,6 @@ class DecisionProblem:
         return cls(
             problem,
             grid,
-            transition_on(problem.model, problem.dt, grid.cash).value_operator(problem.model, problem.dt),
             terminal_values(problem, grid.cash),
             log_points(grid.cash, grid.level_shift),
         )
@@ -65,6 +62,11 @@ class DecisionProblem:
     def discount(self) -> float:
         """Discount factor of one step, e^{−k dt}."""
         return self.problem.discount
+
+    @cached_property
+    def transition(self) -> BandedOperator:
+        """W = e^{−k dt} E[V] at the cash nodes from V at the cash nodes: the transition law, which only some learners ask for."""
+        return transition_on(self.model, self.grid.dt, self.grid.cash).value_operator(self.model, self.grid.dt)
 
     @cached_property
     def bootstrap_nodes(self) -> NDArray[np.int64]:
@@ -93,7 +95,7 @@ class DecisionProblem:
     @cached_property
     def policy_nodes(self) -> NDArray[np.int64]:
         """Cash nodes at which the policy network is called, (N,), both ends among them."""
-        return _every(POLICY_STRIDE, self.grid.cash.size)
+        return every(POLICY_STRIDE, self.grid.cash.size)
 
     @cached_property
     def policy_spread(self) -> Array:
@@ -104,7 +106,7 @@ class DecisionProblem:
     @cached_property
     def value_nodes(self) -> NDArray[np.int64]:
         """Cash nodes at which the value network is called and fitted, (N,), both ends among them."""
-        return _every(VALUE_STRIDE, self.grid.cash.size)
+        return every(VALUE_STRIDE, self.grid.cash.size)
 
     @cached_property
     def value_spread(self) -> Array:
@@ -139,6 +141,6 @@ class DecisionProblem:
         return every.reshape(grid.steps_to_go.size, grid.cash.size, -1)
 
 
-def _every(stride: int, count: int) -> NDArray[np.int64]:
+def every(stride: int, count: int) -> NDArray[np.int64]:
     """Every ``stride``-th of ``count`` nodes, and the last."""
     return np.unique(np.append(np.arange(0, count, stride), count - 1))

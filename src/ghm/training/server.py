@@ -65,18 +65,20 @@ def warm_up() -> None:
     from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation
     from ghm.solvers.dynamic_program import dynamic_program
     from ghm.training.exact import ExactReturns
-    from ghm.training.learners.estimator import GradientEstimator
+    from ghm.training.learners.choice import gradient_estimator
     from ghm.training.learners.learner import Learner
     from ghm.training.problem import DecisionProblem
     from ghm.training.settings import TrainConfig
 
     # As the command line does: reading the settings' docstrings takes a tenth of a second.
-    config = tyro.cli(TrainConfig, args=["--dt", "0.1", "--T", "1.0"], use_underscores=True)
-    problem = DecisionProblem.build(config.problem)
-    learner = Learner(problem, config)
-    tables = learner.tabulate().tables
-    simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
-    GradientEstimator(problem, simulator, config.estimator, 2)(tables, learner.bootstrap_values(), 1)
+    tiny = ["--dt", "0.1", "--T", "1.0", "--n_trajectories", "2", "--learner"]
+    for name in ("model_free", "model_based"):
+        config = tyro.cli(TrainConfig, args=[*tiny, name], use_underscores=True)
+        problem = DecisionProblem.build(config.problem)
+        learner = Learner(problem, config)
+        tables = learner.tabulate().tables
+        simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
+        gradient_estimator(config, problem, simulator, learner)(tables, learner.given_values(), 1)
     returns = ExactReturns.build(config.problem, problem.grid)(tables)
     exact = ExactEvaluation(TabulatedPolicy(problem.grid, tables), dynamic_program(config.problem), returns)
     PolicyEvaluation.of(exact, firms=2).metrics()

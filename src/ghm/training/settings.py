@@ -11,11 +11,22 @@ from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.plain import make_plain
 
-Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo"]
-Baseline = Literal["sweep", "network"]
+LearnerName = Literal["model_based", "model_free"]
+Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo", "gae", "after_state"]
+Baseline = Literal["network", "exact", "returns"]
+Selection = Literal["exact", "simulated"]
 Device = Literal["cpu", "cuda"]
 Progress = Literal["auto", "live", "plain", "none"]
 Figures = Literal["drawn", "none"]
+
+ESTIMATORS: dict[LearnerName, tuple[Estimator, ...]] = {
+    "model_based": ("bootstrap", "conditional", "martingale", "monte_carlo"),
+    "model_free": ("after_state", "gae", "monte_carlo"),
+}
+"""Estimators of each learner, its own first."""
+
+BASELINES: dict[LearnerName, tuple[Baseline, ...]] = {"model_based": ("network", "exact"), "model_free": ("returns",)}
+"""Baselines of each learner, its own first."""
 
 # A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
 MAX_HIDDEN_LAYERS = 16
@@ -33,7 +44,8 @@ class Hyperparameters:
     lr_policy: float = 1e-3
     """Learning rate of the policy network (Adam), positive."""
     lr_baseline: float = 3e-3
-    """Learning rate of the value network, the baseline (Adam), positive; no effect on the policy under `--baseline sweep`."""
+    """Learning rate of the value network, the baseline (Adam), positive; no effect under `--baseline exact`
+    or `--estimator after_state`."""
     entropy_weight: float = 0.01
     """Weight of the entropy bonus on the three modes, at least 0; it fades to 0 over the run."""
     action_reg_weight: float = 0.01
@@ -45,7 +57,7 @@ class Hyperparameters:
     policy_hidden: tuple[int, ...] = (64, 64)
     """Widths of the policy network's hidden layers."""
     value_hidden: tuple[int, ...] = (64, 64)
-    """Widths of the value network's hidden layers; no effect on the policy under `--baseline sweep`."""
+    """Widths of the value network's hidden layers; no effect under `--baseline exact` or `--estimator after_state`."""
 
     def __post_init__(self) -> None:
         make_plain(self)
@@ -74,12 +86,22 @@ class TrainConfig(Hyperparameters):
     """Horizon of an episode (years), a whole multiple of dt."""
     terminal: Terminal = "liquidation"
     """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
-    estimator: Estimator = "bootstrap"
-    """Policy-gradient estimator: multi-step returns bootstrapped from V; the same with its sampled tail, which makes it
-    unbiased (conditional); martingale; or the textbook's monte_carlo."""
-    baseline: Baseline = "network"
-    """Where the estimator's value function V comes from: network, learned, for what you will use on models that cannot be
-    solved; sweep, the policy's exact value by one backward pass, for this model alone and never the value network's."""
+    learner: LearnerName = "model_based"
+    """What the learner may know: model_based, the transition law; model_free, a simulator and what a transaction costs, so
+    that it can be used on models that cannot be solved."""
+    estimator: Estimator | None = None
+    """Policy-gradient estimator. model_based: bootstrap (the default), multi-step returns bootstrapped from V; conditional,
+    the same with its sampled tail, which makes it unbiased; martingale; monte_carlo. model_free: after_state (the default),
+    a critic of the cash that a transaction leaves; gae, generalised advantages; monte_carlo, the textbook's REINFORCE."""
+    baseline: Baseline | None = None
+    """Where values come from. model_based: network (the default), learned from the transition law's multi-step returns;
+    exact, the policy's own value by one backward pass. model_free: returns, a critic fitted to sampled returns."""
+    gae_lambda: float = 0.95
+    """λ of `--estimator gae`, 0 to 1: how much later temporal differences count, in advantages and in the critic's targets."""
+    critic_memory: float = 0.1
+    """Iterations that the critic of `--estimator after_state` remembers, as a share of those done, 0 to 1."""
+    select: Selection = "exact"
+    """Returns by which the best policy of a run is chosen: exact ones, or simulated ones, which other models have too."""
     seed: int = 123
     """Seed of every random draw and of the initial networks, at least 0."""
     device: Device = "cpu"
@@ -124,13 +146,19 @@ class TrainConfig(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, choices in (
-            ("estimator", Estimator),
-            ("baseline", Baseline),
+            ("learner", LearnerName),
+            ("select", Selection),
             ("device", Device),
             ("progress", Progress),
             ("figures", Figures),
         ):
             require_choice(name, getattr(self, name), choices)
+        self._choose("estimator", ESTIMATORS[self.learner])
+        self._choose("baseline", BASELINES[self.learner])
+        for name in ("gae_lambda", "critic_memory"):
+            require_number(name, getattr(self, name), lower=0.0)
+            if getattr(self, name) > 1:
+                raise UserError(f"--{name} must be at most 1; received {getattr(self, name)!r}")
         for name in ("n_iterations", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints"):
             require_integer(name, getattr(self, name), lower=1)
         if self.pause_at is not None:
@@ -149,6 +177,16 @@ class TrainConfig(Hyperparameters):
     def problem(self) -> Problem:
         """What is trained on."""
         return Problem(self.model, self.dt, self.T, self.terminal)
+
+    def _choose(self, name: str, choices: tuple[str, ...]) -> None:
+        """Put the learner's own choice where none was given; refuse another learner's."""
+        value = getattr(self, name)
+        if value is None:
+            object.__setattr__(self, name, choices[0])
+        elif value not in choices:
+            raise UserError(
+                f"--{name} must be one of {', '.join(choices)} with --learner {self.learner}; received {value!r}"
+            )
 
     @property
     def n_steps(self) -> int:

@@ -24,11 +24,12 @@ from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation
 from ghm.solvers.solution import Solution
 from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress, value_table
 from ghm.training.exact import ExactReturns
-from ghm.training.learners.estimator import GradientEstimator
+from ghm.training.learners.choice import gradient_estimator
 from ghm.training.learners.learner import Learner, LearningFigures
 from ghm.training.logging.progress import TrainingView
 from ghm.training.logging.tensorboard import EventLog
 from ghm.training.problem import DecisionProblem
+from ghm.training.selection import choose
 from ghm.training.settings import TrainConfig
 
 
@@ -77,7 +78,7 @@ class Trainer:
         self._problem = DecisionProblem.build(config.problem)
         self._learner = Learner(self._problem, config)
         simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
-        self._estimate = GradientEstimator(self._problem, simulator, config.estimator, config.n_trajectories)
+        self._estimate = gradient_estimator(config, self._problem, simulator, self._learner)
         self._returns = ExactReturns.build(config.problem, self._problem.grid)
         self.standing = RunProgress()
         self._started = time.perf_counter()
@@ -148,8 +149,7 @@ class Trainer:
         """One iteration of simulation and learning."""
         config = self._config
         tabulation = self._learner.tabulate()
-        values = self._learner.bootstrap_values() if config.baseline == "network" else None
-        estimate = self._estimate(tabulation.tables, values, iteration)
+        estimate = self._estimate(tabulation.tables, self._learner.given_values(), iteration)
         if not estimate.is_finite():
             raise Diverged(f"the simulated return or its gradient is not finite at iteration {iteration}")
         figures = self._learner.learn(tabulation, estimate, progress=(iteration - 1) / config.n_iterations)
@@ -167,11 +167,13 @@ class Trainer:
         """Evaluate the policy exactly, and keep it if it is the best so far."""
         tables = self._learner.tabulate().tables
         evaluation = self._judged(tables)
-        value = evaluation.exact_return
-        self.standing = dataclasses.replace(self.standing, last_return=value)
-        if self.standing.best_return is None or value > self.standing.best_return:
-            self.standing = dataclasses.replace(self.standing, best_return=value, best_iteration=iteration)
-            self._checkpoint("best_model.pt", (tables, evaluation.action_rule))
+        chosen, score = choose(evaluation, self._config.select, self._config.seed)
+        self.standing = dataclasses.replace(self.standing, last_return=evaluation.exact_return)
+        if self.standing.best_score is None or score > self.standing.best_score:
+            self.standing = dataclasses.replace(
+                self.standing, best_return=chosen.exact_return, best_score=score, best_iteration=iteration
+            )
+            self._checkpoint("best_model.pt", (tables, chosen.action_rule))
         return evaluation.figures()
 
     def _judged(self, tables: PolicyTables) -> ExactEvaluation:
@@ -202,11 +204,12 @@ class Trainer:
         standing = self.standing
         if self._config.figures == "drawn":
             self._draw(events, learner, tables)
+        chosen, _ = choose(self._judged(tables), self._config.select, self._config.seed)
         return {
             "best_return": standing.best_return,
             "best_iteration": standing.best_iteration,
             "final_return": standing.last_return,
-            **PolicyEvaluation.of(self._judged(tables), seed=self._config.seed).metrics(),
+            **PolicyEvaluation.of(chosen, seed=self._config.seed).metrics(),
         }
 
     def _draw(self, events: EventLog, learner: Learner, tables: PolicyTables) -> None:

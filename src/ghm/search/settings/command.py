@@ -47,7 +47,9 @@ def verification_command(config: SearchConfig, best: Hyperparameters, model: GHM
     longer = dataclasses.replace(
         config, n_iterations=VERIFICATION_FACTOR * config.n_iterations, model=model or config.model
     ).training(**hyperparameters_dict(best), seed=VERIFICATION_SEED)
-    decisive = ("dt", "T", "terminal", "estimator", "baseline", "device", "model")
+    decisive = (
+        "dt", "T", "terminal", "learner", "estimator", "baseline", "gae_lambda", "critic_memory", "select", "device", "model"
+    )  # fmt: skip
     changed = [name for name in decisive if getattr(longer, name) != getattr(TrainConfig(), name)]
     names = [*NAMES, "n_iterations", "seed", *changed]
     run = VERIFICATION_RUNS / f"best-of-{config.results_dir.name}"

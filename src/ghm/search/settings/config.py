@@ -14,7 +14,9 @@ from ghm.training.settings import (
     Baseline,
     Device,
     Estimator,
+    LearnerName,
     Progress,
+    Selection,
     TrainConfig,
     require_choice,
     require_integer,
@@ -46,8 +48,12 @@ DECISIVE = (
     "dt",
     "T",
     "terminal",
+    "learner",
     "estimator",
     "baseline",
+    "gae_lambda",
+    "critic_memory",
+    "select",
     "seed_base",
     "device",
     "n_threads",
@@ -142,10 +148,19 @@ class SearchConfig:
     """Print the plan and stop."""
     progress: Progress = "auto"
     """Progress display: live table, plain lines, none; auto picks live on a terminal."""
-    estimator: Estimator = TrainConfig.estimator
-    """Policy-gradient estimator of the trials: bootstrap, conditional, martingale, or the textbook's monte_carlo."""
-    baseline: Baseline = TrainConfig.baseline
-    """Where its value function comes from: network, learned; or sweep, the policy's exact value, for this model alone."""
+    learner: LearnerName = "model_based"
+    """What the trials' learner may know: model_based, the transition law; model_free, a simulator and what transactions cost."""
+    estimator: Estimator | None = None
+    """Policy-gradient estimator of the trials: bootstrap (default), conditional, martingale, monte_carlo; model_free:
+    after_state (default), gae, monte_carlo."""
+    baseline: Baseline | None = None
+    """Where values come from: network (default) or exact; model_free: returns."""
+    gae_lambda: float = TrainConfig.gae_lambda
+    """λ of `--estimator gae`, 0 to 1."""
+    critic_memory: float = TrainConfig.critic_memory
+    """Iterations that the critic of `--estimator after_state` remembers, as a share of those done, 0 to 1."""
+    select: Selection = "exact"
+    """Returns by which a trial's best policy is chosen: exact ones, or simulated ones, which other models have too."""
     terminal: Terminal = "liquidation"
     """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
     n_threads: int = 1
@@ -179,7 +194,10 @@ class SearchConfig:
         for name in ("results_dir", "resume", "space", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
-        self.training(evaluate_at=())
+        shared = self.training(evaluate_at=())
+        # The learner's own choice where none was given, so that the record says what was run.
+        for name in ("estimator", "baseline"):
+            object.__setattr__(self, name, getattr(shared, name))
         self._require_executor()
         self._require_rungs()
 

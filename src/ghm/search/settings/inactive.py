@@ -14,8 +14,9 @@ def inactive_hyperparameters(settings: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         settings: a search's settings by name, as ``vars(config)`` or as recorded.
     """
-    # Under the exact sweep the value network is trained but not used: docs/design/estimators.md.
-    return _OF_THE_VALUE_NETWORK if settings.get("baseline") == "sweep" else ()
+    # Neither has a value network: docs/design/estimators.md.
+    without = settings.get("baseline") == "exact" or settings.get("estimator") == "after_state"
+    return _OF_THE_VALUE_NETWORK if without else ()
 
 
 def effective_choices(choices: Choices, inactive: tuple[str, ...]) -> Choices:
@@ -28,11 +29,13 @@ def inactive_note(choices: Mapping[str, Any], settings: Mapping[str, Any]) -> st
     idle = [name for name in inactive_hyperparameters(settings) if len(choices.get(name) or ()) > 1]
     if not idle:
         return None
+    after_state = settings.get("estimator") == "after_state"
+    chosen = "--estimator after_state" if after_state else f"--baseline {settings.get('baseline')}"
+    remedy = "--estimator gae" if after_state else "--baseline network"
     consequence = {
         "random": "trials that differ in nothing else differ by their seeds",
         "grid": "the grid holds each distinct training once, at their first values",
     }.get(str(settings.get("search_type")), "proposals leave them at their first values")
     return (
-        f"Under --baseline {settings.get('baseline')} the policy does not depend on {' and '.join(idle)}: {consequence}. "
-        "--baseline network makes them matter."
+        f"Under {chosen} the policy does not depend on {' and '.join(idle)}: {consequence}. {remedy} makes them matter."
     )

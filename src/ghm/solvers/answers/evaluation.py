@@ -49,6 +49,8 @@ class ExactEvaluation:
     """The optimum."""
     returns: Returns
     """J under both action rules; the same where the policy leaves nothing to chance."""
+    chosen: ActionRule | None = dataclasses.field(default=None, kw_only=True)
+    """The action rule that is judged, where others than exact returns chose it."""
 
     @property
     def problem(self) -> Problem:
@@ -63,12 +65,12 @@ class ExactEvaluation:
     @property
     def action_rule(self) -> ActionRule:
         """The better of the policy's two action rules, which is what is judged."""
-        return self.returns.action_rule
+        return self.chosen or self.returns.action_rule
 
     @property
     def exact_return(self) -> float:
         """J under the better action rule."""
-        return self.returns.best
+        return self.returns.of(self.action_rule)
 
     @property
     def randomised_return(self) -> float:
@@ -122,7 +124,7 @@ class PolicyEvaluation(ExactEvaluation):
         rule = exact.action_rule
         verdict = judge(exact.policy, exact.solution, rule, achieved=exact.exact_return)
         simulated = simulate(exact.policy, exact.problem, firms, seed, randomised=rule == "randomised")
-        return cls(exact.policy, exact.solution, exact.returns, draws, verdict, simulated)
+        return cls(exact.policy, exact.solution, exact.returns, draws, verdict, simulated, chosen=exact.chosen)
 
     @property
     def agrees(self) -> bool:

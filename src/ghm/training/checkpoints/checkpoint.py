@@ -39,6 +39,8 @@ class RunProgress:
     iteration: int = 0
     seconds: float = 0.0
     best_return: float | None = None
+    best_score: float | None = None
+    """What the best policy was kept for: its exact return, or its simulated one."""
     best_iteration: int | None = None
     last_return: float | None = None
 
@@ -129,7 +131,7 @@ class TrainedPolicy:
     problem: DecisionProblem
     tables: PolicyTables
     value_table: Array
-    """V at the nodes, (K, M): the value network's, or with the sweep as baseline the policy's own."""
+    """V at the nodes, (K, M): the critic's, or with the exact baseline the policy's own."""
 
     @property
     def drawn_policy(self) -> TabulatedPolicy:
@@ -164,8 +166,8 @@ def load_trained(path: Path) -> TrainedPolicy:
 
 def value_table(problem: DecisionProblem, config: TrainConfig, learner: Learner, tables: PolicyTables) -> Array:
     """The value function that a training learned from, at the nodes, (K, M)."""
-    if config.baseline == "network":
-        return learner.values()
+    if config.baseline != "exact":
+        return learner.values(tables)
     values = sweep_tables(problem, tables, None).values
     return values[np.maximum(problem.grid.n_steps - problem.grid.steps_to_go, 0)]
 

@@ -1,4 +1,4 @@
-"""Policy-gradient estimators: from simulated paths and a value function to gradients of the return.
+"""Policy-gradient estimators with the transition law: from simulated paths and a value function to gradients of the return.
 
 With δ_t(c, a) = x + W_t(y) − V_t(c), its expectation over actions δ̄_t(c), and sums discounted by e^{−k dt} a step, each
 action's score is multiplied by
@@ -16,7 +16,7 @@ bootstrap        the exact gradient of ``conditional`` alone            n-step r
 The first three are unbiased for any V (``conditional`` up to the interpolation of advantages between nodes). ``bootstrap``
 leaves out the tail: it has next to no variance, and a bias where V is not the policy's value.
 
-V comes from the sweep backward (:mod:`ghm.training.learners.sweep`). With ``baseline = "sweep"`` it is the policy's own value, δ̄
+V comes from the sweep backward (:mod:`ghm.training.learners.sweep`). With ``baseline = "exact"`` it is the policy's own value, δ̄
 vanishes, and ``conditional`` and ``bootstrap`` are one. With ``baseline = "network"`` the sweep starts anew from the value
 network's function at the bootstrap steps, and δ̄ vanishes at all other steps.
 """
@@ -45,11 +45,13 @@ class GradientEstimate:
     visits: Array
     """Expected discounted visits of each node a path, (K, M)."""
     value_target: Array
-    """What the value network should be at the bootstrap nodes, (R, M)."""
+    """What the value network should be where :meth:`Learner.given_values` gives it, (R, M)."""
     simulated_return: float
     """Mean return of the paths."""
     sampled: bool = False
     """Whether scores of sampled actions are part of it, and with them their noise."""
+    value_weight: Array | None = None
+    """How much each of the value network's errors counts, (R, M); None: all alike."""
 
     def is_finite(self) -> bool:
         """Whether every figure is a finite number."""
@@ -110,7 +112,7 @@ class GradientEstimator:
         for array in (modes, levels, visits):
             array /= self.n_paths
         if self.estimator in ("conditional", "bootstrap"):
-            _add_exact_part(tables, values.advantages, visits, modes, levels)
+            add_exact_part(tables, values.advantages, visits, modes, levels)
         return GradientEstimate(modes, levels, visits, values.swept, total / self.n_paths, sampled)
 
     def sweep(self, tables: PolicyTables, bootstrap_values: Array | None) -> SweptValues:
@@ -171,7 +173,7 @@ def _alive(paths: Paths, rewards: Array) -> Array:
     return rewards
 
 
-def _add_exact_part(tables: PolicyTables, advantages: Array, visits: Array, modes: Array, levels: Array) -> None:
+def add_exact_part(tables: PolicyTables, advantages: Array, visits: Array, modes: Array, levels: Array) -> None:
     """Add Σ_a ∇π(a) δ(c, a) at each node times the node's visits; holding is the mode that others are measured against."""
     for mode, rows in enumerate(advantages):
         modes[mode + 1] += visits * rows[GAIN]

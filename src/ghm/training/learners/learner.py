@@ -15,6 +15,7 @@ from ghm.policies.distribution import RAW_OUTPUTS, Distribution, LevelBounds
 from ghm.policies.networks import Perceptron
 from ghm.policies.tables import PolicyTables
 from ghm.training.learners.adam import Adam
+from ghm.training.learners.after_state import AfterStateCritic
 from ghm.training.learners.estimator import GradientEstimate
 from ghm.training.problem import DecisionProblem
 from ghm.training.settings import TrainConfig
@@ -73,7 +74,11 @@ class Learner:
         self.policy_optimiser = Adam(self.policy.parameters, config.lr_policy, ADAM_BETAS)
         self.value_optimiser = Adam(self.value.parameters, config.lr_baseline, ADAM_BETAS)
         self._features = self._inputs(problem.features[:, problem.policy_nodes])
-        self._value_features = self._inputs(problem.features[problem.bootstrap_nodes][:, problem.value_nodes])
+        rows = np.arange(self._shape[0]) if config.baseline == "returns" else problem.bootstrap_nodes
+        self._value_features = self._inputs(problem.features[rows][:, problem.value_nodes])
+        self.after_state = (
+            AfterStateCritic(problem, config.critic_memory) if config.estimator == "after_state" else None
+        )
         self._spread = self._tensor(problem.policy_spread)
         # Values are learned as V − c − ℓ, in units that make outputs about 1.
         self._value_offset = problem.grid.cash + problem.model.liquidation_value
@@ -88,14 +93,21 @@ class Learner:
             levels = distribution.levels.cpu().numpy().copy()
         return Tabulation(passed, raw, distribution, PolicyTables(modes, levels))
 
-    def bootstrap_values(self) -> Array:
-        """The value network's function at the bootstrap nodes, (R, M)."""
+    def given_values(self) -> Array | None:
+        """The value network's function where the estimator needs it: at R time nodes and all cash nodes, (R, M).
+
+        With the returns as baseline these are all time nodes, else the bootstrap nodes; None where no network is needed.
+        """
+        if self._config.baseline == "exact" or self.after_state is not None:
+            return None
         outputs = self.value(self._value_features)[-1].view(-1, self._problem.value_nodes.size).cpu().numpy()
         table: Array = self._value_offset + self._problem.value_scale * (outputs @ self._problem.value_spread)
         return table
 
-    def values(self) -> Array:
-        """The value network's function at all nodes, (K, M)."""
+    def values(self, tables: PolicyTables) -> Array:
+        """The critic's function at all nodes, (K, M): the value network's, or what the after-state critic says of ``tables``."""
+        if self.after_state is not None:
+            return self.after_state.values(tables)
         outputs = self.value(self._inputs(self._problem.features))[-1].cpu().numpy().astype(np.float64)
         table: Array = self._value_offset + self._problem.value_scale * outputs.reshape(-1, self._value_offset.size)
         return table
@@ -103,7 +115,7 @@ class Learner:
     def learn(self, tabulation: Tabulation, estimate: GradientEstimate, progress: float) -> LearningFigures:
         """Take one step along the gradient; ``progress`` is the share of the run that is done, 0 to 1."""
         policy_loss, entropy, policy_norm = self._learn_policy(tabulation, estimate, progress)
-        value_loss, value_norm = self._learn_values(estimate.value_target) if len(estimate.value_target) else (0.0, 0.0)
+        value_loss, value_norm = self._learn_values(estimate) if len(estimate.value_target) else (0.0, 0.0)
         return LearningFigures(policy_loss, value_loss, entropy, policy_norm, value_norm)
 
     def is_finite(self) -> bool:
@@ -111,9 +123,10 @@ class Learner:
         return all(bool(torch.isfinite(network.parameters).all()) for network in (self.policy, self.value))
 
     def state(self) -> dict[str, Any]:
-        """Networks and optimisers, for a checkpoint."""
+        """Networks, optimisers and what a critic remembers, for a checkpoint."""
         networks = {name: getattr(self, name).parameters for name in NETWORKS}
-        return networks | {name: getattr(self, name).state_dict() for name in OPTIMISERS}
+        critic = {} if self.after_state is None else {"after_state": self.after_state.state()}
+        return networks | {name: getattr(self, name).state_dict() for name in OPTIMISERS} | critic
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from what :meth:`state` returned."""
@@ -124,6 +137,8 @@ class Learner:
             own.copy_(stored)
         for name in OPTIMISERS:
             getattr(self, name).load_state_dict(state[name])
+        if self.after_state is not None:
+            self.after_state.load_state(state["after_state"])
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(self._config.device)
@@ -177,15 +192,19 @@ class Learner:
         """A gradient with respect to a table (..., K, M) as one with respect to the network nodes, (..., K, N)."""
         return self._tensor(array) @ self._spread.T
 
-    def _learn_values(self, targets: Array) -> tuple[float, float]:
-        scaled = (targets - self._value_offset) / self._problem.value_scale
+    def _learn_values(self, estimate: GradientEstimate) -> tuple[float, float]:
+        scaled = (estimate.value_target - self._value_offset) / self._problem.value_scale
         target = self._tensor(scaled[:, self._problem.value_nodes]).view(-1, 1)
+        share: Tensor | float = 1 / target.numel()
+        if estimate.value_weight is not None:
+            weight = self._tensor(estimate.value_weight[:, self._problem.value_nodes]).view(-1, 1)
+            share = weight / weight.sum()
         loss = norm = 0.0
         for step in range(VALUE_STEPS):
             passed = self.value(self._value_features)
             error = passed[-1] - target
-            loss = loss if step else float(error.square().mean())
-            norm = self._step(self.value_optimiser, self.value.gradient(passed, error * (2 / error.numel())))
+            loss = loss if step else float((error.square() * share).sum())
+            norm = self._step(self.value_optimiser, self.value.gradient(passed, error * (2 * share)))
         return loss * self._problem.value_scale**2, norm
 
     def _step(self, optimiser: Adam, gradient: Tensor) -> float:
