@@ -8,13 +8,18 @@ from factory import Made, make_search
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.report.analysis.importance import marginal_effects
+from ghm.io.text import error_text
+from ghm.report.analysis.importance import importances, marginal_effects
 from ghm.report.analysis.policy import moments, study_best
 from ghm.report.comparison import MOST, write_comparison
 from ghm.report.drawing.economics import SYMBOLS
-from ghm.report.drawing.tuning import LEAST_GAP, gap
+from ghm.report.drawing.plots import hyperparameter_panels
+from ghm.report.drawing.tuning import LEAST_GAP, gap, gap_axis, marginal_effects_table
 from ghm.report.main import main
+from ghm.search import SearchSpace
 from ghm.search.records.reader import read_search
+
+FIXED = {name: values for name, values in SearchSpace().choices().items() if name != "lr_policy"}
 
 
 def test_two_searches_are_set_beside_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,9 +61,20 @@ def test_what_a_value_buys_is_found_where_it_is_and_nowhere_else(tmp_path: Path)
     assert -0.4 < low.difference < -0.1
     assert by_value["lr_policy", 1e-3].low > 0
     idle = [one for one in found if one.name not in ("lr_policy", "entropy_weight")]
-    # 90% intervals of 20 values without an effect: 2 beyond chance expected; 7 or more have a probability below 1%.
+    # 90% intervals of 20 values without an effect: 2 beyond zero expected; 7 or more have a probability below 1%.
     assert len(idle) >= 15
     assert sum(one.low > 0 or one.high < 0 for one in idle) < 7
+
+
+def test_a_page_has_one_criterion_of_what_is_beyond_chance(tmp_path: Path) -> None:
+    """Both tables say the same of a hyperparameter, though an interval of one of its values may leave zero out."""
+    search = read_search(make_search(tmp_path / "r", 60).path)
+    weights = importances(search)
+    table = marginal_effects_table(marginal_effects(search), weights)
+    assert table is not None
+    said = {(row[0].text, row[-1].text) for row in table.rows}
+    assert said == {(one.name, "yes" if one.stands_out else "no") for one in weights}
+    assert {word for _, word in said} == {"yes", "no"}
 
 
 def test_moments_of_the_optimum_are_those_of_its_levels(studied: Made) -> None:
@@ -78,3 +94,20 @@ def test_every_parameter_of_the_model_has_its_symbol() -> None:
 def test_what_is_missing_has_a_floor() -> None:
     assert gap(0.99) == pytest.approx(0.01)
     assert gap(1.0) == LEAST_GAP
+
+
+def test_a_small_standard_error_is_no_zero() -> None:
+    assert [error_text(error) for error in (0.0123, 0.00005, 0.0000312)] == ["0.0123", "0.0001", "3.1e-05"]
+
+
+def test_ticks_of_the_gap_are_plotlys_own() -> None:
+    """At 1, 2 and 5 of each decade alone, searches within less than a decade of each other had none."""
+    assert "dtick" not in gap_axis()
+
+
+@pytest.mark.parametrize(("n_trials", "drawn"), [(4, False), (60, True)])
+def test_exported_panels_have_medians_where_the_page_has(n_trials: int, drawn: bool, tmp_path: Path) -> None:
+    space = {"lr_policy": [1e-4, 3e-4, 1e-3]} | {name: [next(iter(values))] for name, values in FIXED.items()}
+    search = read_search(make_search(tmp_path / "r", n_trials, space=space).path)
+    figure = hyperparameter_panels(search)
+    assert any(axes.collections for axes in figure.axes) == drawn

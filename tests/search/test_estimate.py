@@ -135,3 +135,17 @@ def test_the_pace_is_the_median_iterations_and_the_rest_is_start_up() -> None:
 def test_nothing_is_said_before_a_pace_is_known() -> None:
     assert SimulatedSearch(6, 1000).left(20.0) is None, "compiling"
     assert seconds_left(0.0, [], [100] * 5, 1.0, 2) is None
+
+
+def test_the_first_trial_on_a_machine_does_not_tell_how_long_two_others_take() -> None:
+    """Twenty iterations of two seconds after 38 of compiling: others find that done, so nothing is known of them yet."""
+    short = TrialPace(0.0, 20, 1.0, [(10, 1.0)], done=20, seen=39.0, ended=40.0)
+    assert short.rate is None
+    assert seconds_left(40.0, [short], [20, 20], 1.0, 1) is None, "1:20 were said"
+    paced = dataclasses.replace(short, intervals=[(10, 1.0), (10, 1.0)])
+    assert seconds_left(40.0, [paced], [20, 20], 1.0, 1) is None
+    second = dataclasses.replace(short, started=40.0, seen=43.0, ended=44.0)
+    assert seconds_left(44.0, [short, second], [20], 1.0, 1) == pytest.approx(4.0, abs=1.0)
+    # Of trials that take longer than their start-up something is said at once.
+    long = TrialPace(0.0, 1000, 1.0, [(500, 50.0), (500, 50.0)], done=1000, seen=138.0, ended=140.0)
+    assert seconds_left(140.0, [long], [1000, 1000], 1.0, 1) == pytest.approx(2 * 140.0)

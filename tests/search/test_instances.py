@@ -12,8 +12,12 @@ import pytest
 import ghm
 from ghm.economics.model import GHMModel
 from ghm.io.text import percent_text
-from ghm.report.analysis.findings import headline
+from ghm.report.analysis.findings import headline, verdict
 from ghm.report.analysis.importance import finished
+from ghm.report.analysis.instances import confirmation_sentences
+from ghm.report.drawing.economics import parameters_table
+from ghm.report.drawing.instances import calibrations_table, configurations_table, confirmation_table
+from ghm.report.drawing.tables import leaderboard
 from ghm.report.page import render
 from ghm.search import SearchConfig
 from ghm.search.decisions.ranking import rung_agreement, rung_agreements
@@ -93,6 +97,104 @@ def test_configurations_are_ranked_by_what_was_asked_for(rank_by: str, figure: A
     assert entry["instances"] == list(range(5 * best - 4, 5 * best + 1))
 
 
+def test_few_seeds_on_several_firms_have_no_interval(tmp_path: Path, calibrations: Path) -> None:
+    """Four seeds on two firms are eight numbers and four draws: no interval anywhere, with five seeds everywhere."""
+    flags = ("--n_trials", 3, "--calibrations", calibrations, "--confirm", 2, *FLAGS)
+    run_search(*flags, "--n_seeds", 4, "--confirm_seeds", 4, "--results_dir", tmp_path / "few", **INSTANT)
+    run_search(*flags, "--n_seeds", 5, "--confirm_seeds", 5, "--results_dir", tmp_path / "enough", **INSTANT)
+    few, enough = (read(tmp_path / name) for name in ("few", "enough"))
+    for results, expected in ((few, False), (enough, True)):
+        for one in (*results["configurations"], *results["confirmation"]["configurations"]):
+            assert (one["interval"] is not None) == expected
+    for name, expected in (("few", False), ("enough", True)):
+        search = read_search(tmp_path / name)
+        for table in (configurations_table(search), confirmation_table(search)):
+            assert table is not None
+            (place,) = [at for at, column in enumerate(table.columns) if column.title == "95% interval"]
+            assert all((" to " in row[place].text) == expected for row in table.rows)
+        assert ("(95% interval" in " ".join(confirmation_sentences(search))) == expected
+        assert ("(95% interval" in summary(search, interrupted=False)) == expected
+
+
+@pytest.mark.parametrize("confirm", [0, 2])
+def test_ranked_by_the_worst_everything_speaks_of_the_worst(
+    confirm: int, tmp_path: Path, calibrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--n_trials", 3, "--n_seeds", 2, "--calibrations", calibrations, "--rank_by", "worst", *FLAGS)
+    run_search(*flags, "--confirm", confirm, "--confirm_seeds", 5, "--results_dir", tmp_path / "r", **INSTANT)
+    printed = " ".join(capsys.readouterr().out.split())
+    search = read_search(tmp_path / "r")
+    best, confirmation = search.best_configuration, search.confirmation
+    assert best is not None
+    values = {one.trial_num: one.captured_value for one in best.trials}
+    assert best.figure == min(values.values())
+    assert best.shown.trial_num == min(values, key=values.get)
+    assert (best.shown.stage == "confirm") == bool(confirm)
+    if confirmation is not None:
+        assert best.configuration == confirmation.configurations[0].configuration
+        assert [one.interval for one in confirmation.configurations] == [None, None]
+        reached = [one.confirmed for one in confirmation.configurations]
+        assert reached == sorted(min(t.captured_value for t in one.trials) for one in confirmation.configurations)[::-1]
+        assert "the worst of each" in printed
+    where = f"trial {best.shown.trial_num} on {best.shown.calibration}"
+    assert f"worst captured value {best.figure:.4f}" in printed
+    assert f"(its worst: {where}, return {best.shown.best_return:.4f}" in printed
+    assert f"the worst of these trainings, {where}, reached a return of" in headline(search)
+    assert percent_text(best.figure) in headline(search)
+    words = verdict(search)
+    assert words is None or words.startswith(f"T{where[1:]}: {best.shown.word('verdict_text')}")
+
+
+def test_the_cost_of_not_tuning_compares_as_many_trainings(tmp_path: Path, calibrations: Path) -> None:
+    """Against the mean of the configuration that is the best there, not against the luckiest training."""
+    flags = ("--n_trials", 4, "--n_seeds", 3, "--calibrations", calibrations, *FLAGS)
+    run_search(*flags, "--results_dir", tmp_path / "r", **INSTANT)
+    search = read_search(tmp_path / "r")
+    table = calibrations_table(search)
+    assert table is not None
+    for name, row in zip(("calm", "wild"), table.rows, strict=True):
+        means = {
+            number: np.mean(
+                [t.captured_value for t in search.trials if (t.configuration, t.calibration) == (number, name)]
+            )
+            for number in range(1, 5)
+        }
+        best = search.best_configuration
+        assert best is not None
+        ours, top, cost = (cell.key for cell in row[-3:])
+        assert ours == pytest.approx(means[best.configuration])
+        assert top == pytest.approx(max(means.values()))
+        assert cost == pytest.approx(top - ours)
+        assert [cell.text for cell in row[1:3]] == ["6.6548", "5.9500"]
+
+
+def test_lines_and_leaderboard_name_seed_and_calibration(
+    tmp_path: Path, calibrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--n_trials", 2, "--n_seeds", 2, "--calibrations", calibrations, *FLAGS)
+    run_search(*flags, "--results_dir", tmp_path / "r", "--progress", "plain", **INSTANT)
+    printed = capsys.readouterr().out
+    assert "[Trial 4] Starting training (configuration 1, seed 125, wild)..." in printed
+    assert re.search(r"\[Trial 4\] Completed in [^(]+ \(configuration 1, seed 125, wild\): return", printed)
+    board = leaderboard(read_search(tmp_path / "r"))
+    assert board is not None
+    assert [column.title for column in board.columns[:5]] == ["Rank", "Trial", "Configuration", "Seed", "Calibration"]
+    rows = {row[1].text: [cell.text for cell in row[2:5]] for row in board.rows}
+    assert rows["4"] == ["1", "125", "wild"]
+
+
+def test_the_firm_is_the_best_trials(tmp_path: Path, calibrations: Path) -> None:
+    run_search("--n_trials", 2, "--calibrations", calibrations, *FLAGS, "--results_dir", tmp_path / "r", **INSTANT)
+    search = read_search(tmp_path / "r")
+    best = search.best_trial
+    assert best is not None
+    volatility = {row[3].text: row[2].text for row in parameters_table(search).rows}["sigma_x"]
+    assert volatility == {"calm": "0.1", "wild": "0.3"}[best.calibration or ""]
+    page = render(search).decode()
+    assert f"<dt>Optimum ({best.calibration})</dt>" in page
+    assert re.search(rf"<dt>Optimum \({best.calibration}\)</dt>\s*<dd>6.6548</dd>", page)
+
+
 def test_a_configuration_with_a_failure_is_not_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flags = ("--n_trials", 3, "--n_seeds", 2, "--n_workers", 1)
     run_search(*flags, *FLAGS, "--results_dir", tmp_path / "a")
@@ -143,7 +245,7 @@ def test_a_finished_search_is_confirmed_later(tmp_path: Path, capsys: pytest.Cap
         ours = [e["metrics"]["captured_value"] for e in trials if e["configuration"] == one["configuration"]]
         assert one["confirmed"] == pytest.approx(np.mean(ours))
         assert one["difference"] == pytest.approx(one["confirmed"] - one["tuned"])
-        assert one["interval"][0] <= one["confirmed"] <= one["interval"][1]
+        assert one["interval"] is None, "of three seeds"
     first, second = confirmation["configurations"]
     assert first["confirmed"] >= second["confirmed"]
     assert results["best_config"] == first["hyperparameters"]
@@ -192,7 +294,7 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     assert re.search(rf"configuration +{' +'.join(str(entry['number']) for entry in order[:5])}\n", printed)
     if confirm:
         first = content["confirmation"]["configurations"][0]
-        assert f"Best configuration: {first['configuration']}, captured value {first['confirmed']:.4f}" in printed
+        assert f"Best configuration: {first['configuration']}, worst captured value {first['confirmed']:.4f}" in printed
         assert f"The best configuration, {first['configuration']}, captured {100 * first['confirmed']:.1f}%" in page
         assert content["best_config"] == first["hyperparameters"]
     else:
@@ -286,7 +388,7 @@ def test_a_search_that_is_interrupted_at_a_rung_has_a_summary(rank_by: str, tmp_
 
 def test_summary_and_page_count_the_same_that_went_on_though_some_failed_later(tmp_path: Path) -> None:
     rungs = ("--rungs", 2, 4, "--keep", 1.0)
-    run_search("--n_trials", 7, *rungs, *FLAGS, "--results_dir", tmp_path)
+    run_search("--n_trials", 11, *rungs, *FLAGS, "--results_dir", tmp_path)
     _, record = find_record(tmp_path, flag="")
     apart = tmp_path / "apart"
     apart.mkdir()
@@ -302,7 +404,7 @@ def test_summary_and_page_count_the_same_that_went_on_though_some_failed_later(t
     first, second = rung_agreements(read_search(index.path).trials, record.config)
     assert f"rung 2: {first.configurations} went on, rank correlation" in said
     assert f"rung 4: {second.configurations} went on, rank correlation" in said
-    assert (first.configurations, second.configurations) == (6, 4)
+    assert (first.configurations, second.configurations) == (10, 8)
     for one in (first, second):
         assert one.correlation is not None
         assert f"rung {one.rung}: {one.configurations} went on, rank correlation {one.correlation[0]:.2f}" in said
@@ -312,10 +414,10 @@ def test_trials_of_one_configuration_are_one_comparison() -> None:
     """Two firms far apart, on each of which the next rung turns the order around."""
     pairs = {
         number: [(0.1 + number / 100, 0.2 - number / 100), (0.8 + number / 100, 0.9 - number / 100)]
-        for number in range(6)
+        for number in range(8)
     }
     found = rung_agreement(2, 6, pairs, "mean")
-    assert found.configurations == 6
+    assert found.configurations == 8
     assert found.correlation is not None
     assert found.correlation[0] == pytest.approx(-1.0)
     pooled = rank_correlation(*zip(*(pair for ours in pairs.values() for pair in ours), strict=True))

@@ -1,21 +1,20 @@
 """Figures over instances: against SciPy, against closed forms, and their intervals' coverage against simulation."""
 
-import itertools
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from ghm.report.analysis import importance
 from ghm.search.decisions.statistics import (
     aggregate,
-    bootstrap_interval,
+    interquartile_interval,
     interquartile_mean,
     probability_of_improvement,
     rank_correlation,
 )
+from tests.benchmark_modules import load_benchmark
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 11])
@@ -31,92 +30,72 @@ def test_aggregates() -> None:
     assert aggregate(values, "worst") == 0.1
 
 
-def covered(narrowing: float, repeats: int = 400) -> float:
-    """Share of samples of ten seeds whose interval, made narrower by a factor, holds the true centre."""
-    generator, hits = np.random.default_rng(3), 0
-    for _ in range(repeats):
-        sample = generator.standard_normal(10)
-        interval = bootstrap_interval([sample.tolist()])
-        assert interval is not None
-        middle, reach = (interval[0] + interval[1]) / 2, (interval[1] - interval[0]) / 2
-        hits += abs(middle) <= narrowing * reach
-    return hits / repeats
+@pytest.mark.parametrize("n", [5, 8, 10, 20])
+def test_the_interval_of_one_firm_is_scipys_of_a_trimmed_mean(n: int) -> None:
+    """With Yuen's standard error, of which SciPy has the square under the two samples' test: against a constant, alone."""
+    values = np.random.default_rng(n).standard_t(3, n)
+    found = interquartile_interval([[value] for value in values.tolist()])
+    assert found is not None
+    nothing = np.zeros(1000)  # a sample without spread adds neither error nor degrees of freedom
+    test = stats.ttest_ind(values, nothing, equal_var=False, trim=0.25)
+    low, high = test.confidence_interval(0.95)
+    assert found == pytest.approx((low, high), rel=1e-9)
 
 
-def test_the_intervals_coverage() -> None:
-    # Percentile intervals of ten values cover somewhat less than 95%; the standard error of 400 repeats is 0.015.
-    assert 0.85 < covered(1.0) < 0.97
-    assert covered(0.5) < 0.8, "a twin half as wide must be found out"
+BENCHMARK = load_benchmark("interval_coverage")
+REPEATS, ALPHA = 1500, 1e-4
 
 
-Distribution = list[tuple[float, float]]
-"""Values with their probabilities."""
+def far_off(coverage: float, nominal: float) -> bool:
+    """Whether a coverage of :data:`REPEATS` samples is further from ``nominal`` than 2.5% and chance (level :data:`ALPHA`)."""
+    low, high = nominal - 0.025, min(nominal + 0.025, 1.0)
+    hits = round(coverage * REPEATS)
+    return bool(stats.binom.cdf(hits, REPEATS, low) < ALPHA or stats.binom.sf(hits - 1, REPEATS, high) < ALPHA)
 
 
-def draws(values: Sequence[float]) -> Iterator[tuple[list[float], float]]:
-    """All that n draws with replacement from n values can give, in whatever order, with its probability."""
-    n = len(values)
-    for chosen in itertools.combinations_with_replacement(range(n), n):
-        orders = math.factorial(n) // math.prod(map(math.factorial, Counter(chosen).values()))
-        yield [values[index] for index in chosen], orders / n**n
+@pytest.mark.parametrize("n", [5, 10])
+def test_the_interquartile_intervals_coverage(n: int) -> None:
+    """Wrong variant: percentiles of resamples, which cover 0.88 with five seeds."""
+    normal = BENCHMARK.DISTRIBUTIONS["normal"]
+    assert not far_off(BENCHMARK.middle_coverage(normal, n, REPEATS, seed=1), 0.95)
+    assert not far_off(BENCHMARK.middle_coverage(normal, n, REPEATS, 2, 0.7, 1.0, seed=1), 0.95)
+    if n == 5:
+        assert far_off(BENCHMARK.percentile_coverage(normal, n, REPEATS, seed=1), 0.95)
 
 
-def middle(values: Sequence[float]) -> float:
-    left_out = len(values) // 4
-    counted = sorted(values)[left_out : len(values) - left_out]
-    return sum(counted) / len(counted)
+def test_the_rank_correlations_coverage() -> None:
+    """Wrong variant: the variance 1.06/(n − 3), of five pairs."""
+    assert not far_off(BENCHMARK.correlation_coverage(0.9, 10, REPEATS, seed=1), 0.95)
+    assert not far_off(BENCHMARK.correlation_coverage(0.3, 10, REPEATS, seed=1), 0.95)
+    assert far_off(BENCHMARK.fieller_coverage(0.9, 5, REPEATS, seed=1), 0.95)
 
 
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+@pytest.mark.parametrize(("ours", "others"), [(5, 5), (10, 30)])
+def test_the_coverage_of_what_a_value_buys(ours: int, others: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong variant: one of 95% in its place."""
+    skewed = BENCHMARK.DISTRIBUTIONS["left skewed (exponential)"]
+    assert not far_off(BENCHMARK.shift_coverage(skewed, ours, others, REPEATS, seed=1), 0.90)
+    monkeypatch.setattr(importance, "CONFIDENCE", 0.98)
+    assert far_off(BENCHMARK.shift_coverage(skewed, ours, others, REPEATS, seed=1), 0.90)
 
 
-def bootstrapped(strata: Sequence[Sequence[float]], figure: Callable[[Sequence[float]], float]) -> Distribution:
-    """The bootstrap's whole distribution, without a random number."""
-    found = []
-    for parts in itertools.product(*(list(draws(values)) for values in strata)):
-        drawn = [value for values, _ in parts for value in values]
-        found.append((figure(drawn), math.prod(probability for _, probability in parts)))
-    return found
+def test_a_shift_is_that_of_all_differences() -> None:
+    ours, others = np.array([3.0, 5.0, 8.0, 9.0, 1.0]), np.array([0.0, 1.0, 4.0, 2.0, 7.0, 3.0])
+    differences = sorted((ours[:, None] - others).ravel())
+    middle, low, high = importance.shift(ours, others)
+    assert middle == np.median(differences)
+    # C = 15 − 1.645 √(30 · 12 / 12) rounded, 6: the sixth from either end.
+    assert (low, high) == (differences[5], differences[-6])
+    many = np.random.default_rng(0).standard_normal(4000)
+    assert importance.shift(many + 0.3, many)[0] == pytest.approx(0.3, abs=1e-3)
 
 
-def leaves_out(distribution: Distribution, interval: tuple[float, float], tail: float) -> bool:
-    """Whether ``tail`` lies on either side of the interval, up to four standard errors of a share of 2000 resamples."""
-    tolerance = 4 * math.sqrt(tail * (1 - tail) / 2000)
-    (low, high), rounding = interval, 1e-9
-    below = sum(p for value, p in distribution if value < low - rounding)
-    above = sum(p for value, p in distribution if value > high + rounding)
-    up_to_low = sum(p for value, p in distribution if value <= low + rounding)
-    from_high = sum(p for value, p in distribution if value >= high - rounding)
-    return below - tolerance <= tail <= up_to_low + tolerance and above - tolerance <= tail <= from_high + tolerance
-
-
-@pytest.mark.parametrize(
-    "strata",
-    [
-        [[0.61, 0.68, 0.52, -3.0, 0.79, 0.57, 0.72, 0.75]],
-        [[0.61, 0.68, -3.0, 0.52], [0.89, 0.77, 0.72, 0.95]],
-    ],
-    ids=["one model", "two models"],
-)
-def test_the_interval_is_that_of_the_interquartile_mean(strata: list[list[float]]) -> None:
-    """Against the exact distribution; one of eight seeds went wrong, so that a mean's interval would be another one."""
-    interval = bootstrap_interval(strata)
-    assert interval is not None
-    of_the_middle = bootstrapped(strata, middle)
-    assert math.fsum(probability for _, probability in of_the_middle) == pytest.approx(1.0)
-    assert leaves_out(of_the_middle, interval, 0.025)
-    # Wrong twins: an interval of 90%, one of 99%, and that of the mean.
-    assert not leaves_out(of_the_middle, interval, 0.05)
-    assert not leaves_out(of_the_middle, interval, 0.005)
-    assert not leaves_out(bootstrapped(strata, mean), interval, 0.025)
-
-
-def test_seeds_are_drawn_within_their_calibration() -> None:
-    """Two calibrations far apart, no spread within: a bootstrap over all values would mix them."""
-    interval = bootstrap_interval([[0.0] * 5, [1.0] * 5])
-    assert interval == (0.5, 0.5)
-    assert bootstrap_interval([[0.3], [0.4]]) is None
+def test_no_interval_from_few_seeds() -> None:
+    """Two seeds on two firms are four numbers, and two draws."""
+    assert interquartile_interval([[0.952, 0.953]] * 2) is None
+    assert interquartile_interval([[0.952, 0.953]] * 4) is None
+    assert interquartile_interval([[0.0, 1.0]] * 5) == (0.5, 0.5)
+    assert interquartile_interval([[0.3]]) is None
 
 
 def test_the_probability_of_improvement_is_the_mann_whitney_statistic() -> None:
@@ -134,11 +113,19 @@ def test_rank_correlation_and_its_interval() -> None:
     found = rank_correlation(before.tolist(), after.tolist())
     assert found is not None
     assert found[0] == pytest.approx(stats.spearmanr(before, after).statistic)
-    z = 1.959964 * math.sqrt(1.06 / 27)
+    z = 1.959964 * math.sqrt((1 + found[0] ** 2 / 2) / 27)
     assert found[1] == pytest.approx(math.tanh(math.atanh(found[0]) - z), abs=1e-6)
     assert found[2] == pytest.approx(math.tanh(math.atanh(found[0]) + z), abs=1e-6)
-    same = rank_correlation([1, 2, 3, 4, 5], [1, 2, 3, 4, 5])
+    assert rank_correlation([1, 1, 1, 1] * 2, [1, 2, 3, 4] * 2) is None
+
+
+def test_a_perfect_rank_correlation_has_an_interval_with_width() -> None:
+    """Six pairs in the same order say next to nothing; of eight the interval was from 1.00 to 1.00."""
+    assert rank_correlation(range(6), range(6)) is None
+    same = rank_correlation(range(8), range(8))
     assert same is not None
     assert same[0] == pytest.approx(1.0)
-    assert rank_correlation([1, 2, 3], [1, 2, 3]) is None
-    assert rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]) is None
+    assert 0.8 < same[1] < 0.97
+    against = rank_correlation(range(8), range(8)[::-1])
+    assert against is not None
+    assert against[1:] == pytest.approx((-same[2], -same[1]))

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from ghm.cli import main
+from ghm.report.page import render
 from ghm.search.records.journal import read_journal
+from ghm.search.records.reader import read_search
 from ghm.search.why import _despite, _threshold
+from ghm.search.why import why as explain
 from tests.search.support import read, run_search
 
 FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
@@ -94,3 +97,45 @@ def test_an_unknown_trial_and_a_search_without_a_journal(tmp_path: Path, capsys:
     assert "it has 1 to 2" in capsys.readouterr().err
     (tmp_path / "journal.jsonl").unlink()
     assert "not recorded" in says(tmp_path, 1, capsys)
+
+
+def snapshot(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()
+    }
+
+
+def test_after_a_confirmation_no_more_go_on_and_nothing_recommends_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It trained everything, then refused for good, since another one would have been chosen."""
+    flags = ("--n_trials", 4, "--rungs", 2, 4, "--keep", 0.5, "--confirm", 1, "--confirm_seeds", 2)
+    assert run_search(*flags, *FLAGS, "--results_dir", tmp_path / "r") == 0
+    before = snapshot(tmp_path / "r")
+    for more in ((), ("--dry_run",)):
+        assert run_search("--resume", tmp_path / "r", "--keep", 1.0, *more, "--progress", "none") == 2
+        said = capsys.readouterr().err
+        assert "--keep 1: a confirmation has been made among those that went on at --keep 0.5" in said
+        assert "leave --keep out, or start a new search" in said
+    now = snapshot(tmp_path / "r")
+    assert {name: now[name] for name in before if name != "report.html"} == {
+        name: content for name, content in before.items() if name != "report.html"
+    }
+    told = [explain(tmp_path / "r", number) for number in range(1, 7)]
+    assert not any("--keep 1.0" in text for text in told)
+    assert sum("cannot go on any more, since a confirmation has been made" in text for text in told) == 3
+    assert "--keep 1.0" not in render(read_search(tmp_path / "r")).decode()
+    assert run_search("--resume", tmp_path / "r", "--progress", "none") == 0, "which is what remains"
+
+
+def test_what_why_recommends_works(tmp_path: Path) -> None:
+    flags = ("--n_trials", 4, "--rungs", 2, 4, "--keep", 0.5)
+    assert run_search(*flags, *FLAGS, "--results_dir", tmp_path / "r") == 0
+    stopped = [e["trial_num"] for e in read(tmp_path / "r")["results"] if e["metrics"]["status"] == "stopped_at_rung"]
+    assert stopped
+    for number in stopped:
+        assert "--resume with --keep 1.0 lets it go on" in explain(tmp_path / "r", number)
+    assert "--keep 1.0" in render(read_search(tmp_path / "r")).decode()
+    assert run_search("--resume", tmp_path / "r", "--keep", 1.0, "--progress", "none") == 0
+    assert {e["metrics"]["status"] for e in read(tmp_path / "r")["results"]} == {"completed"}
+    assert "It completed" in explain(tmp_path / "r", stopped[0])

@@ -45,11 +45,24 @@ def test_only_a_run_that_is_there_is_offered_to_be_continued(capsys: pytest.Capt
     assert main([*SHORT, "--ckpt_dir", "new", "--log_dir", "logs"]) == 2
     said = capsys.readouterr().err
     assert "logs/events.out.tfevents.1 is of another run" in said
-    assert "all of --ckpt_dir and --log_dir" in said
+    assert "choose other places, such as --ckpt_dir run-2/checkpoints --log_dir run-2/logs" in said
     assert "--resume" not in said
     leave_run(Path("mine"))
     assert main([*SHORT, "--ckpt_dir", "mine/checkpoints", "--log_dir", "more"]) == 2
     assert "--resume mine/checkpoints/latest.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--result_file", "a/mine.json"]], ids=["default", "result file"])
+def test_the_advice_of_the_refusal_works(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Other directories side by side have the same result beside them, so that other ones there were refused again."""
+    assert main([*SHORT, "--ckpt_dir", "a/c1", "--log_dir", "a/l1", *more]) == 0
+    assert main([*SHORT, "--ckpt_dir", "a/c2", "--log_dir", "a/l2", *more]) == 2
+    said = capsys.readouterr().err
+    advised = said[said.index("such as ") + len("such as ") :].split(", ")[0].split()
+    assert main([*SHORT, *advised]) == 0
+    assert Path(advised[1], "best_model.pt").is_file()
+    assert main([*SHORT, "--ckpt_dir", "a/c2", "--log_dir", "a/l2", *more]) == 2
+    assert "a/run-3/checkpoints" in capsys.readouterr().err
 
 
 def test_a_run_that_continues_goes_on_where_it_was() -> None:

@@ -36,3 +36,8 @@ def _below_one(share: float, decimals: int) -> tuple[int, float]:
             return decimals, math.floor(share * 10**decimals) / 10**decimals
         decimals += 1
     return decimals, share
+
+
+def error_text(error: float) -> str:
+    """A standard error: four decimals, or two digits where these would be zeros."""
+    return f"{error:.4f}" if error >= 0.00005 or error == 0 else f"{error:.1e}"

@@ -203,14 +203,9 @@ def _tables(search: SearchState, weights: tuple[Importance, ...]) -> dict[str, T
 def _importance(weights: tuple[Importance, ...]) -> Table | None:
     if not weights:
         return None
-    heads = [Column("Hyperparameter"), *(Column(title, True) for title in ("Importance", "From", "To", "p-value"))]
-    rows = tuple(
-        (Cell(one.name), *(Cell(f"{value:.3f}") for value in (one.share, one.low, one.high, one.p_value)))
-        for one in weights
-    )
-    return Table(
-        "Share of the ranking's variance, with 90% bootstrap interval and permutation test", tuple(heads), rows
-    )
+    heads = [Column("Hyperparameter"), *(Column(title, True) for title in ("Importance", "p-value"))]
+    rows = tuple((Cell(one.name), *(Cell(f"{value:.3f}") for value in (one.share, one.p_value))) for one in weights)
+    return Table("Share of the ranking's variance, with permutation test", tuple(heads), rows)
 
 
 def _figures(search: SearchState, weights: tuple[Importance, ...]) -> tuple[dict[str, bytes], str]:

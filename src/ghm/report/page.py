@@ -100,7 +100,7 @@ def render(search: SearchState) -> bytes:
         "panels": [chart for chart in charts if chart.name.startswith("panel-")],
         "policy_charts": policy,
         "policy_note": policy_note,
-        "marginal_effects": marginal_effects_table(marginal_effects(search)),
+        "marginal_effects": marginal_effects_table(marginal_effects(search), weights),
         "economics": [parameters_table(search), *([] if study is None else [moments_table(study, search)])],
         "card": card_table(),
         "check": check(search),
@@ -174,12 +174,15 @@ def _about_instances(search: SearchState) -> list[str]:
 
 
 def _words(search: SearchState) -> dict[str, Any]:
-    best, counts, reference = search.best_configuration, search.counts(), search.reference
+    best, counts = search.best_configuration, search.counts()
+    reference = None if best is None else search.reference_of(best.trial)
+    reference = reference or search.reference
+    of_one = f" ({best.trial.calibration})" if best is not None and len(search.record.calibrations) > 1 else ""
     tiles = [
         ("Best captured value", percent(None if best is None else best.captured_value)),
         ("Best return", number(search.best_value)),
-        ("Optimum", number(None if reference is None else reference.optimal_return)),
-        ("Closing the firm", number(None if reference is None else reference.wind_up_return)),
+        (f"Optimum{of_one}", number(None if reference is None else reference.optimal_return)),
+        (f"Closing the firm{of_one}", number(None if reference is None else reference.wind_up_return)),
         ("Completed", str(counts.completed)),
         *([("Stopped at a rung", str(counts.stopped))] if search.config.rungs else []),
         ("Failed", str(counts.failed)),

@@ -23,6 +23,7 @@ from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import NAMES, SearchSpace
+from ghm.search.taking import require_continuation
 from ghm.search.trials.trial import Trial
 
 SHOWN = 5
@@ -146,6 +147,7 @@ def _dry_run(search: HyperparameterSearch) -> None:
     if resolved.recorded is None:
         plan = resolved.plan()
     else:  # as the run itself will find it
+        require_continuation(resolved)
         state = restored_search(resolved.results_dir, resolved.record())
         plan = resolved.plan(state, retry_machine=not counted(read_journal(resolved.results_dir)))
     steps = resolved.scheduler({}).steps()

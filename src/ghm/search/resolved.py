@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ghm.errors import UserError, require_linux
 from ghm.search.decisions.scheduler import Scheduler, run_again
-from ghm.search.decisions.workload import workload
+from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
+from ghm.search.display.time_left import duration
 from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
@@ -46,6 +47,8 @@ class ResolvedSearch:
 
     calibrations: tuple[Calibration, ...] = ()
     """Models to train on; empty: the settings' own one."""
+    asked: int | None = None
+    """``--n_trials``, whatever is made of it; None: it was not given."""
 
     @property
     def numbering(self) -> TrialNumbering:
@@ -53,7 +56,14 @@ class ResolvedSearch:
         config = self.config
         inactive = inactive_hyperparameters(vars(config))
         counted = make_proposal(config.search_type, self.choices, config.seed_base, inactive).n_trials
-        return TrialNumbering(config, self.calibrations, counted or config.n_trials)
+        # On the same seeds a configuration that comes up again would be the same training.
+        most = self.n_distinct if config.n_seeds > 1 else config.n_trials
+        return TrialNumbering(config, self.calibrations, counted or min(config.n_trials, most))
+
+    @property
+    def n_distinct(self) -> int:
+        """Configurations of the space that differ in more than hyperparameters without effect."""
+        return size(effective_choices(self.choices, inactive_hyperparameters(vars(self.config))))
 
     @property
     def n_trials(self) -> int:
@@ -65,10 +75,12 @@ class ResolvedSearch:
         outcomes: Mapping[int, Outcome],
         check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
         retry_machine: bool = False,
+        drifted: bool = False,
     ) -> Scheduler:
         """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
         make = functools.partial(make_trial, self.config, self.results_dir)
-        return Scheduler(self.numbering, self.choices, make, outcomes, check, self.config.retry_failed, retry_machine)
+        retry = self.config.retry_failed
+        return Scheduler(self.numbering, self.choices, make, outcomes, check, retry, retry_machine, drifted)
 
     def record(self) -> SearchRecord:
         """The record of this search as it is now.
@@ -86,25 +98,44 @@ class ResolvedSearch:
         again = {number: records[number] for number in run_again(records, retry, retry_machine)}
         left = workload(self.numbering, {}) if state is None else state.workload(again)
         n_trials = self.n_trials if state is None else state.counts().asked
-        return Plan(self.config, self.results_dir, n_trials, left.n_trials, tuple(self._notes()), self.numbering, again)
+        notes = (*self._notes(), *self._duration(records, left))
+        return Plan(self.config, self.results_dir, n_trials, left.n_trials, notes, self.numbering, again)
+
+    def _duration(self, records: Mapping[int, Outcome], left: Workload) -> list[str]:
+        """How long it will take, at the pace of what is recorded."""
+        told = [one for one in records.values() if one.iterations and one.seconds]
+        if not left.parts:
+            return []
+        if not told:
+            return ["How long it will take is not known yet: no trial has been run."]
+        pace = sum(one.seconds for one in told) / sum(one.iterations for one in told)
+        seconds = pace * max(left.iterations / self.config.n_workers, max(left.parts))
+        trials = f"{len(told)} trial{'s' if len(told) > 1 else ''}"
+        return [f"It will take about {duration(seconds)}, at the pace of the {trials} recorded."]
 
     def _notes(self) -> list[str]:
         notes = []
-        inactive = inactive_hyperparameters(vars(self.config))
-        count = size(
-            effective_choices(self.choices, inactive) if not self.config.method.draws_inactive else self.choices
-        )
+        count = self.n_distinct
         if self.config.search_type == "grid":
             notes.append(f"The grid has {count:,} configurations.")
+            if self.asked not in (None, self.numbering.n_configurations):
+                notes.append(
+                    f"--n_trials {self.asked} is not used: a grid runs all of them. Shorten its lists (--space FILE), or use "
+                    f"--search_type random --n_trials {self.asked}."
+                )
             if count > LARGE_GRID:
                 notes.append(
                     "Warning: that is a large grid; fewer values (--space FILE), more --n_workers or --search_type random "
                     "make it shorter."
                 )
+        elif self.config.n_seeds > 1 and count == self.config.n_trials:
+            notes.append(f"The space has only {count} distinct configurations: each is trained once on each seed.")
         elif count < self.config.n_trials:
-            notes.append(f"The space has only {count} configurations: some trials differ in their seed alone.")
+            notes.append(f"The space has only {count} distinct configurations: some trials differ in their seed alone.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
+        if self.config.method.learns:
+            notes.append(self._learning())
         if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
@@ -123,6 +154,23 @@ class ResolvedSearch:
         if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
         return notes
+
+    def _learning(self) -> str:
+        """From which configuration on proposals learn."""
+        from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
+
+        name, first, count = (
+            self.config.search_type,
+            N_STARTUP + self.config.proposal_lag,
+            self.numbering.n_configurations,
+        )
+        why = f"{N_STARTUP} outcomes, and --proposal_lag {self.config.proposal_lag}"
+        if count < first:
+            return (
+                f"Warning: {name} learns from configuration {first} on ({why}), so all {count} are drawn at random; give "
+                f"--n_trials {2 * first} or more, or use --search_type random."
+            )
+        return f"{name} learns from configuration {first} on ({why}); those before it are drawn at random."
 
 
 def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
@@ -158,7 +206,9 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
         )
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
-        resolved, config=dataclasses.replace(config, n_trials=resolved.numbering.n_configurations)
+        resolved,
+        config=dataclasses.replace(config, n_trials=resolved.numbering.n_configurations),
+        asked=None if config.n_trials == SearchConfig().n_trials else config.n_trials,
     )
     if recorded is not None:
         resolved.record()  # refuses drift

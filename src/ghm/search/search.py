@@ -177,7 +177,7 @@ class HyperparameterSearch:
         check = functools.partial(_check, resolved.results_dir, drifted)
         # A failure that a decision was made from has had its consequences.
         retry_machine = not journal.counted
-        scheduler = resolved.scheduler(state.by_number, check, retry_machine)
+        scheduler = resolved.scheduler(state.by_number, check, retry_machine, drifted)
         queue = StepQueue(scheduler.steps(), state, journal, room=config.n_workers)
         file = ResultsFile(state)
         queue.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here

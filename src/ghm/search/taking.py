@@ -5,7 +5,7 @@ from pathlib import Path
 from ghm.io.atomic import remove_unfinished_writes
 from ghm.io.sealed import write_sealed
 from ghm.search.records.directory import RECORD_NAME, UNREADABLE_NAME, finish_move, move_earlier
-from ghm.search.records.journal import Journal
+from ghm.search.records.journal import read_journal, require_no_retry, require_same_size
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.resolved import ResolvedSearch
 
@@ -25,16 +25,20 @@ def take_directory(resolved: ResolvedSearch) -> tuple[SearchRecord, Path | None]
     if resolved.recorded is None:
         moved = move_earlier(resolved.results_dir)
     else:
-        _require_continuation(resolved, Journal(resolved.results_dir))
+        require_continuation(resolved)
     record = resolved.record()
     write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
     return record, moved
 
 
-def _require_continuation(resolved: ResolvedSearch, journal: Journal) -> None:
-    """Refuse settings under which what was decided would come out otherwise."""
-    config = resolved.config
+def require_continuation(resolved: ResolvedSearch) -> None:
+    """Refuse settings under which what was decided would come out otherwise; nothing is written.
+
+    Raises:
+        UserError: when there are such settings.
+    """
+    config, decisions = resolved.config, read_journal(resolved.results_dir)
     if config.retry_failed:
-        journal.require_no_retry()
+        require_no_retry(decisions)
     iterations = config.confirm_iterations or config.n_iterations
-    journal.require_same_size(resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)
+    require_same_size(decisions, resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)

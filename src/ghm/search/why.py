@@ -65,7 +65,7 @@ def why(results: Path, trial_num: int) -> str:
     if outcome.stage == "explore":
         lines += _cuts(outcome, decisions, state)
     lines += _chosen(outcome, decisions, record)
-    return "\n".join([*lines, _ended(outcome)])
+    return "\n".join([*lines, _ended(outcome, decisions)])
 
 
 def _what(outcome: Outcome, record: SearchRecord) -> str:
@@ -174,9 +174,14 @@ def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -
     return lines
 
 
-def _ended(outcome: Outcome) -> str:
+def _ended(outcome: Outcome, decisions: list[Decision]) -> str:
+    if outcome.status is TrialState.PAUSED:
+        return f"It waits at iteration {outcome.iterations}; --resume goes on with the search."
     if outcome.status.is_at_rung:
-        return f"It stands at iteration {outcome.iterations}; its checkpoint is kept, and --resume with --keep 1.0 lets it go on."
+        stands = f"It stands at iteration {outcome.iterations}; its checkpoint is kept"
+        if any(decision.kind == "confirmation" for decision in decisions):
+            return f"{stands}. It cannot go on any more, since a confirmation has been made among those that did."
+        return f"{stands}, and --resume with --keep 1.0 lets it go on."
     if outcome.success:
         return f"It completed {outcome.iterations} iterations with a return of {number(outcome.best_return)}."
     if outcome.status is TrialState.UNFINISHED:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, parse_object
-from ghm.io.text import loss_text, share_text
+from ghm.io.text import error_text, loss_text, share_text
 from ghm.solvers.levels import level_words
 from ghm.training.settings import TrainConfig
 
@@ -25,7 +25,7 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
         f" (optimum {metrics['optimal_return']:.4f}, winding up {metrics['wind_up_return']:.4f})",
         f"  captured value   {'undefined' if captured is None else share_text(captured, 4)}{before}",
         f"  loss             {loss_text(metrics['loss'])}",
-        f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {metrics['monte_carlo_standard_error']:.4f}",
+        f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {error_text(metrics['monte_carlo_standard_error'])}",
         f"  pays out above   {level('payout_level')}",
         f"  issues below     {level('issue_below')}",
         f"  issues up to     {level('issue_target')}",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ghm.io.text import percent_text
+from ghm.io.text import error_text, percent_text
 from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
@@ -27,7 +27,7 @@ def headline(search: SearchState) -> str:
     """What was found, in one sentence."""
     best = search.best_configuration
     if best is not None:
-        return f"{_best_sentence(search, best)}{_verdict(best.trial)}"
+        return f"{_best_sentence(search, best)}{_verdict(best.shown)}"
     failed = search.failures
     if failed and search.is_complete:
         return f"No trial succeeded: all {len(failed)} failed ({_reasons(failed)})."
@@ -76,10 +76,10 @@ def untrained(search: SearchState) -> float | None:
 def verdict(search: SearchState) -> str | None:
     """The verdict on the best policy, with its figures; None where none was recorded."""
     best = search.best_configuration
-    text = best.trial.word("verdict_text") if best is not None else None
+    text = best.shown.word("verdict_text") if best is not None else None
     if best is None or text is None:
         return None
-    return text if best.basis == "trial" else f"Trial {best.trial.trial_num}{_on(best.trial)}: {text}"
+    return text if best.basis == "trial" else f"Trial {best.shown.trial_num}{_on(best.shown)}: {text}"
 
 
 def certainty(search: SearchState, importances: tuple[Importance, ...]) -> list[str]:
@@ -128,12 +128,13 @@ def expected_best(values: np.ndarray, draws: int) -> float:
 def basis_words(best: BestConfiguration, rank_by: RankBy) -> str:
     """What the figure of the best configuration is one of; nothing where it is of a single training."""
     if best.basis == "confirmed":
-        return "on seeds that nothing was tuned on"
+        which = f"as the worst of its {best.n_trials} trials, " if best.by == "worst" else ""
+        return f"{which}on seeds that nothing was tuned on"
     return f"as the {RANK_WORDS[rank_by]} of its {best.n_trials} trials" if best.basis == "ranked" else ""
 
 
 def _best_sentence(search: SearchState, best: BestConfiguration) -> str:
-    trial, reference = best.trial, search.reference
+    trial, reference = best.trial, search.reference_of(best.trial)
     value = number(trial.best_return)
     if how := basis_words(best, search.config.rank_by):
         captured = best.captured_value
@@ -141,9 +142,10 @@ def _best_sentence(search: SearchState, best: BestConfiguration) -> str:
         if captured is not None:
             gained = f"captured {percent(captured)} of the value between closing the firm at once and the optimum"
         worse = ": worse than closing the firm at once" if captured is not None and captured < 0 else ""
+        which = "best" if best.shown is trial else "worst"
         return (
-            f"The best configuration, {best.configuration}, {gained}, {how}{worse}; the best of these trainings, trial "
-            f"{trial.trial_num}{_on(trial)}, reached a return of {value}."
+            f"The best configuration, {best.configuration}, {gained}, {how}{worse}; the {which} of these trainings, trial "
+            f"{best.shown.trial_num}{_on(best.shown)}, reached a return of {number(best.shown.best_return)}."
         )
     if trial.captured_value is None or reference is None:
         return f"The best, trial {trial.trial_num}, reached a return of {value}."
@@ -180,7 +182,9 @@ def _noise(best: Outcome) -> str:
     if simulated is None or not error or best.best_return is None:
         return exact
     distance = abs(simulated - best.best_return) / error
-    check = f"Simulating the best policy on held-out draws gave {simulated:.4f} ± {error:.4f} (one standard error)"
+    check = (
+        f"Simulating the best policy on held-out draws gave {simulated:.4f} ± {error_text(error)} (one standard error)"
+    )
     if distance > STANDARD_ERRORS:
         return (
             f"{exact} {check}, which is {distance:.1f} standard errors away: do not trust it before that is explained."
@@ -237,9 +241,9 @@ def _importance(search: SearchState, importances: tuple[Importance, ...]) -> str
     clear = [importance for importance in importances if importance.stands_out]
     if not clear:
         return f"With {count} finished {noun}, no hyperparameter's effect can be told from chance."
-    names = ", ".join(f"{i.name} ({100 * i.low:.0f} to {100 * i.high:.0f}%)" for i in clear)
+    names = ", ".join(f"{i.name} ({100 * i.share:.0f}%)" for i in clear)
     which = " of those that went to the end" if search.config.rungs else ""
-    return f"What the ranking{which} depends on beyond chance: {names}, as shares of its variance with 90% intervals."
+    return f"What the ranking{which} depends on beyond chance: {names}, as shares of its variance."
 
 
 def _count(count: int, noun: str) -> str:

@@ -32,13 +32,15 @@ def confirmation_sentences(search: SearchState) -> list[str]:
     if first.confirmed is None:
         return ["No configuration was confirmed: none of their trainings on fresh seeds has completed."]
     where = f"{len(confirmation.seeds)} fresh seeds{'' if confirmation.complete else ' so far'}"
+    worst = "its worst training reached " if confirmation.figure == "worst" else ""
     sentences = [
         f"Configuration {first.configuration} is the best of {len(confirmation.configurations)} trained again on {where}: "
-        f"{percent(first.confirmed)}{_interval(first.interval)}, {percent(first.tuned)} when tuned."
+        f"{worst}{percent(first.confirmed)}{_interval(first.interval)}, {percent(first.tuned)} when tuned."
     ]
     if confirmation.first_beats_second is not None and others:
+        what = "The worst firm of a seed" if confirmation.figure == "worst" else "A training of it"
         sentences.append(
-            f"A training of it ends above one of the runner-up, configuration {others[0].configuration}, with a "
+            f"{what} ends above one of the runner-up, configuration {others[0].configuration}, with a "
             f"probability of {confirmation.first_beats_second:.2f}."
         )
     return sentences

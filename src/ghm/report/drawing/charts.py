@@ -250,20 +250,15 @@ def panel_chart(search: SearchState, name: str) -> Chart:
 
 
 def importance_chart(importances: tuple[Importance, ...]) -> Chart:
-    """Bars of importance with their intervals, the greatest at the top."""
+    """Bars of importance, the greatest at the top; grey where it cannot be told from chance."""
     shown = importances[::-1]
     listed = "; ".join(
-        f"{i.name} {100 * i.share:.0f}%, from {100 * i.low:.0f} to {100 * i.high:.0f}%"
-        + (", beyond chance" if i.stands_out else ", not beyond chance")
+        f"{i.name} {100 * i.share:.0f}%" + (", beyond chance" if i.stands_out else ", not beyond chance")
         for i in importances
     )
     bars = {
         "type": "bar", "orientation": "h", "x": [i.share for i in shown], "y": [text(i.name) for i in shown],
         "marker": {"color": ["@accent" if i.stands_out else "@faint" for i in shown]},
-        "error_x": {
-            "type": "data", "symmetric": False, "array": [max(i.high - i.share, 0.0) for i in shown],
-            "arrayminus": [max(i.share - i.low, 0.0) for i in shown], "color": "@text", "thickness": 1.5,
-        },
         "hoverinfo": "x+y",
     }  # fmt: skip
     return Chart(
@@ -271,7 +266,7 @@ def importance_chart(importances: tuple[Importance, ...]) -> Chart:
         "What the ranking depends on",
         f"Share of the ranking's variance that each hyperparameter explains: {listed}.",
         "Share of the variance of the ranking that each hyperparameter explains by itself, less what chance "
-        "explains; failures rank last. Lines are 90% bootstrap intervals; grey bars cannot be told from chance.",
+        "explains; failures rank last. Grey bars cannot be told from chance.",
         [bars],
         {"xaxis": {"title": {"text": "importance"}, "tickformat": ".0%", "range": [0, 1]}, "showlegend": False},
         height=90 + 36 * len(importances),

@@ -35,14 +35,16 @@ SLOPE_SHOWN = 2.0
 
 
 def parameters_table(search: SearchState) -> Table:
-    """The model's parameters with their symbols."""
-    model = search.config.model
+    """Parameters of the best trial's model, the search's own without one, with their symbols."""
+    best = search.best_trial
+    model = search.config.model if best is None else search.model_of(best)
+    of_one = f" of the best trial, {best.calibration}" if best is not None and best.calibration is not None else ""
     rows = tuple(
         (Cell(symbol), Cell(meaning), Cell(f"{getattr(model, name):g}"), Cell(name))
         for name, (symbol, meaning) in SYMBOLS.items()
     )
     heads = (Column("Symbol"), Column("Meaning"), Column("Value", True), Column("Flag, after --model."))
-    return Table("The firm", heads, rows)
+    return Table(f"The firm{of_one}", heads, rows)
 
 
 def moments_table(study: PolicyStudy, search: SearchState) -> Table:

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from ghm.report.analysis.findings import percent
 from ghm.report.drawing.charts import COLOURS, FLOOR, Chart, captured_axis, evaluations
 from ghm.report.drawing.tables import Cell, Column, Table, settings_cells
-from ghm.search.decisions.ranking import captured_or_return
+from ghm.search.decisions.ranking import ConfigurationScore, captured_or_return
+from ghm.search.decisions.statistics import aggregate
 from ghm.search.records.state import SearchState
+from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.training.logging.progress import number as figure
 
 MOST = 40
 """Configurations in a chart: more would be too narrow to read. The table has them all."""
@@ -45,26 +48,34 @@ def configurations_table(search: SearchState) -> Table | None:
 
 
 def calibrations_table(search: SearchState) -> Table | None:
-    """What the best configuration reaches on each calibration; None where there is one only."""
-    best = search.best_trial
+    """What the best configuration reaches on each calibration beside the best one there; None where there is one only.
+
+    Both are figures of as many trainings, those that tuned, by what ranks configurations: the best single training would be the
+    luckiest of all.
+    """
+    best, rank_by = search.best_trial, search.config.rank_by
     names = [one.name for one in search.record.calibrations]
     if best is None or len(names) < 2:
         return None
     rows = []
     for name in names:
-        there = [(t.configuration, t.captured_value) for t in search.ranked if t.calibration == name]
-        known = [(configuration, value) for configuration, value in there if value is not None]
-        ours = [value for configuration, value in known if configuration == best.configuration]
-        mean = sum(ours) / len(ours) if ours else None
-        top = max((value for _, value in known), default=None)
-        cost = None if mean is None or top is None else top - mean
-        rows.append((Cell(name), _share(mean), _share(top), _share(cost)))
-    columns = (Column("Calibration"), Column("This configuration", True), Column("Best training there", True))
-    return Table(
-        f"What configuration {best.configuration} costs on each calibration, in captured value",
-        (*columns, Column("Cost of not tuning", True)),
-        tuple(rows),
-    )
+        there = {one.configuration: _figure_on(one, name, rank_by) for one in search.ranking()}
+        ours = there.get(best.configuration)
+        top = max((value for value in there.values() if value is not None), default=None)
+        reference = search.references.get(name)
+        optimum, closing = (None, None) if reference is None else (reference.optimal_return, reference.wind_up_return)
+        cost = None if ours is None or top is None else top - ours
+        known = (Cell(figure(value), "" if value is None else value) for value in (optimum, closing))
+        rows.append((Cell(name), *known, *map(_share, (ours, top, cost))))
+    heads = ("Optimum", "Closing the firm", "This configuration", "Best configuration there", "Cost of not tuning")
+    caption = f"What configuration {best.configuration} costs on each calibration, by the {RANK_WORDS[rank_by]} captured value"
+    return Table(caption, (Column("Calibration"), *(Column(title, True) for title in heads)), tuple(rows))
+
+
+def _figure_on(one: ConfigurationScore, calibration: str, rank_by: RankBy) -> float | None:
+    """The configuration's figure over its trials on one calibration; None where all of them failed."""
+    values = [t.captured_value for t in one.trials if t.calibration == calibration and t.captured_value is not None]
+    return aggregate(values, rank_by) if values else None
 
 
 def confirmation_table(search: SearchState) -> Table | None:
@@ -83,9 +94,12 @@ def confirmation_table(search: SearchState) -> Table | None:
         )
         for one in confirmation.configurations
     )
+    what = (
+        "The worst of each configuration's trials, in" if confirmation.figure == "worst" else "Interquartile means of"
+    )
     heads = ("Configuration", "When tuned", "Confirmed", "95% interval", "Difference", "Failures")
     return Table(
-        "Interquartile means of captured value; the difference shows how much of the tuned value was luck",
+        f"{what} captured value; the difference shows how much of the tuned value was luck",
         tuple(Column(title, True) for title in heads),
         rows,
     )
@@ -214,7 +228,8 @@ def _rungs(search: SearchState) -> Chart | None:
         "Rungs",
         f"Best captured value of each trial at the rungs {', '.join(map(str, ends[:-1]))}: {fallen} of {len(courses)} were "
         "stopped at one.",
-        "Grey trials were stopped at their last rung; --resume with --keep 1.0 lets them go on.",
+        "Grey trials were stopped at their last rung"
+        + ("; --resume with --keep 1.0 lets them go on." if search.choice is None else "."),
         [
             lines(True, "stopped", {"color": "@faint", "width": 1}),
             lines(False, "went to the end", {"color": "@accent", "width": 2}),

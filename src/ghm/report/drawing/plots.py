@@ -6,7 +6,7 @@ import numpy as np
 
 from ghm.report.analysis.importance import Importance, group_of
 from ghm.report.analysis.policy import SHOWN_FIRMS, PolicyStudy
-from ghm.report.drawing.charts import FLOOR, HIGHLIGHTED, compared, evaluations
+from ghm.report.drawing.charts import FLOOR, HIGHLIGHTED, MEDIANS, compared, evaluations
 from ghm.report.drawing.instances import learning_bands, rung_courses, spreads
 from ghm.report.drawing.scales import scale
 from ghm.search.records.state import SearchState
@@ -71,7 +71,7 @@ def learning_curves(search: SearchState) -> "Figure":
 
 
 def hyperparameter_panels(search: SearchState) -> "Figure":
-    """Captured value by each hyperparameter: a point a trial, a bar at the median."""
+    """Captured value by each hyperparameter: a point per trial, bars at medians where there are enough of each value."""
     rows = -(-len(search.varied) // PANELS_A_ROW)
     figure = _figure(1.75 * rows)
     panels = figure.subplots(rows, PANELS_A_ROW, sharey=True, squeeze=False).ravel()
@@ -85,16 +85,14 @@ def hyperparameter_panels(search: SearchState) -> "Figure":
 
 
 def importance_bars(importances: tuple[Importance, ...]) -> "Figure":
-    """Importance with its intervals, the greatest at the top."""
+    """Importance, the greatest at the top; grey where it cannot be told from chance."""
     figure = _figure(0.9 + 0.26 * len(importances))
     axes = figure.subplots()
     shares = np.array([one.share for one in importances])
-    below = np.maximum(shares - [one.low for one in importances], 0.0)
-    above = np.maximum([one.high for one in importances] - shares, 0.0)
     colours = [LEARNED if one.stands_out else FAINT for one in importances]
-    axes.barh([one.name for one in importances], shares, xerr=[below, above], color=colours, capsize=2)
+    axes.barh([one.name for one in importances], shares, color=colours)
     axes.invert_yaxis()
-    axes.set(xlabel="share of the ranking's variance, with 90% interval", xlim=(0, 1))
+    axes.set(xlabel="share of the ranking's variance", xlim=(0, 1))
     return figure
 
 
@@ -208,11 +206,10 @@ def _panel(axes: "Axes", search: SearchState, name: str) -> None:
     shift = 0.06 * np.random.default_rng(0).uniform(-1, 1, len(trials))  # fixed, so that points do not hide each other
     axes.plot(positions + shift, values, "o", color=LEARNED, markersize=2.5, alpha=0.6)
     groups = group_of(tried)
-    for group in np.unique(groups):
-        members = groups == group
-        axes.hlines(
-            np.median(values[members]), positions[members].mean() - 0.1, positions[members].mean() + 0.1, OPTIMAL
-        )
+    members = [groups == group for group in np.unique(groups)]
+    for ours in members if min(int(ours.sum()) for ours in members) >= MEDIANS else ():  # as on the page
+        middle = positions[ours].mean()
+        axes.hlines(np.median(values[ours]), middle - 0.1, middle + 0.1, OPTIMAL)
     axes.set_title(label(name))
     axes.set_xticks([at for at, _ in ticks], [label(value) for _, value in ticks], rotation=30, ha="right")
     axes.set_xlim(-0.2, 1.2)

@@ -55,7 +55,10 @@ def leaderboard(search: SearchState, most: int | None = None) -> Table | None:
     ranked = search.ranked
     if not ranked:
         return None
-    heads = [Column("Rank", True), Column("Trial", True), Column("Captured value", True), Column("Best return", True)]
+    of = ["Configuration", "Seed"] if search.n_instances > 1 else []
+    heads = [Column(title, True) for title in ("Rank", "Trial", *of)]
+    heads += [Column("Calibration")] if search.record.calibrations else []
+    heads += [Column("Captured value", True), Column("Best return", True)]
     heads += [Column("Verdict"), Column("Training time", True)]
     settings = [Column(name, _numeric(search, name)) for name in search.varied]
     rows = tuple(_row(rank, trial, search) for rank, trial in enumerate(ranked[:most], start=1))
@@ -146,6 +149,8 @@ def _row(rank: int, trial: Outcome, search: SearchState) -> tuple[Cell, ...]:
     return (
         Cell(str(rank), rank),
         Cell(str(trial.trial_num), trial.trial_num),
+        *(Cell(str(known), known) for known in (trial.configuration, trial.seed) if search.n_instances > 1),
+        *([Cell(_shown(trial.calibration or "–"))] if search.record.calibrations else []),
         Cell(percent(captured), _key(captured), bar),
         Cell(number(best), _key(best)),
         Cell(_shown((trial.word("verdict") or "–").replace("_", " "))),

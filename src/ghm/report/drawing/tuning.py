@@ -6,7 +6,7 @@ from typing import Any
 
 from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.report.analysis.findings import percent
-from ghm.report.analysis.importance import MarginalEffect
+from ghm.report.analysis.importance import Importance, MarginalEffect
 from ghm.report.analysis.policy import trial_levels
 from ghm.report.drawing.charts import Chart, compared, evaluations, highlighted, text
 from ghm.report.drawing.policy_charts import LEVELS
@@ -40,8 +40,8 @@ def gap(captured: float) -> float:
 
 
 def gap_axis(title: str = "missing to the optimum") -> dict[str, Any]:
-    """A logarithmic axis of one less captured value."""
-    return {"title": {"text": title}, "type": "log", "tickformat": ".2~%", "dtick": "D2"}
+    """A logarithmic axis of one less captured value; Plotly places the ticks, also within less than a decade."""
+    return {"title": {"text": title}, "type": "log", "tickformat": ".2~%"}
 
 
 def gap_charts(search: SearchState) -> list[Chart]:
@@ -65,10 +65,16 @@ def gap_charts(search: SearchState) -> list[Chart]:
     ]
 
 
-def marginal_effects_table(marginal_effects: tuple[MarginalEffect, ...]) -> Table | None:
-    """What each value of each hyperparameter buys, with intervals; None where too few trials tell."""
+def marginal_effects_table(
+    marginal_effects: tuple[MarginalEffect, ...], importances: tuple[Importance, ...]
+) -> Table | None:
+    """What each value of each hyperparameter buys, with intervals; None where too few trials tell.
+
+    Beyond chance is what the importances say is, of each hyperparameter: a second criterion on a page would contradict it.
+    """
     if not marginal_effects:
         return None
+    clear = {one.name for one in importances if one.stands_out}
     heads = (Column("Hyperparameter"), Column("Value"), Column("Trials", True), Column("Median captured value", True))
     rows = tuple(
         (
@@ -78,12 +84,18 @@ def marginal_effects_table(marginal_effects: tuple[MarginalEffect, ...]) -> Tabl
             Cell(percent(one.median), one.median),
             Cell(f"{100 * one.difference:+.1f}", one.difference),
             Cell(f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"),
-            Cell("yes" if one.low > 0 or one.high < 0 else "no"),
+            Cell("yes" if one.name in clear else "no"),
         )
         for one in marginal_effects
     )
-    more = (Column("Against the other values (points)", True), Column("90% interval", True), Column("Beyond chance"))
-    caption = "What each value buys: median captured value, and its difference to that of those with other values"
+    more = (
+        Column("Against the other values (points)", True),
+        Column("90% interval", True),
+        Column("Hyperparameter beyond chance"),
+    )
+    caption = (
+        "What each value buys: median captured value, and the middle of its differences to those with other values"
+    )
     return Table(caption, (*heads, *more), rows, sortable=True)
 
 

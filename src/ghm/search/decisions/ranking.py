@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ghm.search.decisions.statistics import Strata, aggregate, bootstrap_interval, rank_correlation
+from ghm.search.decisions.statistics import Seeds, Strata, aggregate, interquartile_interval, rank_correlation
 from ghm.search.settings.config import RankBy, SearchConfig
 from ghm.search.trials.outcome import NO_RETURN, Outcome, TrialState
 from ghm.search.trials.trial import RungResult
@@ -80,8 +80,8 @@ class ConfigurationScore:
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """95% interval of the interquartile mean of :attr:`captured`; None with one seed."""
-        return bootstrap_interval(self.strata)
+        """95% interval of the interquartile mean of :attr:`captured`; None with fewer than five seeds."""
+        return interquartile_interval(by_seed(self.trials))
 
 
 def score(trials: Sequence[Outcome], rank_by: RankBy, measure: Measure, rung: int | None = None) -> ConfigurationScore:
@@ -125,6 +125,16 @@ def by_calibration(trials: Sequence[Outcome]) -> Strata:
         if (result := one.reached(None)) is not None and (value := captured_or_return(result)) is not None:
             found[one.calibration].append(value)
     return list(found.values())
+
+
+def by_seed(trials: Sequence[Outcome]) -> Seeds:
+    """The same by seed, without those seeds of which a trial failed."""
+    found: dict[int, list[float]] = {}
+    for one in trials:
+        if (result := one.reached(None)) is not None and (value := captured_or_return(result)) is not None:
+            found.setdefault(one.seed, []).append(value)
+    calibrations = len({one.calibration for one in trials})
+    return [values for values in found.values() if len(values) == calibrations]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ steps are the same, in the same order.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
 from ghm.search.decisions.selection import Decision, choose, cut, digest
-from ghm.search.methods.proposals import Known
+from ghm.search.methods.proposals import Known, unseen
 from ghm.search.methods.registry import make_proposal
-from ghm.search.settings.inactive import inactive_hyperparameters
+from ghm.search.settings.inactive import distinct, effective_choices, inactive_hyperparameters
 from ghm.search.settings.space import Choices, plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome
@@ -48,6 +49,7 @@ class Scheduler:
         outcomes: recorded outcomes by trial number; the steps look at it again whenever they are asked for.
         check: called with each recorded outcome and the trial that it should be of; raises where it is of another.
         retry_failed: trials that have failed already are to be run again.
+        keep_recorded: a configuration of which a trial is recorded stays what it was, whatever would be proposed now.
         retry_machine: so are those that the machine failed, as long as it has not done so too often.
     """
 
@@ -60,12 +62,17 @@ class Scheduler:
         check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
         retry_failed: bool = False,
         retry_machine: bool = False,
+        keep_recorded: bool = False,
     ) -> None:
         self._numbering, self._config = numbering, numbering.config
         self._make, self._outcomes, self._check = make, outcomes, check
         self._again = {number: outcomes[number] for number in run_again(outcomes, retry_failed, retry_machine)}
         inactive = inactive_hyperparameters(vars(self._config))
         self._propose = make_proposal(self._config.search_type, choices, self._config.seed_base, inactive)
+        self._distinct = functools.partial(distinct, choices=choices, inactive=inactive)
+        self._effective = effective_choices(choices, inactive)
+        self._taken: set[Hyperparameters] = set()
+        self._kept = {one.configuration: one.hyperparameters for one in outcomes.values()} if keep_recorded else {}
         self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
         self._values: list[float | None] = []
@@ -110,7 +117,12 @@ class Scheduler:
                 Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
                 for number, hyperparameters in self._configurations.items()
             ]
-        chosen = self._propose(configuration, history)
+        chosen = self._kept.get(configuration) or self._propose(configuration, history)
+        # On the same seeds it would be the same training; on another one, which --n_seeds 1 gives it, it is not.
+        fresh = configuration not in self._kept
+        if fresh and self._config.n_seeds > 1 and (plain := self._distinct(chosen)) in self._taken:
+            chosen = unseen(self._effective, plain, self._taken, self._config.seed_base, configuration)
+        self._taken.add(self._distinct(chosen))
         self._configurations[configuration] = chosen
         content: dict[str, Any] = {"hyperparameters": plain_hyperparameters(chosen)}
         made_from: list[Any] = [self._settings, configuration]
@@ -177,7 +189,7 @@ class Scheduler:
         iterations = self._config.confirm_iterations or self._config.n_iterations
         instances = self._numbering.confirmation_instances()
         seeds = sorted({instance.seed for instance in instances})
-        decision = choose(self._config.confirm, scores, seeds, iterations, self._settings)
+        decision = choose(self._config.confirm, scores, seeds, iterations, self._settings, self._distinct)
         yield decision
         for rank, (configuration, _) in enumerate(decision.content["chosen"]):
             for position, instance in enumerate(instances):

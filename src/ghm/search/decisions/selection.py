@@ -3,12 +3,13 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, ranked
-from ghm.search.decisions.statistics import bootstrap_interval, interquartile_mean, probability_of_improvement
+from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, by_seed, ranked
+from ghm.search.decisions.statistics import Strata, aggregate, interquartile_interval, probability_of_improvement
+from ghm.search.settings.config import RankBy
 from ghm.search.settings.space import plain_hyperparameters
 from ghm.search.trials.outcome import NO_RETURN, Outcome
 from ghm.training.settings import Hyperparameters
@@ -78,10 +79,22 @@ def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: 
 
 
 def choose(
-    count: int, scores: Sequence[ConfigurationScore], seeds: Sequence[int], iterations: int, settings: str
+    count: int,
+    scores: Sequence[ConfigurationScore],
+    seeds: Sequence[int],
+    iterations: int,
+    settings: str,
+    distinct: Callable[[Hyperparameters], Hyperparameters] = lambda hyperparameters: hyperparameters,
 ) -> Decision:
-    """The ``count`` best configurations, in order, are trained again on ``seeds`` for ``iterations``."""
-    order = [one for one in ranked(scores) if one.value is not None]
+    """The ``count`` best configurations, in order, are trained again on ``seeds`` for ``iterations``.
+
+    Of those that are the same by ``distinct`` only the best: on the same seeds they would be the same trainings.
+    """
+    best: dict[Hyperparameters, ConfigurationScore] = {}
+    for one in ranked(scores):
+        if one.value is not None:
+            best.setdefault(distinct(one.hyperparameters), one)
+    order = list(best.values())
     content = {
         "of": len(scores),
         "chosen": [[one.configuration, one.value] for one in order[:count]],
@@ -103,11 +116,11 @@ class Confirmed:
     trials: tuple[Outcome, ...]
     """Its trials of the confirmation so far."""
     tuned: float | None
-    """Interquartile mean of the trials that it was chosen by."""
+    """Figure of the trials that it was chosen by."""
     confirmed: float | None
-    """Interquartile mean of the confirmation's trials; None while there is none."""
+    """Figure of the confirmation's trials; None while there is none."""
     interval: tuple[float, float] | None
-    """Its interval."""
+    """95% interval of an interquartile mean; None with fewer than five seeds, and of the worst."""
 
     @property
     def difference(self) -> float | None:
@@ -149,6 +162,8 @@ class Confirmation:
     """Probability that a training of the first configuration ends above one of the second."""
     chosen: tuple[int, ...] = ()
     """Numbers of the configurations, in the order in which they were chosen and their trials are numbered."""
+    figure: RankBy = "iqm"
+    """What is compared: the interquartile mean; the worst, where the search ranks by it."""
 
     @property
     def winner(self) -> Confirmed | None:
@@ -163,26 +178,39 @@ class Confirmation:
             "complete": self.complete,
             "first_beats_second": self.first_beats_second,
             "chosen": list(self.chosen),
+            "figure": self.figure,
             "configurations": [one.to_dict() for one in self.configurations],
         }
 
 
 def confirmed(
-    choice: Decision, tuned: Mapping[int, ConfigurationScore], trials: Sequence[Outcome], n_calibrations: int
+    choice: Decision,
+    tuned: Mapping[int, ConfigurationScore],
+    trials: Sequence[Outcome],
+    n_calibrations: int,
+    rank_by: RankBy = "mean",
 ) -> Confirmation:
     """How the chosen configurations, ``tuned``, did by the confirmation's trials so far (by number)."""
     seeds = tuple(choice.content["seeds"])
+    figure: RankBy = "worst" if rank_by == "worst" else "iqm"
     found = [
-        _confirmed(one, tuple(t for t in trials if t.configuration == one.configuration)) for one in tuned.values()
+        _confirmed(one, tuple(t for t in trials if t.configuration == one.configuration), figure)
+        for one in tuned.values()
     ]
     order = sorted(found, key=lambda one: (one.failures, -(one.confirmed if one.confirmed is not None else NO_RETURN)))
     over = [one for one in trials if one.final]
     complete = len(over) >= len(found) * len(seeds) * n_calibrations
     beats = None
     if len(order) > 1:
-        first, second = (by_calibration(one.trials) for one in order[:2])
+        first, second = (_compared(one.trials, figure) for one in order[:2])
         beats = probability_of_improvement(first, second) if len(first) == len(second) else None
-    return Confirmation(tuple(order), seeds, int(choice.content["iterations"]), complete, beats, chosen_by(choice))
+    iterations = int(choice.content["iterations"])
+    return Confirmation(tuple(order), seeds, iterations, complete, beats, chosen_by(choice), figure)
+
+
+def _compared(trials: Sequence[Outcome], figure: RankBy) -> Strata:
+    """Values by calibration; where the worst counts, of each seed that of its worst firm."""
+    return [[min(values) for values in by_seed(trials)]] if figure == "worst" else by_calibration(trials)
 
 
 def chosen_by(choice: Decision) -> tuple[int, ...]:
@@ -190,14 +218,13 @@ def chosen_by(choice: Decision) -> tuple[int, ...]:
     return tuple(number for number, _ in choice.content["chosen"])
 
 
-def _confirmed(tuned: ConfigurationScore, trials: tuple[Outcome, ...]) -> Confirmed:
-    strata = by_calibration(trials)
-    values = [value for stratum in strata for value in stratum]
+def _confirmed(tuned: ConfigurationScore, trials: tuple[Outcome, ...], figure: RankBy) -> Confirmed:
+    values = [value for stratum in by_calibration(trials) for value in stratum]
     return Confirmed(
         tuned.configuration,
         tuned.hyperparameters,
         trials,
-        tuned.figure("iqm"),
-        interquartile_mean(values) if values else None,
-        bootstrap_interval(strata) if values else None,
+        tuned.figure(figure),
+        aggregate(values, figure) if values else None,
+        None if figure == "worst" else interquartile_interval(by_seed(trials)),
     )

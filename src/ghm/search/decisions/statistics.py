@@ -6,13 +6,20 @@ figure                  method
 interquartile mean      mean of the middle half: the lowest and the highest quarter are left out (Agarwal, Schwarzer,
                         Castro, Courville and Bellemare 2021, "Deep reinforcement learning at the edge of the
                         statistical precipice", *NeurIPS* 34)
-interval                95%, percentiles over resamples that draw seeds with replacement within each calibration
-                        (stratified bootstrap, as there)
+interval                95%, of the interquartile mean. With w the mean over calibrations of a seed's values, those in the
+                        outer quarters set to the quarters' edges, n seeds on k calibrations, h = n less the share left
+                        out, and SSD the sum of squared deviations of w from its mean: ± t(ν) √(SSD/(h (h − 1))), Yuen's
+                        standard error of a trimmed mean (Yuen 1974, *Biometrika* 61), ν = n − 1 − 2⌊n/4⌋/k; with one
+                        calibration ν = h − 1, as there. A seed is one draw on however many calibrations it was trained:
+                        with the same seed, trainings on two firms are not independent
 probability             that a training of the first configuration beats one of the second: the share of pairs, ties
                         counted half, averaged over calibrations (probability of improvement, as there)
-rank correlation        Spearman's ρ; its interval by Fisher's z with the variance 1.06/(n − 3) (Fieller, Hartley and
-                        Pearson 1957, *Biometrika* 44)
+rank correlation        Spearman's ρ; its interval by Fisher's z with the variance (1 + ρ²/2)/(n − 3) (Bonett and
+                        Wright 2000, *Psychometrika* 65). Of ρ = ±1, z is taken half way to the next ρ that n pairs allow
 ======================  ===========================================================================================
+
+How often each interval holds the truth is measured by ``benchmarks/interval_coverage.py``; docs/design/search.md has the table.
+Of fewer seeds or pairs than :data:`FEWEST_SEEDS` and :data:`FEWEST_PAIRS` no interval is given.
 """
 
 import math
@@ -27,14 +34,19 @@ from ghm.search.settings.config import RankBy
 Strata = Sequence[Sequence[float]]
 """Values by calibration, a value a seed."""
 
-RESAMPLES = 2000
-"""An end of a 95% interval then wanders by a few per cent of the interval's width."""
+Seeds = Sequence[Sequence[float]]
+"""Values by seed, a value a calibration."""
+
+FEWEST_SEEDS = 5
+"""Of fewer, an interval is so wide, or so often wrong, that it says nothing."""
+
+FEWEST_PAIRS = 8
+"""Of fewer, Spearman's ρ has so few values that no interval covers it as often as it says."""
 
 CONFIDENCE = 0.95
 """Coverage of the intervals."""
 
 _QUARTER = 0.25
-_FIELLER = 1.06
 
 
 def aggregate(values: Sequence[float], rank_by: RankBy) -> float:
@@ -51,15 +63,23 @@ def interquartile_mean(values: Sequence[float]) -> float:
     return float(_middle_means(np.array([values], dtype=np.float64))[0])
 
 
-def bootstrap_interval(strata: Strata, seed: int = 0) -> tuple[float, float] | None:
-    """Interval of the interquartile mean over all values; None where no calibration has two seeds to draw from."""
-    if max(map(len, strata), default=0) < 2:
+def interquartile_interval(seeds: Seeds) -> tuple[float, float] | None:
+    """Interval of the interquartile mean over all values (n seeds, k calibrations); None below :data:`FEWEST_SEEDS`."""
+    if len(seeds) < FEWEST_SEEDS:
         return None
-    generator = np.random.default_rng(seed)
-    drawn = [_resampled(np.asarray(values, dtype=np.float64), generator) for values in strata if values]
-    means = _middle_means(np.concatenate(drawn, axis=1))
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    from scipy.special import stdtrit  # late: most searches have too few seeds, and SciPy takes a while to import
+
+    values = np.array(seeds, dtype=np.float64)
+    cut = int(_QUARTER * values.size)
+    ordered = np.sort(values, axis=None)
+    edged = np.clip(values, ordered[cut], ordered[-1 - cut]).mean(axis=1)
+    counted = (values.size - 2 * cut) / values.shape[1]
+    error = math.sqrt(float(np.sum((edged - edged.mean()) ** 2)) / (counted * (counted - 1)))
+    # What is left out of several calibrations' values is mostly of one seed here and of another there.
+    freedom = len(seeds) - 1 - 2 * int(_QUARTER * len(seeds)) / values.shape[1]
+    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    middle = interquartile_mean(ordered.tolist())
+    return middle - reach, middle + reach
 
 
 def probability_of_improvement(first: Strata, second: Strata) -> float | None:
@@ -74,21 +94,17 @@ def probability_of_improvement(first: Strata, second: Strata) -> float | None:
 
 
 def rank_correlation(before: Sequence[float], after: Sequence[float]) -> tuple[float, float, float] | None:
-    """Spearman's ρ of paired values with its interval; None where it says nothing: fewer than four pairs, or all equal."""
+    """Spearman's ρ of paired values with its interval; None of fewer than :data:`FEWEST_PAIRS`, or where all are equal."""
     n = len(before)
-    if n < 4 or len(set(before)) == 1 or len(set(after)) == 1:
+    if n < FEWEST_PAIRS or len(set(before)) == 1 or len(set(after)) == 1:
         return None
     from scipy.stats import spearmanr  # late: most searches have no rungs, and SciPy takes a second to import
 
     rho = float(spearmanr(before, after).statistic)
-    # Fisher's z is infinite at ±1, where the interval's other end is still of interest.
-    z = math.atanh(max(min(rho, 1 - 1e-12), -1 + 1e-12))
-    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(_FIELLER / (n - 3))
+    most = 1 - 6 / (n * (n * n - 1))
+    z = math.atanh(max(min(rho, most), -most))
+    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt((1 + rho * rho / 2) / (n - 3))
     return rho, math.tanh(z - reach), math.tanh(z + reach)
-
-
-def _resampled(values: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
-    return values[generator.integers(len(values), size=(RESAMPLES, len(values)))]
 
 
 def _middle_means(rows: NDArray[np.float64]) -> NDArray[np.float64]:

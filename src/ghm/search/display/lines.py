@@ -50,14 +50,21 @@ class PlainObserver(Observer):
     def trial_started(self, trial: Trial) -> None:
         """Say that a trial starts."""
         going_on = " from its last checkpoint" if trial.checkpoint.is_file() else ""
-        self._print(f"{trial.label} Starting training{going_on}...")
+        self._print(f"{trial.label} Starting training{going_on}{self._instance(trial)}...")
 
     def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
         """Say how a trial ended."""
         best = None if self._state is None else self._state.best_configuration
         if outcome.note:
             self._print(f"{trial.label} {outcome.note}")
-        self._print(f"{trial.label} {outcome_text(outcome, best)}")
+        self._print(f"{trial.label} {outcome_text(outcome, best, self._instance(trial))}")
+
+    def _instance(self, trial: Trial) -> str:
+        """What the trial is one of, where there are several of a configuration."""
+        if trial.stage == "explore" and (self._state is None or self._state.n_instances == 1):
+            return ""
+        on = "" if trial.calibration is None else f", {trial.calibration}"
+        return f" (configuration {trial.configuration}, seed {trial.config.seed}{on})"
 
     def stopping(self) -> None:
         """Say that the search waits for its trials."""
@@ -112,15 +119,15 @@ def decision_text(decision: Decision) -> str:
     return ""
 
 
-def outcome_text(outcome: Outcome, best: BestConfiguration | None) -> str:
+def outcome_text(outcome: Outcome, best: BestConfiguration | None, instance: str = "") -> str:
     """How a trial ended, in one line, and what is the best so far."""
     captured = "" if outcome.captured_value is None else f", captured {share_text(outcome.captured_value)}"
     reached = f"return {number(outcome.best_return)}{captured}{_best(best)}"
     if outcome.status is TrialState.PAUSED:
-        return f"Paused at iteration {outcome.iterations}: {reached}"
+        return f"Paused at iteration {outcome.iterations}{instance}: {reached}"
     if not outcome.success:
-        return f"{outcome.status} after {duration(outcome.seconds)}: {outcome.error} (log: {outcome.log})"
-    return f"Completed in {duration(outcome.seconds)}: {reached}"
+        return f"{outcome.status} after {duration(outcome.seconds)}{instance}: {outcome.error} (log: {outcome.log})"
+    return f"Completed in {duration(outcome.seconds)}{instance}: {reached}"
 
 
 def _best(best: BestConfiguration | None) -> str:

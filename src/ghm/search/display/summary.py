@@ -24,6 +24,8 @@ MAX_FAILURES = 10
 
 _SCALE = " (0: closing the firm at once, 1: optimal)"
 
+_PLURAL: dict[RankBy, str] = {"mean": "means", "iqm": "interquartile means", "worst": "the worst of each"}
+
 _NOT_FORETOLD = "\n    WARNING: it did not foretell the order beyond chance; use later rungs or a larger --keep"
 
 
@@ -67,22 +69,32 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
     if best.basis == "confirmed":
         ends = None if best.interval is None else " to ".join(share_text(end, 4) for end in best.interval)
         interval = "" if ends is None else f" (95% interval {ends})"
-        lines = [f"Best configuration: {best.configuration}, {figure}{interval} on fresh seeds"]
-        lines.append(f"  (the best of these trainings: {trial})")
+        which = f"{RANK_WORDS[best.by]} " if best.by == "worst" else ""
+        lines = [f"Best configuration: {best.configuration}, {which}{figure}{interval} on fresh seeds"]
+        lines += [*_worst(best), f"  (the best of these trainings: {trial})"]
     elif best.basis == "ranked":
         words = RANK_WORDS[state.config.rank_by]
         lines = [f"Best configuration: {best.configuration}, {words} {figure} of its {best.n_trials} trials"]
-        lines.append(f"  (the best of them: {trial})")
+        lines += [*_worst(best), f"  (the best of them: {trial})"]
     else:
         lines = [f"Best configuration: {trial}{_SCALE if best.captured_value is not None else ''}"]
-    if state.reference is not None:
-        wind_up, optimal = state.reference.wind_up_return, state.reference.optimal_return
+    if (reference := state.reference_of(best.trial)) is not None:
+        wind_up, optimal = reference.wind_up_return, reference.optimal_return
         lines.append(f"  (winding up at once: {wind_up:.4f}; the optimum: {optimal:.4f})")
-    if verdict := best.trial.word("verdict_text"):
+    if verdict := best.shown.word("verdict_text"):
+        verdict = verdict if best.shown is best.trial else f"Trial {best.shown.trial_num}{_on(best.shown)}: {verdict}"
         lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
     width = max(map(len, NAMES))
     lines += [f"  {name:<{width}}  {_shown(getattr(best.trial.hyperparameters, name))}" for name in NAMES]
     return "\n".join(lines)
+
+
+def _worst(best: BestConfiguration) -> list[str]:
+    """The trial that decided, where the worst counts."""
+    one = best.shown
+    if one is best.trial:
+        return []
+    return [f"  (its worst: trial {one.trial_num}{_on(one)}, return {number(one.best_return)}{_captured(one)})"]
 
 
 def _top(state: SearchState) -> str:
@@ -145,7 +157,7 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
     state = "" if confirmation.complete else " (not finished)"
     lines = [
         f"Confirmed on seeds {seeds[0]} to {seeds[-1]}, {confirmation.iterations} iterations{state}; "
-        "interquartile means",
+        f"{_PLURAL[confirmation.figure]}",
         _columns(rows),
     ]
     if confirmation.first_beats_second is not None:
@@ -185,7 +197,7 @@ def _failures(state: SearchState) -> list[str]:
     if not failed:
         return []
     lines = [
-        f"  trial {one.trial_num}: {one.status}: {one.error or 'no record of an end'}{_again(one)}\n"
+        f"  trial {one.trial_num}: {one.status}: {one.error or 'no record of an end'}{_again(one, state)}\n"
         f"    log: {state.path.parent / one.log}"
         for one in failed[:MAX_FAILURES]
     ]
@@ -194,10 +206,12 @@ def _failures(state: SearchState) -> list[str]:
     return ["Not completed\n" + "\n".join(lines)]
 
 
-def _again(outcome: Outcome) -> str:
+def _again(outcome: Outcome, state: SearchState) -> str:
     if not outcome.infrastructure_failure or not outcome.final:
         return ""
     count = f"\n    the machine's failure {outcome.machine_failures} of at most {MOST_MACHINE_FAILURES}: "
+    if state.config.rungs or state.choice is not None or state.config.method.learns:
+        return f"{count}--resume runs it again unless a decision has been made since"
     return count + ("--resume runs it again" if outcome.retryable else "only --resume --retry_failed runs it again")
 
 

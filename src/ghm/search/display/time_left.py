@@ -1,6 +1,7 @@
 """How long a search will still take: from this machine's own pace, start-up included; nothing is said before it is known."""
 
 import heapq
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -100,7 +101,10 @@ def seconds_left(
         mean_weight: relative cost of one of their iterations.
         n_workers: trials that run at once.
     """
-    known = [trial for trial in trials if trial.training is not None]
+    first_end = min((trial.ended for trial in trials if trial.ended is not None), default=None)
+    later = {id(trial) for trial in trials if first_end is not None and trial.started >= first_end}
+    # Too short to have a pace of its own, a first trial's time may be that of compiling, which others find done.
+    known = [trial for trial in trials if trial.training is not None and (trial.rate is not None or id(trial) in later)]
     if not known:
         return None
     ending = _typical([trial.ending for trial in known if trial.ended is not None])
@@ -110,6 +114,10 @@ def seconds_left(
     busy = [_left(trial, now, ending, startup, pace) for trial in trials if trial.ended is None]
     # The next trial goes to the worker that is free first; the last round may be incomplete, and takes as long as a full one.
     free = sorted([*busy, *[0.0] * max(n_workers - len(busy), 0)])
+    # So may be its start-up, where that would be most of what is left.
+    shortest = min((pace * iterations * mean_weight + ending for iterations in waiting), default=math.inf)
+    if startup > shortest and not any(id(trial) in later for trial in known):
+        return None
     heapq.heapify(free)
     for iterations in waiting:
         heapq.heapreplace(free, free[0] + startup + pace * iterations * mean_weight + ending)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ghm.errors import UserError
 from ghm.search.methods.gaussian_process import Axis, propose
-from ghm.search.methods.proposals import Known, RandomProposal
+from ghm.search.methods.proposals import Known, RandomProposal, unseen
 from ghm.search.settings.space import NAMES, Choices
 from ghm.training.settings import Hyperparameters
 
@@ -28,9 +28,6 @@ SMALLEST_GAP = 1e-6
 
 WORST_GAP = 1.0
 """A configuration that failed counts at least as closing the firm at once, which misses all of the value."""
-
-MAX_REDRAWS = 100
-"""Random draws in search of a configuration that has not been proposed, before one is proposed again."""
 
 
 class LearnedProposal:
@@ -54,6 +51,11 @@ class LearnedProposal:
 
     def __call__(self, configuration: int, history: Sequence[Known] = ()) -> Hyperparameters:
         """Hyperparameters of a configuration (numbered from 1), given all those before it, by number."""
+        chosen = self._chosen(configuration, history)
+        taken = {one.hyperparameters for one in history}
+        return unseen(self._choices, chosen, taken, self._seed_base, configuration)
+
+    def _chosen(self, configuration: int, history: Sequence[Known]) -> Hyperparameters:
         known = [one for one in history if not one.pending]
         if len(known) < N_STARTUP or not self._varied or all(one.value is None for one in known):
             return self._random(configuration)
@@ -62,8 +64,7 @@ class LearnedProposal:
         objective = objectives([one.value for one in known])
         # A seed of its own for each configuration, independent of those of the random draws.
         seed = np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 1))
-        chosen = self._configuration(self.ask(positions[~pending], objective, positions[pending], seed))
-        return self._unseen(chosen, configuration, history)
+        return self._configuration(self.ask(positions[~pending], objective, positions[pending], seed))
 
     def ask(
         self, known: np.ndarray, objective: np.ndarray, pending: np.ndarray, seed: np.random.SeedSequence
@@ -82,17 +83,6 @@ class LearnedProposal:
         for name, axis, index in zip(self._varied, self.axes, position, strict=True):
             chosen[name] = axis.values[index]
         return Hyperparameters(**chosen)
-
-    def _unseen(self, chosen: Hyperparameters, configuration: int, history: Sequence[Known]) -> Hyperparameters:
-        """``chosen``, or a random one instead if it has been proposed before: a second training of it tells little."""
-        seen = {one.hyperparameters for one in history}
-        generator = np.random.default_rng(np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 2)))
-        lengths = [len(axis.values) for axis in self.axes]
-        for _ in range(MAX_REDRAWS):
-            if chosen not in seen:
-                break
-            chosen = self._configuration([int(index) for index in generator.integers(lengths)])
-        return chosen
 
 
 def tpe_proposal(choices: Choices, seed_base: int) -> LearnedProposal:

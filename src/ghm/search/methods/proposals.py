@@ -7,7 +7,7 @@ interruption, has a say, so any trial can be run again alone.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,6 +92,24 @@ class GridProposal:
 def grid_proposal(choices: Choices, seed_base: int) -> GridProposal:  # noqa: ARG001  (no draws)
     """The grid of the space."""
     return GridProposal(choices)
+
+
+def unseen(
+    choices: Choices, chosen: Hyperparameters, taken: Collection[Hyperparameters], seed_base: int, configuration: int
+) -> Hyperparameters:
+    """``chosen``; if it is taken, another one that is not, as long as there is one: the next after a random place in the grid.
+
+    It depends on ``(seed_base, configuration)`` and on what was proposed before, as every proposal does.
+    """
+    total = size(choices)
+    if chosen not in taken or len(taken) >= total:
+        return chosen
+    grid = GridProposal(choices)
+    generator = np.random.default_rng(np.random.SeedSequence(seed_base, spawn_key=(configuration, 2)))
+    place = int(generator.integers(total))
+    while (other := grid(place % total + 1)) in taken:
+        place += 1
+    return other
 
 
 def _configuration(choices: Choices, indices: list[int]) -> Hyperparameters:

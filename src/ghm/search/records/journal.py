@@ -15,7 +15,7 @@ from typing import Any
 from ghm.errors import UserError
 from ghm.io.atomic import open_to_append
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
-from ghm.search.decisions.selection import Decision
+from ghm.search.decisions.selection import Decision, places
 from ghm.search.records.directory import JOURNAL_NAME
 
 _SEAL = ', "sha256": "'
@@ -85,49 +85,6 @@ class Journal:
             raise
         self._new.clear()
 
-    def require_same_size(
-        self, n_configurations: int, confirm_seeds: int, confirm_iterations: int, keep: float
-    ) -> None:
-        """Refuse a continuation that would undo what was decided among all configurations.
-
-        Raises:
-            UserError: when there is such a decision and it was among another number, on other seeds, or kept more.
-        """
-        for decision in self.decisions.values():
-            if decision.kind == "cut" and decision.subject["keep"] > keep:
-                raise UserError(
-                    f"--keep {keep:g}: at --rungs {decision.subject['rung']} a share of {decision.subject['keep']:g} has gone on "
-                    "already; give at least as much"
-                )
-            first = decision.kind == "cut" and decision.subject["rung"] == min(
-                one.subject["rung"] for one in self.decisions.values() if one.kind == "cut"
-            )
-            if (first or decision.kind == "confirmation") and decision.content["of"] != n_configurations:
-                raise UserError(
-                    f"--n_trials: a {decision.kind} has been made among {decision.content['of']} configurations, which would "
-                    f"come out otherwise among {n_configurations}; give the recorded number, or start a new search"
-                )
-            if decision.kind == "confirmation":
-                recorded = (len(decision.content["seeds"]), decision.content["iterations"])
-                if recorded != (confirm_seeds, confirm_iterations):
-                    raise UserError(
-                        f"--confirm: the confirmation runs {recorded[0]} seeds of {recorded[1]} iterations, not "
-                        f"{confirm_seeds} of {confirm_iterations}; give the recorded --confirm_seeds and --confirm_iterations"
-                    )
-
-    def require_no_retry(self) -> None:
-        """Refuse to run failed trials again where their failure has had consequences.
-
-        Raises:
-            UserError: when a decision was made from outcomes.
-        """
-        for decision in self.decisions.values():
-            if _from_outcomes(decision):
-                raise UserError(
-                    f"--retry_failed: a {decision.kind} has been made from the outcomes recorded so far, and would come out "
-                    "otherwise; start a new search"
-                )
-
     @property
     def counted(self) -> bool:
         """Whether a decision was made from outcomes: a failure, also the machine's, has had its consequences then."""
@@ -140,6 +97,59 @@ class Journal:
             if whole < len(data):
                 with self._path.open("r+b") as file:
                     file.truncate(whole)
+
+
+def require_same_size(
+    made: Iterable[Decision], n_configurations: int, confirm_seeds: int, confirm_iterations: int, keep: float
+) -> None:
+    """Refuse a continuation that would undo what was decided among all configurations.
+
+    Raises:
+        UserError: when there is such a decision and it was among another number, on other seeds, or kept more; or less,
+            and a confirmation has been made since.
+    """
+    decisions = list({one.key: one for one in made}.values())  # of those made again, the last
+    confirmation = next((one for one in decisions if one.kind == "confirmation"), None)
+    for decision in decisions:
+        if decision.kind == "cut" and decision.subject["keep"] > keep:
+            raise UserError(
+                f"--keep {keep:g}: at --rungs {decision.subject['rung']} a share of {decision.subject['keep']:g} has gone on "
+                "already; give at least as much"
+            )
+        if decision.kind == "cut" and _lets_more_go_on(decision, keep) and confirmation is not None:
+            raise UserError(
+                f"--keep {keep:g}: a confirmation has been made among those that went on at --keep "
+                f"{decision.subject['keep']:g}, and more would change who is chosen; leave --keep out, or start a new search"
+            )
+        first = decision.kind == "cut" and decision.subject["rung"] == min(
+            one.subject["rung"] for one in decisions if one.kind == "cut"
+        )
+        if (first or decision.kind == "confirmation") and decision.content["of"] != n_configurations:
+            raise UserError(
+                f"--n_trials: a {decision.kind} has been made among {decision.content['of']} configurations, which would "
+                f"come out otherwise among {n_configurations}; give the recorded number, or start a new search"
+            )
+        if decision.kind == "confirmation":
+            recorded = (len(decision.content["seeds"]), decision.content["iterations"])
+            if recorded != (confirm_seeds, confirm_iterations):
+                raise UserError(
+                    f"--confirm: the confirmation runs {recorded[0]} seeds of {recorded[1]} iterations, not "
+                    f"{confirm_seeds} of {confirm_iterations}; give the recorded --confirm_seeds and --confirm_iterations"
+                )
+
+
+def require_no_retry(made: Iterable[Decision]) -> None:
+    """Refuse to run failed trials again where their failure has had consequences.
+
+    Raises:
+        UserError: when a decision was made from outcomes.
+    """
+    for decision in made:
+        if _from_outcomes(decision):
+            raise UserError(
+                f"--retry_failed: a {decision.kind} has been made from the outcomes recorded so far, and would come out "
+                "otherwise; start a new search"
+            )
 
 
 def counted(decisions: Iterable[Decision]) -> bool:
@@ -166,6 +176,11 @@ def _read(path: Path) -> bytes:
         return read_bytes(path)
     except DamagedError as error:
         raise UserError(f"{path} is {error}; remove it: the decisions are then made again") from error
+
+
+def _lets_more_go_on(cut: Decision, keep: float) -> bool:
+    count = cut.content["of"]
+    return places(keep, count) > places(cut.subject["keep"], count)
 
 
 def _from_outcomes(decision: Decision) -> bool:

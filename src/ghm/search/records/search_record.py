@@ -129,6 +129,12 @@ def resumed_record(
             f"--n_trials {config.n_trials} is fewer than the {recorded.config.n_trials} of the search to --resume, some of "
             "which would be missing without a word; leave it out, or accept it with --allow_drift"
         )
+    if renumbered := _renumbered(recorded, now):
+        raise UserError(
+            "--resume: under these settings numbers of recorded trials would mean other trainings, also with --allow_drift:\n  "
+            + "\n  ".join(renumbered)
+            + "\nGive the recorded settings (or none: they hold by themselves), or start a new search in another --results_dir"
+        )
     differences = find_drift(recorded, now)
     if not differences:
         return now
@@ -142,6 +148,33 @@ def resumed_record(
     return dataclasses.replace(now, drift=(*recorded.drift, entry))
 
 
+def _renumbered(recorded: SearchRecord, now: SearchRecord) -> list[str]:
+    """What differs of that by which a trial's number says its configuration, seed and calibration, one line each."""
+    lines = [
+        line
+        for name in ("n_seeds", "seed_base")
+        for line in _differences(name, getattr(recorded.config, name), getattr(now.config, name))
+    ]
+    if "grid" in (now.config.search_type, recorded.config.search_type):
+        lines += _differences("search_type", recorded.config.search_type, now.config.search_type)
+    if "grid" in (now.config.search_type, recorded.config.search_type) or now.config.method.learns:
+        for name, values in recorded.choices.items():
+            lines += _differences(f"search space: {name}", list(values), list(now.choices[name]))
+    names = [[one.name for one in record.calibrations] for record in (recorded, now)]
+    lines += _differences("calibrations", *names)
+    # One of another content is another firm, whatever it is called.
+    return lines + _changed_models(recorded, now)
+
+
+def _changed_models(recorded: SearchRecord, now: SearchRecord) -> list[str]:
+    models = [{one.name: one.model for one in record.calibrations} for record in (recorded, now)]
+    return [
+        line
+        for name in sorted({*models[0], *models[1]})
+        for line in _differences(f"calibration {name}", models[0].get(name), models[1].get(name))
+    ]
+
+
 def find_drift(recorded: SearchRecord, now: SearchRecord) -> list[str]:
     """What results depend on and differs, one line each."""
     lines = []
@@ -149,9 +182,7 @@ def find_drift(recorded: SearchRecord, now: SearchRecord) -> list[str]:
         lines += _differences(name, getattr(recorded.config, name), getattr(now.config, name))
     for name, values in recorded.choices.items():
         lines += _differences(f"search space: {name}", list(values), list(now.choices[name]))
-    models = [{one.name: one.model for one in record.calibrations} for record in (recorded, now)]
-    for name in sorted({*models[0], *models[1]}):
-        lines += _differences(f"calibration {name}", models[0].get(name), models[1].get(name))
+    lines += _changed_models(recorded, now)
     for name in sorted({*recorded.code, *now.code}):
         lines += _differences(f"version of {name}", recorded.code.get(name), now.code.get(name))
     return lines

@@ -14,11 +14,11 @@ from typing import Literal
 from ghm.economics.model import GHMModel
 from ghm.search.decisions.ranking import ConfigurationScore, best_first, ranked, score
 from ghm.search.decisions.scheduler import measure_of
-from ghm.search.decisions.selection import Confirmation, Decision, chosen_by, confirmed
+from ghm.search.decisions.selection import Confirmation, Confirmed, Decision, chosen_by, confirmed
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturns
-from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.config import RankBy, SearchConfig
 from ghm.search.settings.space import NAMES
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.history import HistoryLine, read_history
@@ -144,23 +144,34 @@ class SearchState:
             return None
         tuned = {number: self._scores[number] for number in chosen_by(self.choice) if number in self._scores}
         trials = [one for one in self.trials if one.stage == "confirm"]
-        return confirmed(self.choice, tuned, trials, max(len(self.record.calibrations), 1))
+        n_calibrations = max(len(self.record.calibrations), 1)
+        return confirmed(self.choice, tuned, trials, n_calibrations, self.config.rank_by)
 
     @property
     def best_configuration(self) -> BestConfiguration | None:
         """The best configuration: the winner of a confirmation that is complete, else the one that leads as tuned."""
         winner = None if (confirmation := self.confirmation) is None else confirmation.winner
-        if winner is not None and winner.confirmed is not None:
-            trial = best_first(winner.trials)[0]
-            return BestConfiguration(
-                winner.configuration, "confirmed", trial, winner.confirmed, winner.trials, winner.interval
-            )
+        if confirmation is not None and winner is not None and winner.confirmed is not None:
+            return self._best("confirmed", winner, winner.confirmed, confirmation.figure, winner.interval)
         leader = self._leader
         if leader is None or (figure := leader.figure(self.config.rank_by)) is None:
             return None
-        basis: Literal["ranked", "trial"] = "ranked" if self.n_instances > 1 else "trial"
-        trial = best_first(leader.trials)[0]
-        return BestConfiguration(leader.configuration, basis, trial, figure, leader.trials, None)
+        return self._best("ranked" if self.n_instances > 1 else "trial", leader, figure, self.config.rank_by, None)
+
+    def _best(
+        self,
+        basis: Literal["confirmed", "ranked", "trial"],
+        one: ConfigurationScore | Confirmed,
+        figure: float,
+        by: RankBy,
+        interval: tuple[float, float] | None,
+    ) -> BestConfiguration:
+        order = best_first(one.trials)
+        # The last of them is the worst by return, which is not comparable between firms.
+        known = [trial for trial in order if trial.captured_value is not None]
+        worst = min(known, key=lambda trial: trial.captured_value or 0.0, default=order[-1])
+        shown = worst if by == "worst" and basis != "trial" else order[0]
+        return BestConfiguration(one.configuration, basis, order[0], figure, one.trials, interval, by, shown)
 
     @property
     def best_trial(self) -> Outcome | None:

@@ -63,7 +63,11 @@ class BestConfiguration:
     trials: tuple[Outcome, ...]
     """The trials that decided, by number."""
     interval: tuple[float, float] | None
-    """95% interval of the figure of a confirmation."""
+    """95% interval of the figure of a confirmation; None with fewer than five seeds."""
+    by: RankBy
+    """Which figure of the trials it is."""
+    shown: Outcome
+    """The trial that words and verdict are about: where the worst counts, the worst one; else the best."""
 
     @property
     def n_trials(self) -> int:

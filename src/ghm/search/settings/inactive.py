@@ -1,9 +1,11 @@
 """Which hyperparameters have no effect on the policy under the search's settings: the one place that knows."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from ghm.search.settings.space import NAMES, Choices
+from ghm.training.settings import Hyperparameters
 
 _OF_THE_VALUE_NETWORK = ("lr_baseline", "value_hidden")
 
@@ -22,6 +24,11 @@ def inactive_hyperparameters(settings: Mapping[str, Any]) -> tuple[str, ...]:
 def effective_choices(choices: Choices, inactive: tuple[str, ...]) -> Choices:
     """The space in which an inactive hyperparameter has its first value only."""
     return {name: choices[name][:1] if name in inactive else choices[name] for name in NAMES}
+
+
+def distinct(hyperparameters: Hyperparameters, choices: Choices, inactive: tuple[str, ...]) -> Hyperparameters:
+    """What trains the same policy from the same seed: the hyperparameters with the inactive ones at their first values."""
+    return dataclasses.replace(hyperparameters, **{name: choices[name][0] for name in inactive})
 
 
 def inactive_note(choices: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:

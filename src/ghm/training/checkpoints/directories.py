@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shlex
 from pathlib import Path
 
 from ghm.errors import UserError
@@ -30,9 +31,8 @@ def own_directories(config: TrainConfig) -> TrainConfig:
     if there := found(config):
         latest = config.ckpt_dir / "latest.pt"
         go_on = f"continue that run (--resume {latest}), " if latest.is_file() else ""
-        flags = "--ckpt_dir and --log_dir" + (" and --result_file" if config.result_file is not None else "")
         raise UserError(
-            f"{there[0]} is of another run, which this one would overwrite; choose other places (all of {flags}), "
+            f"{there[0]} is of another run, which this one would overwrite; choose other places, such as {_free(config)}, "
             f"{go_on}or remove it"
         )
     return config
@@ -45,6 +45,19 @@ def follow_own_links(config: TrainConfig) -> TrainConfig:
         return config
     result = config.result_path.parent.resolve() / config.result_path.name
     return dataclasses.replace(config, ckpt_dir=config.ckpt_dir.resolve(), result_file=result)
+
+
+def _free(config: TrainConfig) -> str:
+    """Flags that put the run into a folder of its own: the result and the history lie beside the checkpoint directory."""
+    home = config.ckpt_dir.parent
+    for number in itertools.count(2):
+        run = home / f"run-{number}"
+        result = None if config.result_file is None else run / config.result_file.name
+        moved = dataclasses.replace(_in(config, run), result_file=result)
+        if not found(moved):
+            break
+    flags = f"--ckpt_dir {shlex.quote(str(moved.ckpt_dir))} --log_dir {shlex.quote(str(moved.log_dir))}"
+    return flags if result is None else f"{flags} --result_file {shlex.quote(str(result))}"
 
 
 def found(config: TrainConfig) -> list[Path]:

@@ -1,0 +1,56 @@
+"""What a plan says before anything runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.search.instant import INSTANT
+from tests.search.support import read, run_search
+
+FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "plain")
+
+
+def plan(capsys: pytest.CaptureFixture[str], *flags: object) -> str:
+    capsys.readouterr()
+    assert run_search(*flags, "--dry_run") == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["tpe", "gp"])
+def test_a_method_that_learns_says_from_which_configuration_on(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--search_type", method, *FLAGS, "--results_dir", tmp_path / "r")
+    few = plan(capsys, *flags, "--n_trials", 12)
+    assert f"Warning: {method} learns from configuration 14 on" in few
+    assert "all 12 are drawn at random" in few
+    enough = plan(capsys, *flags, "--n_trials", 16, "--proposal_lag", 3)
+    assert f"{method} learns from configuration 13 on (10 outcomes, and --proposal_lag 3)" in enough
+    assert "Warning" not in enough
+
+
+def test_where_it_says_that_it_learns_it_does(tmp_path: Path) -> None:
+    flags = ("--search_type", "gp", "--n_trials", 15, "--proposal_lag", 3, "--n_iterations", 6, "--eval_freq", 2)
+    assert run_search(*flags, "--progress", "none", "--results_dir", tmp_path / "r", **INSTANT) == 0
+    journal = (tmp_path / "r/journal.jsonl").read_text().splitlines()
+    seen = [int(found[1]) for line in journal if (found := re.search(r'"seen": (\d+)', line))]
+    assert next(number for number, count in enumerate(seen, 1) if count >= 10) == 13
+
+
+def test_a_grid_says_that_n_trials_is_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--search_type", "grid", *FLAGS, "--results_dir", tmp_path / "r")
+    assert "--n_trials 3 is not used: a grid runs all of them." in plan(capsys, *flags, "--n_trials", 3)
+    assert "is not used" not in plan(capsys, *flags)
+
+
+def test_a_plan_says_how_long_it_takes_once_that_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")
+    assert "How long it will take is not known yet" in plan(capsys, *flags)
+    assert run_search(*flags, **INSTANT) == 0
+    told = [(e["metrics"]["seconds"], e["metrics"]["iterations"]) for e in read(tmp_path / "r")["results"]]
+    assert told == [(1.0, 6), (1.0, 6)]
+    assert "It will take about 4.0 s, at the pace of the 2 trials recorded." in plan(
+        capsys, "--resume", tmp_path / "r", "--n_trials", 6
+    )
+    assert "It will take" not in plan(capsys, "--resume", tmp_path / "r"), "nothing is left"
