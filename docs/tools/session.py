@@ -132,7 +132,7 @@ _VOLATILE = (
 # Lines that are there or not as the machine is slow or fast.
 _PASSING = re.compile(
     r"^Warning: \d+ workers.* share \d+ core"  # of the machine that runs it
-    r"|^\[Trial \d+\] iteration |^\d+ of \d+ trials completed, .* left$|^iteration .* left$"
+    r"|^\[Trial \d+\] iteration |^\d+ of \d+ trials completed, .* (?:left|running)$|^iteration .* left$"
 )
 
 
