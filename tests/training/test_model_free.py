@@ -224,7 +224,7 @@ def relative_bias(sample: list[GradientEstimate], exact: Gradient, directions: l
 def test_the_after_state_critics_bias_is_small_and_wrong_ones_are_told_apart(
     problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
-    """Biased by what a line between nodes misses and by shrinking: 0.14 on this short and coarse problem, the wrong ones 4 and 5."""
+    """Biased by what a line between nodes misses and by shrinking: 0.14 on this short, coarse problem; the wrong ones 4 and 5."""
     assert relative_bias(with_critic(problem, tables, 10), exact, directions) < 0.25
     for wrong in (_Undiscounted, _WithoutLiquidation):
         assert relative_bias(with_critic(problem, tables, 10, wrong), exact, directions) > 1, wrong
