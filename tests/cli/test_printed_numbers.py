@@ -400,15 +400,15 @@ class TestWhy:
             "  lr_policy 0.001, lr_baseline 0.003, entropy_weight 0.01, action_reg_weight 0.01, max_grad_norm 1, n_trajectories "
             "500, policy_hidden 64x64, value_hidden 64x64"
         )
-        assert why._ended(first) == "It completed 100 iterations with a return of 6.5100."
-        assert why._ended(third) == (
+        assert why._ended(first, []) == "It completed 100 iterations with a return of 6.5100."
+        assert why._ended(third, []) == (
             "It stands at iteration 20; its checkpoint is kept, and --resume with --keep 1.0 lets it go on."
         )
         assert (
-            why._ended(trial(5, None, "diverged", iterations=33))
+            why._ended(trial(5, None, "diverged", iterations=33), [])
             == "It ended as diverged after 33 iterations: reason 5"
         )
-        assert "; 12 iterations are done." in why._ended(trial(6, None, "unfinished", iterations=12))
+        assert "; 12 iterations are done." in why._ended(trial(6, None, "unfinished", iterations=12), [])
 
     def test_a_confirmation(self, state):
         content = {"of": 4, "chosen": [[2, 6.37], [1, 6.3]], "seeds": [501, 502, 503], "iterations": 250}

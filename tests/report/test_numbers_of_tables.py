@@ -5,15 +5,16 @@ import math
 from pathlib import Path
 
 import pytest
-from report.by_hand import bootstrap_ends, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
+from report.by_hand import FRESH, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
 
 from ghm.economics.model import GHMModel
-from ghm.report.analysis.importance import MarginalEffect
+from ghm.report.analysis.importance import Importance, MarginalEffect
 from ghm.report.comparison import _differences, _table
 from ghm.report.drawing import instances, tables, tuning
 from ghm.report.drawing.economics import card_table
 from ghm.report.drawing.tables import Cell, Table, plain_rows
 from ghm.search.records.state import SearchState
+from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.calibrations import Calibration
 from ghm.solvers.validation import Card
 
@@ -125,8 +126,7 @@ def test_configurations(tmp_path: Path) -> None:
         ["2", "1", "65.0%", "65.0%", "50.0%", "0", "100", "0.001", "500"],
         ["3", "3", "95.0%", "95.0%", "95.0%", "1", "100", "0.001", "250"],
     ]
-    for row, values in zip(rows, [(0.90, 0.10, 0.88, 0.86), (0.50, 0.70, 0.80, 0.60), (0.95,) * 3], strict=True):
-        assert ends(row[4]) == pytest.approx(bootstrap_ends(values), abs=0.03)
+    assert [row[4] for row in rows] == ["–"] * 3, "of four seeds no interval is given"
     assert table.caption == "Captured value of each configuration over its seeds and calibrations, best first"
 
 
@@ -144,17 +144,16 @@ def test_configurations_that_cannot_be_ranked_are_counted(tmp_path: Path) -> Non
 
 
 def test_confirmation(tmp_path: Path) -> None:
-    """The interval is of the fresh seeds; of those that were tuned on it would reach from 0.10 or 0.29 up."""
+    """The interval is of the fresh seeds; of the four that were tuned on there is none."""
     table = whole(instances.confirmation_table(confirmed(tmp_path)))
     assert titles(table) == ["Configuration", "When tuned", "Confirmed", "95% interval", "Difference", "Failures"]
     rows = plain_rows(table)
     assert [[*row[:3], *row[4:]] for row in rows] == [
         ["2", "87.0%", "83.0%", "-4.0%", "0"],
-        ["1", "65.0%", "77.3%", "12.3%", "1"],
+        ["1", "65.0%", "76.5%", "11.5%", "1"],
     ]
-    assert ends(rows[0][3]) == pytest.approx(bootstrap_ends((0.80, 0.82, 0.84, 0.86)), abs=0.006)
-    assert ends(rows[1][3]) == pytest.approx(bootstrap_ends((0.70, 0.72, 0.90)), abs=0.006)
-    assert bootstrap_ends((0.90, 0.10, 0.88, 0.86))[0] < 0.5, "negative control: the tuned interval is another"
+    assert ends(rows[0][3]) == pytest.approx(FRESH, abs=6e-4)
+    assert rows[1][3] == "–", "of four that did not fail"
 
 
 def test_calibrations(tmp_path: Path) -> None:
@@ -164,29 +163,37 @@ def test_calibrations(tmp_path: Path) -> None:
         trial(1, 0.70, configuration=1, calibration="calm"), trial(2, 0.90, configuration=1, calibration="wild"),
         trial(3, 0.90, configuration=2, calibration="calm"), trial(4, 0.60, configuration=2, calibration="wild"),
     ]  # fmt: skip
-    table = whole(instances.calibrations_table(search_of(tmp_path, trials, calibrations=firms, n_trials=2)))
-    assert table.caption == "What configuration 1 costs on each calibration, in captured value"
-    assert titles(table) == ["Calibration", "This configuration", "Best training there", "Cost of not tuning"]
-    assert plain_rows(table) == [["calm", "70.0%", "90.0%", "20.0%"], ["wild", "90.0%", "90.0%", "0.0%"]]
+    state = search_of(tmp_path, trials, calibrations=firms, n_trials=2)
+    state.references |= {"calm": ReferenceReturns(7.25, 6.5), "wild": ReferenceReturns(6.125, 5.0)}
+    table = whole(instances.calibrations_table(state))
+    assert table.caption == "What configuration 1 costs on each calibration, by the mean captured value"
+    assert titles(table) == [
+        "Calibration", "Optimum", "Closing the firm", "This configuration", "Best configuration there", "Cost of not tuning",
+    ]  # fmt: skip
+    assert plain_rows(table) == [
+        ["calm", "7.2500", "6.5000", "70.0%", "90.0%", "20.0%"],
+        ["wild", "6.1250", "5.0000", "90.0%", "90.0%", "0.0%"],
+    ]
 
 
 def test_what_values_buy() -> None:
+    weights = (Importance("lr_policy", 0.6, 0.001, True), Importance("policy_hidden", 0.1, 0.2, False))
     effects = (
         MarginalEffect("lr_policy", 1e-3, 7, 0.72, 0.125, 0.05, 0.31),
         MarginalEffect("lr_policy", 1e-4, 5, 0.60, -0.125, -0.31, -0.05),
         MarginalEffect("policy_hidden", (64, 64), 6, 0.65, -0.01, -0.1, 0.1),
     )
-    table = whole(tuning.marginal_effects_table(effects))
+    table = whole(tuning.marginal_effects_table(effects, weights))
     assert titles(table) == [
         "Hyperparameter", "Value", "Trials", "Median captured value", "Against the other values (points)", "90% interval",
-        "Beyond chance",
+        "Hyperparameter beyond chance",
     ]  # fmt: skip
     assert plain_rows(table) == [
         ["lr_policy", "0.001", "7", "72.0%", "+12.5", "+5.0 to +31.0", "yes"],
         ["lr_policy", "0.0001", "5", "60.0%", "-12.5", "-31.0 to -5.0", "yes"],
         ["policy_hidden", "64x64", "6", "65.0%", "-1.0", "-10.0 to +10.0", "no"],
     ]
-    assert tuning.marginal_effects_table(()) is None
+    assert tuning.marginal_effects_table((), weights) is None
 
 
 def test_the_card_is_the_recorded_one() -> None:
@@ -244,7 +251,7 @@ def test_any_trial(search: SearchState) -> None:
 
 
 def test_searches_side_by_side(tmp_path: Path) -> None:
-    """Training times: 10 + ... + 80 seconds are 6:00; of the confirmed one, 10 + ... + 200 are 35:00."""
+    """Training times: 10 + ... + 80 seconds are 6:00; of the confirmed one, 10 + ... + 220 are 42:10."""
     searches = [eight_trials(tmp_path / "a"), confirmed(tmp_path / "b")]
     table = _table(searches, ["a", "b"])
     assert titles(table) == [
@@ -253,11 +260,11 @@ def test_searches_side_by_side(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert plain_rows(table) == [
         ["a", "random", "6", "1", "95.0%", "66.0%", "–", "6.6150", "670", "6:00"],
-        ["b", "random", "18", "2", "83.0%", "86.0%", "83.0%", "6.5520", "3,200", "35:00"],
+        ["b", "random", "20", "2", "83.0%", "86.0%", "83.0%", "6.5520", "3,700", "42:10"],
     ]
     differ = {row[0]: row[1:] for row in plain_rows(whole(_differences(searches, ["a", "b"])))}
     assert differ["n_trials"] == ["10", "3"]
-    assert differ["confirm_seeds"] == ["5", "4"]
+    assert differ["confirm_iterations"] == ["–", "250"]
     assert "n_iterations" not in differ
     assert "results_dir" not in differ
 

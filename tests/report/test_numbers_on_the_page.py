@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report.by_hand import OPTIMUM, bootstrap_ends, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
+from report.by_hand import FRESH, OPTIMUM, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
 
 from ghm.report.analysis import findings, instances
 from ghm.report.analysis.importance import Importance, finished, marginal_effects
@@ -59,12 +59,12 @@ def test_headlines_of_several_seeds(tmp_path: Path) -> None:
     )
     worst = over_seeds(tmp_path / "worst", rank_by="worst")
     assert findings.headline(worst).startswith("The best configuration, 1, captured 50.0% of the value between closing")
-    assert "as the worst of its 4 trials; the best of these trainings, trial 3, reached a return of 6.5100." in (
+    assert "as the worst of its 4 trials; the worst of these trainings, trial 1, reached a return of 6.3000." in (
         findings.headline(worst)
     )
     assert findings.headline(confirmed(tmp_path / "confirmed")) == (
         "The best configuration, 2, captured 83.0% of the value between closing the firm at once and the optimum, on seeds that "
-        "nothing was tuned on; the best of these trainings, trial 16, reached a return of 6.5520."
+        "nothing was tuned on; the best of these trainings, trial 17, reached a return of 6.5520."
     )
 
 
@@ -115,11 +115,11 @@ def test_rivals_within_a_point_are_counted(tmp_path: Path) -> None:
 
 def test_what_the_ranking_depends_on(search: SearchState) -> None:
     weights = (
-        Importance("lr_policy", 0.60, 0.40, 0.75, 0.001, stands_out=True),
-        Importance("n_trajectories", 0.05, 0.0, 0.20, 0.3, stands_out=False),
+        Importance("lr_policy", 0.60, 0.001, stands_out=True),
+        Importance("n_trajectories", 0.05, 0.3, stands_out=False),
     )
     assert findings._importance(search, weights) == (
-        "What the ranking depends on beyond chance: lr_policy (40 to 75%), as shares of its variance with 90% intervals."
+        "What the ranking depends on beyond chance: lr_policy (60%), as shares of its variance."
     )
     assert findings._importance(search, weights[1:]) == (
         "With 7 finished trials, no hyperparameter's effect can be told from chance."
@@ -131,33 +131,33 @@ def test_sentences_on_rungs(tmp_path: Path) -> None:
     assert instances.rung_sentences(few) == [
         "Too few configurations went on from iteration 20 (2) to tell how well it foretold 100."
     ]
-    # Of ranks 1 2 3 4 5 and 2 1 3 4 5 the squared differences sum to 2: ρ = 1 − 6·2/(5·24) = 0.9.
-    known = [(0.1, 0.2), (0.2, 0.1), (0.3, 0.3), (0.4, 0.4), (0.5, 0.5)]
-    results = [one.rungs[0] for one in rung_trials()[:1]] * 5
+    # Of ranks 1 2 3 ... 8 and 2 1 3 ... 8 the squared differences sum to 2: ρ = 1 − 6·2/(8·63) = 0.976.
+    known = [(0.1, 0.2), (0.2, 0.1), *((k / 10, k / 10) for k in range(3, 9))]
+    results = [one.rungs[0] for one in rung_trials()[:1]] * 8
     trials = [
         trial(number, end, rungs=(dataclasses.replace(result, captured_value=at, best_return=5.95 + 0.7 * at),))
         for number, ((at, end), result) in enumerate(zip(known, results, strict=True), 1)
     ]
     (said,) = instances.rung_sentences(search_of(tmp_path / "five", trials, rungs=(20,), keep=1.0))
-    # Fisher's z is 1.472 with a standard error of √(1.06/2) = 0.728: 0.045 to 2.899, which are ρ = 0.05 and 0.99.
+    # Fisher's z is 2.209 with a standard error of √((1 + ρ²/2)/5) = 0.543: 1.144 to 3.274, which are ρ = 0.816 and 0.997.
     assert said == (
-        "The order of 5 configurations at iteration 20 foretold that at 100 with a rank correlation of 0.90 (95% interval 0.05 "
-        "to 0.99)."
+        "The order of 8 configurations at iteration 20 foretold that at 100 with a rank correlation of 0.98 (95% interval 0.82 "
+        "to 1.00)."
     )
 
 
 def test_sentences_on_the_confirmation(tmp_path: Path) -> None:
     best, beats = instances.confirmation_sentences(confirmed(tmp_path))
     found = re.fullmatch(
-        r"Configuration 2 is the best of 2 trained again on 4 fresh seeds: 83\.0% \(95% interval ([\d.]+)% to ([\d.]+)%\), "
+        r"Configuration 2 is the best of 2 trained again on 5 fresh seeds: 83\.0% \(95% interval ([\d.]+)% to ([\d.]+)%\), "
         r"87\.0% when tuned\.",
         best,
     )
     assert found is not None, best
     ends = [float(end) / 100 for end in found.groups()]
-    assert ends == pytest.approx(bootstrap_ends((0.80, 0.82, 0.84, 0.86)), abs=0.006)
-    # Of 4 · 3 pairs the first is the greater in 8: all but those with 0.90.
-    assert beats == ("A training of it ends above one of the runner-up, configuration 1, with a probability of 0.67.")
+    assert ends == pytest.approx(FRESH, abs=6e-4)
+    # Of 5 · 4 pairs the first is the greater in 14: in all with 0.70 and 0.72, in none with 0.90, in four with 0.81.
+    assert beats == ("A training of it ends above one of the runner-up, configuration 1, with a probability of 0.70.")
 
 
 def test_tiles(search: SearchState) -> None:
@@ -173,7 +173,7 @@ def test_tiles_of_rungs_and_of_a_confirmation(tmp_path: Path) -> None:
     assert (stopped["Completed"], stopped["Stopped at a rung"], stopped["Best return"]) == ("2", "2", "6.5100")
     again = dict(_words(confirmed(tmp_path / "b"))["tiles"])
     assert (again["Best captured value"], again["Best return"]) == ("83.0%", "6.5520")
-    assert (again["Completed"], again["Failed"], again["Unfinished"]) == ("18", "2", "0")
+    assert (again["Completed"], again["Failed"], again["Unfinished"]) == ("20", "2", "0")
 
 
 def test_the_page_has_them_as_they_were_found(search: SearchState) -> None:
@@ -226,7 +226,7 @@ def test_what_values_buy_is_the_difference_of_medians(tmp_path: Path) -> None:
     ]
     assert (slow.median, fast.median) == (pytest.approx(0.335), pytest.approx(0.835))
     assert (slow.difference, fast.difference) == (pytest.approx(-0.5), pytest.approx(0.5))
-    # A median of resamples is no further from 0.335 and 0.835 than 0.025 each.
+    # No trial's value is further from its median, 0.335 or 0.835, than 0.025.
     assert 0.45 <= fast.low <= 0.5 <= fast.high <= 0.55
     assert -0.55 <= slow.low <= -0.5 <= slow.high <= -0.45
     assert fast.high - fast.low > 0.01

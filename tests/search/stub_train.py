@@ -27,7 +27,7 @@ MODEL = ("alpha", "mu", "r", "carry_cost", "sigma_a", "sigma_x", "rho", "proport
 INTEGERS = ("n_trajectories", "n_iterations", "seed", "n_threads", "log_freq", "eval_freq", "ckpt_freq")
 INTEGERS += ("keep_checkpoints", "parent_pid", "pause_at")
 TEXTS = ("terminal", "estimator", "baseline", "device", "progress", "log_dir", "ckpt_dir", "result_file")
-TEXTS += ("reference_file", "resume", "group", "figures")
+TEXTS += ("reference_file", "resume", "group", "figures", "learner", "select")
 LISTS = ("policy_hidden", "value_hidden", "evaluate_at")
 BITS = 2**64
 

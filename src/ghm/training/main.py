@@ -306,6 +306,6 @@ def _report(
             f"Paused at iteration {iterations}; continue without --pause_at and with --resume {config.ckpt_dir / 'latest.pt'}"
         )
         return
-    from ghm.training.summary import summary
+    from ghm.training.logging.summary import summary
 
     print(summary(config, metrics, seconds))
