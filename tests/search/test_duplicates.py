@@ -58,7 +58,7 @@ def test_no_training_is_run_twice(method: str, tmp_path: Path, capsys: pytest.Ca
 
 def test_hyperparameters_without_effect_make_no_other_training(tmp_path: Path) -> None:
     lists = {"lr_policy": [1e-3, 1e-4], "lr_baseline": [1e-3, 1e-4, 1e-2], "value_hidden": [[32, 32], [64, 64]]}
-    flags = ("--space", space_file(tmp_path, **lists), "--n_trials", 9, "--n_seeds", 2, "--baseline", "sweep")
+    flags = ("--space", space_file(tmp_path, **lists), "--n_trials", 9, "--n_seeds", 2, "--baseline", "exact")
     assert run_search(*flags, "--confirm", 4, *FLAGS, "--results_dir", tmp_path / "r", **INSTANT) == 0
     results = read(tmp_path / "r")
     assert len(results["configurations"]) == 2

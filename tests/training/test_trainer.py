@@ -36,7 +36,7 @@ def config(directory: Path, **settings: Any) -> TrainConfig:
     """A run of a fraction of a second."""
     small: dict[str, Any] = {
         "n_iterations": 12, "dt": 0.05, "T": 2.0, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,),
-        "eval_freq": 4, "ckpt_freq": 4, "log_freq": 4, "keep_checkpoints": 9, "progress": "none", "baseline": "network",
+        "eval_freq": 4, "ckpt_freq": 4, "log_freq": 4, "keep_checkpoints": 9, "progress": "none",
     }  # fmt: skip
     places = {"log_dir": directory / "logs", "ckpt_dir": directory / "checkpoints"}
     return TrainConfig(**(small | places | settings))
