@@ -85,7 +85,8 @@ def read_page(page: Page) -> Table:
         ("optimum", "Optimum"),
         ("wind_up", "Closing the firm"),
     ):
-        if page.tiles[tile] != "–":
+        # With several firms the tiles of the optimum are of the best trial's, which they name.
+        if page.tiles.get(tile, "–") != "–":
             said[field_] = shown(page.tiles[tile])
     said |= _leads(page) | _trials(page)
     ranking = page.table("Rank", "Configuration")
