@@ -301,7 +301,7 @@ def test_levels_beyond_the_range_stop_at_its_end() -> None:
 DEFAULT = GHMModel()
 FIXED_POLICIES = {
     # Paying down to a cent leaves a firm that survives a step with some probability and then earns again, so the exact
-    # return is a little above 5.95, that of closing at once; see DESIGN's table.
+    # return is a little above 5.95, that of closing at once.
     "wind up": ({"payout": 1e-4, "below": -1.0, "target": 0.1}, 5.95, 0.015),
     "thresholds": ({"payout": 0.19, "below": 0.035, "target": 0.1}, 6.65, 0.005),
 }

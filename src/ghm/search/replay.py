@@ -25,7 +25,7 @@ from ghm.search.trials.trial import Trial, directory_name, relocated
 from ghm.training.settings import TrainConfig
 
 # Another processor or library rounds differently, and training amplifies that: the policies are then two draws of
-# the same training. Their captured values differ by about this much (measured over seeds, DESIGN section 4).
+# the same training. Their captured values differ by about this much (measured over seeds).
 TOLERANCE = 0.02
 
 REPLAYS_NAME = "replays"
