@@ -30,6 +30,8 @@ class ReportConfig:
     side."""
     output: Path | None = None
     """The page's file; default: report.html beside the results, or comparison.html beside the first of several."""
+    reload: int = 0
+    """Seconds after which an open page loads itself again, such as while its search runs; 0: never."""
     export: Path | None = None
     """Instead of the page: write figures (PDF, PNG), tables (LaTeX, CSV) and all trials (CSV) into this directory."""
 
@@ -71,7 +73,7 @@ def run(config: ReportConfig) -> int:
         sys.stdout.write(f"Report: {file}\n")
     elif config.export is None:
         with working("writing the page"):
-            file = write_report(config.results[0], config.output)
+            file = write_report(config.results[0], config.output, config.reload)
         sys.stdout.write(f"Report: {file}\n")
     else:
         with working("drawing figures and tables"):
