@@ -106,7 +106,7 @@ def newest_results(directory: Path) -> Path:
 def _read_results(path: Path) -> dict[str, Any]:
     try:
         data = read_bytes(path, most_bytes(path), follow=True)
-        content = parse_object(data, lenient=True)
+        content = parse_object(data)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; give a search_results_*.json") from error
     except DamagedError as error:
