@@ -1,8 +1,4 @@
-"""Where the package runs, on POSIX systems, tested on Linux; and what a program does at its very ends.
-
-A search locks its directory, is stopped by signals, ends its trials by process group, and forces directory entries to disk.
-Windows has none of these in that form; there the Windows Subsystem for Linux runs it.
-"""
+"""What a program does at its very ends: where it runs, its streams, its signals, its exit status."""
 
 import errno
 import io
@@ -13,9 +9,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from ghm.errors import UserError, require_linux
+
 Status = TypeVar("Status")
 
-EXIT_UNSUPPORTED = 2
+EXIT_USER_ERROR = 2
 EXIT_INFRASTRUCTURE = 6
 EXIT_KEYBOARD = 130
 """What shells report of a program that Ctrl-C ended: 128 + 2."""
@@ -29,23 +27,6 @@ _program = threading.Event()
 """Set in a process that ends with what it runs."""
 
 
-def unsupported() -> str:
-    """Why the package cannot run here, and what to do; empty where it can."""
-    if os.name == "posix":
-        return ""
-    return (
-        f"ghm runs on Linux and other POSIX systems; this is {sys.platform}, which has no POSIX locks, signals and process "
-        "groups; on Windows, run it in the Windows Subsystem for Linux (WSL)"
-    )
-
-
-def exit_if_unsupported() -> None:
-    """End with a message and status 2 where the package cannot run."""
-    if message := unsupported():
-        sys.stderr.write(f"error: {message}\n")
-        raise SystemExit(EXIT_UNSUPPORTED)
-
-
 def run_program(main: Callable[[], int], ends: bool = True) -> int:
     """Run a program's main function where it can run; its exit status. No complaint where nobody reads the output any more.
 
@@ -53,7 +34,11 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
         main: the function.
         ends: whether the process ends with it, rather than being somebody's who called it.
     """
-    exit_if_unsupported()
+    try:
+        require_linux()
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_USER_ERROR
     _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
