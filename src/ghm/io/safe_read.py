@@ -19,8 +19,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_BYTES = 512_000_000
-"""A record larger than this was not written by a search, but for a results JSON of more than 250,000 trials."""
+MAX_BYTES = 4_000_000_000
+"""A record larger than this was not written by a search: the results JSON of a million trials has half of it."""
 
 MAX_DEPTH = 32
 """Brackets within brackets; the deepest record has 6."""
