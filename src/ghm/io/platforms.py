@@ -1,12 +1,15 @@
 """What a program does at its very ends: where it runs, its streams, its signals, its exit status."""
 
+import contextlib
 import errno
 import io
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 from typing import Any, TypeVar
 
 from ghm.errors import UserError, require_linux
@@ -76,6 +79,61 @@ def _open_missing_streams() -> None:
                 os.dup2(found, descriptor)
                 os.close(found)
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
+
+
+# Two SIGINT within this time are one Ctrl-C, told twice (by the terminal and by a parent); no hand is as fast.
+SAME_KEYPRESS_S = 0.2
+
+
+@contextlib.contextmanager
+def stop_signals(
+    stop: Callable[[], None],
+    kill: Callable[[], None] | None,
+    pause: Callable[[], None] | None = None,
+    go_on: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """Call ``stop`` at the first signal; at a second Ctrl-C ``kill``, where there is one, and raise KeyboardInterrupt.
+
+    A stop that is under way is not made harder by SIGTERM or SIGHUP again, to the program's very end (:func:`put_back`). Ctrl-Z
+    calls ``pause`` before this process stands still, and ``go_on`` after it. A closed terminal stays ignored where it is
+    (``nohup``). Outside the main thread, where Python has no signals, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[float] = []
+    hung_up = False
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal hung_up
+        hung_up = hung_up or number == signal.SIGHUP
+        received.append(time.monotonic())
+        if len(received) == 1:
+            stop()
+        elif number == signal.SIGINT and received[-1] - received[0] > SAME_KEYPRESS_S and kill is not None:
+            kill()
+            raise KeyboardInterrupt
+
+    def stand_still(_number: int, _frame: FrameType | None) -> None:
+        assert pause is not None
+        assert go_on is not None
+        pause()
+        # Not by the signal that came: one without a shell above it is let fall. Returns when this process may go on.
+        os.kill(os.getpid(), signal.SIGSTOP)
+        go_on()
+
+    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), handle)
+    handlers |= {} if pause is None else {signal.SIGTSTP: stand_still}
+    before = {number: signal.getsignal(number) for number in handlers}
+    for number, handler in handlers.items():
+        if before[number] is not signal.SIG_IGN or number not in (signal.SIGHUP, signal.SIGTSTP):
+            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        if hung_up:  # a terminal that hung up does not come back, but may be told of again
+            before[signal.SIGHUP] = signal.SIG_IGN
+        put_back(before, stopped=bool(received))
 
 
 def put_back(handlers: Mapping[signal.Signals, Any], stopped: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.errors import UserError
+from ghm.io.platforms import stop_signals
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
 from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
@@ -17,7 +18,6 @@ from ghm.search.records.environment import code_version, environment
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
-from ghm.search.signals import stop_signals
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.runner import TrialRunner

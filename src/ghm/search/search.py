@@ -14,6 +14,7 @@ from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
+from ghm.io.platforms import stop_signals
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
@@ -38,7 +39,6 @@ from ghm.search.records.values import ReferenceReturns
 from ghm.search.resolved import ResolvedSearch, make_blueprint
 from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
-from ghm.search.signals import stop_signals
 from ghm.search.step_queue import StepQueue
 from ghm.search.taking import moved_note, take_directory
 from ghm.search.trials.outcome import Outcome
