@@ -94,7 +94,7 @@ def test_a_reader_that_has_had_enough_gets_no_complaint(command):
     os.close(read)
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(write)
-    assert (done.returncode, done.stderr) == (platforms.EXIT_BROKEN_PIPE, "")
+    assert (done.returncode, done.stderr) == (platforms.ExitStatus.BROKEN_PIPE, "")
 
 
 def program(body, output):
@@ -124,14 +124,14 @@ def test_a_full_disk_and_a_crash_keep_their_status():
 @pytest.mark.parametrize("body", ["print(1)", "print(1, flush=True)"], ids=["at its end", "in its middle"])
 def test_a_full_disk_under_what_is_printed_is_said_in_a_line(body):
     done = program(f"{body}; return 0", Path("/dev/full"))
-    assert (done.returncode, done.stderr.count("\n")) == (platforms.EXIT_INFRASTRUCTURE, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (platforms.ExitStatus.INFRASTRUCTURE, 1)
     assert "no space left on the device" in done.stderr
 
 
 def test_ctrl_c_ends_any_command_without_a_traceback():
     for output in (os.devnull, "/dev/full"):
         done = program("print(1); raise KeyboardInterrupt", Path(output))
-        assert (done.returncode, done.stderr) == (platforms.EXIT_KEYBOARD, "")
+        assert (done.returncode, done.stderr) == (platforms.ExitStatus.KEYBOARD, "")
 
 
 @pytest.mark.parametrize("ends", [True, False])

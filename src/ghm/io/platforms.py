@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from enum import IntEnum
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -16,12 +17,24 @@ from ghm.errors import UserError, require_linux
 
 Status = TypeVar("Status")
 
-EXIT_USER_ERROR = 2
-EXIT_INFRASTRUCTURE = 6
-EXIT_KEYBOARD = 130
-"""What shells report of a program that Ctrl-C ended: 128 + 2."""
-EXIT_BROKEN_PIPE = 141
-"""What shells report of a program that SIGPIPE ended: 128 + 13."""
+
+class ExitStatus(IntEnum):
+    """How programs of this package end, as in docs/design/records.md."""
+
+    COMPLETED = 0
+    FAILED = 1
+    USER_ERROR = 2
+    DIVERGED = 3
+    INTERRUPTED = 4
+    OUT_OF_MEMORY = 5
+    INFRASTRUCTURE = 6
+    PAUSED = 7
+    UNUSABLE_CHECKPOINT = 8
+    KEYBOARD = 130
+    """What shells report of a program that Ctrl-C ended: 128 + 2."""
+    BROKEN_PIPE = 141
+    """What shells report of a program that SIGPIPE ended: 128 + 13."""
+
 
 PYTHON = (sys.executable, "-P")
 """Starts a Python process of this package's: it imports nothing from the working directory, where anybody's files may lie."""
@@ -41,7 +54,7 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
         require_linux()
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
-        return EXIT_USER_ERROR
+        return ExitStatus.USER_ERROR
     _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -55,9 +68,9 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
         raise SystemExit(_flushed(end.code)) from None
     except BrokenPipeError:
         _silence()
-        return EXIT_BROKEN_PIPE
+        return ExitStatus.BROKEN_PIPE
     except KeyboardInterrupt:
-        return _flushed(EXIT_KEYBOARD)
+        return _flushed(ExitStatus.KEYBOARD)
     except OSError as error:
         if error.errno != errno.ENOSPC or error.filename is not None:
             raise
@@ -154,7 +167,7 @@ def _flushed(status: Status) -> Status | int:
     except OSError as error:
         _silence()
         if isinstance(error, BrokenPipeError):  # whoever read the output, `head` for instance, has had enough
-            return EXIT_BROKEN_PIPE
+            return ExitStatus.BROKEN_PIPE
         if error.errno == errno.ENOSPC and not status:
             return _full()
     return status
@@ -164,7 +177,7 @@ def _full() -> int:
     """Say that the output's place is full."""
     _silence()
     sys.stderr.write("error: the output cannot be written: no space left on the device; send it elsewhere\n")
-    return EXIT_INFRASTRUCTURE
+    return ExitStatus.INFRASTRUCTURE
 
 
 def _silence() -> None:

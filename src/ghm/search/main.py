@@ -12,7 +12,7 @@ from typing import TextIO
 import tyro
 
 from ghm.errors import UserError
-from ghm.io.platforms import EXIT_INFRASTRUCTURE
+from ghm.io.platforms import ExitStatus
 from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import PlainObserver, plan_text
 from ghm.search.display.observer import Observer
@@ -28,8 +28,6 @@ from ghm.search.trials.trial import Trial
 
 SHOWN = 5
 """Trials that a dry run shows."""
-
-EXIT_USER_ERROR = 2
 
 DESCRIPTION = "Search hyperparameters for Monte Carlo policy gradient on the GHM equity management model."
 
@@ -100,11 +98,13 @@ def main(
             return 0
         outcome = search.run()
     except UserError as error:
-        return _fail(str(error), EXIT_USER_ERROR)
+        return _fail(str(error), ExitStatus.USER_ERROR)
     except BrokenPipeError:  # nobody reads what --help says, see `ghm.io.platforms`
         raise
     except OSError as error:
-        return _fail(f"the search cannot go on: {error}; what was recorded is kept, see --resume", EXIT_INFRASTRUCTURE)
+        return _fail(
+            f"the search cannot go on: {error}; what was recorded is kept, see --resume", ExitStatus.INFRASTRUCTURE
+        )
     _say(outcome.summary)
     return outcome.exit_status
 

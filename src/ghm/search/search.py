@@ -14,7 +14,7 @@ from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.platforms import stop_signals
+from ghm.io.platforms import ExitStatus, stop_signals
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
@@ -48,8 +48,6 @@ from ghm.search.trials.trial import Trial, reference_name
 # How often displays are refreshed, and a snapshot that was put off is thought of again, while trials run.
 TICK_S = 1.0
 
-EXIT_COMPLETED, EXIT_ALL_FAILED, EXIT_INTERRUPTED = 0, 1, 4
-
 
 @dataclass(frozen=True)
 class SearchOutcome:
@@ -79,8 +77,8 @@ class SearchOutcome:
     def exit_status(self) -> int:
         """0: a trial completed; 1: every trial failed; 4: interrupted, as of the training script."""
         if self.interrupted:
-            return EXIT_INTERRUPTED
-        return EXIT_COMPLETED if any(one.success for one in self.results.trials) else EXIT_ALL_FAILED
+            return ExitStatus.INTERRUPTED
+        return ExitStatus.COMPLETED if any(one.success for one in self.results.trials) else ExitStatus.FAILED
 
 
 def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:

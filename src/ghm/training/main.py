@@ -9,13 +9,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
 from ghm.io.atomic import require_writable
-from ghm.io.platforms import stop_signals
+from ghm.io.platforms import ExitStatus, stop_signals
 from ghm.io.sealed import write_sealed
 from ghm.training.arguments import require_separate_widths
 from ghm.training.checkpoints.directories import follow_own_links, own_directories
@@ -32,19 +31,6 @@ RESUMABLE_CHANGES = {
     "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "figures", "parent_pid", "pause_at", "group",
 }  # fmt: skip
 """Settings that may differ between a checkpoint and the run that continues from it; no other may."""
-
-
-class ExitStatus(IntEnum):
-    """Exit statuses, as in docs/design/records.md."""
-
-    COMPLETED = 0
-    USER_ERROR = 2
-    DIVERGED = 3
-    INTERRUPTED = 4
-    OUT_OF_MEMORY = 5
-    INFRASTRUCTURE = 6
-    PAUSED = 7
-    UNUSABLE_CHECKPOINT = 8
 
 
 _NO_MEMORY = re.compile(r"DefaultCPUAllocator: |CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED")
