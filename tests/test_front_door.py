@@ -48,7 +48,7 @@ def test_completion_knows_every_command_and_its_flags(shell):
         "evaluate",
         "report",
         "replay",
-        "why",
+        "explain",
         "n_trials",
         "sweep",
         "model.sigma_x",
