@@ -1,4 +1,4 @@
-"""Where the package runs, on POSIX systems, tested on Linux; and what a program does at its very ends.
+"""Where the package runs, on POSIX systems, tested on Linux; and how a program begins and ends.
 
 A search locks its directory, is stopped by signals, ends its trials by process group, and forces directory entries to disk.
 Windows has none of these in that form; there the Windows Subsystem for Linux runs it.
@@ -37,6 +37,20 @@ def unsupported() -> str:
         f"ghm runs on Linux and other POSIX systems; this is {sys.platform}, which has no POSIX locks, signals and process "
         "groups; on Windows, run it in the Windows Subsystem for Linux (WSL)"
     )
+
+
+def untested() -> str:
+    """Word that the package has not been tested on this system; empty where it has."""
+    if sys.platform == "linux":
+        return ""
+    return f"Note: ghm is tested on Linux, not on this system ({sys.platform}); please report what does not work."
+
+
+def usable_cores() -> int:
+    """Number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: what a job or a container was given
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def exit_if_unsupported() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
 from ghm.io.atomic import require_writable
-from ghm.io.platforms import put_back
+from ghm.io.platforms import put_back, untested
 from ghm.io.sealed import write_sealed
 from ghm.training.arguments import GROUPS, require_separate_widths
 from ghm.training.checkpoints.directories import follow_own_links, own_directories
@@ -111,6 +111,8 @@ def train(config: TrainConfig) -> int:
     config = follow_own_links(config)
 
     if config.parent_pid is None and config.progress != "none":
+        if message := untested():
+            print(message, flush=True)
         print("Preparing: solving the model and compiling, half a minute the first time on a machine ...", flush=True)
 
     import torch
