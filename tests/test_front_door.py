@@ -1,5 +1,6 @@
 """What ``import ghm`` offers, how light it stays, and where it refuses to run."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from installation.lowest import lowest
 
 import ghm
 from ghm.io import platforms
+from ghm.search.backends import process_identity
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,7 +50,7 @@ def test_completion_knows_every_command_and_its_flags(shell):
         "evaluate",
         "report",
         "replay",
-        "why",
+        "explain",
         "n_trials",
         "sweep",
         "model.sigma_x",
@@ -66,7 +68,30 @@ def test_completion_of_other_shells_is_refused():
 def test_other_platforms_are_refused_before_anything_else(monkeypatch):
     monkeypatch.setattr(platforms.sys, "platform", "win32")
     for words in (("--version",), ("search", "--help"), ()):
-        assert_refused(run(*words), "ghm runs on Linux only; this system is win32", "WSL")
+        assert_refused(run(*words), "ghm runs on Linux and macOS; this system is Windows", "WSL")
+
+
+def test_other_posix_systems_run_and_are_told_once_that_nobody_has_tested_there(monkeypatch, tmp_path):
+    search = ("search", "--dry_run", "--results_dir", tmp_path / "r")
+    assert "tested on" not in run(*search).output
+    monkeypatch.setattr(platforms.sys, "platform", "darwin")
+    monkeypatch.delattr(platforms.os, "sched_getaffinity")
+    said = run(*search)
+    assert (said.status, said.output.count("tested on Linux, not on this system (darwin)")) == (0, 1)
+    assert platforms.usable_cores() == os.cpu_count()
+
+
+def test_processes_are_told_apart_without_proc(monkeypatch):
+    """As on macOS: one that runs, one that has ended but was not fetched, one that never was."""
+    monkeypatch.setattr(process_identity.sys, "platform", "darwin")
+    own = process_identity.this_process()
+    assert own.here
+    assert not own.dead
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    for pid in (ended.pid, 2**22 + 1):
+        assert dataclasses.replace(own, pid=pid).dead
+    ended.wait()
 
 
 def test_lower_ends_of_the_ranges():

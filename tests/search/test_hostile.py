@@ -345,7 +345,7 @@ def test_a_directory_whose_name_is_not_utf8_is_refused(
 
 def test_other_systems_are_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    refused(["--n_trials", "1"], "Linux only; this system is win32", capsys)
+    refused(["--n_trials", "1"], "this system is Windows", capsys)
 
 
 def test_run_without_observers_says_what_happens_and_writes_the_page(

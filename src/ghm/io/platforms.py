@@ -13,7 +13,7 @@ from enum import IntEnum
 from types import FrameType
 from typing import Any, TypeVar
 
-from ghm.errors import UserError, require_linux
+from ghm.errors import UserError, require_posix
 
 Status = TypeVar("Status")
 
@@ -43,6 +43,20 @@ _program = threading.Event()
 """Set in a process that ends with what it runs."""
 
 
+def untested() -> str:
+    """Word that the package has not been tested on this system; empty where it has."""
+    if sys.platform == "linux":
+        return ""
+    return f"Note: ghm is tested on Linux, not on this system ({sys.platform}); please report what does not work."
+
+
+def usable_cores() -> int:
+    """Number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: what a job or a container was given
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run_program(main: Callable[[], int], ends: bool = True) -> int:
     """Run a program's main function where it can run; its exit status. No complaint where nobody reads the output any more.
 
@@ -51,7 +65,7 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
         ends: whether the process ends with it, rather than being somebody's who called it.
     """
     try:
-        require_linux()
+        require_posix()
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return ExitStatus.USER_ERROR

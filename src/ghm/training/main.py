@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
 from ghm.io.atomic import require_writable
-from ghm.io.platforms import ExitStatus, stop_signals
+from ghm.io.platforms import ExitStatus, stop_signals, untested
 from ghm.io.sealed import write_sealed
-from ghm.training.arguments import require_separate_widths
+from ghm.training.arguments import GROUPS, require_separate_widths
 from ghm.training.checkpoints.directories import follow_own_links, own_directories
 from ghm.training.settings import TrainConfig
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ghm.training.trainer import Trainer
 
 RESULT_FORMAT = 1
+
+DESCRIPTION = "Train a policy by Monte Carlo policy gradient."
 
 RESUMABLE_CHANGES = {
     "device", "n_threads", "ckpt_freq", "keep_checkpoints",
@@ -51,20 +53,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train_monte_carlo_
         arguments: flags; None: those of the process.
         prog: what the user called, for messages.
     """
-    import tyro
+    from ghm.command_line import parse
 
     try:
         require_separate_widths(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitStatus.USER_ERROR
-    config = tyro.cli(
-        TrainConfig,
-        prog=prog,
-        description="Train a policy on the GHM equity management model by Monte Carlo policy gradient.",
-        args=arguments,
-        use_underscores=True,
-    )
+    config = parse(TrainConfig, arguments, prog, description=DESCRIPTION, groups=GROUPS)
     try:
         return train(config)
     except UserError as error:
@@ -96,6 +92,8 @@ def train(config: TrainConfig) -> int:
     config = follow_own_links(config)
 
     if config.parent_pid is None and config.progress != "none":
+        if message := untested():
+            print(message, flush=True)
         print("Preparing: solving the model and compiling, half a minute the first time on a machine ...", flush=True)
 
     import torch

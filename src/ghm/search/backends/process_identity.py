@@ -2,9 +2,13 @@
 
 import os
 import socket
+import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 from ghm.io.safe_read import DamagedError
 
@@ -23,7 +27,8 @@ class Owner:
     pid: int
     """Its process number."""
     started: int
-    """When it was started (clock ticks since the machine was), since process numbers are used again."""
+    """When it was started (clock ticks since the machine was; milliseconds of a date where there is no /proc), since process
+    numbers are used again."""
 
     def __str__(self) -> str:
         return f"process {self.pid} on host {self.host}"
@@ -65,14 +70,27 @@ def this_process() -> Owner:
 
 
 def _machine() -> str:
+    if sys.platform != "linux":  # starts are dates there, so that a boot need not be known
+        return f"{socket.gethostname()} {uuid.getnode():x}"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
 
 
 def _started(pid: int) -> int | None:
     """Start of the process (field 22 of proc(5)'s stat); None if there is none, or only what its parent has not fetched."""
+    if sys.platform != "linux":
+        return _started_elsewhere(pid)
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
     return None if fields[0] == "Z" else int(fields[19])
+
+
+def _started_elsewhere(pid: int) -> int | None:
+    """The same where there is no /proc."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else round(1000 * process.create_time())
+    except psutil.NoSuchProcess:
+        return None
