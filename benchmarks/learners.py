@@ -96,7 +96,8 @@ def train(flags: dict[str, Any], at: list[int], simulated: bool = False) -> dict
         The flags, and points: iteration, CPU seconds of training, captured value as it acts and by its most likely actions;
         with ``simulated`` also the simulated returns of both by which `--select simulated` chooses.
     """
-    config = TrainConfig(**{name: GHMModel(**value) if name == "model" else value for name, value in flags.items()})
+    settings: dict[str, Any] = {**flags, "model": GHMModel(**flags.get("model", {}))}
+    config = TrainConfig(**settings)
     problem = DecisionProblem.build(config.problem)
     learner = Learner(problem, config)
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
@@ -136,7 +137,7 @@ def simulated_returns(policy: TabulatedPolicy, config: TrainConfig) -> list[floa
 
 def best(record: dict[str, Any]) -> float:
     """Captured value of the policy that is kept: the best, by exact returns, of all that were judged."""
-    return max(max(point[2:4]) for point in record["points"])
+    return float(max(max(point[2:4]) for point in record["points"]))
 
 
 class Recorded:

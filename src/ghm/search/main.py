@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import tyro
 
@@ -44,8 +44,8 @@ def parse(arguments: Sequence[str], prog: str | None = None) -> SearchConfig:
     _refuse_varied(arguments)
     resume = _resume_path(arguments)
     if resume is None:
-        return _parse(arguments, SearchConfig(), prog)
-    return _parse(arguments, dataclasses.replace(resumed_config(resume), resume=None), prog)
+        return _parse(arguments, prog)
+    return _parse(arguments, prog, default=dataclasses.replace(resumed_config(resume), resume=None))
 
 
 def _refuse_varied(arguments: Sequence[str]) -> None:
@@ -62,7 +62,7 @@ def _refuse_varied(arguments: Sequence[str]) -> None:
 def _resume_path(arguments: Sequence[str]) -> Path | None:
     """What ``--resume`` names; settings that are given with it may be in order only together with the recorded ones."""
     path = None  # of several, the last one counts, as for every flag
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in zip(arguments, [*arguments, ""][1:], strict=True):
         name, equals, attached = flag.partition("=")
         if name == "--resume":
             text = attached if equals else value
@@ -121,8 +121,9 @@ def _space_of_a_file(config: SearchConfig) -> bool:
     )
 
 
-def _parse(arguments: Sequence[str], default: SearchConfig, prog: str | None) -> SearchConfig:
-    return tyro.cli(
+def _parse(arguments: Sequence[str], prog: str | None, default: Any = tyro.MISSING_NONPROP) -> SearchConfig:
+    # A new search has no default settings: those would have chosen their own learner's estimator already.
+    config: SearchConfig = tyro.cli(
         SearchConfig,
         prog=prog,
         args=list(arguments),
@@ -131,6 +132,7 @@ def _parse(arguments: Sequence[str], default: SearchConfig, prog: str | None) ->
         use_underscores=True,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+    return config
 
 
 def _observers(config: SearchConfig, live: Callable[[], Observer], plain: Callable[[], Observer]) -> list[Observer]:
