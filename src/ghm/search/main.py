@@ -76,7 +76,7 @@ def _refuse_varied(arguments: Sequence[str]) -> None:
 def _resume_path(arguments: Sequence[str]) -> Path | None:
     """What ``--resume`` names; settings that are given with it may be in order only together with the recorded ones."""
     path = None  # of several, the last one counts, as for every flag
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in zip(arguments, [*arguments, ""][1:], strict=True):
         name, equals, attached = flag.partition("=")
         if name == "--resume":
             text = attached if equals else value
