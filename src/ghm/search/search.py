@@ -14,6 +14,7 @@ from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
+from ghm.io.platforms import ExitStatus, stop_signals
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
@@ -38,7 +39,6 @@ from ghm.search.records.values import ReferenceReturns
 from ghm.search.resolved import ResolvedSearch, make_blueprint
 from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
-from ghm.search.signals import stop_signals
 from ghm.search.step_queue import StepQueue
 from ghm.search.taking import moved_note, take_directory
 from ghm.search.trials.outcome import Outcome
@@ -50,8 +50,6 @@ TICK_S = 1.0
 
 LOOK_S = 0.1
 """How soon the displays are told of a stop."""
-
-EXIT_COMPLETED, EXIT_ALL_FAILED, EXIT_INTERRUPTED = 0, 1, 4
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ class SearchOutcome:
     def exit_status(self) -> int:
         """0: a trial completed; 1: every trial failed; 4: interrupted, as of the training script."""
         if self.interrupted:
-            return EXIT_INTERRUPTED
-        return EXIT_COMPLETED if any(one.success for one in self.results.trials) else EXIT_ALL_FAILED
+            return ExitStatus.INTERRUPTED
+        return ExitStatus.COMPLETED if any(one.success for one in self.results.trials) else ExitStatus.FAILED
 
 
 def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:

@@ -1,4 +1,4 @@
-"""What the words of a search say: lines on a terminal, closing summary, ``ghm why`` and ``ghm replay``.
+"""What the words of a search say: lines on a terminal, closing summary, ``ghm explain`` and ``ghm replay``.
 
 The patterns are the only place that knows how something is worded. Lines may be broken anywhere, since terminals break
 them, so everything is read as one line.
@@ -115,7 +115,7 @@ def read_summary(text: str) -> Table:
 
 
 def read_why(texts: Mapping[int, str]) -> Table:
-    """What ``ghm why`` says of each of these trials."""
+    """What ``ghm explain`` says of each of these trials."""
     said: dict[str, dict[int, Any]] = {
         name: {} for name in ("statuses", "iterations", "returns", "seeds", "calibrations")
     }

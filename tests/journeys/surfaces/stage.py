@@ -51,7 +51,7 @@ def observe(
         asked.append(command("report", results_dir, "--export", beside / "export"))
         tables |= _of_export(beside / "export")
     recorded = sorted(files.trial_number(path.parent) for path in results_dir.glob("trial_*/outcome.json"))
-    whys = {number: command("why", results_dir, "--trial", number) for number in recorded[:1] + recorded[1:][-1:]}
+    whys = {number: command("explain", results_dir, "--trial", number) for number in recorded[:1] + recorded[1:][-1:]}
     tables["why"] = read_why({number: one.output for number, one in whys.items()})
     if replayed is not None:
         replay = run("replay", results_dir, "--trial", replayed, "--directory", beside / "replay")
