@@ -9,9 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ghm import __version__
-from ghm.io.platforms import run_program
-
-EXIT_USER_ERROR = 2
+from ghm.io.platforms import ExitStatus, run_program
 
 COMMANDS = {
     "solve": ("ghm.cli.solve.command", "solve the model: the optimal policy, its value, the infinite horizon"),
@@ -24,6 +22,9 @@ COMMANDS = {
     "completion": ("ghm.cli.completion", "print a script that completes commands and options in a shell"),
 }
 """Commands in the order of use: module, whose ``main(arguments)`` returns an exit status, and what it does."""
+
+OTHER_NAMES = {"why": "explain"}
+"""Short for a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,13 +39,14 @@ def _main(words: list[str]) -> int:
         return 0
     if not words or words[0] in ("-h", "--help"):
         (sys.stdout if words else sys.stderr).write(usage())
-        return 0 if words else EXIT_USER_ERROR
-    if words[0] not in COMMANDS:
+        return 0 if words else ExitStatus.USER_ERROR
+    name = OTHER_NAMES.get(words[0], words[0])
+    if name not in COMMANDS:
         close = difflib.get_close_matches(words[0], COMMANDS, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(COMMANDS)}"
         sys.stderr.write(f"error: no command {words[0]!r}; {remedy}\n")
-        return EXIT_USER_ERROR
-    module = importlib.import_module(COMMANDS[words[0]][0])
+        return ExitStatus.USER_ERROR
+    module = importlib.import_module(COMMANDS[name][0])
     return int(module.main(words[1:]))
 
 

@@ -10,13 +10,11 @@ import tyro
 
 from ghm.command_line import parse
 from ghm.errors import UserError
-from ghm.io.platforms import EXIT_INFRASTRUCTURE
+from ghm.io.platforms import ExitStatus
 from ghm.io.spinner import working
 from ghm.report.comparison import write_comparison
 from ghm.report.export import export
 from ghm.report.page import write_report
-
-EXIT_USER_ERROR = 2
 
 GENERATOR, HEAD_BYTES = b'<meta name="generator" content="ghm">', 4096
 """What a page of ours says of itself, and where: in its first lines."""
@@ -41,13 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(config)
     except UserError as error:
-        return _fail(str(error), EXIT_USER_ERROR)
+        return _fail(str(error), ExitStatus.USER_ERROR)
     except OSError as error:
         # The file's own name would be that of one in the making.
         place, flag = (config.export, "--export") if config.export is not None else (config.output, "--output")
         return _fail(
             f"{place or 'the report'} cannot be written: {error.strerror or error}; mend that, or choose another place ({flag})",
-            EXIT_INFRASTRUCTURE,
+            ExitStatus.INFRASTRUCTURE,
         )
 
 

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from ghm.command_line import parse as parse_words
 from ghm.errors import UserError
-from ghm.io.platforms import EXIT_INFRASTRUCTURE
+from ghm.io.platforms import ExitStatus
 from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import PlainObserver, plan_text
 from ghm.search.display.observer import Observer
@@ -27,8 +27,6 @@ from ghm.search.trials.trial import Trial
 
 SHOWN = 5
 """Trials that a dry run shows."""
-
-EXIT_USER_ERROR = 2
 
 DESCRIPTION = (
     "Search the hyperparameters of training: many trainings, ranked by the firm value that their policies reach."
@@ -78,7 +76,7 @@ def _refuse_varied(arguments: Sequence[str]) -> None:
 def _resume_path(arguments: Sequence[str]) -> Path | None:
     """What ``--resume`` names; settings that are given with it may be in order only together with the recorded ones."""
     path = None  # of several, the last one counts, as for every flag
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in zip(arguments, [*arguments, ""][1:], strict=True):
         name, equals, attached = flag.partition("=")
         if name == "--resume":
             text = attached if equals else value
@@ -116,11 +114,13 @@ def main(
             return 0
         outcome = search.run()
     except UserError as error:
-        return _fail(str(error), EXIT_USER_ERROR)
+        return _fail(str(error), ExitStatus.USER_ERROR)
     except BrokenPipeError:  # nobody reads what --help says, see `ghm.io.platforms`
         raise
     except OSError as error:
-        return _fail(f"the search cannot go on: {error}; what was recorded is kept, see --resume", EXIT_INFRASTRUCTURE)
+        return _fail(
+            f"the search cannot go on: {error}; what was recorded is kept, see --resume", ExitStatus.INFRASTRUCTURE
+        )
     _say(outcome.summary)
     return outcome.exit_status
 

@@ -11,6 +11,7 @@ import tyro
 
 from ghm.command_line import parse
 from ghm.errors import UserError
+from ghm.io.platforms import stop_signals
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
 from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
@@ -18,7 +19,6 @@ from ghm.search.records.environment import code_version, environment
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
-from ghm.search.signals import stop_signals
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.runner import TrialRunner

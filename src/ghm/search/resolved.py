@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ghm.errors import UserError
-from ghm.io.platforms import unsupported, untested, usable_cores
+from ghm.errors import UserError, require_posix
+from ghm.io.platforms import untested, usable_cores
 from ghm.search.decisions.scheduler import Scheduler, run_again
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
@@ -182,8 +182,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
     Raises:
         UserError: when settings, space, device or the record to resume are not in order.
     """
-    if message := unsupported():
-        raise UserError(message)
+    require_posix()
     recorded, results_dir = None, config.results_dir
     if config.resume is not None:
         results_dir, recorded = find_record(config.resume)

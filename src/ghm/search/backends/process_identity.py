@@ -6,23 +6,22 @@ import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated
 
+import msgspec
 import psutil
 
-from ghm.io.safe_read import DamagedError
-
-# Longer names are no host's (RFC 1035 allows 253 characters).
-_MOST_TEXT = 300
+Name = Annotated[str, msgspec.Meta(max_length=300)]
+"""A longer one is no host's (RFC 1035 allows 253 characters)."""
 
 
 @dataclass(frozen=True)
 class Owner:
     """A process, as a file names it."""
 
-    host: str
+    host: Name
     """Name of its host, for messages: two hosts may have the same."""
-    machine: str
+    machine: Name
     """Its machine, this boot of it, and its space of process numbers: a container has its own."""
     pid: int
     """Its process number."""
@@ -42,25 +41,6 @@ class Owner:
     def dead(self) -> bool:
         """Whether it is certain that the process has ended; False for one of another machine."""
         return self.here and _started(self.pid) != self.started
-
-    def to_dict(self) -> dict[str, Any]:
-        """The process as JSON types."""
-        return dict(vars(self))
-
-    @classmethod
-    def from_dict(cls, values: Any) -> Self:
-        """What :meth:`to_dict` made.
-
-        Raises:
-            DamagedError: when it is not.
-        """
-        values = values if isinstance(values, dict) else {}
-        host, machine, pid, started = (values.get(name) for name in ("host", "machine", "pid", "started"))
-        if not (
-            isinstance(host, str) and isinstance(machine, str) and isinstance(pid, int) and isinstance(started, int)
-        ):
-            raise DamagedError("it names no process")
-        return cls(host[:_MOST_TEXT], machine[:_MOST_TEXT], pid, started)
 
 
 def this_process() -> Owner:

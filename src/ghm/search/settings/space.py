@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ghm.errors import UserError
-from ghm.io.safe_read import DamagedError, read_bytes, require_shallow
+from ghm.io.safe_read import DamagedError, parse_json, read_bytes
 from ghm.training.settings import Hyperparameters
 
 Choices = dict[str, tuple[Any, ...]]
@@ -93,14 +92,11 @@ class SearchSpace:
             UserError: when the file cannot be read, is not JSON, or holds no search space.
         """
         try:
-            values = json.loads(read_bytes(path, MAX_FILE_BYTES, follow=True).decode())
-            require_shallow(values)
+            values = parse_json(read_bytes(path, MAX_FILE_BYTES, follow=True))
         except OSError as error:
             raise UserError(f"--space {path}: {error.strerror}; give a readable JSON file") from error
         except DamagedError as error:
             raise UserError(f"--space {path}: the file is {error}; give a JSON file of lists") from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"--space {path}: not JSON ({error})") from error
         try:
             return cls.from_dict(values)
         except UserError as error:
