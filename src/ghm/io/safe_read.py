@@ -131,6 +131,26 @@ def parse_json(data: bytes, *, lenient: bool = False) -> Any:
     return _whole_texts(value, lenient) if _SURROGATE.search(data) else value
 
 
+def parse_given(data: bytes) -> Any:
+    """The JSON value in a file that the user wrote, with or without a byte-order mark.
+
+    Raises:
+        ValueError: when it is not JSON, or a key is there twice, of which one would have no effect.
+        DamagedError: when it is nested deeper than :data:`MAX_DEPTH`.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the key {name[:80]!r} is there twice; leave one out")
+        return dict(pairs)
+
+    value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=once)
+    require_shallow(value)
+    return value
+
+
 def parse_object(data: bytes, *, lenient: bool = False) -> dict[str, Any]:
     """The JSON object in ``data``, see :func:`parse_json`.
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta
 
+from ghm.errors import UserError
 from ghm.io.sealed import DamagedError
 from ghm.search.settings.config import MAX_TRIALS
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import parse_hyperparameters, plain_hyperparameters
 from ghm.search.trials.history import last_line
 from ghm.search.trials.trial import RungResult, Stage, Trial, directory_name
 from ghm.training.settings import Hyperparameters
@@ -233,8 +234,11 @@ class Outcome:
                 if own.get(name) == NO_RETURN:
                     del own[name]
             fields = {name: metrics[name] for name in _IN_METRICS if name in metrics}
-            record = msgspec.convert({**entry, **fields, "metrics": own}, cls)
-        except msgspec.ValidationError as error:
+            # A type for each set of searched settings: it is made here, and the rest is converted.
+            known = msgspec.convert(entry.get("hyperparameters"), dict[str, Any])
+            hyperparameters = {"hyperparameters": parse_hyperparameters(known)}
+            record = msgspec.convert({**entry, **fields, "metrics": own} | hyperparameters, cls)
+        except (msgspec.ValidationError, UserError) as error:
             raise DamagedError(f"no record of a trial: {error}") from error
         if record.status.has_result and record.best_return is None:
             raise DamagedError(f"trial {record.trial_num} is recorded as {record.status} without a return")
