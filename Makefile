@@ -125,6 +125,12 @@ figures: $(STAMP) ## docs/figures/policy.png, from a real search of 20 trials (s
 	$(BIN)/python scripts/hyperparameter_search.py --n_iterations 1000 --n_workers 2 --results_dir results/figures
 	$(BIN)/python docs/figures/make_figures.py results/figures
 
+.PHONY: learners
+learners: $(STAMP) ## each learner on five seeds, what its hyperparameters do, and whether what is tuned transfers (two hours; what is recorded is kept)
+	$(BIN)/python benchmarks/learners.py curves --learner model_based after_state gae monte_carlo
+	$(BIN)/python benchmarks/learners.py ppo table seeds calibrations transfer --learner gae
+	$(BIN)/python benchmarks/learner_tables.py --plot docs/figures/learners.png
+
 .PHONY: lint
 lint: $(STAMP) ## formatter and linter
 	$(BIN)/ruff format --check .

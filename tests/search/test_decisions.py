@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ghm.errors import UserError
 from ghm.io.sealed import read_sealed, write_sealed
 from ghm.search import step_queue as step_queue_module
 from ghm.search.decisions import scheduler as scheduler_module
 from ghm.search.decisions.scheduler import Scheduler, Step
 from ghm.search.decisions.selection import Decision
-from ghm.search.records.journal import read_journal
+from ghm.search.records.journal import read_journal, require_same_size
 from tests.search.instant import INSTANT, InstantTrial
 from tests.search.support import comparable, read, run_search
 
@@ -338,6 +339,19 @@ def test_what_would_undo_a_decision_is_refused(
     assert run_search("--resume", tmp_path / "r", *change, *QUIET) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "r/search.json").read_bytes() == before
+
+
+def test_a_search_that_let_more_go_on_and_was_confirmed_can_be_resumed() -> None:
+    """What was decided at the smaller share is superseded, and holds nobody up."""
+    cuts = [Decision("cut", {"rung": 20, "keep": keep}, {"of": 6, "go_on": []}, "") for keep in (0.5, 0.7)]
+    made = [*cuts, Decision("confirmation", {}, {"of": 6, "seeds": [1, 2], "iterations": 60, "chosen": []}, "")]
+    require_same_size(made, 6, 2, 60, 0.7)
+    with pytest.raises(
+        UserError, match=r"--keep 1: a confirmation has been made among those that went on at --keep 0\.7"
+    ):
+        require_same_size(made, 6, 2, 60, 1.0)
+    with pytest.raises(UserError, match=r"--keep 0\.5: at --rungs 20 a share of 0\.7 has gone on"):
+        require_same_size(made, 6, 2, 60, 0.5)
 
 
 def test_all_that_were_stopped_can_go_on(recorded: Recorded, tmp_path: Path) -> None:

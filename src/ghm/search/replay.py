@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from ghm.command_line import parse
 from ghm.errors import UserError
+from ghm.io.platforms import stop_signals
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
 from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
@@ -18,7 +20,6 @@ from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
 from ghm.search.settings.configurations import configured
-from ghm.search.signals import stop_signals
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.runner import TrialRunner
@@ -124,16 +125,16 @@ class ReplayConfig:
     """Train one trial of a search again, from its record alone, and compare the results."""
 
     results: Annotated[Path, tyro.conf.Positional]
-    """Results JSON, or results directory, of the search."""
+    """Results JSON or directory of the search."""
     trial: int
     """Number of the trial."""
     directory: Path | None = None
-    """Where to train; default: replays/ in the results directory."""
+    """Where to train; left out: replays/ in the results directory."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``ghm replay``; return its exit status: 0 confirmed, 1 not, 2 the user's mistake, 6 infrastructure."""
-    config = tyro.cli(ReplayConfig, prog="ghm replay", args=arguments, use_underscores=True)
+    config = parse(ReplayConfig, arguments, "ghm replay")
     try:
         outcome = replay(config.results, config.trial, config.directory)
     except UserError as error:

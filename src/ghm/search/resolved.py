@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ghm.errors import UserError, require_linux
+from ghm.errors import UserError, require_posix
+from ghm.io.platforms import untested, usable_cores
 from ghm.search.decisions.scheduler import Scheduler, run_again
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
@@ -114,7 +114,7 @@ class ResolvedSearch:
         return [f"It will take about {duration(seconds)}, at the pace of the {trials} recorded."]
 
     def _notes(self) -> list[str]:
-        notes = []
+        notes = [message] if (message := untested()) else []
         count = self.n_distinct
         if self.config.search_type == "grid":
             count = self.numbering.n_configurations
@@ -142,7 +142,7 @@ class ResolvedSearch:
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
                 "all workers busy, with proposals that know less."
             )
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         if self.config.n_workers * self.config.n_threads > cores:
             threads = f" x {self.config.n_threads} threads" if self.config.n_threads > 1 else ""
             notes.append(
@@ -183,7 +183,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
     Raises:
         UserError: when settings, space, device or the record to resume are not in order.
     """
-    require_linux()
+    require_posix()
     recorded, results_dir = None, config.results_dir
     if config.resume is not None:
         results_dir, recorded = find_record(config.resume)

@@ -113,8 +113,6 @@ class SearchSpace:
             raise UserError(f"--space {path}: {error.strerror}; give a readable JSON file") from error
         except DamagedError as error:
             raise UserError(f"--space {path}: the file is {error}; give a JSON file of lists and ranges") from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"--space {path}: not JSON ({error})") from error
         try:
             return cls.from_dict(values)
         except UserError as error:
