@@ -182,7 +182,7 @@ def configurations() -> Iterator[dict[str, Any]]:
     """The table's configurations: independent draws from the default space."""
     generator, choices = np.random.default_rng(2024), SearchSpace().choices()
     for _ in range(TRAININGS):
-        yield {name: choices[name][generator.integers(len(choices[name]))] for name in NAMES}
+        yield {name: choices[name].draw(generator) for name in NAMES}
 
 
 class Series:

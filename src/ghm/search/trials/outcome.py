@@ -234,10 +234,9 @@ class Outcome:
                 if own.get(name) == NO_RETURN:
                     del own[name]
             fields = {name: metrics[name] for name in _IN_METRICS if name in metrics}
-            # A type for each set of searched settings: it is made here, and the rest is converted.
-            known = msgspec.convert(entry.get("hyperparameters"), dict[str, Any])
-            hyperparameters = {"hyperparameters": parse_hyperparameters(known)}
-            record = msgspec.convert({**entry, **fields, "metrics": own} | hyperparameters, cls)
+            record = msgspec.convert({**entry, **fields, "metrics": own}, cls)
+            # Beside the eight there may be other settings, as the space has them.
+            record = dataclasses.replace(record, hyperparameters=parse_hyperparameters(entry["hyperparameters"]))
         except (msgspec.ValidationError, UserError) as error:
             raise DamagedError(f"no record of a trial: {error}") from error
         if record.status.has_result and record.best_return is None:
