@@ -28,7 +28,8 @@ from ghm.economics.action_rule import Returns
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.search.settings.space import NAMES, SearchSpace
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.space import SearchSpace
 from ghm.simulation.kernel import Simulator
 from ghm.solvers.answers.evaluation import FIRMS
 from ghm.solvers.dynamic_program import solve
@@ -181,7 +182,7 @@ def configurations() -> Iterator[dict[str, Any]]:
     """The table's configurations: independent draws from the default space."""
     generator, choices = np.random.default_rng(2024), SearchSpace().choices()
     for _ in range(TRAININGS):
-        yield {name: choices[name][generator.integers(len(choices[name]))] for name in NAMES}
+        yield {name: choices[name].draw(generator) for name in NAMES}
 
 
 class Series:

@@ -5,7 +5,9 @@ link to one, of limited size; JSON of limited nesting whose numbers are numbers;
 than they may be. What is wrong is always a :class:`DamagedError`, which says what and never ends in another exception.
 """
 
+import codecs
 import io
+import json
 import math
 import os
 import stat
@@ -97,6 +99,25 @@ def parse_json(data: bytes) -> Any:
     except ValueError as error:
         raise DamagedError(f"not JSON ({error})") from error
     _require_bounds(value)
+    return value
+
+
+def parse_given(data: bytes) -> Any:
+    """The JSON value in a file that the user wrote, with or without a byte-order mark, see :func:`parse_json`.
+
+    Raises:
+        DamagedError: when it is not JSON, or a key is there twice, of which one would have no effect.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise DamagedError(f"ambiguous: the key {name[:80]!r} is there twice; leave one out")
+
+    data = data.removeprefix(codecs.BOM_UTF8)
+    value = parse_json(data)
+    json.loads(data, object_pairs_hook=once)
     return value
 
 

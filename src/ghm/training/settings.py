@@ -43,6 +43,15 @@ MAX_VISITS = 1_000_000_000
 """Most steps of all paths of an iteration together: some learners keep each of them."""
 
 
+def searched(default: Any, **inactive_under: tuple[str, ...]) -> Any:
+    """A field of a setting that a search may vary; it has no effect where another setting has one of the values named."""
+    return dataclasses.field(default=default, metadata={"inactive_under": inactive_under})
+
+
+def _but(*kept: Estimator) -> tuple[Estimator, ...]:
+    return tuple(one for one in get_args(Estimator) if one not in kept)
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
     """The eight hyperparameters that a search varies.
@@ -51,23 +60,23 @@ class Hyperparameters:
         UserError: when a value is out of range; the message names the flag, the value and the bound.
     """
 
-    lr_policy: float = 1e-3
+    lr_policy: float = searched(1e-3)
     """Learning rate of the policy network (Adam), positive."""
-    lr_baseline: float = 3e-3
+    lr_baseline: float = searched(3e-3, baseline=("exact",), estimator=("after_state",))
     """Learning rate of the value network (Adam), positive.
     Without effect under `--baseline exact` or `--estimator after_state`."""
-    entropy_weight: float = 0.01
+    entropy_weight: float = searched(0.01)
     """Weight of the entropy bonus, at least 0; fades to 0 over the run.
     The entropy is that of the three modes: hold, pay, issue."""
-    action_reg_weight: float = 0.01
+    action_reg_weight: float = searched(0.01)
     """Weight of the penalty on saturated policy outputs, at least 0."""
-    max_grad_norm: float = 1.0
+    max_grad_norm: float = searched(1.0)
     """Gradients of a larger norm are scaled down to it; positive."""
-    n_trajectories: int = 500
+    n_trajectories: int = searched(500)
     """Simulated paths per iteration, at least 1."""
-    policy_hidden: tuple[int, ...] = (64, 64)
+    policy_hidden: tuple[int, ...] = searched((64, 64))
     """Widths of the policy network's hidden layers."""
-    value_hidden: tuple[int, ...] = (64, 64)
+    value_hidden: tuple[int, ...] = searched((64, 64), baseline=("exact",), estimator=("after_state",))
     """Widths of the value network's hidden layers.
     Without effect under `--baseline exact` or `--estimator after_state`."""
 
@@ -99,24 +108,24 @@ class TrainConfig(Hyperparameters):
     terminal: Terminal = "liquidation"
     """Value at the horizon.
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
-    learner: LearnerName = "model_based"
+    learner: LearnerName = searched("model_based")
     """What training may use of the model.
     model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
-    estimator: Estimator | None = None
+    estimator: Estimator | None = searched(None)
     """Gradient estimator.
     model_based: bootstrap (the default), multi-step returns bootstrapped from V; conditional, the same with its sampled tail,
     which makes it unbiased; martingale; monte_carlo. model_free: after_state (the default), a critic of the cash that a
     transaction leaves; gae, generalised advantages; monte_carlo, the textbook's REINFORCE."""
-    baseline: Baseline | None = None
+    baseline: Baseline | None = searched(None)
     """What predicts values.
     model_based: network (the default), learned from the transition law's multi-step returns; exact, the policy's own value by
     one backward pass. model_free: returns, a critic fitted to sampled returns."""
-    gae_lambda: float = 0.95
+    gae_lambda: float = searched(0.95, estimator=_but("gae"))
     """λ of --estimator gae, from 0 to 1.
     How much later temporal differences count, in advantages and in the critic's targets."""
-    critic_memory: float = 0.1
+    critic_memory: float = searched(0.1, estimator=_but("after_state"))
     """Share of past iterations that after_state remembers, from 0 to 1."""
-    select: Selection = "exact"
+    select: Selection = searched("exact")
     """Firm value by which the best policy is chosen.
     exact: computed from the transition law; simulated: a mean over paths, which other models have too."""
     seed: int = 123
@@ -168,13 +177,14 @@ class TrainConfig(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, choices in (
-            ("learner", LearnerName),
-            ("select", Selection),
-            ("device", Device),
-            ("progress", Progress),
-            ("figures", Figures),
-        ):
+        kinds = {
+            "learner": LearnerName,
+            "select": Selection,
+            "device": Device,
+            "progress": Progress,
+            "figures": Figures,
+        }
+        for name, choices in kinds.items():
             require_choice(name, getattr(self, name), choices)
         self._choose("estimator", ESTIMATORS[self.learner])
         self._choose("baseline", BASELINES[self.learner])
