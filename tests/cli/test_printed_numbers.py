@@ -19,7 +19,7 @@ from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.io.text import loss_text
 from ghm.policies.thresholds import ThresholdPolicy
-from ghm.search import why
+from ghm.search import explain
 from ghm.search.decisions.selection import Decision
 from ghm.search.settings.calibrations import Calibration
 from ghm.solvers import dynamic_program, free_boundary, policy_value
@@ -378,7 +378,7 @@ class TestWhy:
         ],
     )  # fmt: skip
     def test_a_cut(self, number, said, state):
-        assert why._cuts(state.by_number[number], [self.CUT], state) == [
+        assert explain._cuts(state.by_number[number], [self.CUT], state) == [
             f"At rung 20 its configuration {said}. The best 2 were promoted (--keep 0.5), the last of them with 6.3700."
         ]
 
@@ -386,36 +386,36 @@ class TestWhy:
         firms = (Calibration("calm", GHMModel(sigma_x=0.1)), Calibration("wild", GHMModel(sigma_x=0.3)))
         one = trial(1, 0.5, configuration=1, calibration="calm")
         state = search_of(tmp_path, [one], calibrations=firms, rank_by="worst")
-        assert why._figure(one, state.record, 0.51239) == "a captured value of 0.5124, the worst of its trials"
-        assert why._what(one, state.record).startswith(
+        assert explain._figure(one, state.record, 0.51239) == "a captured value of 0.5124, the worst of its trials"
+        assert explain._what(one, state.record).startswith(
             "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124 on calibration calm."
         )
 
     def test_what_it_is_and_how_it_ended(self, state):
         first, third = state.by_number[1], state.by_number[3]
-        assert why._what(first, state.record) == (
+        assert explain._what(first, state.record) == (
             "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124 on the search's model.\n"
             "  lr_policy 0.001, lr_baseline 0.003, entropy_weight 0.01, action_reg_weight 0.01, max_grad_norm 1, n_trajectories "
             "500, policy_hidden 64x64, value_hidden 64x64"
         )
-        assert why._ended(first, []) == "It completed 100 iterations with a firm value of 6.5100."
-        assert why._ended(third, []) == (
+        assert explain._ended(first, []) == "It completed 100 iterations with a firm value of 6.5100."
+        assert explain._ended(third, []) == (
             "It was stopped at rung 20; its checkpoint is kept, and --resume with --keep 1.0 promotes it."
         )
         assert (
-            why._ended(trial(5, None, "diverged", iterations=33), [])
+            explain._ended(trial(5, None, "diverged", iterations=33), [])
             == "It ended as diverged after 33 iterations: reason 5"
         )
-        assert "; 12 iterations are done." in why._ended(trial(6, None, "unfinished", iterations=12), [])
+        assert "; 12 iterations are done." in explain._ended(trial(6, None, "unfinished", iterations=12), [])
 
     def test_a_confirmation(self, state):
         content = {"of": 4, "chosen": [[2, 6.37], [1, 6.3]], "seeds": [501, 502, 503], "iterations": 250}
         choice = [Decision("confirmation", {"count": 2}, content, "")]
-        assert why._chosen(state.by_number[1], choice, state.record) == [
+        assert explain._chosen(state.by_number[1], choice, state.record) == [
             "Confirmed: its configuration ranked 2 of 4 in the search, with a firm value of 6.3000. The best 2 are trained "
             "again on seeds 501 to 503 for 250 iterations."
         ]
-        assert why._chosen(state.by_number[4], choice, state.record) == [
+        assert explain._chosen(state.by_number[4], choice, state.record) == [
             "Not confirmed: its configuration was not among the best 2."
         ]
 
@@ -423,10 +423,10 @@ class TestWhy:
         config = search_of(tmp_path, [], search_type="gp", proposal_lag=3, n_trials=20).config
         one = trial(17, 0.5)
         made = [Decision("proposal", {"configuration": 17}, {"seen": 13}, "")]
-        (said,) = why._proposed(one, made, config)
+        (said,) = explain._proposed(one, made, config)
         assert said == (
             "Proposed: by the Gaussian process, from the outcomes of configurations 1 to 13. The 3 after these were treated as "
             "pending (--proposal_lag 3), whether or not they had ended, so that proposals never depend on timing."
         )
-        (early,) = why._proposed(one, [Decision("proposal", {"configuration": 17}, {"seen": 4}, "")], config)
+        (early,) = explain._proposed(one, [Decision("proposal", {"configuration": 17}, {"seen": 4}, "")], config)
         assert "because only 4 outcomes were available" in early

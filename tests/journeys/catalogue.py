@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.journeys.programs import moved, notebook, script, script_firms, thread
+from tests.journeys.programs import notebook, script, thread
 from tests.journeys.searches import (
     Stages,
     confirmed,
@@ -27,14 +27,12 @@ from tests.journeys.searches import (
 JOURNEYS: dict[Callable[[Path], Stages], tuple[str, ...]] = {
     random_two_workers: ("random, two workers",),
     rungs: ("a rung", "a rung, larger --keep"),
-    random_one_worker: ("random, one worker",),
+    random_one_worker: ("random, one worker", "moved", "moved, resumed"),
     two_rungs: ("two rungs", "two rungs, larger --keep", "two rungs, confirmed"),
     grid: ("grid",),
     learning("tpe"): ("tpe",),
     learning("gp"): ("gp",),
-    firms("mean"): ("firms, mean", "firms, confirmed"),
-    firms("iqm"): ("firms, iqm",),
-    firms("worst"): ("firms, worst",),
+    firms: ("firms, mean", "firms, iqm", "firms, worst", "firms, confirmed"),
     confirmed: ("confirmed",),
     ctrl_c_once: ("Ctrl-C", "Ctrl-C, resumed"),
     ctrl_c_twice: ("Ctrl-C twice", "Ctrl-C twice, resumed"),
@@ -43,10 +41,8 @@ JOURNEYS: dict[Callable[[Path], Stages], tuple[str, ...]] = {
     killed: ("running", "SIGKILL", "SIGKILL, resumed"),
     crashed: ("a trial crashes", "a trial crashes, --retry_failed"),
     trial_killed: ("a trial is killed", "a trial is killed, resumed"),
-    moved: ("moved", "moved, resumed"),
-    script: ("a script", "a script, run() twice"),
-    script_firms: ("a script, firms",),
-    thread: ("a thread",),
+    script: ("a script",),
+    thread: ("a thread, run() twice",),
     notebook: ("a notebook",),
     dask: ("Dask",),
 }
@@ -55,5 +51,5 @@ JOURNEYS: dict[Callable[[Path], Stages], tuple[str, ...]] = {
 CORE = ("random, two workers", "a rung", "a rung, larger --keep")
 """Stages of `make test`; the others are marked ``journey``."""
 
-COMPARED = ("grid", "firms, iqm")
-"""Stages that are set beside each other on a page."""
+COMPARED = ("grid", "firms, confirmed")
+"""Stages that are set beside each other on a page, each the last of its journey."""

@@ -240,17 +240,17 @@ class PaysOutAt:
         return Actions(np.eye(3)[modes], level, 0 * level, level, 0 * level)
 
 
-@pytest.mark.parametrize("to_go", [6, 5, 4, 3, 1])
-def test_liquidations_of_the_first_half_are_those_of_its_steps(to_go: int) -> None:
-    """Of 6 steps the first three, with 6 to 4 to go.
+@pytest.mark.parametrize(("to_go", "n_steps"), [(6, 6), (5, 6), (4, 6), (3, 6), (1, 6), (4, 7), (5, 7)])
+def test_liquidations_of_the_first_half_are_those_of_its_steps(to_go: int, n_steps: int) -> None:
+    """Of 6 steps the first three, with 6 to 4 to go; of 7, too, since the fourth ends in the second half.
 
     Without drift, a firm that holds nothing is a random walk from 0: it stays above 0 for k steps with probability
     C(2k, k)/4^k, whatever the shocks' symmetric distribution (Sparre Andersen 1953).
     """
     dt, count = 0.05, 4000
     model = GHMModel(alpha=0.0, mu=0.0, r=0.02, carry_cost=0.02, sigma_a=0.0, sigma_x=1e-3)
-    found = simulate_firms(PaysOutAt(to_go, dt), Problem(model, dt, 6 * dt), count=count, seed=1)
-    early = max(to_go - 3, 0)
+    found = simulate_firms(PaysOutAt(to_go, dt), Problem(model, dt, n_steps * dt), count=count, seed=1)
+    early = max(to_go - (n_steps - 3), 0)
     for liquidated, steps in ((found.early.liquidations / count, early), (found.liquidated, to_go)):
         share = 1 - math.comb(2 * steps, steps) / 4**steps
         # Four standard errors: α = 6e-5. Of firms that hold their cash, next to none starts so near to 0.

@@ -1,5 +1,6 @@
 """Spread over seeds and calibrations, and rungs: what is drawn is what was recorded, on the page and for papers."""
 
+import dataclasses
 import html
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from ghm.report.drawing.plots import search_figures
 from ghm.report.page import render
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
+from ghm.search.trials.outcome import TrialState
 from tests.search.support import read, run_search
 
 CALIBRATIONS = json.dumps([{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}])
@@ -66,6 +68,17 @@ def test_learning_bands_are_the_trials_histories(search: SearchState, directory:
             values = {line["iteration"]: line["captured_value"] for line in lines}
             recorded.append([values[iteration] for iteration in at])
         assert np.allclose(sorted(curves.tolist()), sorted(recorded))
+
+
+def test_a_configuration_of_which_a_trial_failed_has_the_learning_band_of_the_others(search: SearchState) -> None:
+    number, at, curves = learning_bands(search)[0]
+    trials = [one for one in search.trials if str(one.configuration) == number]
+    lost = dataclasses.replace(trials[0], status=TrialState.DIVERGED, error="planted")
+    failed = search.restricted([lost, *trials[1:]])
+    ((_, shown, others),) = learning_bands(failed)
+    assert shown == at
+    assert len(others) == len(curves) - 1
+    assert {*map(tuple, others.tolist())} <= {*map(tuple, curves.tolist())}
 
 
 def test_rungs_are_where_trials_were_stopped(search: SearchState, directory: Path) -> None:

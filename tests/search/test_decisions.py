@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ghm.errors import UserError
 from ghm.io.sealed import read_sealed, write_sealed
 from ghm.search import step_queue as step_queue_module
 from ghm.search.decisions import scheduler as scheduler_module
 from ghm.search.decisions.scheduler import Scheduler, Step
 from ghm.search.decisions.selection import Decision
-from ghm.search.records.journal import read_journal
+from ghm.search.records.journal import read_journal, require_same_size
 from tests.search.instant import INSTANT, InstantTrial
 from tests.search.support import comparable, read, run_search
 
@@ -74,14 +75,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_one_worker_and_two_decide_the_same(
+def test_one_worker_and_three_decide_the_same(
     name: str, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = everything(recorded(name))
     # Trials take different times, so that they end in another order than they began in.
     monkeypatch.setenv("STUB_UNEVEN", "1")
-    assert run_search(*flags(name, tmp_path / "two"), "--n_workers", 2) == 0
-    assert everything(tmp_path / "two") == alone
     assert run_search(*flags(name, tmp_path / "three"), "--n_workers", 3) == 0
     assert everything(tmp_path / "three") == alone
 
@@ -113,15 +112,27 @@ def kill_until_done(arguments: list[object], results_dir: Path, rng: random.Rand
         assert search.exitcode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", SEARCHES)
-def test_killed_twenty_times_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+def kill_again_and_again(name: str, wanted: int, recorded: Recorded, tmp_path: Path) -> None:
     expected = everything(recorded(name))
     rng, kills, rounds = random.Random(name), 0, 0
-    while kills < 20:
+    while kills < wanted:
         rounds += 1
         results_dir = tmp_path / f"r{rounds}"
         kills += kill_until_done([*flags(name, results_dir), "--n_workers", 2], results_dir, rng)
         assert everything(results_dir) == expected
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_killed_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+    kill_again_and_again(name, 5, recorded, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif("GHM_SOAK" not in os.environ, reason="long: run by `make soak`")
+@pytest.mark.parametrize("name", SEARCHES)
+def test_killed_fifty_times_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+    kill_again_and_again(name, 50, recorded, tmp_path)
 
 
 class Impatient(Scheduler):
@@ -338,6 +349,19 @@ def test_what_would_undo_a_decision_is_refused(
     assert run_search("--resume", tmp_path / "r", *change, *QUIET) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "r/search.json").read_bytes() == before
+
+
+def test_a_search_that_let_more_go_on_and_was_confirmed_can_be_resumed() -> None:
+    """What was decided at the smaller share is superseded, and holds nobody up."""
+    cuts = [Decision("cut", {"rung": 20, "keep": keep}, {"of": 6, "go_on": []}, "") for keep in (0.5, 0.7)]
+    made = [*cuts, Decision("confirmation", {}, {"of": 6, "seeds": [1, 2], "iterations": 60, "chosen": []}, "")]
+    require_same_size(made, 6, 2, 60, 0.7)
+    with pytest.raises(
+        UserError, match=r"--keep 1: a confirmation has been made among those that went on at --keep 0\.7"
+    ):
+        require_same_size(made, 6, 2, 60, 1.0)
+    with pytest.raises(UserError, match=r"--keep 0\.5: at --rungs 20 a share of 0\.7 has gone on"):
+        require_same_size(made, 6, 2, 60, 0.5)
 
 
 def test_all_that_were_stopped_can_go_on(recorded: Recorded, tmp_path: Path) -> None:

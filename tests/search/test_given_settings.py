@@ -95,7 +95,7 @@ def test_a_second_run_of_one_search_goes_on_with_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["r"]
 
 
-@pytest.mark.parametrize("command", [["--version"], ["search", "--dry_run"], ["why", "nowhere"]])
+@pytest.mark.parametrize("command", [["--version"], ["search", "--dry_run"], ["explain", "nowhere"]])
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_closed_streams_change_no_exit_status(tmp_path: Path, command: list[str], closed: str) -> None:
     program = [sys.executable, "-m", "ghm", *command]

@@ -29,7 +29,7 @@ from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.settings.command import training_arguments
 from ghm.search.settings.config import MAX_TRIALS
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.trial import Stage, make_trial
 from ghm.training.settings import Hyperparameters
@@ -315,7 +315,7 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     (model,) = [one for one in content["calibrations"] if one["name"] == shown.calibration]
     assert f"--model.sigma_x {model['sigma_x']}" in command
     assert f"--model.sigma_x {model['sigma_x']}" in page
-    assert "rung 2: 4 configurations went on" in printed
+    assert "2 and 4 iterations, 4 configurations promoted" in printed
     assert len(finished(search)) == 4
     assert "Too few configurations finished (4)" in page
     done = 6 * 4 + confirm * content["search_config"]["confirm_seeds"] * 2

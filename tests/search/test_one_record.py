@@ -25,15 +25,15 @@ from ghm.search.decisions.workload import workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.running import SearchProgress
 from ghm.search.display.summary import summary
+from ghm.search.explain import explain
 from ghm.search.records.reader import read_search
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import RungResult, Trial, make_trial
-from ghm.search.why import why
 from ghm.training.settings import Hyperparameters
 from tests.search.support import read, results_file, run_search
 
@@ -153,7 +153,7 @@ def test_stopped_and_paused_are_said_alike(tmp_path: Path, capsys: pytest.Captur
         one = next(number for number, status in statuses.items() if status == "stopped_at_rung")
         with pytest.raises(ghm.errors.UserError, match=f"--trial {one} ended as stopped_at_rung"):
             replay.replay(results_dir, one)
-        assert "was stopped" in why(results_dir, one)
+        assert "was stopped" in explain(results_dir, one)
 
 
 def test_after_two_interruptions_the_trial_is_said_alike(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_after_two_interruptions_the_trial_is_said_alike(tmp_path: Path) -> None
     assert (own["status"], own["iterations"]) == ("interrupted", 2)
     assert (entry["status"], entry["iterations"]) == ("interrupted", 2)
     assert (row["status"], row["iterations"]) == ("interrupted", 2)
-    assert "It ended as interrupted after 2 iterations" in why(results_dir, 2)
+    assert "It ended as interrupted after 2 iterations" in explain(results_dir, 2)
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:

@@ -89,15 +89,20 @@ class PaysOutAt:
         return Actions(np.eye(3)[np.full(cash.shape, PAY if now else HOLD)], level, 0 * level, level, 0 * level)
 
 
-@pytest.mark.parametrize(("to_go", "share"), [(4, 0.5), (3, 0.0), (1, 0.0)])
-def test_early_liquidations_are_those_of_the_first_half(to_go, share):
-    """Of 6 steps the first three, with 6 to 4 to go: without drift half of the firms without cash are liquidated in a step."""
+@pytest.mark.parametrize(
+    ("to_go", "n_steps", "share"), [(4, 6, 0.5), (3, 6, 0.0), (1, 6, 0.0), (5, 7, 0.5), (4, 7, 0.0)]
+)
+def test_early_liquidations_are_those_of_the_first_half(to_go, n_steps, share):
+    """Of 6 steps the first three, with 6 to 4 to go, and of 7, whose middle step ends in the second half.
+
+    Without drift half of the firms without cash are liquidated in a step.
+    """
     dt = 0.05
     model = GHMModel(alpha=0.0, mu=0.0, r=0.02, carry_cost=0.02, sigma_a=0.0, sigma_x=0.02)
-    found = outcomes(PaysOutAt(to_go, dt), Problem(model, dt, 6 * dt))
+    found = outcomes(PaysOutAt(to_go, dt), Problem(model, dt, n_steps * dt))
     assert found.early_liquidation == pytest.approx(share, abs=0.01)
     assert found.payouts == pytest.approx(1.0, abs=0.01)
-    wait = 6 - to_go
+    wait = n_steps - to_go
     lived = dt * (wait + sum(math.comb(2 * k, k) / 4**k for k in range(to_go)))
     assert found.years == pytest.approx(lived, rel=0.05)
 

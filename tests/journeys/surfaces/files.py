@@ -25,7 +25,9 @@ def results_file(results_dir: Path) -> Path:
 def read_json(results_dir: Path) -> Table:
     """What the results JSON says."""
     content = json.loads(results_file(results_dir).read_text())
-    said = _entries(content["results"], Listing)
+    # It is an index of records: a trial that runs, or was killed together with its search, has none yet.
+    every = all((place / "outcome.json").exists() for place in results_dir.glob("trial_*"))
+    said = _entries(content["results"], Listing if every else dict)
     said["best_value"] = None if content["best_return"] == NO_RETURN else Figure(content["best_return"])
     said |= {"optimum": _figure(content["optimal_return"]), "wind_up": _figure(content["wind_up_return"])}
     best = [one for one in content["configurations"] if one["hyperparameters"] == content["best_config"]]

@@ -1,4 +1,4 @@
-"""What the words of a search say: lines on a terminal, closing summary, ``ghm why`` and ``ghm replay``.
+"""What the words of a search say: lines on a terminal, closing summary, ``ghm explain`` and ``ghm replay``.
 
 The patterns are the only place that knows how something is worded. Lines may be broken anywhere, since terminals break
 them, so everything is read as one line.
@@ -23,7 +23,10 @@ PROGRESS = r"search (\d+%)"
 LEFT_LIVE = r"elapsed [\d:]+ left ([\d:]+|–)"
 STARTED = r"\[Trial (\d+)\] Starting training"
 WAITS = r"\[Trial (\d+)\] (?:Waits|Paused) at"
-ENDED = rf"\[Trial (\d+)\] Completed in [\d:.]+(?: s)?: firm value ({NUMBER})(?:, captured value ({NUMBER}))?"
+ENDED = (
+    r"\[Trial (\d+)\] Completed in [\d:.]+(?: s)?(?: \(configuration [^)]*\))?: "
+    rf"firm value ({NUMBER})(?:, captured value ({NUMBER}))?"
+)
 FAILED = r"\[Trial (\d+)\] (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted) after"
 CUT = r"\[Rung (\d+)\] \d+ of \d+ configurations promoted: ([\d, ]+|none)"
 BEST = rf"best so far: (?:({NUMBER}), )?(trial|configuration) (\d+)(?:, firm value ({NUMBER}))?"
@@ -115,7 +118,7 @@ def read_summary(text: str) -> Table:
 
 
 def read_why(texts: Mapping[int, str]) -> Table:
-    """What ``ghm why`` says of each of these trials."""
+    """What ``ghm explain`` says of each of these trials."""
     said: dict[str, dict[int, Any]] = {
         name: {} for name in ("statuses", "iterations", "returns", "seeds", "calibrations")
     }

@@ -35,7 +35,9 @@ def certainty(search: SearchState, importances: tuple[Importance, ...]) -> list[
     rows = [*_noise(search.best_trial), *_confirmation(search), *_rivals(search), *_effort(search)]
     rows += [_importance(search, importances), *map(_rung, rung_agreements(search.trials, search.config))]
     if note := inactive_note(search.record.choices, vars(search.config)):
-        rows.append(Answer("Inactive hyperparameters", ", ".join(inactive_hyperparameters(vars(search.config))), note))
+        choices = search.record.choices
+        inactive = [name for name in inactive_hyperparameters(vars(search.config), choices) if name in choices]
+        rows.append(Answer("Inactive hyperparameters", ", ".join(inactive), note))
     return rows
 
 

@@ -250,7 +250,7 @@ def simulate_firms(
         shock = generator.standard_normal(count)
         cash = after + model.firm_drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
         survives = alive & (cash > 0)
-        if step < max(steps // 2, 1):
+        if step < problem.first_half:
             done = alive if step else np.zeros_like(alive)  # not the first action, as above
             down, up = np.where(done, before - after, 0.0), np.where(done, after - before, 0.0)
             lost = alive.sum() - survives.sum()

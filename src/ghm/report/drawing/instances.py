@@ -134,7 +134,9 @@ def learning_bands(search: SearchState) -> list[tuple[str, list[float], NDArray[
         return []
     found = []
     for one in search.ranking()[: len(COLOURS)]:
-        curves = [dict(zip(*evaluations(search, trial, "iteration"), strict=True)) for trial in one.trials]
+        curves = [
+            dict(zip(*evaluations(search, trial, "iteration"), strict=True)) for trial in filter(_counts, one.trials)
+        ]
         at = sorted(set.intersection(*map(set, curves))) if curves else []
         if len(at) > 1:  # a point is no curve
             found.append((str(one.configuration), at, np.array([[curve[x] for x in at] for curve in curves])))

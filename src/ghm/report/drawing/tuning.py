@@ -12,7 +12,7 @@ from ghm.report.analysis.policy import trial_levels
 from ghm.report.drawing.charts import Chart, compared, evaluations, highlighted, text
 from ghm.report.drawing.tables import Cell, Column, Table, reason
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import Outcome
 from ghm.training.logging.metrics import METRICS
 from ghm.training.logging.progress import duration
@@ -110,7 +110,9 @@ def trial_texts(search: SearchState) -> dict[int, str]:
 def _describe(search: SearchState, trial: Outcome) -> str:
     name = html.escape(trial_name(search, trial)).capitalize()
     head = f"{name}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
-    return "<br>".join([head, *(f"{text(one)} {text(getattr(trial.hyperparameters, one))}" for one in search.varied)])
+    return "<br>".join(
+        [head, *(f"{text(one)} {text(getattr(trial.hyperparameters, one, '–'))}" for one in search.varied)]
+    )
 
 
 def choosable(search: SearchState) -> list[Outcome]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from ghm.io.guard import survive, told_fault
-from ghm.io.platforms import EXIT_INFRASTRUCTURE, PYTHON
+from ghm.io.platforms import PYTHON, ExitStatus
 from ghm.search.display.displays import DETAILS_NAME
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.records.state import SearchState
@@ -33,7 +33,7 @@ RELOAD_S = 60
 LAST_LIMIT_S = 120.0
 """Seconds that the last page may take before the search ends without it; checking each firm's optimum takes three."""
 
-_EXPLAINED = (2, EXIT_INFRASTRUCTURE)
+_EXPLAINED = (ExitStatus.USER_ERROR, ExitStatus.INFRASTRUCTURE)
 """Exit statuses of ``ghm report`` with a message of its own: a record or a disk is at fault, not the program."""
 
 

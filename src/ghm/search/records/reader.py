@@ -15,12 +15,12 @@ from ghm.errors import UserError
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.io.sealed import check_seal, read_sealed
 from ghm.search.decisions.selection import Decision, chosen_by
-from ghm.search.records.directory import RECORD_NAME, most_bytes, recorded_trials, trial_directories
+from ghm.search.records.directory import RECORD_NAME, recorded_trials, trial_directories
 from ghm.search.records.journal import read_journal
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
-from ghm.search.settings.space import parse_hyperparameters
+from ghm.search.settings.configurations import parse_hyperparameters
 from ghm.search.trials.history import last_line
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.training.settings import Hyperparameters, require_path
@@ -73,7 +73,7 @@ def restored_search(results_dir: Path, record: SearchRecord) -> SearchState:
     path = results_dir / record.results_name
     state = SearchState(path, record)
     with contextlib.suppress(OSError, DamagedError, msgspec.ValidationError):  # made again from the directories
-        _take_index(state, msgspec.convert(read_sealed(path, most_bytes(path)), _Index))
+        _take_index(state, msgspec.convert(read_sealed(path), _Index))
     _take_directories(state)
     return state
 
@@ -105,8 +105,8 @@ def newest_results(directory: Path) -> Path:
 
 def _read_results(path: Path) -> dict[str, Any]:
     try:
-        data = read_bytes(path, most_bytes(path), follow=True)
-        content = parse_object(data, lenient=True)
+        data = read_bytes(path, follow=True)
+        content = parse_object(data)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; give a search_results_*.json") from error
     except DamagedError as error:

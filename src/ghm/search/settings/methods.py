@@ -1,4 +1,4 @@
-"""The search methods: what command line, messages, ``ghm why`` and the page say of each, and where it is.
+"""The search methods: what command line, messages, ``ghm explain`` and the page say of each, and where it is.
 
 A new method is one entry here and one file in ``search/methods/``.
 """
@@ -17,7 +17,7 @@ class Method:
     description: str
     """How the page calls a search by it."""
     proposed: str
-    """Where a configuration comes from, for ``ghm why``: after "Proposed:"."""
+    """Where a configuration comes from, for ``ghm explain``: after "Proposed:"."""
     maker: str
     """``module:name`` of what makes it from the space and ``seed_base``; imported when it is asked for."""
     learns: bool = False

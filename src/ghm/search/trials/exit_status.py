@@ -6,21 +6,17 @@ from typing import Any, Literal
 
 import msgspec
 
+from ghm.io.platforms import ExitStatus
 from ghm.io.safe_read import read_end
 from ghm.io.sealed import DamagedError, read_sealed
-from ghm.search.settings.space import NAMES
 from ghm.search.trials.outcome import Count, Metrics, Outcome, Seconds, TrialState, failure, one_line, outcome_of
 from ghm.search.trials.trial import Trial
 
-EXIT_UNUSABLE_CHECKPOINT = 8
-"""The training script's word for a checkpoint that is damaged or of another run: the one reason to start a trial over."""
-
-# The training script's exit statuses (docs/design/records.md).
-_STATE_OF_EXIT = {
-    3: TrialState.DIVERGED,
-    4: TrialState.INTERRUPTED,
-    5: TrialState.OUT_OF_MEMORY,
-    6: TrialState.INFRASTRUCTURE,
+_STATE_OF_EXIT: dict[int, TrialState] = {
+    ExitStatus.DIVERGED: TrialState.DIVERGED,
+    ExitStatus.INTERRUPTED: TrialState.INTERRUPTED,
+    ExitStatus.OUT_OF_MEMORY: TrialState.OUT_OF_MEMORY,
+    ExitStatus.INFRASTRUCTURE: TrialState.INFRASTRUCTURE,
 }
 
 _TAIL_BYTES = 8192
@@ -45,7 +41,7 @@ def read_result(trial: Trial) -> Result | None:
     except (OSError, DamagedError, msgspec.ValidationError):
         return None
     ours, missing = trial.config.to_dict(), object()
-    names = (*NAMES, "seed", "n_iterations", "dt", "T", "terminal", "model")
+    names = (*trial.searched, "seed", "n_iterations", "dt", "T", "terminal", "model")
     return result if all(result.config.get(name, missing) == ours[name] for name in names) else None
 
 

@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from ghm.io.platforms import ExitStatus
 from ghm.search.settings.command import training_arguments
-from ghm.search.trials.exit_status import EXIT_UNUSABLE_CHECKPOINT, outcome_of_process, outcome_of_stop
+from ghm.search.trials.exit_status import outcome_of_process, outcome_of_stop
 from ghm.search.trials.gpus import GpuPool
 from ghm.search.trials.outcome import Outcome, failure
 from ghm.search.trials.process import Cause, Start, TrialProcess, pause, start, watch
@@ -102,7 +103,9 @@ class TrialRunner:
         except OSError as error:
             return failure(trial, "infrastructure", str(error), time.monotonic() - started)
         seconds = time.monotonic() - started
-        if resumed and exit_status == EXIT_UNUSABLE_CHECKPOINT and cause == "exit":
+        if (
+            resumed and exit_status == ExitStatus.UNUSABLE_CHECKPOINT and cause == "exit"
+        ):  # the one reason to start over
             try:
                 note = set_aside_checkpoints(trial)
             except OSError as error:

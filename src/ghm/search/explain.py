@@ -1,4 +1,4 @@
-"""``ghm why``: why a trial was run, stopped or chosen, in plain words, from the journal and the records alone."""
+"""``ghm explain``: why a trial was run, stopped or chosen, in plain words, from the journal and the records alone."""
 
 import sys
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from ghm.command_line import parse
 from ghm.errors import UserError
 from ghm.io.text import share_text
 from ghm.search.decisions.ranking import captured_or_return
@@ -19,27 +20,27 @@ from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS, SearchConfig
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.training.logging.progress import number
 
 
 @dataclass(frozen=True)
-class WhyConfig:
+class ExplainConfig:
     """Say in plain words why a trial of a search was run, stopped or chosen."""
 
     results: Annotated[Path, tyro.conf.Positional]
-    """Results JSON, or results directory, of the search."""
+    """Results JSON or directory of the search."""
     trial: int
     """Number of the trial."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``ghm why``; return its exit status: 0, or 2 for the user's mistake."""
-    config = tyro.cli(WhyConfig, prog="ghm why", args=arguments, use_underscores=True)
+    """Run ``ghm explain``; return its exit status: 0, or 2 for the user's mistake."""
+    config = parse(ExplainConfig, arguments, "ghm explain")
     try:
-        text = why(config.results, config.trial)
+        text = explain(config.results, config.trial)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def why(results: Path, trial_num: int) -> str:
+def explain(results: Path, trial_num: int) -> str:
     """Why trial ``trial_num`` of the search at ``results`` was run, stopped or chosen.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What `ghm why` says: true of the decisions that were made, whatever the method."""
+"""What `ghm explain` says: true of the decisions that were made, whatever the method."""
 
 import re
 from pathlib import Path
@@ -7,10 +7,9 @@ import pytest
 
 from ghm.cli import main
 from ghm.report.page import render
+from ghm.search.explain import _despite, _threshold, explain
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import read_search
-from ghm.search.why import _despite, _threshold
-from ghm.search.why import why as explain
 from tests.search.support import read, run_search
 
 FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
@@ -18,7 +17,7 @@ FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
 
 def says(results_dir: Path, trial: int, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    assert main(["why", str(results_dir), "--trial", str(trial)]) == 0
+    assert main(["explain", str(results_dir), "--trial", str(trial)]) == 0
     return capsys.readouterr().out
 
 
@@ -30,15 +29,15 @@ def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
     cut = next(decision for decision in read_journal(tmp_path) if decision.kind == "cut")
     for rank, (configuration, value) in enumerate(cut.content["ranking"], 1):
         text = says(tmp_path, configuration, capsys)
-        verdict = "went on" if rank <= 2 else "was stopped"
-        assert f"At iteration 2 its configuration {verdict}: it had a return of {value:.4f}, rank {rank} of 4" in text
+        verdict = "was promoted" if rank <= 2 else "was stopped"
+        assert f"At rung 2 its configuration {verdict}: it had a firm value of {value:.4f}, rank {rank} of 4" in text
         assert "drawn at random" in text
     confirmation = read(tmp_path)["confirmation"]
     (winner,) = confirmation["configurations"]
     for number in winner["trials"]:
         text = says(tmp_path, number, capsys)
         assert f"configuration {winner['configuration']}, trained again on a seed that nothing was tuned on" in text
-        assert "ranked 1 of 4 as tuned" in text
+        assert "ranked 1 of 4 in the search" in text
 
 
 def test_a_configuration_of_several_trials_is_not_taken_for_one_of_them(
@@ -95,7 +94,7 @@ def test_a_learning_proposal_names_what_it_saw(tmp_path: Path, capsys: pytest.Ca
 
 def test_an_unknown_trial_and_a_search_without_a_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_search("--n_trials", 2, *FLAGS, "--results_dir", tmp_path)
-    assert main(["why", str(tmp_path), "--trial", "9"]) == 2
+    assert main(["explain", str(tmp_path), "--trial", "9"]) == 2
     assert "it has 1 to 2" in capsys.readouterr().err
     (tmp_path / "journal.jsonl").unlink()
     assert "not recorded" in says(tmp_path, 1, capsys)
