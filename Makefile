@@ -42,11 +42,11 @@ $(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' 'ghm.io.compiled' src)
 .PHONY: test
 test: lint contract ## everything that CI runs: format, lint, types, import contract, tests
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: test-journeys
-test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (a quarter of an hour)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey tests/journeys
+test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (four minutes)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m journey tests/journeys tests/test_compiled.py
 
 .PHONY: mutants
 mutants: $(STAMP) $(COMPILED) ## plant 200 small faults, one at a time, and print the share that the tests catch, per package (an hour or two)

@@ -29,7 +29,7 @@ from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.settings.command import training_arguments
 from ghm.search.settings.config import MAX_TRIALS
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.trial import Stage, make_trial
 from ghm.training.settings import Hyperparameters

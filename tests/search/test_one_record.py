@@ -30,7 +30,7 @@ from ghm.search.records.reader import read_search
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import RungResult, Trial, make_trial

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ghm.economics.induction import graded_nodes
 from ghm.economics.model import Array, GHMModel
 from ghm.economics.problem import Problem
+from ghm.errors import UserError
 
 SPACING = 1 / 3
 """Distance of cash nodes in units of s(c) √dt; see docs/design/estimators.md for what coarser ones cost."""
@@ -37,6 +38,9 @@ level of zero must be within reach, and its logarithm's derivative must not vani
 
 MAX_CASH_NODES = 4000
 """More nodes than this cost more than they are worth; the time step is then too fine for the cash range."""
+
+MAX_BINS = 1 << 24
+"""Most bins in which a cell is found, 64 MB of them: the widest cash range over its narrowest cell."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,16 @@ def bin_cells(cash: Array) -> NDArray[np.uint32]:
     """The cell in which each of B equal bins starts, (B + 1,); bins are narrower than the narrowest cell.
 
     So the cell of c is ``cell_of_bin[⌊c B / c̄⌋]`` or the next one.
+
+    Raises:
+        UserError: when there would be more than ``MAX_BINS``.
     """
-    bins = int(np.ceil(cash[-1] / np.diff(cash).min())) + 1
+    narrowest = np.diff(cash).min()
+    if not cash[-1] < MAX_BINS * narrowest:
+        raise UserError(
+            f"the cash range [0, {cash[-1]:g}] is more than {MAX_BINS:,} times as wide as its narrowest cell, {narrowest:g}; "
+            "lower model.c_max"
+        )
+    bins = int(np.ceil(cash[-1] / narrowest)) + 1
     starts = np.linspace(0.0, cash[-1], bins + 1)
     return np.clip(np.searchsorted(cash, starts, side="right") - 1, 0, cash.size - 2).astype(np.uint32)

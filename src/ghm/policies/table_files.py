@@ -27,8 +27,6 @@ array                                                   shape  meaning
 Either may have ``problem``, JSON text with ``model``, ``dt``, ``T`` and ``terminal``: what it is judged on unless told otherwise.
 """
 
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +38,11 @@ from ghm.economics.actions import Actions, Policy
 from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
+from ghm.io.safe_read import DamagedError, parse_array, parse_json, read_archive, read_bytes
 from ghm.policies.thresholds import Levels, ThresholdPolicy, between
 
 MAX_BYTES = 1 << 30
-"""A larger file is no policy of two state variables."""
+"""Of the file, and unpacked: what is larger is no policy of two state variables."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +105,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is a checkpoint; judge it by `ghm evaluate {path}`, which knows the problem it was trained on"
         )
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{path} has {path.stat().st_size:,} bytes, too many for a policy of two state variables")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except PermissionError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; mend that or use another") from error
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        members = read_archive(read_bytes(path, MAX_BYTES, follow=True), MAX_BYTES)
+        return {name.removesuffix(".npy"): parse_array(data) for name, data in members.items()}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
+    except DamagedError as error:
         raise UserError(f"{path} is no .npz file of plain arrays ({error}); write one with numpy.savez") from error
 
 
@@ -121,8 +118,8 @@ def _problem(path: Path, text: Any) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        problem = json.loads(str(text))
-    except ValueError as error:
+        problem = parse_json(str(text).encode("utf-8", "replace"))
+    except DamagedError as error:
         raise UserError(f"{path}: the array problem must be JSON text ({error}); leave it out") from error
     try:
         whole = Problem.from_dict(problem)

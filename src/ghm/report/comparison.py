@@ -15,7 +15,7 @@ from ghm.report.drawing.tuning import gap, gap_axis
 from ghm.report.page import page
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
 from ghm.training.logging.progress import duration, number
 
 MOST = len(COLOURS)
@@ -141,7 +141,7 @@ def _differences(searches: Sequence[SearchState], names: list[str]) -> Table | N
     rows = []
     parts: list[tuple[str, list[dict[str, Any]]]] = [
         ("", [search.config.to_dict() for search in searches]),
-        ("space: ", [dict(search.record.choices) for search in searches]),
+        ("space: ", [{name: str(values) for name, values in search.record.choices.items()} for search in searches]),
         ("best: ", [vars(search.best_trial.hyperparameters) if search.best_trial else {} for search in searches]),
     ]
     for prefix, dictionaries in parts:

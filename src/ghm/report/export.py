@@ -232,7 +232,7 @@ def _figures(search: SearchState, weights: tuple[Importance, ...]) -> tuple[dict
 
 
 def _readme(search: SearchState, names: list[str], note: str) -> str:
-    described = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns().items())
+    described = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns(search).items())
     return (
         f"# {search.path.stem}\n\n{searched(search)}\n{headline(search)}\n{note}\n"
         f"Files: {', '.join(f'`{name}`' for name in names)}.\n\n"

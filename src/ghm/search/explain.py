@@ -20,7 +20,7 @@ from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS, SearchConfig
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.training.logging.progress import number

@@ -173,7 +173,11 @@ def _integrate(model: GHMModel, level: float) -> Callable[[Array], Array]:
     solution = solve_ivp(
         right_hand_side, (level, 0.0), start, method="DOP853", rtol=TOLERANCE, atol=absolute, dense_output=True
     )
-    assert solution.sol is not None
+    if solution.sol is None or not solution.success:
+        raise UserError(
+            f"no infinite-horizon solution: its equation cannot be integrated from a payout level of {level:g} "
+            f"({solution.message}); the parameters are too far from one another"
+        )
     return solution.sol
 
 

@@ -39,9 +39,10 @@ def headline(search: SearchState) -> str:
 def searched(search: SearchState) -> str:
     """What was searched, in one sentence."""
     config, counts = search.config, search.counts()
-    sizes = [len(values) for values in search.record.choices.values()]
-    varied = sum(size > 1 for size in sizes)
-    space = f" over {math.prod(sizes):,} configurations of {_count(varied, 'hyperparameter')}" if varied else ""
+    sizes = [values.size for values in search.record.choices.values()]
+    varied, total = sum(size > 1 for size in sizes), math.prod(sizes)
+    of = f"{total:,} configurations of " if math.isfinite(total) else ""
+    space = f" over {of}{_count(varied, 'hyperparameter')}" if varied else ""
     parts = [f"{counts.completed} of {_count(counts.asked, 'trial')} completed"]
     parts += [f"{counts.stopped} stopped at a rung"] if counts.stopped else []
     parts += [f"{counts.failed} failed"]

@@ -12,11 +12,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ghm.report.analysis.findings import percent
-from ghm.report.analysis.importance import Importance, group_of
+from ghm.report.analysis.importance import Importance, group_of, has_effect
 from ghm.report.drawing.scales import scale
 from ghm.search.records.state import SearchState
-from ghm.search.settings.inactive import inactive_hyperparameters
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import Outcome
 
 FLOOR = -0.25
@@ -77,7 +76,7 @@ def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> l
         return []
     charts = [order_chart(search), *curve_charts(search)]
     if search.varied:
-        idle = inactive_hyperparameters(vars(search.config))
+        idle = search.record.inactive
         charts += [parallel_chart(search), *(panel_chart(search, name) for name in search.varied if name not in idle)]
     if importances:
         charts.append(importance_chart(importances))
@@ -186,7 +185,7 @@ def parallel_chart(search: SearchState) -> Chart:
     trials = compared(search)
     axes, columns = [], []
     for name in search.varied:
-        ticks, positions = scale([getattr(trial.hyperparameters, name) for trial in trials])
+        ticks, positions = scale([getattr(trial.hyperparameters, name, None) for trial in trials])
         axes.append({"title": text(name), "ticks": [{"at": at, "text": text(value)} for at, value in ticks]})
         columns.append(positions)
     values = [_floored(trial) for trial in trials]
@@ -212,7 +211,7 @@ def parallel_chart(search: SearchState) -> Chart:
 
 def panel_chart(search: SearchState, name: str) -> Chart:
     """Captured value by the values of one hyperparameter."""
-    trials = compared(search)
+    trials = [trial for trial in compared(search) if has_effect(trial.hyperparameters, name)]
     tried = [getattr(trial.hyperparameters, name) for trial in trials]
     ticks, positions = scale(tried)
     groups = group_of(tried)

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ghm.report.analysis.importance import Importance, group_of
+from ghm.report.analysis.importance import Importance, group_of, has_effect
 from ghm.report.analysis.policy import SHOWN_FIRMS, PolicyStudy
 from ghm.report.drawing.charts import FLOOR, HIGHLIGHTED, MEDIANS, compared, evaluations
 from ghm.report.drawing.instances import learning_bands, rung_courses, spreads
 from ghm.report.drawing.scales import scale
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -199,7 +199,7 @@ def cash_paths(study: PolicyStudy) -> "Figure":
 
 
 def _panel(axes: "Axes", search: SearchState, name: str) -> None:
-    trials = compared(search)
+    trials = [trial for trial in compared(search) if has_effect(trial.hyperparameters, name)]
     tried = [getattr(trial.hyperparameters, name) for trial in trials]
     ticks, positions = scale(tried)
     values = np.array([max(trial.captured_value or 0.0, FLOOR) for trial in trials])

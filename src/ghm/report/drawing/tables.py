@@ -6,7 +6,8 @@ from typing import Any
 
 from ghm.report.analysis.findings import percent
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import NAMES, label
+from ghm.search.settings.configurations import hyperparameters_dict
+from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.solvers.levels import level_words
 from ghm.training.logging.progress import duration, number
@@ -72,7 +73,9 @@ def best_configuration(search: SearchState) -> Table | None:
     best = search.best_trial
     if best is None:
         return None
-    rows = tuple((Cell(name), Cell(_shown(getattr(best.hyperparameters, name)))) for name in NAMES)
+    rows = tuple(
+        (Cell(name), Cell(_shown(value))) for name, value in hyperparameters_dict(best.hyperparameters).items()
+    )
     return Table(f"Hyperparameters of trial {best.trial_num}", (Column("Hyperparameter"), Column("Value", True)), rows)
 
 
@@ -125,7 +128,7 @@ def settings(search: SearchState) -> list[Table]:
     columns, record = (Column("Name"), Column("Value", long=True)), search.record
     parts = (
         ("Search settings", flat(record.config.to_dict())),
-        ("Search space", {name: ", ".join(map(label, values)) for name, values in record.choices.items()}),
+        ("Search space", {name: str(values) for name, values in record.choices.items()}),
         ("Environment", flat(record.environment)),
     )
     return [
@@ -161,7 +164,7 @@ def _row(rank: int, trial: Outcome, search: SearchState) -> tuple[Cell, ...]:
 
 def settings_cells(hyperparameters: Hyperparameters, names: Sequence[str]) -> tuple[Cell, ...]:
     """A cell for each of these hyperparameters."""
-    values = [getattr(hyperparameters, name) for name in names]
+    values = [getattr(hyperparameters, name, None) for name in names]
     return tuple(Cell(_shown(value), value if isinstance(value, int | float) else None) for value in values)
 
 
@@ -171,7 +174,7 @@ def _key(value: float | None) -> float | str:
 
 
 def _numeric(search: SearchState, name: str) -> bool:
-    return isinstance(search.record.choices[name][0], int | float)
+    return isinstance(search.record.choices[name].first, int | float)
 
 
 def level(trial: Outcome, key: str) -> str:

@@ -12,7 +12,7 @@ from ghm.report.drawing.charts import Chart, compared, evaluations, highlighted,
 from ghm.report.drawing.policy_charts import LEVELS
 from ghm.report.drawing.tables import Cell, Column, Table, level, reason
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import Outcome
 from ghm.training.logging.metrics import METRICS
 from ghm.training.logging.progress import duration
@@ -106,7 +106,7 @@ def trial_texts(search: SearchState) -> dict[int, str]:
 
 def _describe(trial: Outcome, names: Sequence[str]) -> str:
     head = f"Trial {trial.trial_num}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
-    return "<br>".join([head, *(f"{text(name)} {text(getattr(trial.hyperparameters, name))}" for name in names)])
+    return "<br>".join([head, *(f"{text(name)} {text(getattr(trial.hyperparameters, name, '–'))}" for name in names)])
 
 
 def choosable(search: SearchState) -> list[Outcome]:

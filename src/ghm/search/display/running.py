@@ -13,7 +13,8 @@ from ghm.search.decisions.workload import Workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import TrialPace, seconds_left, weight
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import label
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.distributions import label
 from ghm.search.trials.history import HistoryLine, parse_line
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import Trial
@@ -144,8 +145,8 @@ class SearchProgress:
         self._plan, self._state, self._clock = plan, state, clock
         self._started = clock()
         self._paces: list[TrialPace] = []
-        paths = state.record.choices["n_trajectories"]
         n_steps = plan.config.training().n_steps
+        paths = state.record.choices["n_trajectories"].typical
         self._mean_weight = sum(weight(one, n_steps) for one in paths) / len(paths)
         self.running: dict[int, Running] = {}
         self._work = Workload((), 0)
@@ -247,13 +248,13 @@ class SearchProgress:
 
 
 def configuration(hyperparameters: Hyperparameters) -> str:
-    """The eight hyperparameters on one line, what matters most first."""
+    """A configuration on one line, what matters most first."""
     chosen = {name: label(value) for name, value in vars(hyperparameters).items()}
     return (
         f"lr {chosen['lr_policy']}/{chosen['lr_baseline']} entropy {chosen['entropy_weight']} "
         f"paths {chosen['n_trajectories']} net {chosen['policy_hidden']}/{chosen['value_hidden']} "
         f"clip {chosen['max_grad_norm']} reg {chosen['action_reg_weight']}"
-    )
+    ) + "".join(f" {name} {value}" for name, value in chosen.items() if name not in NAMES)
 
 
 def standing(one: Running) -> str:

@@ -10,8 +10,9 @@ from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import resume_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
+from ghm.search.settings.configurations import hyperparameters_dict
+from ghm.search.settings.distributions import label
 from ghm.search.settings.inactive import inactive_note
-from ghm.search.settings.space import NAMES
 from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome, TrialState
 from ghm.training.logging.progress import number
 from ghm.training.settings import Hyperparameters
@@ -84,8 +85,9 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
     if verdict := best.shown.word("verdict_text"):
         verdict = verdict if best.shown is best.trial else f"Trial {best.shown.trial_num}{_on(best.shown)}: {verdict}"
         lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
-    width = max(map(len, NAMES))
-    lines += [f"  {name:<{width}}  {_shown(getattr(best.trial.hyperparameters, name))}" for name in NAMES]
+    values = hyperparameters_dict(best.trial.hyperparameters)
+    width = max(map(len, values))
+    lines += [f"  {name:<{width}}  {_shown(value)}" for name, value in values.items()]
     return "\n".join(lines)
 
 
@@ -102,19 +104,19 @@ def _top(state: SearchState) -> str:
     tuned = "" if state.confirmation is None else ", as tuned"
     first = state.ranking()[:TOP]
     if state.n_instances == 1:
-        columns: list[tuple[str, ...]] = [("rank", "trial", "return", "captured", *NAMES)]
+        columns: list[tuple[str, ...]] = [("rank", "trial", "return", "captured", *state.record.choices)]
         for rank, one in enumerate(first, 1):
             (trial,) = one.trials
             captured = "" if trial.captured_value is None else share_text(trial.captured_value)
             figures = (number(trial.best_return), captured)
-            columns.append((str(rank), str(trial.trial_num), *figures, *_values(one.hyperparameters)))
+            columns.append((str(rank), str(trial.trial_num), *figures, *_values(state, one.hyperparameters)))
         return f"Top {TOP} configurations{tuned}\n{_rows(columns)}"
     rank_by = state.config.rank_by
     figures_of: tuple[RankBy, ...] = ("mean", "iqm", "worst") if rank_by == "iqm" else ("mean", "worst")
-    columns = [("rank", "configuration", "trials", *figures_of, "best", "failed", *NAMES)]
+    columns = [("rank", "configuration", "trials", *figures_of, "best", "failed", *state.record.choices)]
     for rank, one in enumerate(first, 1):
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *_spread(one, figures_of), str(one.failures))
-        columns.append((*cells, *_values(one.hyperparameters)))
+        columns.append((*cells, *_values(state, one.hyperparameters)))
     what = _measured([trial for one in first for trial in one.trials])
     return f"Top {TOP} configurations{tuned}, ranked by {RANK_WORDS[rank_by]}, in {what}\n{_rows(columns)}"
 
@@ -130,8 +132,8 @@ def _measured(trials: Sequence[Outcome]) -> str:
     return "captured value" if any(one.captured_value is not None for one in trials) else "return"
 
 
-def _values(hyperparameters: Hyperparameters) -> list[str]:
-    return [_shown(getattr(hyperparameters, name)) for name in NAMES]
+def _values(state: SearchState, hyperparameters: Hyperparameters) -> list[str]:
+    return [_shown(getattr(hyperparameters, name, None)) for name in state.record.choices]
 
 
 def _rows(columns: Sequence[tuple[str, ...]]) -> str:
@@ -225,4 +227,4 @@ def _on(outcome: Outcome) -> str:
 
 
 def _shown(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+    return "-" if value is None else " ".join(map(str, value)) if isinstance(value, tuple) else label(value)
