@@ -44,9 +44,10 @@ test: lint contract ## everything that CI runs: format, lint, types, import cont
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
+JOURNEYS := tests/journeys tests/search/test_real_training.py tests/test_compiled.py
 .PHONY: test-journeys
 test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (four minutes)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m journey tests/journeys tests/test_compiled.py
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m journey $(JOURNEYS)
 
 .PHONY: mutants
 mutants: $(STAMP) $(COMPILED) ## plant 200 small faults, one at a time, and print the share that the tests catch, per package (an hour or two)
