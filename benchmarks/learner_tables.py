@@ -26,7 +26,8 @@ from main_effects import main_effects
 from numpy.typing import NDArray
 from scipy import stats
 
-from ghm.search.settings.space import NAMES, label
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.distributions import label
 
 Floats = NDArray[np.float64]
 

@@ -28,7 +28,8 @@ from ghm.economics.action_rule import Returns
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.search.settings.space import NAMES, SearchSpace
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.space import SearchSpace
 from ghm.simulation.kernel import Simulator
 from ghm.solvers.answers.evaluation import FIRMS
 from ghm.solvers.dynamic_program import solve
@@ -51,7 +52,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
 
 CURVE_ITERATIONS, CURVE_SEEDS = 2000, (1, 2, 3, 4, 5)
 
-TRAININGS, TABLE_ITERATIONS, TABLE_SEED = 200, 400, 1
+TRAININGS, TABLE_ITERATIONS, TABLE_SEED = 200, 200, 1
 """Of the table: how many, how long each, and the seed of all."""
 
 REPEATED, OTHER_SEEDS = 8, (2, 3, 4, 5)
@@ -181,7 +182,7 @@ def configurations() -> Iterator[dict[str, Any]]:
     """The table's configurations: independent draws from the default space."""
     generator, choices = np.random.default_rng(2024), SearchSpace().choices()
     for _ in range(TRAININGS):
-        yield {name: choices[name][generator.integers(len(choices[name]))] for name in NAMES}
+        yield {name: choices[name].draw(generator) for name in NAMES}
 
 
 class Series:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from benchmark_modules import load_benchmark
 
-from ghm.search.settings.space import NAMES
+from ghm.search.settings.configurations import NAMES
 from tests.search.support import run_search
 
 LAYERS = ["32x32", "64x64", "128x128", "64x64x64"]

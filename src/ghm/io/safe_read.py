@@ -5,7 +5,9 @@ link to one, of limited size; JSON of limited nesting whose numbers are numbers;
 than they may be. What is wrong is always a :class:`DamagedError`, which says what and never ends in another exception.
 """
 
+import codecs
 import io
+import json
 import math
 import os
 import stat
@@ -66,11 +68,10 @@ def read_bytes(path: Path, most: int = MAX_BYTES, *, follow: bool = False) -> by
     """
     with open_regular(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
-        # The size is what the file system claims; one that grows meanwhile is bounded as well.
-        data = file.read(most + 1) if size <= most else b""
-    if size > most or len(data) > most:
-        raise DamagedError(f"larger than {most} bytes")
-    return data
+        if size > most:
+            raise DamagedError(f"larger than {most} bytes")
+        # No more than there was: room for all that is asked for is made beforehand.
+        return file.read(size)
 
 
 def read_end(path: Path, most: int) -> bytes:
@@ -98,6 +99,25 @@ def parse_json(data: bytes) -> Any:
     except ValueError as error:
         raise DamagedError(f"not JSON ({error})") from error
     _require_bounds(value)
+    return value
+
+
+def parse_given(data: bytes) -> Any:
+    """The JSON value in a file that the user wrote, with or without a byte-order mark, see :func:`parse_json`.
+
+    Raises:
+        DamagedError: when it is not JSON, or a key is there twice, of which one would have no effect.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise DamagedError(f"ambiguous: the key {name[:80]!r} is there twice; leave one out")
+
+    data = data.removeprefix(codecs.BOM_UTF8)
+    value = parse_json(data)
+    json.loads(data, object_pairs_hook=once)
     return value
 
 
@@ -148,8 +168,9 @@ def parse_array(data: bytes) -> NDArray[Any]:
     """
     try:
         file = io.BytesIO(data)
-        np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        version = np.lib.format.read_magic(file)
+        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = header[version](file)
         if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
             raise DamagedError("an array of another size than its file")
         file.seek(0)

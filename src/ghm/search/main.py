@@ -21,7 +21,8 @@ from ghm.search.records.reader import restored_search
 from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.space import NAMES, SearchSpace
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.space import SearchSpace
 from ghm.search.taking import require_continuation
 from ghm.search.trials.trial import Trial
 

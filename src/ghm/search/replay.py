@@ -19,6 +19,7 @@ from ghm.search.records.environment import code_version, environment
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
+from ghm.search.settings.configurations import configured
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.runner import TrialRunner
@@ -102,7 +103,8 @@ def replay(results: Path, trial_num: int, directory: Path | None = None, runner:
     place = _place(results_dir, directory)
     settings = _settings(recorded, results_dir, record)
     # Its rungs are not paused at: a training that pauses is the same, bit for bit, as one that does not.
-    trial = relocated(Trial(trial_num, settings, recorded.configuration, recorded.calibration, recorded.stage), place)
+    known = (recorded.configuration, recorded.calibration, recorded.stage)
+    trial = relocated(Trial(trial_num, settings, *known, searched=tuple(vars(recorded.hyperparameters))), place)
     run = runner or TrialRunner(training_command(), assigned_gpus(record.config))
     with locked(place):
         (place / _MARK_NAME).touch()
@@ -181,8 +183,7 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
         if recorded.stage == "confirm":
             last = record.config.confirm_iterations or record.config.n_iterations
             own = dataclasses.replace(own, n_iterations=last, evaluate_at=())
-    values: dict[str, Any] = vars(recorded.hyperparameters)
-    return dataclasses.replace(own, **values, seed=recorded.seed)
+    return configured(own, recorded.hyperparameters, seed=recorded.seed)
 
 
 def _comparable(outcome: Outcome) -> dict[str, Any]:

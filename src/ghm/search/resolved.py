@@ -17,9 +17,9 @@ from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import MAX_TRIALS, SearchConfig
-from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note
-from ghm.search.settings.space import Choices, SearchSpace, size
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
+from ghm.search.settings.space import Choices, SearchSpace
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import Outcome
@@ -54,16 +54,16 @@ class ResolvedSearch:
     def numbering(self) -> TrialNumbering:
         """Instances and numbers of its trials."""
         config = self.config
-        inactive = inactive_hyperparameters(vars(config))
+        inactive = inactive_hyperparameters(vars(config), self.choices)
         counted = make_proposal(config.search_type, self.choices, config.seed_base, inactive).n_trials
         # On the same seeds a configuration that comes up again would be the same training.
         most = self.n_distinct if config.n_seeds > 1 else config.n_trials
-        return TrialNumbering(config, self.calibrations, counted or min(config.n_trials, most))
+        return TrialNumbering(config, self.calibrations, counted or int(min(config.n_trials, most)))
 
     @property
-    def n_distinct(self) -> int:
-        """Configurations of the space that differ in more than hyperparameters without effect."""
-        return size(effective_choices(self.choices, inactive_hyperparameters(vars(self.config))))
+    def n_distinct(self) -> float:
+        """Configurations of the space that differ in more than hyperparameters without effect; it may be infinite."""
+        return size(effective_choices(self.choices, inactive_hyperparameters(vars(self.config), self.choices)))
 
     @property
     def n_trials(self) -> int:
@@ -117,6 +117,7 @@ class ResolvedSearch:
         notes = [message] if (message := untested()) else []
         count = self.n_distinct
         if self.config.search_type == "grid":
+            count = self.numbering.n_configurations
             notes.append(f"The grid has {count:,} configurations.")
             if self.asked not in (None, self.numbering.n_configurations):
                 notes.append(
@@ -199,11 +200,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
         () if elsewhere or config.executor != "local" else assigned_gpus(config),
         _calibrations(config, recorded),
     )
-    if resolved.n_trials > MAX_TRIALS:
-        raise UserError(
-            f"--search_type {config.search_type}: that makes {resolved.n_trials:,} trials, more than {MAX_TRIALS:,}; "
-            "shorten the lists (--space FILE), use --search_type random, or fewer seeds and calibrations"
-        )
+    resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
         resolved,

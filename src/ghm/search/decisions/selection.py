@@ -10,7 +10,7 @@ from typing import Any
 from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, by_seed, ranked
 from ghm.search.decisions.statistics import Strata, aggregate, interquartile_interval, probability_of_improvement
 from ghm.search.settings.config import RankBy
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.trials.outcome import NO_RETURN, Outcome
 from ghm.training.settings import Hyperparameters
 

@@ -20,7 +20,7 @@ from ghm.search.records.journal import read_journal
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
-from ghm.search.settings.space import parse_hyperparameters
+from ghm.search.settings.configurations import parse_hyperparameters
 from ghm.search.trials.history import last_line
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.training.settings import Hyperparameters, require_path

@@ -11,7 +11,7 @@ from ghm.search.decisions.ranking import ConfigurationScore
 from ghm.search.decisions.selection import chosen_by
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import FIGURES, ReferenceReturns
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.trials.outcome import NO_RETURN, Outcome
 
 # Writing the whole file takes at most this share of the search's time: always at once for a search of tens of

@@ -19,7 +19,6 @@ from ghm.search.decisions.workload import Workload, workload
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturns
 from ghm.search.settings.config import RankBy, SearchConfig
-from ghm.search.settings.space import NAMES
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.history import HistoryLine, read_history
 from ghm.search.trials.outcome import Outcome, TrialState
@@ -219,7 +218,7 @@ class SearchState:
     def varied(self) -> tuple[str, ...]:
         """Hyperparameters of which the trials tried more than one value."""
         tried = [one.hyperparameters for one in self.trials]
-        return tuple(name for name in NAMES if len({getattr(one, name) for one in tried}) > 1)
+        return tuple(name for name in self.record.choices if len({getattr(one, name, None) for one in tried}) > 1)
 
     def model_of(self, trial: Outcome) -> GHMModel:
         """The model that a trial was trained on."""

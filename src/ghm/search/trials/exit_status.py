@@ -9,7 +9,6 @@ import msgspec
 from ghm.io.platforms import ExitStatus
 from ghm.io.safe_read import read_end
 from ghm.io.sealed import DamagedError, read_sealed
-from ghm.search.settings.space import NAMES
 from ghm.search.trials.outcome import Count, Metrics, Outcome, Seconds, TrialState, failure, one_line, outcome_of
 from ghm.search.trials.trial import Trial
 
@@ -42,7 +41,7 @@ def read_result(trial: Trial) -> Result | None:
     except (OSError, DamagedError, msgspec.ValidationError):
         return None
     ours, missing = trial.config.to_dict(), object()
-    names = (*NAMES, "seed", "n_iterations", "dt", "T", "terminal", "model")
+    names = (*trial.searched, "seed", "n_iterations", "dt", "T", "terminal", "model")
     return result if all(result.config.get(name, missing) == ours[name] for name in names) else None
 
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta
 
+from ghm.errors import UserError
 from ghm.io.sealed import DamagedError
 from ghm.search.settings.config import MAX_TRIALS
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import parse_hyperparameters, plain_hyperparameters
 from ghm.search.trials.history import last_line
 from ghm.search.trials.trial import RungResult, Stage, Trial, directory_name
 from ghm.training.settings import Hyperparameters
@@ -125,7 +126,7 @@ class Outcome:
     rungs: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it passed, in order."""
     machine_failures: Count = 0
-    """Times the machine failed it, over all calls."""
+    """Its infrastructure failures, over all calls."""
     note: Line | None = None
     """What else the user should know, such as that it started over."""
 
@@ -151,7 +152,7 @@ class Outcome:
 
     @property
     def infrastructure_failure(self) -> bool:
-        """Whether the machine failed rather than the configuration, so that another attempt makes sense."""
+        """Whether this is an infrastructure failure, so that another attempt makes sense."""
         killed = self.exit_status is not None and self.exit_status < 0
         return self.status in _OF_THE_MACHINE or (self.status is TrialState.CRASHED and killed)
 
@@ -234,7 +235,9 @@ class Outcome:
                     del own[name]
             fields = {name: metrics[name] for name in _IN_METRICS if name in metrics}
             record = msgspec.convert({**entry, **fields, "metrics": own}, cls)
-        except msgspec.ValidationError as error:
+            # Beside the eight there may be other settings, as the space has them.
+            record = dataclasses.replace(record, hyperparameters=parse_hyperparameters(entry["hyperparameters"]))
+        except (msgspec.ValidationError, UserError) as error:
             raise DamagedError(f"no record of a trial: {error}") from error
         if record.status.has_result and record.best_return is None:
             raise DamagedError(f"trial {record.trial_num} is recorded as {record.status} without a return")

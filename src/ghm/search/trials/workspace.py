@@ -7,7 +7,7 @@ from pathlib import Path
 from ghm.io.atomic import remove_unfinished_writes, write_json
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import write_sealed
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.trials.exit_status import last_line
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import OUTCOME_NAME, Trial
