@@ -42,7 +42,7 @@ test: lint contract ## everything that CI runs: format, lint, types, import cont
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
-JOURNEYS := tests/journeys tests/search/test_real_training.py tests/test_compiled.py
+JOURNEYS := tests/journeys tests/search/test_real_training.py tests/test_compiled.py tests/test_working_directory.py
 .PHONY: test-journeys
 test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (four minutes)
 	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m journey $(JOURNEYS)
