@@ -211,7 +211,7 @@ def test_matplotlib_is_left_alone_without_a_plot(monkeypatch):
         (("--terminal", "soon"), ("soon", "liquidation")),
         (("--modle.sigma_x", "1"), ("unknown options: --modle.sigma_x, 1; did you mean", "--model.sigma_x")),
         (("--model.sigma_x", "abc"), ("abc",)),
-        (("--terminal", "going_concern", "--model.recovery", "1.5"), ("closing the firm at once is optimal",)),
+        (("--terminal", "going_concern", "--model.recovery", "1.5"), ("immediate liquidation is optimal",)),
         (("--plot", "/no/such/place/x.png", *SMALL), ("/no/such/place/x.png cannot be written", "choose another file")),
         (("--plot", "picture.xyz", *SMALL), ("the ending must be one of", "try .png or .pdf")),
         (("--plot", "picture", *SMALL), ("the ending must be one of",)),

@@ -63,7 +63,7 @@ MODELS: dict[str, dict[str, float]] = {
 TERMINALS: tuple[Terminal, ...] = ("liquidation", "zero", "going_concern")
 
 UNSOLVABLE = {"alpha negative", "alpha 0", "alpha 0, sigma_x 0", "carry_cost 0", "recovery 1.5"}
-"""Where there is no going concern: closing the firm at once is optimal, or never paying anything out."""
+"""Where there is no going concern: immediate liquidation is optimal, or never paying anything out."""
 
 
 def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:

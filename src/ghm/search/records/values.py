@@ -17,7 +17,7 @@ class ReferenceReturns:
     optimal_return: float
     """J*, the best possible return of the decision problem."""
     wind_up_return: float
-    """J₀, the return of closing the firm at once."""
+    """J₀, the firm value of immediate liquidation."""
 
 
 @dataclass(frozen=True)
