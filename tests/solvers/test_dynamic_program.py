@@ -1,4 +1,4 @@
-"""The optimum of the decision problem against brute force, closed forms and the infinite-horizon solution."""
+"""The optimum of the discrete-time problem against brute force, closed forms and the infinite-horizon solution."""
 
 import dataclasses
 

@@ -72,7 +72,7 @@ def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:
 
 
 def build(model: GHMModel, terminal: Terminal) -> DecisionProblem | None:
-    """The decision problem; None where a going concern has no value."""
+    """The discrete-time problem; None where a going concern has no value."""
     try:
         return DecisionProblem.build(Problem(model, DT, N_STEPS * DT, terminal))
     except UserError:

@@ -21,6 +21,7 @@ from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS, SearchConfig
 from ghm.search.settings.distributions import label
+from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.training.logging.progress import number
@@ -87,8 +88,6 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
     how = config.method.proposed
     if seen is None:
         return [f"Proposed: {how}."]
-    from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
-
     if seen < N_STARTUP:
         return [
             f"Proposed: drawn at random, because only {seen} outcomes were available; proposals learn from {N_STARTUP} "

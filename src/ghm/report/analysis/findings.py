@@ -10,6 +10,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import check_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
+from ghm.search.settings.methods import METHODS
 from ghm.search.trials.outcome import Outcome
 
 CLOSE = 0.01
@@ -60,7 +61,15 @@ def searched(search: SearchState) -> str:
     parts += [f"{counts.paused} paused at a rung"] if counts.paused else []
     parts += [f"{counts.interrupted} running or interrupted"] if counts.interrupted else []
     parts += [f"{counts.waiting} not started"] if counts.waiting else []
-    return f"{config.method.description}{space}, {config.n_iterations:,} iterations per trial: {', '.join(parts)}."
+    return f"{_method(search)}{space}, {config.n_iterations:,} iterations per trial: {', '.join(parts)}."
+
+
+def _method(search: SearchState) -> str:
+    """What kind of search it is; of a method that learns, a random one until it has begun to."""
+    config, first = search.config, search.config.learns_from
+    if first is None or max((one.configuration for one in search.trials), default=0) >= first:
+        return config.method.description
+    return f"{METHODS['random'].description} ({config.search_type} learns from configuration {first} on)"
 
 
 def meaning(search: SearchState) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+N_STARTUP = 10
+"""Outcomes before which a method that learns draws at random, as a random search: a model of fewer is guesswork."""
+
 
 @dataclass(frozen=True)
 class Method:
