@@ -89,7 +89,8 @@ class Solution:
     @property
     def policy(self) -> ThresholdPolicy:
         """The optimal policy."""
-        return ThresholdPolicy(self.problem.dt, self.levels)
+        dt, n_steps = self.problem.dt, self.problem.n_steps
+        return ThresholdPolicy(dt * np.arange(1, n_steps + 1), self.levels)
 
     @cached_property
     def free_boundary(self) -> FreeBoundary | None:
