@@ -155,7 +155,7 @@ class SearchConfig:
     max_retries: int = 1
     """Times to start a trial again that was killed, or lacked memory or disk."""
     space: Path | None = None
-    """JSON file of the lists to search.
+    """JSON file of the values to search: lists and ranges.
     A hyperparameter that it does not name keeps its default list."""
     dry_run: bool = False
     """Print the plan and stop."""
