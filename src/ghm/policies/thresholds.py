@@ -1,4 +1,4 @@
-"""Policies of the optimum's form: pay what exceeds one level of cash, issue below another, give up below a third."""
+"""Policies of the optimum's form: pay what exceeds one level of cash, issue below another, liquidate below a third."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -44,7 +44,7 @@ class ThresholdPolicy:
         issue_below: float | None = None,
         issue_target: float | None = None,
     ) -> Self:
-        """The policy with the same levels at every time to horizon, which gives up nowhere; None: never."""
+        """The policy with the same levels at every time to horizon, which liquidates nowhere; None: never."""
         levels = (np.nan if level is None else level for level in (payout_level, issue_below, issue_target, None))
         times = dt * np.arange(1, round(T / dt) + 1)
         return cls(times, Levels(*(np.full(times.size, level) for level in levels)))

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
 from ghm.io.plain import make_plain
-from ghm.search.settings.methods import METHODS, Method, SearchType
+from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
 from ghm.training.settings import (
     MAX_ITERATIONS,
     Baseline,
@@ -245,6 +245,11 @@ class SearchConfig:
     def method(self) -> Method:
         """Its search method."""
         return METHODS[self.search_type]
+
+    @property
+    def learns_from(self) -> int | None:
+        """Number of the first configuration that is proposed from recorded outcomes; None of a method that does not learn."""
+        return N_STARTUP + self.proposal_lag if self.method.learns else None
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition.
