@@ -23,7 +23,6 @@ from ghm.io.sealed import read_sealed
 from ghm.search.backends.heartbeat import BEATS, SearchWatch
 from ghm.search.backends.lease import Lease, LostError, take
 from ghm.search.backends.preflight import difference
-from ghm.search.records.restore import unrecorded_outcome
 from ghm.search.settings.command import training_command
 from ghm.search.trials.forking import starter
 from ghm.search.trials.gpus import claimed_gpu, visible_gpus
@@ -31,7 +30,7 @@ from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.process import Start
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
-from ghm.search.trials.workspace import record_outcome
+from ghm.search.trials.workspace import record_outcome, unrecorded_outcome
 
 # Orders are looked for this often: a stop is felt at once, and a file server is asked a few times a second.
 LOOK_S = 0.5
