@@ -42,11 +42,11 @@ $(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' 'ghm.io.compiled' src)
 .PHONY: test
 test: lint contract ## everything that CI runs: format, lint, types, import contract, tests
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: test-journeys
-test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (a quarter of an hour)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey tests/journeys
+test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (four minutes)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m journey tests/journeys tests/test_compiled.py
 
 .PHONY: mutants
 mutants: $(STAMP) $(COMPILED) ## plant 200 small faults, one at a time, and print the share that the tests catch, per package (an hour or two)
@@ -121,9 +121,8 @@ search-methods: $(STAMP) ## search methods on the recorded table: regret against
 	$(BIN)/python benchmarks/search_methods.py
 
 .PHONY: figures
-figures: $(STAMP) ## docs/figures/policy.png, from a real search of 20 trials (seven minutes on two cores)
-	$(BIN)/python scripts/hyperparameter_search.py --n_iterations 1000 --n_workers 2 --results_dir results/figures
-	$(BIN)/python docs/figures/make_figures.py results/figures
+figures: $(STAMP) ## docs/figures: terminal.svg, page.png, policy.png, from a real search of 20 trials (nine minutes on two cores)
+	$(BIN)/python docs/figures/make_figures.py results/figures --n_trials 20 --n_iterations 1000
 
 .PHONY: learners
 learners: $(STAMP) ## each learner on five seeds, what its hyperparameters do, and whether what is tuned transfers (two hours; what is recorded is kept)

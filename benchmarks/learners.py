@@ -52,7 +52,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
 
 CURVE_ITERATIONS, CURVE_SEEDS = 2000, (1, 2, 3, 4, 5)
 
-TRAININGS, TABLE_ITERATIONS, TABLE_SEED = 200, 400, 1
+TRAININGS, TABLE_ITERATIONS, TABLE_SEED = 200, 200, 1
 """Of the table: how many, how long each, and the seed of all."""
 
 REPEATED, OTHER_SEEDS = 8, (2, 3, 4, 5)

@@ -95,6 +95,7 @@ def test_compiled_functions_call_none_that_is_kept_by_itself() -> None:
     assert not [one.__name__ for one in found if is_inlined(one) and one._cache.cache_path is not None]
 
 
+@pytest.mark.journey
 def test_the_first_search_of_an_empty_cache_has_the_bits_of_all_later_runs(tmp_path: Path) -> None:
     """Two workers that both compile, and replays that find all compiled."""
     cache, results = tmp_path / "cache", tmp_path / "first"

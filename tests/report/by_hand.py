@@ -107,6 +107,8 @@ BEST: dict[str, Any] = {
     "payouts": 40.0,
     "years": 9.25,
     "early_liquidation": 0.125,
+    "optimal_issues": 1.25,
+    "optimal_early_liquidation": 0.075,
 }
 
 

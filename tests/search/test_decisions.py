@@ -110,14 +110,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_one_worker_and_two_decide_the_same(
+def test_one_worker_and_three_decide_the_same(
     name: str, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = everything(recorded(name))
     # Trials take different times, so that they end in another order than they began in.
     monkeypatch.setenv("STUB_UNEVEN", "1")
-    assert run_search(*flags(name, tmp_path / "two"), "--n_workers", 2) == 0
-    assert everything(tmp_path / "two") == alone
     assert run_search(*flags(name, tmp_path / "three"), "--n_workers", 3) == 0
     assert everything(tmp_path / "three") == alone
 
@@ -149,15 +147,27 @@ def kill_until_done(arguments: list[object], results_dir: Path, rng: random.Rand
         assert search.exitcode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", SEARCHES)
-def test_killed_twenty_times_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+def kill_again_and_again(name: str, wanted: int, recorded: Recorded, tmp_path: Path) -> None:
     expected = everything(recorded(name))
     rng, kills, rounds = random.Random(name), 0, 0
-    while kills < 20:
+    while kills < wanted:
         rounds += 1
         results_dir = tmp_path / f"r{rounds}"
         kills += kill_until_done([*flags(name, results_dir), "--n_workers", 2], results_dir, rng)
         assert everything(results_dir) == expected
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_killed_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+    kill_again_and_again(name, 5, recorded, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif("GHM_SOAK" not in os.environ, reason="long: run by `make soak`")
+@pytest.mark.parametrize("name", SEARCHES)
+def test_killed_fifty_times_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+    kill_again_and_again(name, 50, recorded, tmp_path)
 
 
 class Impatient(Scheduler):

@@ -36,10 +36,11 @@ SMALL = ("--n_trials", 4, "--n_iterations", 6, *QUIET)
 UNDER_WAY = "trial_001/logs"
 
 
-@pytest.fixture
-def undisturbed(tmp_path: Path) -> dict[str, Any]:
-    assert run_search(*SMALL, "--results_dir", tmp_path / "undisturbed") == 0
-    return comparable(read(tmp_path / "undisturbed"))
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    results_dir = tmp_path_factory.mktemp("undisturbed") / "r"
+    assert run_search(*SMALL, "--results_dir", results_dir) == 0
+    return comparable(read(results_dir))
 
 
 def launch(*arguments: object, step: float = 0.1) -> "subprocess.Popen[str]":

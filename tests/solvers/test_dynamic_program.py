@@ -1,4 +1,4 @@
-"""The optimum of the decision problem against brute force, closed forms and the infinite-horizon solution."""
+"""The optimum of the discrete-time problem against brute force, closed forms and the infinite-horizon solution."""
 
 import dataclasses
 
@@ -338,7 +338,7 @@ def test_grids_too_fine_are_refused():
 
 
 def test_going_concern_needs_a_solution():
-    with pytest.raises(UserError, match="closing the firm at once is optimal"):
+    with pytest.raises(UserError, match="immediate liquidation is optimal"):
         dynamic_program(Problem(GHMModel(recovery=1.5), 0.1, 1.0, "going_concern"))
     assert dynamic_program(Problem(GHMModel(recovery=1.5), 0.1, 1.0)).optimal_return > 0
 

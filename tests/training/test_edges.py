@@ -63,7 +63,7 @@ MODELS: dict[str, dict[str, float]] = {
 TERMINALS: tuple[Terminal, ...] = ("liquidation", "zero", "going_concern")
 
 UNSOLVABLE = {"alpha negative", "alpha 0", "alpha 0, sigma_x 0", "carry_cost 0", "recovery 1.5"}
-"""Where there is no going concern: closing the firm at once is optimal, or never paying anything out."""
+"""Where there is no going concern: immediate liquidation is optimal, or never paying anything out."""
 
 
 def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:
@@ -72,7 +72,7 @@ def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:
 
 
 def build(model: GHMModel, terminal: Terminal) -> DecisionProblem | None:
-    """The decision problem; None where a going concern has no value."""
+    """The discrete-time problem; None where a going concern has no value."""
     try:
         return DecisionProblem.build(Problem(model, DT, N_STEPS * DT, terminal))
     except UserError:
@@ -153,7 +153,7 @@ def test_at_a_recovery_above_one_captured_value_is_undefined_and_the_check_agree
     metrics = PolicyEvaluation.of(judged(Problem(model, DT, T))).metrics()
     assert metrics["captured_value"] is None
     assert metrics["monte_carlo_agrees"]
-    assert "return" in metrics["verdict_text"]
+    assert "firm value is" in metrics["verdict_text"]
 
 
 def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest.MonkeyPatch) -> None:

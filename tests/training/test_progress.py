@@ -28,9 +28,9 @@ def test_live_view_shows_progress_figures_and_optimum(columns: int) -> None:
     assert session.status == 0
     assert "iteration 400/400" in text
     assert "left 0:00" in text
-    assert ["pays", "out", "above", "0.2000", "0.1910"] in [line.split() for line in session.screen]
+    assert ["payout", "boundary", "0.2000", "0.1910"] in [line.split() for line in session.screen]
     # The firm never issues (null at the evaluation): a dash beside the optimum, not an older figure.
-    assert ["issues", "below", "–", "0.0340"] in [line.split() for line in session.screen]
+    assert ["issuance", "boundary", "–", "0.0340"] in [line.split() for line in session.screen]
     assert text.count("iteration ") == 1, "the table is redrawn in place"
     assert any("iteration" in "\n".join(screen) and "400/400" not in "\n".join(screen) for screen in session.screens)
 
@@ -43,7 +43,7 @@ def test_plain_view_has_one_line_a_record_and_no_control_codes() -> None:
             view.update(iteration, record if iteration % 100 == 0 else None)
     lines = stream.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["100/400", "200/400", "300/400", "400/400"]
-    assert "simulated return 6.1000" in lines[0]
+    assert "simulated firm value 6.1000" in lines[0]
     assert "captured" not in lines[0]
     assert "\x1b" not in stream.getvalue()
     assert "\r" not in stream.getvalue()

@@ -36,6 +36,18 @@ Terminal = Literal["liquidation", "zero", "going_concern"]
 Law = Literal["pricing", "firm"]
 """How paths are weighted: by the firm's productivity, as values are; or every firm alike, as counts of firms are."""
 
+MAX_RATE = 1e4
+"""Largest size of what is per year or per square root of a year and of no unit of cash: more is a typing error, overflows when it
+is squared, and leads all of a firm's cash through one step."""
+
+MAX_SIZE = 1e12
+"""Largest size of any parameter, in whatever unit cash is."""
+
+MIN_DISCOUNT_RATE = 1e-9
+"""Least discount rate (per year): values are inversely proportional to it."""
+
+_RATES = ("mu", "r", "carry_cost", "sigma_a")
+
 
 @dataclass(frozen=True)
 class GHMModel:
@@ -75,7 +87,17 @@ class GHMModel:
             if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
                 raise UserError(f"{field.name} must be a finite number; received {value!r}")
             object.__setattr__(self, field.name, float(value))  # 2 and 2.0 are one model, in records too
+            most = MAX_RATE if field.name in _RATES else MAX_SIZE
+            _require(abs(value) <= most, field.name, value, f"between {-most:g} and {most:g}")
         _require(self.r > self.mu, "r - mu (the discount rate k)", self.r - self.mu, "> 0", "raise r or lower mu")
+        k = self.r - self.mu
+        _require(
+            k >= MIN_DISCOUNT_RATE,
+            "r - mu (the discount rate k)",
+            k,
+            f">= {MIN_DISCOUNT_RATE:g}",
+            "raise r or lower mu",
+        )
         for name in ("sigma_a", "sigma_x", "fixed_cost", "recovery"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), ">= 0")
         _require(

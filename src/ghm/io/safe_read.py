@@ -68,11 +68,10 @@ def read_bytes(path: Path, most: int = MAX_BYTES, *, follow: bool = False) -> by
     """
     with open_regular(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
-        # The size is what the file system claims; one that grows meanwhile is bounded as well.
-        data = file.read(most + 1) if size <= most else b""
-    if size > most or len(data) > most:
-        raise DamagedError(f"larger than {most} bytes")
-    return data
+        if size > most:
+            raise DamagedError(f"larger than {most} bytes")
+        # No more than there was: room for all that is asked for is made beforehand.
+        return file.read(size)
 
 
 def read_end(path: Path, most: int) -> bytes:
@@ -170,8 +169,9 @@ def parse_array(data: bytes) -> NDArray[Any]:
     """
     try:
         file = io.BytesIO(data)
-        np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        version = np.lib.format.read_magic(file)
+        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = header[version](file)
         if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
             raise DamagedError("an array of another size than its file")
         file.seek(0)

@@ -17,7 +17,7 @@ from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import MAX_TRIALS, SearchConfig
+from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
 from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.space import Choices, SearchSpace
@@ -195,11 +195,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
         () if elsewhere or config.executor != "local" else assigned_gpus(config),
         _calibrations(config, recorded),
     )
-    if resolved.n_trials > MAX_TRIALS:
-        raise UserError(
-            f"--search_type {config.search_type}: that makes {resolved.n_trials:,} trials, more than {MAX_TRIALS:,}; "
-            "shorten the lists (--space FILE), use --search_type random, or fewer seeds and calibrations"
-        )
+    resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
         resolved,

@@ -106,7 +106,7 @@ class DrawKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Simulator:
-    """Simulates paths of one decision problem; holds what does not change between iterations.
+    """Simulates paths of one problem; holds what does not change between iterations.
 
     Args:
         model: the model.

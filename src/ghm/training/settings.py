@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -31,6 +32,15 @@ BASELINES: dict[LearnerName, tuple[Baseline, ...]] = {"model_based": ("network",
 # A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
 MAX_HIDDEN_LAYERS = 16
 MAX_HIDDEN_WIDTH = 8192
+# Of one network; its optimiser keeps three times as many numbers.
+MAX_WEIGHTS = 1 << 24
+
+MAX_TRAJECTORIES = 1_000_000
+MAX_ITERATIONS = 1_000_000_000
+MAX_THREADS = 1024
+
+MAX_VISITS = 1_000_000_000
+"""Most steps of all paths of an iteration together: some learners keep each of them."""
 
 
 def searched(default: Any, **inactive_under: tuple[str, ...]) -> Any:
@@ -76,7 +86,7 @@ class Hyperparameters:
             require_number(name, getattr(self, name), lower=0.0, strict=True)
         for name in ("entropy_weight", "action_reg_weight"):
             require_number(name, getattr(self, name), lower=0.0)
-        require_integer("n_trajectories", self.n_trajectories, lower=1)
+        require_integer("n_trajectories", self.n_trajectories, lower=1, upper=MAX_TRAJECTORIES)
         for name in ("policy_hidden", "value_hidden"):
             require_layers(name, getattr(self, name))
 
@@ -182,10 +192,11 @@ class TrainConfig(Hyperparameters):
             require_number(name, getattr(self, name), lower=0.0)
             if getattr(self, name) > 1:
                 raise UserError(f"--{name} must be at most 1; received {getattr(self, name)!r}")
-        for name in ("n_iterations", "n_threads", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints"):
-            require_integer(name, getattr(self, name), lower=1)
+        for name in ("n_iterations", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints"):
+            require_integer(name, getattr(self, name), lower=1, upper=MAX_ITERATIONS)
+        require_integer("n_threads", self.n_threads, lower=1, upper=MAX_THREADS)
         if self.pause_at is not None:
-            require_integer("pause_at", self.pause_at, lower=1)
+            require_integer("pause_at", self.pause_at, lower=1, upper=MAX_ITERATIONS)
         require_increasing("evaluate_at", self.evaluate_at, upper=self.n_iterations)
         if self.group is not None and not isinstance(self.group, str):
             raise UserError(f"--group must be text; received {self.group!r}")
@@ -194,7 +205,11 @@ class TrainConfig(Hyperparameters):
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
         # Seeds are one 64-bit word of the generator's key.
         require_integer("seed", self.seed, lower=0, upper=2**63 - 1)
-        self.problem  # noqa: B018 - refuses what is no problem
+        if (visits := self.n_trajectories * self.problem.n_steps) > MAX_VISITS:
+            raise UserError(
+                f"--n_trajectories {self.n_trajectories} paths of {self.problem.n_steps:,} steps are {visits:,} steps an "
+                f"iteration, more than {MAX_VISITS:,}; lower --n_trajectories or raise --dt"
+            )
 
     @property
     def problem(self) -> Problem:
@@ -312,3 +327,7 @@ def require_layers(name: str, value: Any) -> None:
         raise UserError(f"--{name} must be 1 to {MAX_HIDDEN_LAYERS} layer widths, such as 64 64; received {value!r}")
     for width in value:
         require_integer(name, width, lower=1, upper=MAX_HIDDEN_WIDTH)
+    if (weights := sum(below * above for below, above in pairwise(value))) > MAX_WEIGHTS:
+        raise UserError(
+            f"--{name} {value!r} makes {weights:,} weights, more than {MAX_WEIGHTS:,}; give narrower layers"
+        )

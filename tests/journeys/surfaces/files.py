@@ -168,10 +168,9 @@ def read_csv_tables(directory: Path) -> Table:
     said: dict[str, Any] = {}
     if (path := directory / "leaderboard.csv").exists():
         rows = list(_rows(path))
-        said["returns"] = {int(row["Trial"]): shown(row["Best return"]) for row in rows}
         # Figures are written with twelve digits here.
         said["captured"] = {int(row["Trial"]): Figure(float(row["Captured value"])) for row in rows}
-        said["returns"] = {int(row["Trial"]): Figure(float(row["Best return"])) for row in rows}
+        said["returns"] = {int(row["Trial"]): Figure(float(row["Firm value"])) for row in rows}
     if (path := directory / "configurations_summary.csv").exists():
         said["rank_order"] = tuple(int(row["Configuration"]) for row in _rows(path))
     if (path := directory / "failures.csv").exists():

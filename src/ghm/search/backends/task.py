@@ -58,7 +58,7 @@ class Task:
     trial_timeout: float | None = None
     """Seconds after which an attempt is stopped."""
     max_retries: int = 1
-    """How often the trial is started again after a failure of the machine."""
+    """How often the trial is started again after an infrastructure failure."""
     popen: Start = subprocess.Popen
     """Starts a process; by default the worker forks trials from a warm one."""
 

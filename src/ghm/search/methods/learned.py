@@ -28,7 +28,7 @@ SMALLEST_GAP = 1e-6
 """What is missing to the optimum is resolved down to this: the reference solution itself is good to about as much."""
 
 WORST_GAP = 1.0
-"""A configuration that failed counts at least as closing the firm at once, which misses all of the value."""
+"""A configuration that failed counts at least as immediate liquidation, which misses all of the value."""
 
 
 class LearnedProposal:

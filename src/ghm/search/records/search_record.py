@@ -17,6 +17,7 @@ from ghm.search.settings.calibrations import Calibration, parse_calibrations
 from ghm.search.settings.config import DECISIVE, SearchConfig
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import Choices, SearchSpace
+from ghm.search.settings.trial_numbering import TrialNumbering
 
 FORMAT = 1
 
@@ -90,6 +91,7 @@ class SearchRecord:
             choices = SearchSpace.from_dict(values["search_space"]).choices()
             models = values.get("calibrations") or None
             calibrations = () if models is None else parse_calibrations(_plain(models), config.model)
+            TrialNumbering(config, calibrations, config.n_trials).require_countable()
         except UserError as error:
             raise DamagedError(str(error)) from error
         return cls(name, config, choices, code, around, calibrations, tuple(drift))

@@ -11,6 +11,7 @@ from ghm.errors import UserError
 from ghm.io.plain import make_plain
 from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
 from ghm.training.settings import (
+    MAX_ITERATIONS,
     Baseline,
     Device,
     Estimator,
@@ -197,7 +198,7 @@ class SearchConfig:
         require_integer("confirm", self.confirm, lower=0, upper=MAX_TRIALS)
         require_integer("confirm_seeds", self.confirm_seeds, lower=1, upper=MAX_SEEDS)
         if self.confirm_iterations is not None:
-            require_integer("confirm_iterations", self.confirm_iterations, lower=1)
+            require_integer("confirm_iterations", self.confirm_iterations, lower=1, upper=MAX_ITERATIONS)
         # The last trial's seed, seed_base + k, must still be a seed.
         require_integer("seed_base", self.seed_base, lower=0, upper=2**62)
         if self.trial_timeout is not None:
