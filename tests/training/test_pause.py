@@ -85,7 +85,7 @@ def test_paused_twice_it_ends_in_the_same_bits(
 
 
 def test_a_shorter_training_is_not_the_beginning_of_a_longer_one(tmp_path: Path) -> None:
-    """Negative control: a twin that trains to the rung as to its end has other schedules, and other bits."""
+    """Negative control: a variant that trains to the rung as to its end has other schedules, and other bits."""
     train(config(tmp_path / "paused", pause_at=8))
     train(config(tmp_path / "short", n_iterations=8))
     name = "checkpoints/latest.pt"
