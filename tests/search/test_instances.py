@@ -436,7 +436,7 @@ def test_trials_of_one_configuration_are_one_comparison() -> None:
     assert found.correlation[0] == pytest.approx(-1.0)
     pooled = rank_correlation(*zip(*(pair for ours in pairs.values() for pair in ours), strict=True))
     assert pooled is not None
-    assert pooled[0] > 0.3, "the wrong twin takes the firms' difference for foresight"
+    assert pooled[0] > 0.3, "the wrong variant takes the firms' difference for foresight"
 
 
 def test_the_page_and_the_frames_show_it_all(tmp_path: Path, calibrations: Path) -> None:
