@@ -94,7 +94,7 @@ Metrics = Annotated[dict[str, Metric], Meta(max_length=MAX_METRICS)]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialRecord:
     """The record of one trial. Types and bounds are checked where it is read."""
 
     trial_num: Number
@@ -249,14 +249,14 @@ _IN_METRICS = ("status", "error", "iterations", "seconds")
 
 _OF_ENTRY = tuple(
     one.name
-    for one in dataclasses.fields(Outcome)
+    for one in dataclasses.fields(TrialRecord)
     if one.name not in (*_IN_METRICS, "trial_num", "hyperparameters", "metrics", "rungs")
 )
 
 
-def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> Outcome:
+def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> TrialRecord:
     """The record of ``trial`` with what the trial itself tells, the rungs that it has passed among it."""
-    outcome = Outcome(
+    outcome = TrialRecord(
         trial.number,
         trial.hyperparameters,
         trial.config.seed,
@@ -273,7 +273,7 @@ def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> Outcome:
     return dataclasses.replace(outcome, rungs=(*trial.passed, result))
 
 
-def failure(trial: Trial, status: TrialState | str, error: str, seconds: float, **known: Any) -> Outcome:
+def failure(trial: Trial, status: TrialState | str, error: str, seconds: float, **known: Any) -> TrialRecord:
     """The record of a trial that failed, or was cut short after ``seconds``: what it left no word of, its history tells."""
     reached: dict[str, Any] = {"seconds": seconds}
     if (last := last_line(trial.directory)) is not None:
