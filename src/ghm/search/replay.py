@@ -39,7 +39,6 @@ class Replay:
     """A trial as recorded and as trained again."""
 
     recorded: TrialRecord
-    """How it ended."""
     replayed: TrialRecord
     """How it ended this time."""
     surroundings: tuple[str, ...]

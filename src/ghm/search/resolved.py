@@ -36,9 +36,7 @@ class ResolvedSearch:
     """A search, ready to run."""
 
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     results_dir: Path
     """Its directory, absolute, so that trials find it from wherever they run."""
     recorded: SearchRecord | None

@@ -41,7 +41,6 @@ class Task:
     """What a worker has to know to run a trial."""
 
     trial: Trial
-    """The trial."""
     results_dir: Path
     """The search's directory, at the same path on every host."""
     search: str

@@ -32,9 +32,7 @@ class ConfigurationScore:
     """How one configuration stands."""
 
     configuration: int
-    """Its number."""
     hyperparameters: Hyperparameters
-    """What it is."""
     trials: tuple[TrialRecord, ...]
     """Its trials, by number."""
     results: tuple[RungResult | None, ...]
@@ -151,7 +149,6 @@ class RungAgreement:
     """How far the rankings of configurations at a rung and at the next one, or at the end, agree."""
 
     rung: int
-    """The rung."""
     following: int
     """The iteration of the next one, or of the end."""
     configurations: int

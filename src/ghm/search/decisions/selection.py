@@ -110,9 +110,7 @@ class Confirmed:
     """A configuration on seeds that it was not tuned on, in captured value."""
 
     configuration: int
-    """Its number."""
     hyperparameters: Hyperparameters
-    """What it is."""
     trials: tuple[TrialRecord, ...]
     """Its trials of the confirmation so far."""
     tuned: float | None
@@ -153,9 +151,7 @@ class Confirmation:
     configurations: tuple[Confirmed, ...]
     """The best confirmed one first."""
     seeds: tuple[int, ...]
-    """The fresh seeds."""
     iterations: int
-    """Training iterations of each trial."""
     complete: bool
     """Whether all its trials are over."""
     first_beats_second: float | None

@@ -53,7 +53,6 @@ class BestConfiguration:
     """The best configuration, by what decided that it is the best."""
 
     configuration: int
-    """Its number."""
     basis: Literal["confirmed", "ranked", "trial"]
     """A confirmation on fresh seeds; what its trials are ranked by; or the one trial that it has."""
     trial: TrialRecord

@@ -100,15 +100,11 @@ class TrialRecord:
     trial_num: Number
     """The trial's number k."""
     hyperparameters: Hyperparameters
-    """What it is trained with."""
     seed: int
-    """Its training seed."""
     status: TrialState
-    """How it stands, or ended."""
     error: Line | None = None
     """The last line of its error; None if it completed."""
     iterations: Count = 0
-    """Training iterations done."""
     seconds: Seconds = 0.0
     """Training time (seconds)."""
     metrics: Metrics = dataclasses.field(default_factory=dict)
@@ -122,7 +118,6 @@ class TrialRecord:
     calibration: Line | None = None
     """Name of the model that it is trained on; None: the search's own."""
     stage: Stage = "explore"
-    """What it is run for."""
     rungs: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it passed, in order."""
     machine_failures: Count = 0
