@@ -78,7 +78,7 @@ def run_task(task: Task, take_lease: Callable[..., Lease | None] = take) -> Repo
 
     Args:
         task: the trial and what it needs.
-        take_lease: takes the lease of a directory; the tests' wrong twin takes none.
+        take_lease: takes the lease of a directory; the tests' wrong variant takes none.
 
     Raises:
         LostError: when another process has taken the trial's directory, which then has the truth.

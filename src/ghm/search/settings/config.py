@@ -155,8 +155,9 @@ class SearchConfig:
     max_retries: int = 1
     """Times to start a trial again that was killed, or lacked memory or disk."""
     space: Path | None = None
-    """JSON file of the lists to search.
-    A hyperparameter that it does not name keeps its default list."""
+    """JSON file of what to search: lists or ranges.
+    Such as {"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [250, 500]}. Any setting that changes how a
+    policy learns can be named; one of the eight hyperparameters that is not keeps its default list."""
     dry_run: bool = False
     """Print the plan and stop."""
     progress: Progress = "auto"
