@@ -35,7 +35,7 @@ class Policy:
     """Modes and levels in every state from one network; levels of the cash, or of the time alone.
 
     Args:
-        problem: the decision problem.
+        problem: the discrete-time problem.
         general: whether levels depend on cash.
         seed: of the weights.
     """

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from itertools import groupby
 from pathlib import Path
 
 import matplotlib as mpl
@@ -33,6 +34,9 @@ DPI = 160
 COLUMNS, LINES = 104, 40
 PAGE = {"width": 1200, "height": 900}
 
+SHOWN = b"results/figures"
+"""What the picture has in place of the path of whoever made it."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 COLOURS = {"default": None, "brown": "yellow", "brightbrown": "bright_yellow"}
@@ -50,7 +54,7 @@ def search(results: Path, flags: list[str]) -> Text:
     screen, shown = pyte.Screen(COLUMNS, LINES), Text()
     stream = pyte.ByteStream(screen)
     while chunk := _read(controller):
-        stream.feed(chunk)
+        stream.feed(chunk.replace(str(results.resolve()).encode(), SHOWN))
         if len(list(results.glob("trial_*/outcome.json"))) <= n_trials // 2:
             shown = _text(screen)
     os.close(controller)
@@ -70,14 +74,18 @@ def _text(screen: pyte.Screen) -> Text:
     """The screen's lines with their colours."""
     text = Text()
     for row in range(screen.lines):
-        for column in range(screen.columns):
-            cell = screen.buffer[row][column]
-            name = COLOURS.get(cell.fg, cell.fg)
-            colour = f"#{name}" if name and re.fullmatch("[0-9a-f]{6}", name) else name
-            text.append(cell.data, Style(color=colour, bold=cell.bold, reverse=cell.reverse))
+        cells = [screen.buffer[row][column] for column in range(screen.columns)]
+        for style, alike in groupby(cells, key=_style):
+            text.append("".join(cell.data for cell in alike), style)
         text.append("\n")
     text.rstrip()
     return text
+
+
+def _style(cell: pyte.screens.Char) -> Style:
+    name = COLOURS.get(cell.fg, cell.fg)
+    colour = f"#{name}" if name and re.fullmatch("[0-9a-f]{6}", name) else name
+    return Style(color=colour, bold=cell.bold, reverse=cell.reverse)
 
 
 def terminal_picture(text: Text, file: Path, command: str) -> None:

@@ -44,7 +44,7 @@ def test_a_comparison_counts_and_returns_what_the_searchs_own_page_does(
     own, here = reach(COMPARED[at]).tables["page"], row(comparison, at)
     assert (int(here["Completed"]), int(here["Failed"])) == (own.trials_completed, own.trials_failed)
     assert own.best_value is not None
-    assert shown(here["Best return"]).agrees(own.best_value)
+    assert shown(here["Best firm value"]).agrees(own.best_value)
 
 
 @pytest.mark.parametrize("name", [pytest.param("grid", marks=marks("grid"))])

@@ -1,6 +1,6 @@
 """Searches and policies whose every figure is chosen here, so that what people see of them can be worked out on paper.
 
-The optimum is worth 6.65 and closing the firm 5.95: a captured value of x is a return of 5.95 + 0.7 x.
+The optimum is worth 6.65 and immediate liquidation 5.95: a captured value of x is a firm value of 5.95 + 0.7 x.
 """
 
 import dataclasses
@@ -107,6 +107,8 @@ BEST: dict[str, Any] = {
     "payouts": 40.0,
     "years": 9.25,
     "early_liquidation": 0.125,
+    "optimal_issues": 1.25,
+    "optimal_early_liquidation": 0.075,
 }
 
 

@@ -17,6 +17,7 @@ from factory import Made, make_search
 
 from ghm.cli.solve.config import SolveConfig
 from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.report.analysis.importance import finished
 from ghm.report.analysis.sample import sample, sentence
@@ -27,7 +28,7 @@ from ghm.search.records.reader import read_search
 from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome, TrialState
-from ghm.solvers.validation import Card
+from ghm.solvers.validation import Card, validate
 from ghm.training.settings import Hyperparameters
 
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(2)>"'&{{7*7}}@accent"""
@@ -191,9 +192,23 @@ def test_the_optimum_is_proved_and_the_searchs_own_can_be(tmp_path: Path) -> Non
     usual, other = make_search(tmp_path / "a"), make_search(tmp_path / "b", model=GHMModel(sigma_x=0.2), dt=0.05)
     text = html.unescape(page_of(usual))
     assert 'id="card"' in text
-    for line in Card.default().lines:
+    card = Card.default()
+    for line in card.lines:
         assert f"{line.claim}</th>" in text
         assert f"{line.figure:.1e}</td>" in text
+    # The other firm's own card, worked out once and kept beside its solution.
+    own = validate(Problem(GHMModel(sigma_x=0.2), 0.05))
+    theirs = html.unescape(page_of(other))
+    assert all(f"{line.figure:.1e}</td>" in theirs for line in own.lines)
+    assert any(f"{line.figure:.1e}</td>" not in theirs for line in card.lines)
+    kept = other.path.with_name("reference_checks.json")
+    assert Card.from_dict(json.loads(kept.read_text())) == own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ghm.solvers.validation.stored.validate", lambda _problem: pytest.fail("worked out again"))
+        page_of(other)
+        kept.write_text(kept.read_text().replace('"sigma_x": 0.2', '"sigma_x": 0.3'))
+        with pytest.raises(pytest.fail.Exception, match="worked out again"):
+            page_of(other)
     usual_words, words = (
         shlex.split(found.replace("\\\n", " "))
         for made in (usual, other)

@@ -32,17 +32,52 @@ QUIET = ("--progress", "none")
 CALIBRATIONS = json.dumps([{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}])
 COMMON = ("--n_iterations", 6, "--eval_freq", 2, "--max_retries", 100, *QUIET)
 
+MODEL_FREE = ("--learner", "model_free")
+
 SEARCHES: dict[str, tuple[object, ...]] = {
     "tpe": ("--search_type", "tpe", "--n_trials", 16, "--proposal_lag", 2),
     "gp": ("--search_type", "gp", "--n_trials", 16, "--proposal_lag", 2),
+    "random, mixed": ("--space", "space.json", "--n_trials", 12, "--n_seeds", 2, *MODEL_FREE),
+    "tpe, mixed": (
+        "--search_type",
+        "tpe",
+        "--space",
+        "space.json",
+        "--n_trials",
+        16,
+        "--proposal_lag",
+        2,
+        "--learner",
+        "model_free",
+    ),
+    "gp, ranges": ("--search_type", "gp", "--space", "ranges.json", "--n_trials", 16, "--proposal_lag", 2),
     "rungs": ("--n_trials", 6, "--rungs", 2, 4, "--keep", 0.5, "--n_seeds", 2, "--calibrations", "calibrations.json"),
     "confirm": ("--n_trials", 4, "--confirm", 2, "--confirm_seeds", 3),
 }
 
 
+RANGES = {
+    "lr_policy": {"low": 1e-5, "high": 1e-1, "log": True},
+    "max_grad_norm": {"low": 0.1, "high": 10},
+    "n_trajectories": {"low": 100, "high": 2000, "step": 50},
+    "policy_hidden": {"layers": {"low": 1, "high": 3}, "width": {"low": 16, "high": 256, "log": True}},
+}
+MIXED = RANGES | {
+    "estimator": ["gae", "after_state"],
+    "gae_lambda": {"low": 0.8, "high": 1.0},
+    "entropy_weight": [0.01, 0.1],
+}
+
+
+def write_files(directory: Path) -> None:
+    (directory / "calibrations.json").write_text(CALIBRATIONS)
+    (directory / "space.json").write_text(json.dumps(MIXED))
+    (directory / "ranges.json").write_text(json.dumps(RANGES))
+
+
 @pytest.fixture(autouse=True)
 def calibrations(tmp_path: Path) -> None:
-    (tmp_path / "calibrations.json").write_text(CALIBRATIONS)
+    write_files(tmp_path)
 
 
 def flags(name: str, results_dir: Path) -> list[object]:
@@ -63,7 +98,7 @@ Recorded = Callable[[str], Path]
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """The directory of a search of each kind that nothing disturbed; run once, and for reading only."""
     home = tmp_path_factory.mktemp("recorded")
-    (home / "calibrations.json").write_text(CALIBRATIONS)
+    write_files(home)
 
     @cache
     def record(name: str) -> Path:
@@ -136,7 +171,7 @@ def test_killed_fifty_times_it_decides_the_same(name: str, recorded: Recorded, t
 
 
 class Impatient(Scheduler):
-    """A wrong twin: its proposals look at all outcomes that are there, whichever happened to end first."""
+    """A wrong variant: its proposals look at all outcomes that are there, whichever happened to end first."""
 
     slower_first = False
     """Whether the first trial takes longest, so that what it ended with is not there yet."""
@@ -153,7 +188,7 @@ class Impatient(Scheduler):
 
 
 class ByTheClock(Scheduler):
-    """A wrong twin: its cuts go by the time that trainings took."""
+    """A wrong variant: its cuts go by the time that trainings took."""
 
     slower_first = False
     """Whether the first are the slowest."""
@@ -167,16 +202,16 @@ class ByTheClock(Scheduler):
         return chosen
 
 
-@pytest.mark.parametrize(("twin", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
-def test_a_twin_that_looks_at_time_is_found_out(
-    twin: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("wrong", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
+def test_a_variant_that_looks_at_time_is_found_out(
+    wrong: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Negative control of the tests above; what took longer is told to the twins, since a busy machine is no clock."""
-    monkeypatch.setattr("ghm.search.resolved.Scheduler", twin)
+    """Negative control of the tests above; what took longer is told to the variants, since a busy machine is no clock."""
+    monkeypatch.setattr("ghm.search.resolved.Scheduler", wrong)
     monkeypatch.setenv("STUB_STEP_S", "0.002")
     seen = []
     for workers in (1, 3):
-        monkeypatch.setattr(twin, "slower_first", workers == 3)
+        monkeypatch.setattr(wrong, "slower_first", workers == 3)
         status = run_search(*flags(name, tmp_path / str(workers)), "--n_workers", workers)
         seen.append((status, (tmp_path / str(workers) / "journal.jsonl").read_bytes()))
     assert seen[0] != seen[1]

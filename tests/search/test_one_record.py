@@ -78,15 +78,15 @@ def test_a_configuration_with_a_trial_to_run_is_ranked_nowhere(tmp_path: Path) -
     rest = [trial(4, 0.95, configuration=2), trial(5, None, "interrupted", configuration=2, iterations=40)]
     state = state_of(tmp_path, *first, *rest, n_trials=2, n_seeds=3)
     said = summary(state, interrupted=True)
-    assert "Best configuration: 1, mean captured value 0.9000 of its 3 trials" in said
+    assert "Best configuration: 1, mean captured value 0.9000 over its 3 trials" in said
     assert re.search(r"configuration +1\n", said), "the only one in the table"
     search = read_search(state.path)
     assert [one.configuration for one in search.ranking()] == [1]
     frame = ghm.load_results(state.path).configurations.set_index("configuration")
     assert frame.loc[1, "rank"] == 1
     assert math.isnan(frame.loc[2, "rank"])
-    assert tiles(search)["Best captured value"] == "90.0%"
-    assert "The best configuration, 1, captured 90.0%" in headline(search)
+    assert tiles(search)["Captured value"] == "90.0%"
+    assert "Configuration 1 is the best, with a captured value of 90.0%" in headline(search)
 
 
 @pytest.mark.parametrize("more", [(), ("--confirm", 2, "--confirm_seeds", 3)], ids=["tuned", "confirmed"])
@@ -108,8 +108,8 @@ def test_the_best_return_is_that_of_the_best_trial_everywhere(
         content["best_return"],
         content["best_config"],
     )
-    assert f"trial {best.trial_num} on {best.calibration}, return {best.best_return:.4f}" in printed
-    assert tiles(search)["Best return"] == f"{best.best_return:.4f}"
+    assert f"trial {best.trial_num} on {best.calibration}, firm value {best.best_return:.4f}" in printed
+    assert tiles(search)[f"Best firm value ({best.calibration})"] == f"{best.best_return:.4f}"
     assert f"best: trial {best.trial_num} with {best.best_return:.4f}>" in repr(ghm.load_results(tmp_path / "r"))
     if not more:
         assert search.ranked[0] is best
@@ -230,7 +230,7 @@ def test_the_comparison_names_the_captured_value_of_each_page(tmp_path: Path) ->
         states.append(state_of(tmp_path / name, *trials, n_trials=1, n_seeds=2))
     searches = [read_search(state.path) for state in states]
     page = html.unescape(render_comparison(searches).decode())
-    row = {search.path.parent.name: tiles(search)["Best captured value"] for search in searches}
+    row = {search.path.parent.name: tiles(search)["Captured value"] for search in searches}
     assert row == {"a": "80.0%", "b": "74.5%"}
     for name, share in row.items():
         assert re.search(

@@ -110,10 +110,11 @@ def parse_given(data: bytes) -> Any:
     """
 
     def once(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
+        names = set()
+        for name, _ in pairs:
+            if name in names:
                 raise DamagedError(f"ambiguous: the key {name[:80]!r} is there twice; leave one out")
+            names.add(name)
 
     data = data.removeprefix(codecs.BOM_UTF8)
     value = parse_json(data)

@@ -29,6 +29,8 @@ class ReportConfig:
     Of a directory the newest search in it counts."""
     output: Path | None = None
     """File of the page; left out: report.html (comparison.html) beside the results."""
+    reload: int = 0
+    """Seconds after which an open page loads itself again; 0: never."""
     export: Path | None = None
     """Write figures (PDF, PNG) and tables (LaTeX, CSV) here instead of a page."""
 
@@ -70,7 +72,7 @@ def run(config: ReportConfig) -> int:
         sys.stdout.write(f"Report: {file}\n")
     elif config.export is None:
         with working("writing the page"):
-            file = write_report(config.results[0], config.output)
+            file = write_report(config.results[0], config.output, config.reload)
         sys.stdout.write(f"Report: {file}\n")
     else:
         with working("drawing figures and tables"):

@@ -19,6 +19,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
+from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.space import Choices, SearchSpace
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
@@ -135,8 +136,8 @@ class ResolvedSearch:
             notes.append(f"The space has only {count} distinct configurations: some trials differ in their seed alone.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
-        if self.config.method.learns:
-            notes.append(self._learning())
+        if (first := self.config.learns_from) is not None:
+            notes.append(self._learning(first))
         if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
@@ -156,15 +157,9 @@ class ResolvedSearch:
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
         return notes
 
-    def _learning(self) -> str:
-        """From which configuration on proposals learn."""
-        from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
-
-        name, first, count = (
-            self.config.search_type,
-            N_STARTUP + self.config.proposal_lag,
-            self.numbering.n_configurations,
-        )
+    def _learning(self, first: int) -> str:
+        """That proposals learn from configuration ``first`` on."""
+        name, count = self.config.search_type, self.numbering.n_configurations
         why = f"{N_STARTUP} outcomes, and --proposal_lag {self.config.proposal_lag}"
         if count < first:
             return (

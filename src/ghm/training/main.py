@@ -194,7 +194,7 @@ def _load(path: Path) -> "Checkpoint":
     try:
         return Checkpoint.load(path)
     except UserError as error:
-        # A file that cannot be read today may be whole tomorrow: no reason to train anew.
+        # A file that cannot be read may be whole and readable later: no reason to train from the beginning.
         unreadable = isinstance(error.__cause__, OSError)
         raise (UnusableHere if unreadable else UnusableCheckpoint)(str(error)) from error
 

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for written in (config.output, config.figures):
             sys.stdout.write(f"Written: {written}\n" if written is not None else "")
     if not figures["monte_carlo_agrees"]:
-        sys.stderr.write("warning: the exact and the simulated return differ by more than four standard errors\n")
+        sys.stderr.write("warning: the exact and the simulated firm value differ by more than four standard errors\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""All trials as one tidy table: a row a trial, a column a variable, each documented."""
+"""All trials as one tidy table: one row per trial, one column per variable, each documented."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ HYPERPARAMETERS = {
     "entropy_weight": "weight of the entropy bonus on the modes",
     "action_reg_weight": "weight of the penalty on saturated outputs",
     "max_grad_norm": "largest norm of a network's gradient",
-    "n_trajectories": "simulated paths an iteration",
+    "n_trajectories": "simulated paths per iteration",
     "policy_hidden": "widths of the policy network's hidden layers, such as 64x64",
     "value_hidden": "widths of the value network's hidden layers, such as 64x64",
 }

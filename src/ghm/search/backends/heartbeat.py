@@ -198,7 +198,7 @@ def _refuse_living(results_dir: Path, path: Path, found: Sign) -> None:
     if owner.here or found.order == "over":
         return
     sys.stderr.write(
-        f"{results_dir} was last used by another search ({owner}); waiting {heartbeat / 2:.0f} s for signs of life ...\n"
+        f"{results_dir} was last used by another search ({owner}); waiting {heartbeat / 2:.0f} s for its heartbeat ...\n"
     )
     until = time.monotonic() + heartbeat / 2
     while time.monotonic() < until:

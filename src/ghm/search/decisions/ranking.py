@@ -78,6 +78,13 @@ class ConfigurationScore:
         """The mean, interquartile mean or worst of :attr:`captured`; None where all trials failed."""
         return aggregate(self.captured, rank_by) if self.captured else None
 
+    def figure_on(self, calibration: str, rank_by: RankBy) -> float | None:
+        """The same over its trials on one calibration; None where all of them failed."""
+        values = [
+            t.captured_value for t in self.trials if t.calibration == calibration and t.captured_value is not None
+        ]
+        return aggregate(values, rank_by) if values else None
+
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """95% interval of the interquartile mean of :attr:`captured`; None with fewer than five seeds."""
@@ -139,7 +146,7 @@ def by_seed(trials: Sequence[Outcome]) -> Seeds:
 
 @dataclass(frozen=True)
 class RungAgreement:
-    """How well the order of configurations at a rung foretold their order at the next one, or at the end."""
+    """How far the rankings of configurations at a rung and at the next one, or at the end, agree."""
 
     rung: int
     """The rung."""
@@ -152,7 +159,7 @@ class RungAgreement:
 
 
 def rung_agreements(trials: Iterable[Outcome], config: SearchConfig) -> list[RungAgreement]:
-    """How well each rung foretold the next one, by configuration, as a cut chooses among these.
+    """How far the rankings at each rung and at the next one agree, by configuration, as a cut chooses among these.
 
     A trial more or less of a configuration is no more evidence on the order of configurations.
     """

@@ -51,7 +51,7 @@ class Scheduler:
         check: called with each recorded outcome and the trial that it should be of; raises where it is of another.
         retry_failed: trials that have failed already are to be run again.
         keep_recorded: a configuration of which a trial is recorded stays what it was, whatever would be proposed now.
-        retry_machine: so are those that the machine failed, as long as it has not done so too often.
+        retry_machine: so are those with an infrastructure failure, unless they had too many.
     """
 
     def __init__(

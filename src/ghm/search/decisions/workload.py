@@ -78,7 +78,7 @@ class _Parts:
         return (one := self._records.get(number)) is not None and one.status.has_result and one.iterations >= end
 
     def waits(self, number: int) -> bool:
-        """Whether the trial waits at a rung."""
+        """Whether the trial is paused at a rung."""
         return (one := self._records.get(number)) is not None and one.status is TrialState.PAUSED
 
     def trials(self, numbers: Iterable[int]) -> list[Outcome]:

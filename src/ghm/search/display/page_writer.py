@@ -27,8 +27,11 @@ SHARE = 0.01
 FIRST_S = 60.0
 """Seconds before the first refresh: it costs about three, and a shorter search gets its page at the end."""
 
+RELOAD_S = 60
+"""Seconds after which a page that is open loads its new state, while the search runs."""
+
 LAST_LIMIT_S = 120.0
-"""Seconds that the last page may take before the search ends without it."""
+"""Seconds that the last page may take before the search ends without it; checking each firm's optimum takes three."""
 
 _EXPLAINED = (ExitStatus.USER_ERROR, ExitStatus.INFRASTRUCTURE)
 """Exit statuses of ``ghm report`` with a message of its own: a record or a disk is at fault, not the program."""
@@ -91,7 +94,7 @@ class ReportRefresher(Observer):
             self._next = now + (now - self._began) / SHARE
         if self._process is None and self._stale and now >= self._next:
             self._stale = False
-            self._start()
+            self._start(running=True)
 
     def stopping(self) -> None:
         """An interrupted search ends as soon as its trials allow, and does not wait for its page."""
@@ -137,11 +140,11 @@ class ReportRefresher(Observer):
     def _not_written(self, reason: str) -> str:
         return f"The report could not be written: {reason}; try `ghm report {self._path}`"
 
-    def _start(self) -> None:
+    def _start(self, running: bool = False) -> None:
         self._began = self._clock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (read when the process has ended; a pipe would fill up)
         self._process = subprocess.Popen(
-            [*self._command, str(self._path)],
+            [*self._command, str(self._path), *(["--reload", str(RELOAD_S)] if running else [])],
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             env={**os.environ, "OMP_NUM_THREADS": "1"},

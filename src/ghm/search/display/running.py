@@ -120,7 +120,7 @@ class Running:
 
     @property
     def current_return(self) -> float | None:
-        """Exact return at the last evaluation, the simulated one before the first."""
+        """Exact firm value at the last evaluation, the simulated one before the first."""
         newest = self._tail.newest
         if newest is None or newest.exact_return is not None:
             return None if newest is None else newest.exact_return
@@ -197,7 +197,7 @@ class SearchProgress:
         return "" if left is None else f"about {duration(left)} left"
 
     def counts(self) -> str:
-        """Finished, failed and running trials, and how many stand at each rung."""
+        """Finished, failed and running trials, and how many are paused or stopped at each rung."""
         found = self._state.counts(self.running)
         parts = [f"{found.completed} of {found.asked} trials completed", f"{found.failed} failed"]
         for rung in self._plan.config.rungs if found.paused or found.stopped else ():
@@ -217,7 +217,7 @@ class SearchProgress:
             return self._best_running()
         if best.basis == "trial":
             captured = "" if best.captured_value is None else f", captured value {share_text(best.captured_value)}"
-            return f"best so far: trial {best.trial.trial_num}, return {number(best.trial.best_return)}{captured}"
+            return f"best so far: trial {best.trial.trial_num}, firm value {number(best.trial.best_return)}{captured}"
         values = [one.captured_value for one in best.trials if one.captured_value is not None]
         spread = (
             f", captured value {share_text(min(values))} to {share_text(max(values))} over {len(values)} trials"
@@ -234,7 +234,7 @@ class SearchProgress:
         if not reached:
             return "best so far: none yet"
         value, trial = max(reached)
-        return f"best so far: captured value {share_text(value)}, trial {trial}, which still runs"
+        return f"best so far: captured value {share_text(value)}, trial {trial}, still running"
 
     @property
     def _workload(self) -> Workload:
@@ -259,7 +259,7 @@ def configuration(hyperparameters: Hyperparameters) -> str:
 
 def standing(one: Running) -> str:
     """How a running trial stands, on one line."""
-    captured = "" if one.captured_value is None else f", captured {share_text(one.captured_value)}"
+    captured = "" if one.captured_value is None else f", captured value {share_text(one.captured_value)}"
     left = "" if one.seconds_left is None else f", about {duration(one.seconds_left)} left"
     total = one.trial.config.n_iterations
-    return f"iteration {one.iteration}/{total}: return {number(one.current_return)}{captured}{left}"
+    return f"iteration {one.iteration}/{total}: firm value {number(one.current_return)}{captured}{left}"

@@ -178,7 +178,7 @@ def _candidates(axes: Sequence[Axis], known: Array, pending: Array, good: Array,
 
 def _around(axes: Sequence[Axis], good: Array, generator: np.random.Generator) -> Array:
     """Half of them anywhere, half near one of the configurations ``good`` (k, d), (m, d)."""
-    half = MAX_CANDIDATES // 2
+    half = MAX_CANDIDATES // 4  # more find nothing better
     anywhere = [axis.places(generator, half) for axis in axes]
     near = good[np.arange(half) % len(good)]
     distance = np.array(DISTANCES)[np.arange(half) // len(good) % len(DISTANCES)]

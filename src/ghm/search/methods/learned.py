@@ -16,6 +16,7 @@ from ghm.search.methods.proposals import Known, RandomProposal, unseen
 from ghm.search.settings.configurations import make_hyperparameters
 from ghm.search.settings.distributions import Range
 from ghm.search.settings.inactive import distinct
+from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.space import Choices
 from ghm.training.settings import Hyperparameters
 
@@ -23,14 +24,11 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
 
-N_STARTUP = 10
-"""Outcomes before which proposals are random draws, those of a random search: a model of fewer is guesswork."""
-
 SMALLEST_GAP = 1e-6
 """What is missing to the optimum is resolved down to this: the reference solution itself is good to about as much."""
 
 WORST_GAP = 1.0
-"""A configuration that failed counts at least as closing the firm at once, which misses all of the value."""
+"""A configuration that failed counts at least as immediate liquidation, which misses all of the value."""
 
 
 class LearnedProposal:

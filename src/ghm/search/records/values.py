@@ -15,9 +15,9 @@ class ReferenceReturns:
     """What any policy can be measured against."""
 
     optimal_return: float
-    """J*, the best possible return of the decision problem."""
+    """J*, the optimal firm value."""
     wind_up_return: float
-    """J₀, the return of closing the firm at once."""
+    """J₀, the value of immediate liquidation."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
 from ghm.io.plain import make_plain
-from ghm.search.settings.methods import METHODS, Method, SearchType
+from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
 from ghm.training.settings import (
     MAX_ITERATIONS,
     Baseline,
@@ -155,8 +155,9 @@ class SearchConfig:
     max_retries: int = 1
     """Times to start a trial again that was killed, or lacked memory or disk."""
     space: Path | None = None
-    """JSON file of the lists to search.
-    A hyperparameter that it does not name keeps its default list."""
+    """JSON file of what to search: lists or ranges.
+    Such as {"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [250, 500]}. Any setting that changes how a
+    policy learns can be named; one of the eight hyperparameters that is not keeps its default list."""
     dry_run: bool = False
     """Print the plan and stop."""
     progress: Progress = "auto"
@@ -245,6 +246,11 @@ class SearchConfig:
     def method(self) -> Method:
         """Its search method."""
         return METHODS[self.search_type]
+
+    @property
+    def learns_from(self) -> int | None:
+        """Number of the first configuration that is proposed from recorded outcomes; None of a method that does not learn."""
+        return N_STARTUP + self.proposal_lag if self.method.learns else None
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition.

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+N_STARTUP = 10
+"""Outcomes before which a method that learns draws at random, as a random search: a model of fewer is guesswork."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -30,7 +33,7 @@ METHODS: Mapping[str, Method] = {
     "random": Method(
         "Random search",
         "A random search",
-        "drawn at random from the search space, by a generator that depends on seed_base and its number alone",
+        "drawn at random from the search space; the draw depends on seed_base and its number alone",
         "ghm.search.methods.proposals:RandomProposal",
         draws_inactive=True,
     ),
@@ -40,14 +43,14 @@ METHODS: Mapping[str, Method] = {
     "tpe": Method(
         "TPE search",
         "A search by the tree-structured Parzen estimator",
-        "proposed by the tree-structured Parzen estimator",
+        "by the tree-structured Parzen estimator",
         "ghm.search.methods.learned:tpe_proposal",
         learns=True,
     ),
     "gp": Method(
         "Gaussian process search",
         "A search by a Gaussian process",
-        "proposed by the Gaussian process",
+        "by the Gaussian process",
         "ghm.search.methods.learned:gp_proposal",
         learns=True,
     ),

@@ -126,7 +126,7 @@ class Outcome:
     rungs: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it passed, in order."""
     machine_failures: Count = 0
-    """Times the machine failed it, over all calls."""
+    """Its infrastructure failures, over all calls."""
     note: Line | None = None
     """What else the user should know, such as that it started over."""
 
@@ -152,7 +152,7 @@ class Outcome:
 
     @property
     def infrastructure_failure(self) -> bool:
-        """Whether the machine failed rather than the configuration, so that another attempt makes sense."""
+        """Whether this is an infrastructure failure, so that another attempt makes sense."""
         killed = self.exit_status is not None and self.exit_status < 0
         return self.status in _OF_THE_MACHINE or (self.status is TrialState.CRASHED and killed)
 

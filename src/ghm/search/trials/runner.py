@@ -1,4 +1,4 @@
-"""Runs a trial: one process of the training script, started again if the machine failed it."""
+"""Runs a trial: one process of the training script, started again after an infrastructure failure."""
 
 import dataclasses
 import os
@@ -25,10 +25,10 @@ class TrialRunner:
         command: what starts the training script; its flags are appended.
         gpus: GPUs to share out, one a running trial; empty: the environment is left alone.
         trial_timeout: seconds after which an attempt is stopped; None: never.
-        max_retries: how often a trial is started again after a failure of the machine.
+        max_retries: how often a trial is started again after an infrastructure failure.
         popen: starts a process; a test's double stands in for it.
         before_attempt: called before each attempt touches the trial's directory; what it raises ends the trial, but for an
-            `OSError`, which is a failure of the machine.
+            `OSError`, which is an infrastructure failure.
     """
 
     def __init__(

@@ -159,6 +159,11 @@ def reference_name(calibration: str | None) -> str:
     return "reference.npz" if calibration is None else f"reference_{calibration}.npz"
 
 
+def card_name(calibration: str | None) -> str:
+    """File of the checks of that solution."""
+    return reference_name(calibration).replace(".npz", "_checks.json")
+
+
 def _of(stage: Stage) -> str:
     return ", confirmed" if stage == "confirm" else ""
 
