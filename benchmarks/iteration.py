@@ -69,7 +69,7 @@ def cpu_seconds(action: Callable[[], Any], repeats: int = REPEATS) -> float:
 
 TIMED = {
     "tabulate": (Learner, "tabulate"),
-    "bootstrap values": (Learner, "bootstrap_values"),
+    "bootstrap values": (Learner, "given_values"),
     "sweep": (GradientEstimator, "exact"),
     "simulate": (Simulator, "run"),
     "estimate": (GradientEstimator, "__call__"),

@@ -38,7 +38,7 @@ def test_planted_effects_are_found_and_no_others(module: ModuleType) -> None:
     assert np.all(np.abs(layers.effects) < 3.9 * layers.errors)
     assert rate.effects.sum() == pytest.approx(0, abs=1e-9)
     assert rate.p_value < 1e-3 < layers.p_value
-    # Wrong twin: means of the outcome by layers alone credit them with what the rate did.
+    # Wrong variant: means of the outcome by layers alone credit them with what the rate did.
     means = [outcome[[one == value for one in columns["layers"]]].mean() - outcome.mean() for value in layers.values]
     assert np.any(np.abs(means) > 3.9 * layers.errors)
 

@@ -126,12 +126,6 @@ def firms(place: Path) -> Stages:
     yield "firms, confirmed", expecting(observe(place / "r", ran, exported=True), 16, 2)
 
 
-def confirmed(place: Path) -> Stages:
-    words = (*SHORT, "--n_trials", 3, "--confirm", 2, "--confirm_seeds", 2, "--confirm_iterations", 60)
-    ran = run(*search(place, *words), columns=120)
-    yield "confirmed", expecting(observe(place / "r", ran), 7, 3)
-
-
 def interrupted(place: Path, disturbed: str, until: str, signals: int, *words: object) -> Ran:
     """A search that gets Ctrl-C, once or twice, when a trial has written a file and waits there."""
     begun = start(*plain(place, *words), disturbed=f"{disturbed}:{until}", planted=place / "planted")
@@ -196,8 +190,6 @@ def trial_killed(place: Path) -> Stages:
     words = plain(place, *SMALL, "--n_trials", 2, "--max_retries", 0)
     ran = run(*words, disturbed=f"kill:trial_002/{CHECKPOINT}", planted=place / "planted")
     yield "a trial is killed", expecting(observe(place / "r", ran), 2, failed=1)
-    ran = run("search", "--resume", place / "r", columns=160)
-    yield "a trial is killed, resumed", expecting(observe(place / "r", ran), 2)
 
 
 def dask(place: Path) -> Stages:

@@ -1,6 +1,6 @@
 """Searches and policies whose every figure is chosen here, so that what people see of them can be worked out on paper.
 
-The optimum is worth 6.65 and closing the firm 5.95: a captured value of x is a return of 5.95 + 0.7 x.
+The optimum is worth 6.65 and immediate liquidation 5.95: a captured value of x is a firm value of 5.95 + 0.7 x.
 """
 
 import dataclasses

@@ -171,7 +171,7 @@ def test_killed_fifty_times_it_decides_the_same(name: str, recorded: Recorded, t
 
 
 class Impatient(Scheduler):
-    """A wrong twin: its proposals look at all outcomes that are there, whichever happened to end first."""
+    """A wrong variant: its proposals look at all outcomes that are there, whichever happened to end first."""
 
     slower_first = False
     """Whether the first trial takes longest, so that what it ended with is not there yet."""
@@ -188,7 +188,7 @@ class Impatient(Scheduler):
 
 
 class ByTheClock(Scheduler):
-    """A wrong twin: its cuts go by the time that trainings took."""
+    """A wrong variant: its cuts go by the time that trainings took."""
 
     slower_first = False
     """Whether the first are the slowest."""
@@ -202,16 +202,16 @@ class ByTheClock(Scheduler):
         return chosen
 
 
-@pytest.mark.parametrize(("twin", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
-def test_a_twin_that_looks_at_time_is_found_out(
-    twin: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("wrong", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
+def test_a_variant_that_looks_at_time_is_found_out(
+    wrong: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Negative control of the tests above; what took longer is told to the twins, since a busy machine is no clock."""
-    monkeypatch.setattr("ghm.search.resolved.Scheduler", twin)
+    """Negative control of the tests above; what took longer is told to the variants, since a busy machine is no clock."""
+    monkeypatch.setattr("ghm.search.resolved.Scheduler", wrong)
     monkeypatch.setenv("STUB_STEP_S", "0.002")
     seen = []
     for workers in (1, 3):
-        monkeypatch.setattr(twin, "slower_first", workers == 3)
+        monkeypatch.setattr(wrong, "slower_first", workers == 3)
         status = run_search(*flags(name, tmp_path / str(workers)), "--n_workers", workers)
         seen.append((status, (tmp_path / str(workers) / "journal.jsonl").read_bytes()))
     assert seen[0] != seen[1]

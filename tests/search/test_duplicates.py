@@ -119,7 +119,7 @@ def test_methods_that_learn_repeat_nothing_while_others_are_left(method: str, se
     found = proposed(method, choices, 14, seed)
     assert len(set(found[:12])) == 12
     drawn = [RandomProposal(choices, seed)(number) for number in range(1, 13)]
-    assert len(set(drawn)) < 12, "the wrong twin repeats"
+    assert len(set(drawn)) < 12, "the wrong variant repeats"
 
 
 def test_the_place_of_another_one_depends_on_seed_and_number() -> None:

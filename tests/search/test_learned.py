@@ -133,7 +133,7 @@ def better(method: str, seeds: Sequence[int]) -> int:
 def test_it_learns(method: str) -> None:
     # Of 8 searches at least 7 are better than random; by chance that has a probability of 0.035 (two-sided 0.07).
     assert better(method, range(8)) >= 7
-    assert better("random", range(8)) == 0, "a twin that draws at random is not better than itself"
+    assert better("random", range(8)) == 0, "a search that draws at random is not better than itself"
 
 
 @pytest.mark.parametrize("method", METHODS)

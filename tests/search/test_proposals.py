@@ -27,7 +27,7 @@ TRIALS = range(1, 201)
 
 
 class Biased:
-    """A wrong twin: it remembers how often it was asked, and leaves the space."""
+    """A wrong variant: it remembers how often it was asked, and leaves the space."""
 
     n_trials = None
 

@@ -107,9 +107,9 @@ def test_exact_and_simulated_returns_agree(name: str, terminal: Terminal) -> Non
     best: Policy = optimum.policy
     assert agrees(optimum.optimal_return, simulate(best, Problem(model, DT, T, terminal), PATHS, seed=2), model)
     assert exact < optimum.optimal_return + 1e-6
-    # The wrong twins: a firm that earns otherwise, or is worth otherwise when it is closed; one of them is always told apart.
-    twins = ({"alpha": model.alpha + 3.0}, {"recovery": model.recovery + 0.3})
-    others = (dataclasses.replace(model, **twin) for twin in twins)
+    # The wrong variants: a firm that earns otherwise, or is worth otherwise when it is closed; one of them is always told apart.
+    varied = ({"alpha": model.alpha + 3.0}, {"recovery": model.recovery + 0.3})
+    others = (dataclasses.replace(model, **one) for one in varied)
     found_of = (simulate(drawn, Problem(other, DT, T, terminal), PATHS, seed=2, randomised=True) for other in others)
     assert not all(agrees(exact, other, model) for other in found_of)
 
@@ -180,7 +180,7 @@ def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest
         monkeypatch.setattr(f"ghm.simulation.{name}", refused)
     assert check(1) == before
     assert check(2) != before
-    # The wrong twin: a check that runs training's simulator.
+    # The wrong variant: a check that runs training's simulator.
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, 1)
     room, visits = simulator.workspace(10, recorded=False), np.zeros((2, 2))
     with pytest.raises(AssertionError, match="were asked for"):

@@ -87,7 +87,7 @@ def share_of_drawing(budget: DrawingBudget, monkeypatch: pytest.MonkeyPatch) -> 
 def test_drawing_takes_less_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     # The first drawing is paid for in advance, hence the one more.
     assert share_of_drawing(DrawingBudget(), monkeypatch) <= SHARE + 0.03 / 20
-    monkeypatch.setattr("ghm.training.logging.progress.SHARE", 1e9)  # the wrong twin draws at every iteration
+    monkeypatch.setattr("ghm.training.logging.progress.SHARE", 1e9)  # the wrong variant draws at every iteration
     assert share_of_drawing(DrawingBudget(shortest_interval=0.0), monkeypatch) > 0.5
 
 

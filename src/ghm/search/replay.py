@@ -71,7 +71,7 @@ class Replay:
         number = self.recorded.trial_num
         if not self.differences:
             diverged = self.recorded.status is TrialState.DIVERGED
-            what = f"it diverged: {self.recorded.error}" if diverged else f"return {self.recorded.best_return!r}"
+            what = f"it diverged: {self.recorded.error}" if diverged else f"firm value {self.recorded.best_return!r}"
             lines = [f"Trial {number}: confirmed bit for bit, {what}"]
         elif self.confirmed:
             lines = [f"Trial {number}: confirmed within a captured value of {TOLERANCE}, not bit for bit"]

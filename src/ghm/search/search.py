@@ -32,7 +32,6 @@ from ghm.search.records.directory import (
 )
 from ghm.search.records.journal import Journal
 from ghm.search.records.reader import restored_search
-from ghm.search.records.restore import check_same
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
@@ -40,7 +39,7 @@ from ghm.search.resolved import ResolvedSearch, make_blueprint
 from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.step_queue import StepQueue
-from ghm.search.taking import moved_note, take_directory
+from ghm.search.taking import check_same, moved_note, take_directory
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.process import end_orphans
 from ghm.search.trials.trial import Trial, reference_name

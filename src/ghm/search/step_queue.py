@@ -8,11 +8,10 @@ from ghm.search.decisions.scheduler import Step
 from ghm.search.decisions.selection import Decision
 from ghm.search.methods.proposals import OutsideGridError
 from ghm.search.records.journal import Journal
-from ghm.search.records.restore import unrecorded_outcome
 from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.trial import Trial
-from ghm.search.trials.workspace import rewrite_outcome
+from ghm.search.trials.workspace import rewrite_outcome, unrecorded_outcome
 
 LOOKAHEAD = 64
 """Trials made ready at once: their proposals are then forced to disk together, which costs as much as for one."""

@@ -107,7 +107,7 @@ class ExecutorBackend:
         slots: how many trials it can run at the same time, now.
         signs: the search's heartbeat, which its workers watch.
         task: the task of any trial, but for the trial.
-        run: what workers run; the tests have wrong twins of it.
+        run: what workers run; the tests have wrong variants of it.
     """
 
     def __init__(

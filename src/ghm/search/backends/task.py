@@ -23,7 +23,6 @@ from ghm.io.sealed import read_sealed
 from ghm.search.backends.heartbeat import BEATS, SearchWatch
 from ghm.search.backends.lease import Lease, LostError, take
 from ghm.search.backends.preflight import difference
-from ghm.search.records.restore import unrecorded_outcome
 from ghm.search.settings.command import training_command
 from ghm.search.trials.forking import starter
 from ghm.search.trials.gpus import claimed_gpu, visible_gpus
@@ -31,7 +30,7 @@ from ghm.search.trials.outcome import Outcome
 from ghm.search.trials.process import Start
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
-from ghm.search.trials.workspace import record_outcome
+from ghm.search.trials.workspace import record_outcome, unrecorded_outcome
 
 # Orders are looked for this often: a stop is felt at once, and a file server is asked a few times a second.
 LOOK_S = 0.5
@@ -80,7 +79,7 @@ def run_task(task: Task, take_lease: Callable[..., Lease | None] = take) -> Repo
 
     Args:
         task: the trial and what it needs.
-        take_lease: takes the lease of a directory; the tests' wrong twin takes none.
+        take_lease: takes the lease of a directory; the tests' wrong variant takes none.
 
     Raises:
         LostError: when another process has taken the trial's directory, which then has the truth.

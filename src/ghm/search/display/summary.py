@@ -95,7 +95,9 @@ def _worst(best: BestConfiguration) -> list[str]:
     one = best.shown
     if one is best.trial:
         return []
-    return [f"  (its worst trial: {one.trial_num}{_on(one)}, firm value {number(one.best_return)}{_captured(one)})"]
+    return [
+        f"  (its worst trial: trial {one.trial_num}{_on(one)}, firm value {number(one.best_return)}{_captured(one)})"
+    ]
 
 
 def _top(state: SearchState) -> str:

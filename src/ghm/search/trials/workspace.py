@@ -8,8 +8,8 @@ from ghm.io.atomic import remove_unfinished_writes, write_json
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import write_sealed
 from ghm.search.settings.configurations import plain_hyperparameters
-from ghm.search.trials.exit_status import last_line
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.exit_status import last_line, outcome_of_result
+from ghm.search.trials.outcome import Outcome, TrialState
 from ghm.search.trials.trial import OUTCOME_NAME, Trial
 
 
@@ -78,6 +78,17 @@ def record_outcome(trial: Trial, outcome: Outcome) -> None:
     if not trial.directory.is_symlink():
         trial.directory.mkdir(exist_ok=True)
         write_sealed(trial.outcome_path, outcome.to_entry())
+
+
+def unrecorded_outcome(trial: Trial) -> Outcome | None:
+    """How the trial ended by its own result, where the search did not live to record it; it is recorded now."""
+    told = outcome_of_result(trial)
+    # Any other failure that the search did not see may have been the machine's: the trial goes on.
+    if told is None or told.status not in (TrialState.COMPLETED, TrialState.DIVERGED, TrialState.PAUSED):
+        return None
+    remove_unfinished_writes(trial.directory)
+    record_outcome(trial, told)
+    return told
 
 
 def rewrite_outcome(directory: Path, outcome: Outcome) -> None:
