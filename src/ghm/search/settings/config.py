@@ -68,7 +68,7 @@ DECISIVE = (
 )
 """Settings that the trials' results depend on: a resumed search must have the same."""
 
-OF_ONE_CALL = ("resume", "dry_run", "retry_failed", "allow_drift", "progress")
+OF_ONE_CALL = ("config", "resume", "dry_run", "retry_failed", "allow_drift", "progress")
 """Flags that say what this one call does; a resumed search does not inherit them."""
 
 
@@ -158,6 +158,9 @@ class SearchConfig:
     """JSON file of what to search: lists or ranges.
     Such as {"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [250, 500]}. Any setting that changes how a
     policy learns can be named; one of the eight hyperparameters that is not keeps its default list."""
+    config: Path | None = None
+    """TOML file of settings, such as a search's search.toml; options override it.
+    The model's are in [model]; [space] and [[calibrations]] are what --space and --calibrations read. For the command line."""
     dry_run: bool = False
     """Print the plan and stop."""
     progress: Progress = "auto"
@@ -209,7 +212,7 @@ class SearchConfig:
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
-        for name in ("results_dir", "resume", "space", "calibrations"):
+        for name in ("results_dir", "config", "resume", "space", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
         shared = self.training(evaluate_at=())
