@@ -282,7 +282,7 @@ def record(directory: Path) -> tuple[list[dict[str, Any]], dict[str, bytes], dic
 def test_a_forked_training_is_ghm_train_with_the_same_flags_bit_for_bit(server: ForkServer, tmp_path: Path) -> None:
     left = []
     ghm = [str(Path(sys.executable).with_name("ghm")), "train"]
-    commands = {"forked": training_command(), "started": training_command(), "ghm": ghm, "other": training_command()}
+    commands = {"forked": training_command(), "ghm": ghm, "other": training_command()}
     for name, command in commands.items():
         where = ["--ckpt_dir", str(tmp_path / name / "checkpoints"), "--log_dir", str(tmp_path / name / "logs")]
         start: Any = server if name in ("forked", "other") else subprocess.Popen
@@ -295,7 +295,7 @@ def test_a_forked_training_is_ghm_train_with_the_same_flags_bit_for_bit(server: 
         assert isinstance(process, ForkedProcess if start is server else subprocess.Popen)
         assert process.wait(LIMIT_S) == 0
         left.append(record(tmp_path / name))
-    assert left[0] == left[1] == left[2]
+    assert left[0] == left[1]
     assert len(left[0][0]) >= 7
     assert "policy/modes.npy" in left[0][1]
-    assert left[0] != left[3]  # negative control: another seed
+    assert left[0] != left[2]  # negative control: another seed

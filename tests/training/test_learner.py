@@ -109,7 +109,7 @@ def test_adam_equals_pytorchs_step_by_step() -> None:
     generator = torch.Generator().manual_seed(1)
     own, theirs, wrong = (torch.zeros(15, requires_grad=name != "own") for name in ("own", "theirs", "wrong"))
     adam, reference = Adam(own, 1e-2, ADAM_BETAS), torch.optim.Adam([theirs], 1e-2, ADAM_BETAS)
-    usual = torch.optim.Adam([wrong], 1e-2)  # the wrong twin: the usual betas
+    usual = torch.optim.Adam([wrong], 1e-2)  # the wrong variant: the usual betas
     for step in range(50):
         gradient = torch.randn(15, generator=generator) * 10.0 ** (2 - step / 10)
         gradient[3] = 0.0

@@ -36,6 +36,18 @@ Terminal = Literal["liquidation", "zero", "going_concern"]
 Law = Literal["pricing", "firm"]
 """How paths are weighted: by the firm's productivity, as values are; or every firm alike, as counts of firms are."""
 
+MAX_RATE = 1e4
+"""Largest size of what is per year or per square root of a year and of no unit of cash: more is a typing error, overflows when it
+is squared, and leads all of a firm's cash through one step."""
+
+MAX_SIZE = 1e12
+"""Largest size of any parameter, in whatever unit cash is."""
+
+MIN_DISCOUNT_RATE = 1e-9
+"""Least discount rate (per year): values are inversely proportional to it."""
+
+_RATES = ("mu", "r", "carry_cost", "sigma_a")
+
 
 @dataclass(frozen=True)
 class GHMModel:
@@ -46,25 +58,25 @@ class GHMModel:
     """
 
     alpha: float = 0.18
-    """Mean cash-flow rate α (per year)."""
+    """Mean cash flow α (per year)."""
     mu: float = 0.01
-    """Growth rate of productivity μ (per year)."""
+    """Growth of productivity μ (per year)."""
     r: float = 0.03
-    """Interest rate r (per year); must exceed mu."""
+    """Interest rate r (per year), above mu."""
     carry_cost: float = 0.02
     """Cost of holding cash λ (per year)."""
     sigma_a: float = 0.25
-    """Volatility of the permanent shock σ_A (per square root of a year)."""
+    """Volatility of the permanent shock σ_A (per √year)."""
     sigma_x: float = 0.12
-    """Volatility of the transitory shock σ_X (per square root of a year)."""
+    """Volatility of the transitory shock σ_X (per √year)."""
     rho: float = -0.2
     """Correlation ρ of the two shocks, from -1 to 1."""
     proportional_cost: float = 1.06
-    """Gross equity raised per unit of cash received p, at least 1."""
+    """Equity raised per unit of cash received p, at least 1."""
     fixed_cost: float = 0.002
     """Fixed cost of an equity issue φ (cash), at least 0."""
     recovery: float = 0.55
-    """Recovery rate at liquidation ω, at least 0."""
+    """Share ω of value recovered in liquidation, at least 0."""
     c_max: float = 2.0
     """Upper end of the cash range c̄ (cash)."""
 
@@ -75,7 +87,17 @@ class GHMModel:
             if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
                 raise UserError(f"{field.name} must be a finite number; received {value!r}")
             object.__setattr__(self, field.name, float(value))  # 2 and 2.0 are one model, in records too
+            most = MAX_RATE if field.name in _RATES else MAX_SIZE
+            _require(abs(value) <= most, field.name, value, f"between {-most:g} and {most:g}")
         _require(self.r > self.mu, "r - mu (the discount rate k)", self.r - self.mu, "> 0", "raise r or lower mu")
+        k = self.r - self.mu
+        _require(
+            k >= MIN_DISCOUNT_RATE,
+            "r - mu (the discount rate k)",
+            k,
+            f">= {MIN_DISCOUNT_RATE:g}",
+            "raise r or lower mu",
+        )
         for name in ("sigma_a", "sigma_x", "fixed_cost", "recovery"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), ">= 0")
         _require(

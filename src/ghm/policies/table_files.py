@@ -27,8 +27,6 @@ array                                                   shape  meaning
 Either may have ``problem``, JSON text with ``model``, ``dt``, ``T`` and ``terminal``: what it is judged on unless told otherwise.
 """
 
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +38,11 @@ from ghm.economics.actions import Actions, Policy
 from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
-from ghm.policies.thresholds import Levels, threshold_actions
+from ghm.io.safe_read import DamagedError, parse_array, parse_json, read_archive, read_bytes
+from ghm.policies.thresholds import Levels, ThresholdPolicy, between
 
 MAX_BYTES = 1 << 30
-"""A larger file is no policy of two state variables."""
+"""Of the file, and unpacked: what is larger is no policy of two state variables."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,7 @@ class TablePolicy:
 
     def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
         """Actions at ``cash`` (N,)."""
-        row, weight = _between(self.time_to_horizon, time_to_horizon)
-        behind = min(row + 1, self.time_to_horizon.size - 1)
+        row, behind, weight = between(self.time_to_horizon, time_to_horizon)
         modes = (1 - weight) * self.mode_probabilities[row] + weight * self.mode_probabilities[behind]
         levels = (1 - weight) * self.levels[:, row] + weight * self.levels[:, behind]
         probabilities = np.stack([np.interp(cash, self.cash, mode) for mode in modes.T], axis=1)
@@ -79,34 +77,6 @@ class TablePolicy:
         with np.errstate(divide="ignore"):  # a level of 0 pays everything out
             payout_mean, target_mean = np.log(payout + self.level_shift), np.log(target + self.level_shift)
         return Actions(probabilities, payout_mean, payout_std, target_mean, issue_std, self.level_shift)
-
-
-@dataclass(frozen=True)
-class LevelsPolicy:
-    """Levels of the optimum's form over time to horizon (S,), NaN where the firm never does the thing."""
-
-    time_to_horizon: Array
-    levels: Levels
-
-    def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
-        """Actions at ``cash`` (N,)."""
-        return threshold_actions(cash, *(self._at(level, time_to_horizon) for level in self.levels))
-
-    def _at(self, levels: Array, time_to_horizon: float) -> float:
-        """Between the times that are known; never where the nearer one has never."""
-        row, weight = _between(self.time_to_horizon, time_to_horizon)
-        behind = min(row + 1, self.time_to_horizon.size - 1)
-        first, second = float(levels[row]), float(levels[behind])
-        nearer = first if weight < 0.5 else second
-        return nearer if np.isnan(first) or np.isnan(second) else (1 - weight) * first + weight * second
-
-
-def _between(times: Array, time: float) -> tuple[int, float]:
-    """The row at or below ``time`` and the weight of the next one; at the edges no further."""
-    row = int(np.clip(np.searchsorted(times, time, side="right") - 1, 0, max(times.size - 2, 0)))
-    if times.size == 1:
-        return 0, 0.0
-    return row, float(np.clip((time - times[row]) / (times[row + 1] - times[row]), 0.0, 1.0))
 
 
 def load_table(path: str | Path) -> Table:
@@ -135,14 +105,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is a checkpoint; judge it by `ghm evaluate {path}`, which knows the problem it was trained on"
         )
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{path} has {path.stat().st_size:,} bytes, too many for a policy of two state variables")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except PermissionError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; mend that or use another") from error
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        members = read_archive(read_bytes(path, MAX_BYTES, follow=True), MAX_BYTES)
+        return {name.removesuffix(".npy"): parse_array(data) for name, data in members.items()}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
+    except DamagedError as error:
         raise UserError(f"{path} is no .npz file of plain arrays ({error}); write one with numpy.savez") from error
 
 
@@ -150,8 +118,8 @@ def _problem(path: Path, text: Any) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        problem = json.loads(str(text))
-    except ValueError as error:
+        problem = parse_json(str(text).encode("utf-8", "replace"))
+    except DamagedError as error:
         raise UserError(f"{path}: the array problem must be JSON text ({error}); leave it out") from error
     try:
         whole = Problem.from_dict(problem)
@@ -193,7 +161,7 @@ def _table(path: Path, arrays: Mapping[str, Any]) -> TablePolicy:
     return TablePolicy(cash, times, modes, np.stack(levels), float(shift[0]))
 
 
-def _levels(path: Path, arrays: Mapping[str, Any]) -> LevelsPolicy:
+def _levels(path: Path, arrays: Mapping[str, Any]) -> ThresholdPolicy:
     times = _increasing(path, arrays, "time_to_horizon")
     levels = {name: _numbers(path, arrays, name) for name in ("payout_level", "issue_below", "issue_target")}
     never = np.full(times.shape, np.nan)
@@ -203,7 +171,7 @@ def _levels(path: Path, arrays: Mapping[str, Any]) -> LevelsPolicy:
             raise UserError(f"{path}: {name} must have shape {times.shape}; received {values.shape}")
     if times[0] == 0 and times.size > 1:  # the firm does nothing at the horizon itself
         times, levels = times[1:], {name: values[1:] for name, values in levels.items()}
-    return LevelsPolicy(times, Levels(**levels))
+    return ThresholdPolicy(times, Levels(**levels))
 
 
 def _numbers(path: Path, arrays: Mapping[str, Any], name: str) -> Array:

@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ghm.errors import UserError, require_linux
+from ghm.errors import UserError, require_posix
+from ghm.io.platforms import untested, usable_cores
 from ghm.search.decisions.scheduler import Scheduler, run_again
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
@@ -17,12 +17,13 @@ from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import MAX_TRIALS, SearchConfig
-from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note
-from ghm.search.settings.space import Choices, SearchSpace, size
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
+from ghm.search.settings.methods import N_STARTUP
+from ghm.search.settings.space import Choices, SearchSpace
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial, make_trial
 from ghm.training.settings import require_path
 
@@ -35,9 +36,7 @@ class ResolvedSearch:
     """A search, ready to run."""
 
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     results_dir: Path
     """Its directory, absolute, so that trials find it from wherever they run."""
     recorded: SearchRecord | None
@@ -54,16 +53,16 @@ class ResolvedSearch:
     def numbering(self) -> TrialNumbering:
         """Instances and numbers of its trials."""
         config = self.config
-        inactive = inactive_hyperparameters(vars(config))
+        inactive = inactive_hyperparameters(vars(config), self.choices)
         counted = make_proposal(config.search_type, self.choices, config.seed_base, inactive).n_trials
         # On the same seeds a configuration that comes up again would be the same training.
         most = self.n_distinct if config.n_seeds > 1 else config.n_trials
-        return TrialNumbering(config, self.calibrations, counted or min(config.n_trials, most))
+        return TrialNumbering(config, self.calibrations, counted or int(min(config.n_trials, most)))
 
     @property
-    def n_distinct(self) -> int:
-        """Configurations of the space that differ in more than hyperparameters without effect."""
-        return size(effective_choices(self.choices, inactive_hyperparameters(vars(self.config))))
+    def n_distinct(self) -> float:
+        """Configurations of the space that differ in more than hyperparameters without effect; it may be infinite."""
+        return size(effective_choices(self.choices, inactive_hyperparameters(vars(self.config), self.choices)))
 
     @property
     def n_trials(self) -> int:
@@ -72,8 +71,8 @@ class ResolvedSearch:
 
     def scheduler(
         self,
-        outcomes: Mapping[int, Outcome],
-        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        outcomes: Mapping[int, TrialRecord],
+        check: Callable[[TrialRecord, Trial], None] = lambda _outcome, _trial: None,
         retry_machine: bool = False,
         drifted: bool = False,
     ) -> Scheduler:
@@ -101,7 +100,7 @@ class ResolvedSearch:
         notes = (*self._notes(), *self._duration(records, left))
         return Plan(self.config, self.results_dir, n_trials, left.n_trials, notes, self.numbering, again)
 
-    def _duration(self, records: Mapping[int, Outcome], left: Workload) -> list[str]:
+    def _duration(self, records: Mapping[int, TrialRecord], left: Workload) -> list[str]:
         """How long it will take, at the pace of what is recorded."""
         told = [one for one in records.values() if one.iterations and one.seconds]
         if not left.parts:
@@ -114,9 +113,10 @@ class ResolvedSearch:
         return [f"It will take about {duration(seconds)}, at the pace of the {trials} recorded."]
 
     def _notes(self) -> list[str]:
-        notes = []
+        notes = [message] if (message := untested()) else []
         count = self.n_distinct
         if self.config.search_type == "grid":
+            count = self.numbering.n_configurations
             notes.append(f"The grid has {count:,} configurations.")
             if self.asked not in (None, self.numbering.n_configurations):
                 notes.append(
@@ -134,14 +134,14 @@ class ResolvedSearch:
             notes.append(f"The space has only {count} distinct configurations: some trials differ in their seed alone.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
-        if self.config.method.learns:
-            notes.append(self._learning())
+        if (first := self.config.learns_from) is not None:
+            notes.append(self._learning(first))
         if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
                 "all workers busy, with proposals that know less."
             )
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         if self.config.n_workers * self.config.n_threads > cores:
             threads = f" x {self.config.n_threads} threads" if self.config.n_threads > 1 else ""
             notes.append(
@@ -155,15 +155,9 @@ class ResolvedSearch:
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
         return notes
 
-    def _learning(self) -> str:
-        """From which configuration on proposals learn."""
-        from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
-
-        name, first, count = (
-            self.config.search_type,
-            N_STARTUP + self.config.proposal_lag,
-            self.numbering.n_configurations,
-        )
+    def _learning(self, first: int) -> str:
+        """That proposals learn from configuration ``first`` on."""
+        name, count = self.config.search_type, self.numbering.n_configurations
         why = f"{N_STARTUP} outcomes, and --proposal_lag {self.config.proposal_lag}"
         if count < first:
             return (
@@ -173,7 +167,7 @@ class ResolvedSearch:
         return f"{name} learns from configuration {first} on ({why}); those before it are drawn at random."
 
 
-def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
+def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
     """The search that ``space`` and ``config`` describe; nothing is written.
 
     ``space`` None stands for ``config.space``, else the recorded space, else the default one. ``elsewhere``: an executor of
@@ -182,7 +176,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
     Raises:
         UserError: when settings, space, device or the record to resume are not in order.
     """
-    require_linux()
+    require_posix()
     recorded, results_dir = None, config.results_dir
     if config.resume is not None:
         results_dir, recorded = find_record(config.resume)
@@ -199,11 +193,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
         () if elsewhere or config.executor != "local" else assigned_gpus(config),
         _calibrations(config, recorded),
     )
-    if resolved.n_trials > MAX_TRIALS:
-        raise UserError(
-            f"--search_type {config.search_type}: that makes {resolved.n_trials:,} trials, more than {MAX_TRIALS:,}; "
-            "shorten the lists (--space FILE), use --search_type random, or fewer seeds and calibrations"
-        )
+    resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
         resolved,

@@ -87,7 +87,7 @@ def first_columns(array: NDArray[Any], count: int) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Simulator:
-    """Simulates paths of one decision problem; holds what does not change between iterations.
+    """Simulates paths of one problem; holds what does not change between iterations.
 
     Args:
         model: the model.

@@ -91,7 +91,7 @@ def free_boundary(model: GHMModel) -> FreeBoundary:
     if running <= model.liquidation_value:
         raise UserError(
             f"no infinite-horizon solution: alpha/k = {running:g} is at most the liquidation value "
-            f"{model.liquidation_value:g}, so closing the firm at once is optimal; raise alpha or lower recovery"
+            f"{model.liquidation_value:g}, so immediate liquidation is optimal; raise alpha or lower recovery"
         )
     if model.alpha <= 0:
         raise UserError(f"no infinite-horizon solution: the drift at zero cash is {model.alpha:g}; raise alpha above 0")
@@ -173,7 +173,11 @@ def _integrate(model: GHMModel, level: float) -> Callable[[Array], Array]:
     solution = solve_ivp(
         right_hand_side, (level, 0.0), start, method="DOP853", rtol=TOLERANCE, atol=absolute, dense_output=True
     )
-    assert solution.sol is not None
+    if solution.sol is None or not solution.success:
+        raise UserError(
+            f"no infinite-horizon solution: its equation cannot be integrated from a payout level of {level:g} "
+            f"({solution.message}); the parameters are too far from one another"
+        )
     return solution.sol
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ghm.economics.actions import HOLD, ISSUE, PAY, Policy
 from ghm.economics.model import Array
 from ghm.errors import UserError
-from ghm.report.analysis.frames import CONFIGURATION_COLUMNS, columns, configurations_frame, trials_frame
+from ghm.report.analysis.frames import columns, configuration_columns, configurations_frame, trials_frame
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
 from ghm.solvers.policy_value import effective_probabilities
@@ -112,12 +112,12 @@ class Results:
     @property
     def configuration_descriptions(self) -> dict[str, str]:
         """What each column of `configurations` means."""
-        return CONFIGURATION_COLUMNS
+        return configuration_columns(self.search)
 
     @property
     def column_descriptions(self) -> dict[str, str]:
         """What each column of `trials` means."""
-        return columns()
+        return columns(self.search)
 
     @cached_property
     def best_policy(self) -> BestPolicy:

@@ -15,7 +15,9 @@ from ghm.io.sealed import DamagedError
 from ghm.search.records.environment import code_version, environment
 from ghm.search.settings.calibrations import Calibration, parse_calibrations
 from ghm.search.settings.config import DECISIVE, SearchConfig
+from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import Choices, SearchSpace
+from ghm.search.settings.trial_numbering import TrialNumbering
 
 FORMAT = 1
 
@@ -29,9 +31,7 @@ class SearchRecord:
     name: str
     """When the search was started, as in ``search_results_20231215-143022.json``."""
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     code: dict[str, str]
     """Versions that results depend on, see :func:`ghm.search.records.environment.code_version`."""
     environment: dict[str, Any]
@@ -40,6 +40,11 @@ class SearchRecord:
     """Models that every configuration is trained on; empty: the settings' own one."""
     drift: tuple[dict[str, Any], ...] = ()
     """What differed, and when, each time it was resumed with --allow_drift."""
+
+    @property
+    def inactive(self) -> tuple[str, ...]:
+        """Hyperparameters without effect under its settings, whatever the configuration."""
+        return inactive_hyperparameters(vars(self.config), self.choices)
 
     @property
     def results_name(self) -> str:
@@ -52,10 +57,7 @@ class SearchRecord:
             "format": FORMAT,
             "search": self.name,
             "search_config": self.config.lasting().to_dict(),
-            "search_space": {
-                name: [list(value) if isinstance(value, tuple) else value for value in values]
-                for name, values in self.choices.items()
-            },
+            "search_space": {name: values.to_json() for name, values in self.choices.items()},
             "calibrations": [calibration.to_dict() for calibration in self.calibrations],
             "code": self.code,
             "environment": self.environment,
@@ -87,6 +89,7 @@ class SearchRecord:
             choices = SearchSpace.from_dict(values["search_space"]).choices()
             models = values.get("calibrations") or None
             calibrations = () if models is None else parse_calibrations(_plain(models), config.model)
+            TrialNumbering(config, calibrations, config.n_trials).require_countable()
         except UserError as error:
             raise DamagedError(str(error)) from error
         return cls(name, config, choices, code, around, calibrations, tuple(drift))
@@ -158,8 +161,7 @@ def _renumbered(recorded: SearchRecord, now: SearchRecord) -> list[str]:
     if "grid" in (now.config.search_type, recorded.config.search_type):
         lines += _differences("search_type", recorded.config.search_type, now.config.search_type)
     if "grid" in (now.config.search_type, recorded.config.search_type) or now.config.method.learns:
-        for name, values in recorded.choices.items():
-            lines += _differences(f"search space: {name}", list(values), list(now.choices[name]))
+        lines += _space_differences(recorded, now)
     names = [[one.name for one in record.calibrations] for record in (recorded, now)]
     lines += _differences("calibrations", *names)
     # One of another content is another firm, whatever it is called.
@@ -180,12 +182,20 @@ def find_drift(recorded: SearchRecord, now: SearchRecord) -> list[str]:
     lines = []
     for name in DECISIVE:
         lines += _differences(name, getattr(recorded.config, name), getattr(now.config, name))
-    for name, values in recorded.choices.items():
-        lines += _differences(f"search space: {name}", list(values), list(now.choices[name]))
+    lines += _space_differences(recorded, now)
     lines += _changed_models(recorded, now)
     for name in sorted({*recorded.code, *now.code}):
         lines += _differences(f"version of {name}", recorded.code.get(name), now.code.get(name))
     return lines
+
+
+def _space_differences(recorded: SearchRecord, now: SearchRecord) -> list[str]:
+    spaces = [{name: values.to_json() for name, values in record.choices.items()} for record in (recorded, now)]
+    return [
+        line
+        for name in dict.fromkeys((*spaces[0], *spaces[1]))
+        for line in _differences(f"search space: {name}", spaces[0].get(name), spaces[1].get(name))
+    ]
 
 
 def _differences(name: str, recorded: Any, now: Any) -> list[str]:

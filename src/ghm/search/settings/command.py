@@ -8,7 +8,7 @@ from pathlib import Path
 from ghm.economics.model import GHMModel
 from ghm.io.platforms import PYTHON
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.space import NAMES, hyperparameters_dict
+from ghm.search.settings.configurations import configured
 from ghm.training.settings import Hyperparameters, TrainConfig
 
 TRAINING_SCRIPT = "scripts/train_monte_carlo_ghm_time_augmented.py"
@@ -44,17 +44,18 @@ def training_arguments(config: TrainConfig, names: Sequence[str] = _SETTINGS) ->
 
 def verification_command(config: SearchConfig, best: Hyperparameters, model: GHMModel | None = None) -> str:
     """The command that trains the configuration ``best`` of a search longer, with another seed, on ``model`` or its own."""
-    longer = dataclasses.replace(
+    long = dataclasses.replace(
         config, n_iterations=VERIFICATION_FACTOR * config.n_iterations, model=model or config.model
-    ).training(**hyperparameters_dict(best), seed=VERIFICATION_SEED)
+    )
+    longer = configured(long.training(), best, seed=VERIFICATION_SEED)
     decisive = (
         "dt", "T", "terminal", "learner", "estimator", "baseline", "gae_lambda", "critic_memory", "select", "device", "model"
     )  # fmt: skip
     changed = [name for name in decisive if getattr(longer, name) != getattr(TrainConfig(), name)]
-    names = [*NAMES, "n_iterations", "seed", *changed]
+    names = dict.fromkeys((*vars(best), "n_iterations", "seed", *changed))
     run = VERIFICATION_RUNS / f"best-of-{config.results_dir.name}"
     kept = ["--log_dir", str(run / "logs"), "--ckpt_dir", str(run / "checkpoints")]
-    return shlex.join([*_front(TRAINING_SCRIPT, "train"), *training_arguments(longer, names), *kept])
+    return shlex.join([*_front(TRAINING_SCRIPT, "train"), *training_arguments(longer, tuple(names)), *kept])
 
 
 def check_command(config: SearchConfig) -> str:

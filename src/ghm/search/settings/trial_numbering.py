@@ -19,7 +19,6 @@ class Instance:
     """What a configuration is trained on."""
 
     seed: int
-    """Training seed."""
     calibration: Calibration | None
     """The model and its name; None: the search's own model."""
 
@@ -29,11 +28,23 @@ class TrialNumbering:
     """Instances and numbers of a search's trials: a function of its settings."""
 
     config: SearchConfig
-    """Its settings."""
     calibrations: tuple[Calibration, ...]
     """Models to train on; empty: the search's own one."""
     n_configurations: int
     """Configurations to explore."""
+
+    def require_countable(self) -> None:
+        """Refuse more trials than ``MAX_TRIALS``, before any of them is made.
+
+        Raises:
+            UserError: when there are.
+        """
+        count = self.n_explored + self.n_confirmed
+        if count > MAX_TRIALS:
+            raise UserError(
+                f"--search_type {self.config.search_type}: that makes {count:,} trials, more than {MAX_TRIALS:,}; "
+                "shorten the lists (--space FILE), use --search_type random, or fewer seeds and calibrations"
+            )
 
     @property
     def n_instances(self) -> int:
@@ -48,7 +59,7 @@ class TrialNumbering:
     @property
     def n_confirmed(self) -> int:
         """Trials of the confirmation."""
-        return min(self.config.confirm, self.n_configurations) * len(self.confirmation_instances())
+        return min(self.config.confirm, self.n_configurations) * self._n_confirmation_instances
 
     def instances(self, configuration: int) -> tuple[Instance, ...]:
         """The instances of configuration ``configuration``, in the order of their trials' numbers.
@@ -76,7 +87,7 @@ class TrialNumbering:
 
     def confirmation_number(self, rank: int, position: int) -> int:
         """Number of the confirmation's trial of the configuration chosen at ``rank``, from 0, on an instance."""
-        return self.n_explored + rank * len(self.confirmation_instances()) + position + 1
+        return self.n_explored + rank * self._n_confirmation_instances + position + 1
 
     def placed(self, number: int, chosen: Sequence[int] = ()) -> tuple[int, Instance, Literal["explore", "confirm"]]:
         """Configuration, instance and purpose of trial ``number``, where ``chosen`` configurations are confirmed.
@@ -92,6 +103,10 @@ class TrialNumbering:
         if rank >= len(chosen):
             raise UserError(f"the search has no trial {number}")
         return chosen[rank], instances[position], "confirm"
+
+    @property
+    def _n_confirmation_instances(self) -> int:
+        return self.config.confirm_seeds * max(len(self.calibrations), 1)
 
     def _on_each_calibration(self, seeds: list[int]) -> tuple[Instance, ...]:
         models = self.calibrations or (None,)

@@ -7,6 +7,7 @@ seed and iteration), so the iteration is all the random state there is.
 """
 
 import io
+import pickletools
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +24,19 @@ from ghm.io.atomic import write_atomically
 from ghm.io.sealed import seal_archive
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.training.checkpoints.archive import FORMAT as FORMAT  # those who read checkpoints ask here
-from ghm.training.checkpoints.archive import add_policy, read_checkpoint
+from ghm.training.checkpoints.stored import FORMAT as FORMAT  # those who read checkpoints ask here
+from ghm.training.checkpoints.stored import add_policy, read_checkpoint
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import sweep_tables
 from ghm.training.learners.learner import Learner
 from ghm.training.problem import DecisionProblem
 from ghm.training.settings import TrainConfig
+
+_NAMES = ("collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch FloatStorage", "torch DoubleStorage")
+"""What a checkpoint may ask for by name. PyTorch's reader allows more, such as a `bytearray` of any length."""
+
+_MOST_PICKLED, _MOST_PARTS = 1 << 20, 100_000
+"""Bytes of a checkpoint without its tensors, and numbers, texts and tensors in it: ours have some thousand, and a hundred."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +122,29 @@ class Checkpoint:
 
 def _read(path: Path) -> Any:
     """What `torch.save` was given for ``path``."""
-    data, _ = read_checkpoint(path)
+    data, files = read_checkpoint(path)
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        pickled = files["data.pkl"]
+        if len(pickled) > _MOST_PICKLED:
+            raise ValueError(f"its index is larger than {_MOST_PICKLED} bytes")
+        for opcode, name, _ in pickletools.genops(pickled):
+            if opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST") and name not in _NAMES:
+                raise ValueError(f"it asks for {name}")
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        _require_small(content)
+        return content
     except Exception as error:  # a good seal around nonsense: PyTorch's reader ends in whatever it meets
         raise UserError(f"{path} is no checkpoint of this program; use another, such as best_model.pt") from error
+
+
+def _require_small(content: Any) -> None:
+    """Refuse what a small file may hold and nobody could walk through: parts of parts, each of which is there many times."""
+    level, left = [content], _MOST_PARTS
+    while level := [part for part in level if isinstance(part, dict | list | tuple)]:
+        level = [inner for part in level for inner in (part.values() if isinstance(part, dict) else part)][: left + 1]
+        left -= len(level)
+        if left < 0:
+            raise ValueError(f"it has more than {_MOST_PARTS:,} parts")
 
 
 @dataclass(frozen=True)
@@ -170,12 +195,3 @@ def value_table(problem: DecisionProblem, config: TrainConfig, learner: Learner,
         return learner.values(tables)
     values = sweep_tables(problem, tables, None).values
     return values[np.maximum(problem.grid.n_steps - problem.grid.steps_to_go, 0)]
-
-
-def load_policy(path: Path) -> Policy:
-    """The policy that a checkpoint holds, as a function of the state, under the better of its two action rules.
-
-    Raises:
-        UserError: as :meth:`Checkpoint.load`.
-    """
-    return load_trained(path).policy

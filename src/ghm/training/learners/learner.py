@@ -58,7 +58,7 @@ class Learner:
     """Holds the networks and their optimisers.
 
     Args:
-        problem: the decision problem; decides inputs and bounds.
+        problem: what is trained on; decides inputs and bounds.
         config: hyperparameters, seed, device.
     """
 
