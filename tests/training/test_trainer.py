@@ -187,7 +187,7 @@ def test_the_value_optimisers_rate_is_not_the_policys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("log_freq", "eval_freq"), [(1, 1), (7, 50), (50, 7), (1000, 1000)])
-@pytest.mark.parametrize("n_iterations", [1, 12, 60])
+@pytest.mark.parametrize("n_iterations", [1, 12, 24])
 def test_the_learning_curve_has_its_beginning_and_twenty_points(
     log_freq: int, eval_freq: int, n_iterations: int, tmp_path: Path
 ) -> None:
