@@ -116,6 +116,29 @@ def test_how_it_ended_is_seen(server: ForkServer, tmp_path: Path, code: str, sta
     assert said in (tmp_path / "err").read_text()
 
 
+def zombie(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_orphans_of_a_trial_do_not_stay_as_zombies(server: ForkServer, tmp_path: Path) -> None:
+    """A killed trial's child is handed to this process; a child of its own is left to whoever waits for it."""
+    code = """
+        import subprocess, sys
+        print(subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE).pid, flush=True)
+        import time; time.sleep(600)
+    """
+    own = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
+    trial = begin(server, tmp_path, code)
+    orphan = int(wait_for(lambda: (tmp_path / "out").read_text().strip()))
+    os.kill(trial.pid, signal.SIGKILL)
+    assert trial.wait(LIMIT_S) == -signal.SIGKILL
+    wait_for(lambda: zombie(orphan) and zombie(own.pid))
+    assert run(server, tmp_path, "pass") == 0
+    assert not psutil.pid_exists(orphan)
+    assert zombie(own.pid)
+    assert own.wait(LIMIT_S) == 0
+
+
 def test_output_is_appended_as_it_is_printed(server: ForkServer, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("before\n")
     process = begin(server, tmp_path, "import time; print('now'); time.sleep(600)")
