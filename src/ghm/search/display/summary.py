@@ -102,7 +102,7 @@ def _worst(best: BestConfiguration) -> list[str]:
 
 def _top(state: SearchState) -> str:
     """One column per configuration: side by side the names alone would be wider than a terminal."""
-    tuned = "" if state.confirmation is None else ", as tuned"
+    tuned = "" if state.confirmation is None else " before the confirmation"
     first = state.ranking()[:TOP]
     if state.n_instances == 1:
         columns: list[tuple[str, ...]] = [("rank", "trial", "firm value", "captured value", *state.record.choices)]
@@ -124,7 +124,7 @@ def _top(state: SearchState) -> str:
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *figures, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
     what = _measured([trial for one in first for trial in one.trials])
-    return f"Top {TOP} configurations{tuned}, ranked by {RANK_WORDS[rank_by]}, in {what}\n{_rows(columns)}"
+    return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {what} of their trials\n{_rows(columns)}"
 
 
 def _measured(trials: Sequence[TrialRecord]) -> str:
@@ -144,7 +144,7 @@ def _rows(columns: Sequence[tuple[str, ...]]) -> str:
 def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation is None or not any(one.trials for one in confirmation.configurations):
         return []
-    rows: list[tuple[str, ...]] = [("configuration", "tuned", "confirmed", "95% interval", "difference", "failed")]
+    rows: list[tuple[str, ...]] = [("configuration", "in search", "confirmed", "95% interval", "difference", "failed")]
     for one in confirmation.configurations:
         interval = "-" if one.interval is None else " to ".join(share_text(end, 4) for end in one.interval)
         figures = ["-" if value is None else share_text(value, 4) for value in (one.tuned, one.confirmed)]
