@@ -6,7 +6,6 @@ from pathlib import Path
 from tests.journeys.programs import notebook, script, thread
 from tests.journeys.searches import (
     Stages,
-    confirmed,
     crashed,
     ctrl_c_between,
     ctrl_c_once,
@@ -33,14 +32,13 @@ JOURNEYS: dict[Callable[[Path], Stages], tuple[str, ...]] = {
     learning("tpe"): ("tpe",),
     learning("gp"): ("gp",),
     firms: ("firms, mean", "firms, iqm", "firms, worst", "firms, confirmed"),
-    confirmed: ("confirmed",),
     ctrl_c_once: ("Ctrl-C", "Ctrl-C, resumed"),
     ctrl_c_twice: ("Ctrl-C twice", "Ctrl-C twice, resumed"),
     ctrl_c_between: ("Ctrl-C between trials",),
     seeds_interrupted: ("three seeds, Ctrl-C",),
     killed: ("running", "SIGKILL", "SIGKILL, resumed"),
     crashed: ("a trial crashes", "a trial crashes, --retry_failed"),
-    trial_killed: ("a trial is killed", "a trial is killed, resumed"),
+    trial_killed: ("a trial is killed",),
     script: ("a script",),
     thread: ("a thread, run() twice",),
     notebook: ("a notebook",),

@@ -77,7 +77,7 @@ def random_one_worker(place: Path) -> Stages:
 
 def random_two_workers(place: Path) -> Stages:
     ran = run(*plain(place, *SMALL, "--n_trials", 3, "--n_workers", 2))
-    yield "random, two workers", expecting(observe(place / "r", ran, 2, exported=True, command=run), 3)
+    yield "random, two workers", expecting(observe(place / "r", ran, replayed=2, exported=True), 3)
 
 
 def rungs(place: Path) -> Stages:
@@ -100,7 +100,7 @@ def two_rungs(place: Path) -> Stages:
 
 def grid(place: Path) -> Stages:
     ran = run(*search(place, *SMALL, "--search_type", "grid", "--n_workers", 2), columns=160)
-    yield "grid", expecting(observe(place / "r", ran), 4)
+    yield "grid", expecting(observe(place / "r", ran, command=run), 4)
 
 
 def learning(method: str) -> Callable[[Path], Stages]:
@@ -124,12 +124,6 @@ def firms(place: Path) -> Stages:
     more = ("--confirm", 2, "--confirm_seeds", 2, "--confirm_iterations", 40)
     ran = run("search", "--resume", place / "r", *more, columns=120)
     yield "firms, confirmed", expecting(observe(place / "r", ran, exported=True), 16, 2)
-
-
-def confirmed(place: Path) -> Stages:
-    words = (*SHORT, "--n_trials", 3, "--confirm", 2, "--confirm_seeds", 2, "--confirm_iterations", 60)
-    ran = run(*search(place, *words), columns=120)
-    yield "confirmed", expecting(observe(place / "r", ran), 7, 3)
 
 
 def interrupted(place: Path, disturbed: str, until: str, signals: int, *words: object) -> Ran:
@@ -196,8 +190,6 @@ def trial_killed(place: Path) -> Stages:
     words = plain(place, *SMALL, "--n_trials", 2, "--max_retries", 0)
     ran = run(*words, disturbed=f"kill:trial_002/{CHECKPOINT}", planted=place / "planted")
     yield "a trial is killed", expecting(observe(place / "r", ran), 2, failed=1)
-    ran = run("search", "--resume", place / "r", columns=160)
-    yield "a trial is killed, resumed", expecting(observe(place / "r", ran), 2)
 
 
 def dask(place: Path) -> Stages:

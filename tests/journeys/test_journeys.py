@@ -89,7 +89,6 @@ LIVE = {
     "random, one worker": (0, [60] * 3),
     "grid": (0, [60] * 4),
     "firms, confirmed": (8, [40] * 8),
-    "confirmed": (0, [20] * 3 + [60] * 4),
 }
 """Stages in a terminal: how many trials were over before, and the iterations of those that are run, in order."""
 

@@ -18,7 +18,7 @@ from tests.search.support import comparable, read, run_search
 
 SUPPORT = [sys.executable, "-m", "tests.search.support"]
 ROOT = Path(__file__).parents[2]
-SETTINGS = ("--n_trials", 12, "--n_iterations", 15, "--n_workers", 2, "--max_retries", 100, "--progress", "plain")
+SETTINGS = ("--n_trials", 6, "--n_iterations", 15, "--n_workers", 2, "--max_retries", 100, "--progress", "plain")
 
 
 def start(results_dir: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
@@ -81,7 +81,7 @@ def disturb(results_dir: Path, environment: dict[str, str], rng: random.Random) 
             assert search.stdout is not None
             search.stdout.readline()
         deadline = time.monotonic() + rng.uniform(0.0, longest)
-        longest *= 1.05
+        longest *= 1.1
         while search.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         if search.poll() is None:
@@ -98,7 +98,7 @@ def disturb(results_dir: Path, environment: dict[str, str], rng: random.Random) 
         assert search.returncode == -signal.SIGKILL, output
 
 
-def check_ledger(ledger: Path, n_trials: int = 12) -> int:
+def check_ledger(ledger: Path, n_trials: int = 6) -> int:
     """Every trial finished once, was never started again after that, went on from where it was, and was alone.
 
     Returns:

@@ -24,7 +24,7 @@ from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.io.sealed import seal_archive
 from ghm.search.settings.inactive import inactive_hyperparameters
-from ghm.training.checkpoints.checkpoint import FORMAT, Checkpoint, load_policy, load_trained
+from ghm.training.checkpoints.checkpoint import FORMAT, Checkpoint, load_trained
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import Learner
 from ghm.training.main import ExitStatus, main, train
@@ -124,7 +124,9 @@ def test_checkpoints_are_plain_data_and_complete(whole: Path) -> None:
     assert content["standing"]["iteration"] == 12
     assert TrainConfig.from_dict(content["config"]) == config(whole)
     assert set(content["learner"]) == {"policy", "value", "policy_optimiser", "value_optimiser"}
-    assert load_policy(whole / "checkpoints" / "best_model.pt")(np.array([0.1]), 0.5).mode_probabilities.shape == (1, 3)
+    assert load_trained(whole / "checkpoints" / "best_model.pt").policy(
+        np.array([0.1]), 0.5
+    ).mode_probabilities.shape == (1, 3)
 
 
 def test_same_seed_same_bits_and_another_seed_others(whole: Path, tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ OTHER_SETTINGS: dict[str, Any] = {
 
 
 def final_policy(directory: Path, **settings: Any) -> dict[str, bytes]:
-    assert train(config(directory, **settings)) == ExitStatus.COMPLETED
+    assert train(config(directory, **{"figures": "none"} | settings)) == ExitStatus.COMPLETED
     return state_bytes(directory / "checkpoints" / "final_model.pt", "policy")
 
 

@@ -1,5 +1,6 @@
 """What a search is to run, settled before anything is written: settings, space, trials, and the search it continues."""
 
+import bisect
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
@@ -17,13 +18,13 @@ from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.config import MAX_TRIALS, SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
 from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.space import Choices, SearchSpace
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial, make_trial
 from ghm.training.settings import require_path
 
@@ -36,9 +37,7 @@ class ResolvedSearch:
     """A search, ready to run."""
 
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     results_dir: Path
     """Its directory, absolute, so that trials find it from wherever they run."""
     recorded: SearchRecord | None
@@ -73,8 +72,8 @@ class ResolvedSearch:
 
     def scheduler(
         self,
-        outcomes: Mapping[int, Outcome],
-        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        outcomes: Mapping[int, TrialRecord],
+        check: Callable[[TrialRecord, Trial], None] = lambda _outcome, _trial: None,
         retry_machine: bool = False,
         drifted: bool = False,
     ) -> Scheduler:
@@ -102,7 +101,7 @@ class ResolvedSearch:
         notes = (*self._notes(), *self._duration(records, left))
         return Plan(self.config, self.results_dir, n_trials, left.n_trials, notes, self.numbering, again)
 
-    def _duration(self, records: Mapping[int, Outcome], left: Workload) -> list[str]:
+    def _duration(self, records: Mapping[int, TrialRecord], left: Workload) -> list[str]:
         """How long it will take, at the pace of what is recorded."""
         told = [one for one in records.values() if one.iterations and one.seconds]
         if not left.parts:
@@ -134,6 +133,12 @@ class ResolvedSearch:
             notes.append(f"The space has only {count} distinct configurations: each is trained once on each seed.")
         elif count < self.config.n_trials:
             notes.append(f"The space has only {count} distinct configurations: some trials differ in their seed alone.")
+        if self.config.budget is not None:
+            iterations = workload(self.numbering, {}).iterations
+            notes.append(
+                f"--budget {self.config.budget:,}: {self.numbering.n_configurations} configurations, {iterations:,} training "
+                "iterations in all."
+            )
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
         if (first := self.config.learns_from) is not None:
@@ -169,7 +174,7 @@ class ResolvedSearch:
         return f"{name} learns from configuration {first} on ({why}); those before it are drawn at random."
 
 
-def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
+def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
     """The search that ``space`` and ``config`` describe; nothing is written.
 
     ``space`` None stands for ``config.space``, else the recorded space, else the default one. ``elsewhere``: an executor of
@@ -195,6 +200,9 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
         () if elsewhere or config.executor != "local" else assigned_gpus(config),
         _calibrations(config, recorded),
     )
+    if config.budget is not None:
+        config = dataclasses.replace(config, n_trials=_affordable(resolved, config.budget))
+        resolved = dataclasses.replace(resolved, config=config)
     resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
@@ -216,6 +224,22 @@ def resumed_config(resume: Path) -> SearchConfig:
     directory, record = find_record(resume)
     # The content of the recorded files holds; one that is named again is read again.
     return dataclasses.replace(record.config, resume=resume, results_dir=directory, space=None, calibrations=None)
+
+
+def _affordable(resolved: ResolvedSearch, budget: int) -> int:
+    """The most configurations that a budget of training iterations trains, rungs and confirmation included."""
+    config, instances = resolved.config, resolved.numbering.n_instances
+
+    def cost(count: int) -> int:
+        return workload(TrialNumbering(config, resolved.calibrations, count), {}).iterations
+
+    least = (config.rungs or (config.n_iterations,))[0] * instances
+    count = bisect.bisect_right(range(1, min(budget // least, MAX_TRIALS // instances) + 1), budget, key=cost)
+    if count == 0:
+        raise UserError(
+            f"--budget {budget} is less than one configuration takes, {cost(1)} training iterations; raise it"
+        )
+    return count
 
 
 def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[Calibration, ...]:

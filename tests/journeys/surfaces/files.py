@@ -113,8 +113,12 @@ def read_api(results_dir: Path) -> Table:
     if "best: trial" in words:
         best, _, value = words.partition("best: trial ")[2].rstrip(">").partition(" with ")
         said |= {"best_trial": int(best), "best_value": shown(value)}
-        said["best_configuration"] = int(trials.loc[int(best), "configuration"])
-        said["verdict"] = trials.loc[int(best), "verdict_text"]
+        configuration, stage = trials.loc[int(best), "configuration"], trials.loc[int(best), "stage"]
+        said["best_configuration"] = int(configuration)
+        # Where the worst training counts, the verdict is on that one.
+        deciding = trials[(trials["configuration"] == configuration) & (trials["stage"] == stage)]
+        judged = deciding["captured_value"].idxmin() if results.search.config.rank_by == "worst" else int(best)
+        said["verdict"] = trials.loc[judged, "verdict_text"]
     ranked = results.configurations.dropna(subset=["rank"]).sort_values("rank")
     if len(ranked):
         said["rank_order"] = tuple(int(one) for one in ranked["configuration"])

@@ -143,7 +143,7 @@ def read_why(texts: Mapping[int, str]) -> Table:
 def read_replay(text: str, errors: str) -> Table:
     """What ``ghm replay`` says of a trial: the return it confirmed, or what the trial ended as."""
     line = one_line(text + errors)
-    if found := re.search(rf"Trial (\d+): confirmed bit for bit, return ({NUMBER})", line):
+    if found := re.search(rf"Trial (\d+): confirmed bit for bit, firm value ({NUMBER})", line):
         return Table(statuses={int(found[1]): "completed"}, returns={int(found[1]): Figure(float(found[2]))})
     ended = re.search(r"--trial (\d+) ended as (\w+)", line)
     assert ended is not None, line

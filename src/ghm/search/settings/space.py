@@ -12,7 +12,7 @@ import numpy as np
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.io.plain import plain
-from ghm.io.safe_read import DamagedError, parse_given, read_bytes
+from ghm.io.safe_read import DamagedError, read_given
 from ghm.search.settings.configurations import NAMES, SEARCHABLE, require_value
 from ghm.search.settings.distributions import MAX_VALUES, Distribution, Layers, Range, Values
 from ghm.training.settings import MAX_HIDDEN_LAYERS, TrainConfig, require_integer
@@ -102,13 +102,13 @@ class SearchSpace:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """The space in a JSON file, such as ``{"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [500]}``.
+        """The space in a JSON file, or in the table ``space`` of a TOML file.
 
         Raises:
             UserError: when the file cannot be read, is not JSON, or holds no search space.
         """
         try:
-            values = parse_given(read_bytes(path, MAX_FILE_BYTES, follow=True))
+            values = read_given(path, MAX_FILE_BYTES, "space")
         except OSError as error:
             raise UserError(f"--space {path}: {error.strerror}; give a readable JSON file") from error
         except DamagedError as error:
