@@ -31,6 +31,26 @@ _ELSEWHERE = {
 }
 
 
+def FloatRange(low: float, high: float, step: float | None = None, points: int | None = None) -> Range:  # noqa: N802
+    """Numbers from ``low`` to ``high``, or every ``step`` of them; ``points``: how many a grid takes."""
+    return Range(float(low), float(high), step=step, points=points)
+
+
+def LogFloat(low: float, high: float, points: int | None = None) -> Range:  # noqa: N802
+    """Numbers from ``low`` to ``high``, uniform in the logarithm; ``points``: how many a grid takes."""
+    return Range(float(low), float(high), log=True, points=points)
+
+
+def IntRange(low: int, high: int, step: int = 1, points: int | None = None) -> Range:  # noqa: N802
+    """Every ``step``-th whole number from ``low`` to ``high``; ``points``: how many a grid takes."""
+    return Range(low, high, step=None if step == 1 else step, points=points)
+
+
+def LogInt(low: int, high: int, points: int | None = None) -> Range:  # noqa: N802
+    """Whole numbers from ``low`` to ``high``, uniform in the logarithm; ``points``: how many a grid takes."""
+    return Range(low, high, log=True, points=points)
+
+
 @dataclass
 class SearchSpace:
     """What to search over. Assign lists or ranges, name them as class attributes, or override :meth:`__post_init__`.
