@@ -163,6 +163,10 @@ class Range(Simple):
         """The value of a hyperparameter that has no effect."""
         return self.low
 
+    def __contains__(self, value: object) -> bool:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+        return number and (math.isinf(self.size) or self.at(self.place(value)) == value)
+
     def grid(self) -> Values:
         """The values of a grid.
 
@@ -258,6 +262,10 @@ class Layers:
     def join(self, *values: Any) -> Any:
         """The value that values of the parts make."""
         return (values[1],) * values[0]
+
+    def __contains__(self, value: object) -> bool:
+        layers = isinstance(value, tuple) and len(set(value)) == 1
+        return layers and all(one in part for part, one in zip(self.parts, self.split(value), strict=True))
 
     @property
     def size(self) -> float:
