@@ -95,5 +95,6 @@ def test_a_value_that_is_not_named_is_the_flags_and_must_be_in_the_space(
     (tmp_path / "mine.json").write_text('[{"lr_policy": 0.001}]')
     assert run_search(*files, *FLAGS, "--results_dir", tmp_path / "r", **INSTANT) == 2
     assert "entropy_weight 0.01, the flag's, is not in the space (0.5)" in capsys.readouterr().err
-    assert run_search(*files, *FLAGS, "--search_type", "grid", "--results_dir", tmp_path / "r", **INSTANT) == 2
+    with pytest.raises(SystemExit, match="2"):
+        run_search(*files, *FLAGS, "--search_type", "grid", "--results_dir", tmp_path / "r", **INSTANT)
     assert "--start_with is not for a grid" in capsys.readouterr().err
