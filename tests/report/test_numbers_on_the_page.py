@@ -17,7 +17,7 @@ from ghm.report.drawing.tables import plain_rows
 from ghm.report.page import _words, render
 from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 
 
 @pytest.fixture
@@ -320,7 +320,7 @@ class TestSideBySide:
 def test_best_of_a_configuration_goes_by_how_far_it_went(tmp_path: Path) -> None:
     """A trial that was stopped with more is not the best of its configuration."""
 
-    def numbers(trials: list[Outcome]) -> list[int]:
+    def numbers(trials: list[TrialRecord]) -> list[int]:
         return [one.trial_num for one in best_first(trials)]
 
     stopped = trial(1, 0.99, "stopped_at_rung", iterations=20)

@@ -146,7 +146,7 @@ OTHER_SETTINGS: dict[str, Any] = {
 
 
 def final_policy(directory: Path, **settings: Any) -> dict[str, bytes]:
-    assert train(config(directory, **settings)) == ExitStatus.COMPLETED
+    assert train(config(directory, **{"figures": "none"} | settings)) == ExitStatus.COMPLETED
     return state_bytes(directory / "checkpoints" / "final_model.pt", "policy")
 
 

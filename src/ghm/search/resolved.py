@@ -24,7 +24,7 @@ from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.space import Choices, SearchSpace, read_configurations
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial, make_trial
 from ghm.training.settings import Hyperparameters, require_path
 
@@ -37,9 +37,7 @@ class ResolvedSearch:
     """A search, ready to run."""
 
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     results_dir: Path
     """Its directory, absolute, so that trials find it from wherever they run."""
     recorded: SearchRecord | None
@@ -76,8 +74,8 @@ class ResolvedSearch:
 
     def scheduler(
         self,
-        outcomes: Mapping[int, Outcome],
-        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        outcomes: Mapping[int, TrialRecord],
+        check: Callable[[TrialRecord, Trial], None] = lambda _outcome, _trial: None,
         retry_machine: bool = False,
         drifted: bool = False,
     ) -> Scheduler:
@@ -109,7 +107,7 @@ class ResolvedSearch:
         notes = (*self._notes(), *self._duration(records, left))
         return Plan(self.config, self.results_dir, n_trials, left.n_trials, notes, self.numbering, again)
 
-    def _duration(self, records: Mapping[int, Outcome], left: Workload) -> list[str]:
+    def _duration(self, records: Mapping[int, TrialRecord], left: Workload) -> list[str]:
         """How long it will take, at the pace of what is recorded."""
         told = [one for one in records.values() if one.iterations and one.seconds]
         if not left.parts:
@@ -184,7 +182,7 @@ class ResolvedSearch:
         return f"{name} learns from configuration {first} on ({why}); those before it are drawn at random."
 
 
-def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
+def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
     """The search that ``space`` and ``config`` describe; nothing is written.
 
     ``space`` None stands for ``config.space``, else the recorded space, else the default one. ``elsewhere``: an executor of

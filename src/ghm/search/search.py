@@ -36,12 +36,12 @@ from ghm.search.records.reader import restored_search
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
-from ghm.search.resolved import ResolvedSearch, make_blueprint
+from ghm.search.resolved import ResolvedSearch, resolve
 from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.step_queue import StepQueue
 from ghm.search.taking import check_same, moved_note, take_directory
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import end_orphans
 from ghm.search.trials.trial import Trial, reference_name
 
@@ -138,7 +138,7 @@ class HyperparameterSearch:
         Raises:
             UserError: when settings, space, device or the record to resume are not in order.
         """
-        return make_blueprint(self._space, self._config, elsewhere=self._executor is not None)
+        return resolve(self._space, self._config, elsewhere=self._executor is not None)
 
     def run(self) -> SearchOutcome:
         """Run the trials that are still to be run; called again, go on with the same search.
@@ -179,7 +179,7 @@ class HyperparameterSearch:
         # A failure that a decision was made from has had its consequences.
         retry_machine = not journal.counted
         scheduler = resolved.scheduler(state.by_number, check, retry_machine, drifted)
-        queue = StepQueue(scheduler.steps(), state, journal, room=config.n_workers)
+        queue = StepQueue(scheduler.steps(), state, journal, at_least=config.n_workers)
         file = ResultsFile(state)
         queue.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         file.write()
@@ -260,7 +260,7 @@ class HyperparameterSearch:
         backend.stop()
 
 
-def _check(results_dir: Path, drifted: bool, outcome: Outcome, trial: Trial) -> None:
+def _check(results_dir: Path, drifted: bool, outcome: TrialRecord, trial: Trial) -> None:
     if not drifted:
         check_same(outcome, trial, results_dir)
 

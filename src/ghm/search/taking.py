@@ -10,7 +10,7 @@ from ghm.search.records.journal import read_journal, require_no_retry, require_s
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.resolved import ResolvedSearch
 from ghm.search.settings.command import settings_text
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 
 
@@ -50,7 +50,7 @@ def require_continuation(resolved: ResolvedSearch) -> None:
     require_same_size(decisions, resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)
 
 
-def check_same(outcome: Outcome, trial: Trial, results_dir: Path) -> None:
+def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:
     """Refuse a record that is of another trial than the search runs under its number.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import FIGURES
 from ghm.search.settings.distributions import label
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.training.logging.metrics import METRICS
 from ghm.training.settings import Hyperparameters
 
@@ -69,7 +69,7 @@ def trials_frame(search: SearchState) -> "pd.DataFrame":
     )
 
 
-def _row(search: SearchState, trial: Outcome) -> dict[str, Any]:
+def _row(search: SearchState, trial: TrialRecord) -> dict[str, Any]:
     return {
         "trial_num": trial.trial_num,
         "configuration": trial.configuration,

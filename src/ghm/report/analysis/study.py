@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ghm.errors import UserError
 from ghm.search.records.state import SearchState
 from ghm.search.settings.distributions import Distribution, Range, label
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 
 if TYPE_CHECKING:
     import optuna
@@ -38,7 +38,7 @@ def make_study(search: SearchState, storage: str | None = None) -> "optuna.Study
     return study
 
 
-def _trial(search: SearchState, outcome: Outcome) -> "optuna.trial.FrozenTrial":
+def _trial(search: SearchState, outcome: TrialRecord) -> "optuna.trial.FrozenTrial":
     import optuna
 
     parameters: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def _trial(search: SearchState, outcome: Outcome) -> "optuna.trial.FrozenTrial":
     )
 
 
-def _state(outcome: Outcome) -> "optuna.trial.TrialState":
+def _state(outcome: TrialRecord) -> "optuna.trial.TrialState":
     from optuna.trial import TrialState as State
 
     if outcome.status is TrialState.COMPLETED and outcome.captured_value is not None:

@@ -12,7 +12,7 @@ from ghm.report.drawing.tables import Cell, Column, Table, settings_cells
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import number as figure
 
 MOST = 40
@@ -124,7 +124,7 @@ def spreads(search: SearchState) -> list[tuple[str, list[float]]]:
     return [(number, ours) for number, ours in values if ours]
 
 
-def _counts(trial: Outcome) -> bool:
+def _counts(trial: TrialRecord) -> bool:
     return trial.status.has_result
 
 

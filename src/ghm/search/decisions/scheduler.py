@@ -19,11 +19,11 @@ from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.inactive import distinct, effective_choices, inactive_hyperparameters
 from ghm.search.settings.space import Choices
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 from ghm.training.settings import Hyperparameters
 
-Step = Trial | Decision | Outcome | None
+Step = Trial | Decision | TrialRecord | None
 """A training to run; a decision to write down before anything that follows from it; the record of a trial at a rung once it is
 decided whether it goes on; or None: what comes next depends on outcomes that are not there yet."""
 
@@ -60,8 +60,8 @@ class Scheduler:
         numbering: TrialNumbering,
         choices: Choices,
         make: Callable[..., Trial],
-        outcomes: Mapping[int, Outcome],
-        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        outcomes: Mapping[int, TrialRecord],
+        check: Callable[[TrialRecord, Trial], None] = lambda _outcome, _trial: None,
         retry_failed: bool = False,
         retry_machine: bool = False,
         keep_recorded: bool = False,
@@ -151,7 +151,7 @@ class Scheduler:
                 trial = dataclasses.replace(trial, config=dataclasses.replace(trial.config, pause_at=until))
                 yield from self._run(trial, outcome, run)
 
-    def _run(self, trial: Trial, outcome: Outcome | None, run: bool = True) -> Iterator[Step]:
+    def _run(self, trial: Trial, outcome: TrialRecord | None, run: bool = True) -> Iterator[Step]:
         """The trial, unless it is over or has come to where it is to pause."""
         if outcome is not None:
             self._check(outcome, trial)
@@ -212,6 +212,6 @@ def measure_of(numbering: TrialNumbering) -> Measure:
     return captured_or_return if len(numbering.calibrations) > 1 else best_return
 
 
-def run_again(outcomes: Mapping[int, Outcome], retry_failed: bool, retry_machine: bool) -> set[int]:
+def run_again(outcomes: Mapping[int, TrialRecord], retry_failed: bool, retry_machine: bool) -> set[int]:
     """Numbers of the failed trials that are to be run again."""
     return {k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.retryable)}

@@ -17,7 +17,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.settings.configurations import NAMES
 from ghm.search.settings.distributions import Range, label
 from ghm.search.trials.history import HistoryLine, parse_line
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
@@ -161,7 +161,7 @@ class SearchProgress:
         self._paces.append(one.pace)
         self._is_stale = True
 
-    def finish(self, trial: Trial, outcome: Outcome) -> None:
+    def finish(self, trial: Trial, outcome: TrialRecord) -> None:
         """A trial ended."""
         one = self.running.pop(trial.number, None)
         self._is_stale = True

@@ -13,7 +13,7 @@ from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.configurations import hyperparameters_dict
 from ghm.search.settings.distributions import label
 from ghm.search.settings.inactive import inactive_note
-from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome, TrialState
+from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, TrialRecord, TrialState
 from ghm.training.logging.progress import number
 from ghm.training.settings import Hyperparameters
 
@@ -140,7 +140,7 @@ def _started_with(state: SearchState) -> list[str]:
     return ["Given with --start_with\n" + "\n".join(lines)] if lines else []
 
 
-def _measured(trials: Sequence[Outcome]) -> str:
+def _measured(trials: Sequence[TrialRecord]) -> str:
     """What the figures of these trials are."""
     return "captured value" if any(one.captured_value is not None for one in trials) else "firm value"
 
@@ -210,7 +210,7 @@ def _failures(state: SearchState) -> list[str]:
     return ["Not completed\n" + "\n".join(lines)]
 
 
-def _again(outcome: Outcome, state: SearchState) -> str:
+def _again(outcome: TrialRecord, state: SearchState) -> str:
     if not outcome.infrastructure_failure or not outcome.final:
         return ""
     count = f"\n    infrastructure failure {outcome.machine_failures} of at most {MOST_MACHINE_FAILURES}: "
@@ -219,12 +219,12 @@ def _again(outcome: Outcome, state: SearchState) -> str:
     return count + ("--resume runs it again" if outcome.retryable else "only --resume --retry_failed runs it again")
 
 
-def _captured(outcome: Outcome) -> str:
+def _captured(outcome: TrialRecord) -> str:
     value = outcome.captured_value
     return "" if value is None else f", captured value {share_text(value)}"
 
 
-def _on(outcome: Outcome) -> str:
+def _on(outcome: TrialRecord) -> str:
     return "" if outcome.calibration is None else f" on {outcome.calibration}"
 
 

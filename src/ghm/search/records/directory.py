@@ -29,7 +29,7 @@ from ghm.io.atomic import write_json
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes, refuse_links
 from ghm.io.sealed import read_sealed, write_sealed
 from ghm.search.records.search_record import SearchRecord
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import OUTCOME_NAME, directory_number
 
 RECORD_NAME = "search.json"
@@ -225,12 +225,12 @@ def _newest(directory: Path, flag: str = "") -> SearchRecord:
     raise UserError(f"{flag}{directory}: no search there ({'; '.join(reasons[:3])}){remedy if whole else ''}")
 
 
-def recorded_trials(results_dir: Path) -> dict[int, Outcome]:
+def recorded_trials(results_dir: Path) -> dict[int, TrialRecord]:
     """The trials' own records in the directory that can be read, by number."""
     found = {}
     for number, directory in trial_directories(results_dir).items() if results_dir.is_dir() else ():
         with contextlib.suppress(OSError, DamagedError):
-            outcome = Outcome.from_entry(read_sealed(directory / OUTCOME_NAME))
+            outcome = TrialRecord.from_entry(read_sealed(directory / OUTCOME_NAME))
             if outcome.trial_num == number:
                 found[number] = outcome
     return found

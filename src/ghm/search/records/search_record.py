@@ -33,9 +33,7 @@ class SearchRecord:
     name: str
     """When the search was started, as in ``search_results_20231215-143022.json``."""
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     code: dict[str, str]
     """Versions that results depend on, see :func:`ghm.search.records.environment.code_version`."""
     environment: dict[str, Any]

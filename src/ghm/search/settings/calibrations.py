@@ -26,7 +26,6 @@ class Calibration:
     name: str
     """What messages, records and the solution's file call it."""
     model: GHMModel
-    """Its parameters."""
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration as JSON types, every parameter spelled out."""
