@@ -142,31 +142,10 @@ def render(search: SearchState, reload: int = 0) -> bytes:
 
 def page(words: dict[str, Any], instances: list[Chart]) -> bytes:
     """A page of another content in the same dress: headline, notes, tables, and charts under them."""
-    absent = (
-        "certainty",
-        "best",
-        "policy_table",
-        "verdict",
-        "command",
-        "leaderboard",
-        "policy_note",
-        "failures",
-        "damaged",
-    )
-    absent += ("marginal_effects", "confidence", "unchecked", "check", "reload")
-    lists = (
-        "tiles",
-        "counts",
-        "first",
-        "progress",
-        "effects",
-        "panels",
-        "policy_charts",
-        "settings",
-        "economics",
-        "details",
-    )
-    empty: dict[str, Any] = {**dict.fromkeys(absent), **dict.fromkeys((*lists, "cards"), ())}
+    absent = "certainty best policy_table verdict command leaderboard policy_note failures damaged marginal_effects confidence "
+    absent += "unchecked check reload"
+    lists = "tiles counts first progress effects panels policy_charts settings economics details cards"
+    empty: dict[str, Any] = {**dict.fromkeys(absent.split()), **dict.fromkeys(lists.split(), ())}
     figures = {"trials": {}, "charts": [_figure(chart) for chart in instances], "details": []}
     version = importlib.metadata.version("ghm")
     return _filled({**empty, "instances": instances, "figures": figures, "version": version, **words})
