@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 KILLS = int(os.environ.get("GHM_SOAK_KILLS", "200"))
-COMMON = ("--max_retries", 1000, "--progress", "none")
+COMMON = ("--max_retries", 100, "--progress", "none")
 SEARCH = (
     "--n_trials",
     12,

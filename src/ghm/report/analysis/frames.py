@@ -117,8 +117,9 @@ def curves_frame(search: SearchState) -> "pd.DataFrame":
         for trial in search.trials
         for line in search.history(trial)
     ]
-    whole = dict.fromkeys(("trial_num", "configuration", "iteration"), int)
-    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(dict.fromkeys(CURVE_COLUMNS, float) | whole)
+    whole = ("trial_num", "configuration", "iteration")
+    types = {name: int if name in whole else float for name in CURVE_COLUMNS}
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(types)
 
 
 CONFIGURATION_FIGURES = {

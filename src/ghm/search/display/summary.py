@@ -33,7 +33,7 @@ def summary(state: SearchState, interrupted: bool) -> str:
     blocks = [_heading(state)]
     best, config = state.best_configuration, state.config
     if best is not None:
-        blocks += [_best(state, best), _top(state), *_confirmation(state.confirmation)]
+        blocks += [_best(state, best), _top(state), *_started_with(state), *_confirmation(state.confirmation)]
         blocks += [*_rungs(rung_agreements(state.trials, config)), *_inactive(state)]
     elif state.trials and not interrupted and all(one.failed for one in state.trials):
         blocks.append("Every trial failed: there is no best configuration.")
@@ -125,6 +125,19 @@ def _top(state: SearchState) -> str:
         columns.append((*cells, *_values(state, one.hyperparameters)))
     what = _measured([trial for one in first for trial in one.trials])
     return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {what} of their trials\n{_rows(columns)}"
+
+
+def _started_with(state: SearchState) -> list[str]:
+    """How the configurations did that the search was to try first."""
+    ranks = {one.configuration: (rank, one) for rank, one in enumerate(state.ranking(), 1)}
+    lines = []
+    for configuration in range(1, min(len(state.record.start_with), state.numbering.n_configurations) + 1):
+        reached = "no result"
+        if configuration in ranks and (figure := ranks[configuration][1].figure(state.config.rank_by)) is not None:
+            rank, one = ranks[configuration]
+            reached = f"{_measured(one.trials)} {share_text(figure, 4)}, rank {rank} of {len(ranks)}"
+        lines.append(f"  configuration {configuration}: {reached}")
+    return ["Given with --start_with\n" + "\n".join(lines)] if lines else []
 
 
 def _measured(trials: Sequence[TrialRecord]) -> str:

@@ -14,7 +14,7 @@ from ghm.io.platforms import PYTHON
 from ghm.io.safe_read import DamagedError, parse_toml, read_bytes
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import OF_ONE_CALL, SearchConfig
-from ghm.search.settings.configurations import configured
+from ghm.search.settings.configurations import configured, plain_hyperparameters
 from ghm.search.settings.space import MAX_FILE_BYTES, Choices
 from ghm.training.settings import BASELINES, ESTIMATORS, Hyperparameters, TrainConfig
 
@@ -29,6 +29,9 @@ VERIFICATION_RUNS = Path("runs")
 
 _OF_FILES = [one.name for one in dataclasses.fields(SearchConfig) if one.name not in (*OF_ONE_CALL, "results_dir")]
 """Settings that a file may have."""
+
+_READ = ("space", "calibrations", "start_with")
+"""Settings that are files of their own, or tables in it."""
 
 _SETTINGS = tuple(field.name for field in dataclasses.fields(TrainConfig))
 
@@ -68,7 +71,12 @@ def verification_command(config: SearchConfig, best: Hyperparameters, model: GHM
     return shlex.join([*_front(TRAINING_SCRIPT, "train"), *training_arguments(longer, tuple(names)), *kept])
 
 
-def settings_text(config: SearchConfig, choices: Choices, calibrations: Sequence[Calibration] = ()) -> str:
+def settings_text(
+    config: SearchConfig,
+    choices: Choices,
+    calibrations: Sequence[Calibration] = (),
+    start_with: Sequence[Hyperparameters] = (),
+) -> str:
     """The settings file (TOML) that repeats a search elsewhere: all settings but where it is, its space, its calibrations."""
     values = {name: value for name, value in config.to_dict().items() if name in _OF_FILES}
     # Files that it read are there whole; the learner's own estimator and baseline are left to the learner.
@@ -76,12 +84,14 @@ def settings_text(config: SearchConfig, choices: Choices, calibrations: Sequence
     plain = {
         name: value
         for name, value in values.items()
-        if name not in ("space", "calibrations", "model") and value not in (None, (), own.get(name))
+        if name not in (*_READ, "model") and value not in (None, (), own.get(name))
     }
     lines = ["# ghm search --config search.toml --results_dir ELSEWHERE does this search again.", ""]
     lines += [f"{name} = {_toml(value)}" for name, value in plain.items()]
     tables = {"[model]": values["model"], "[space]": {name: one.to_json() for name, one in choices.items()}}
-    for title, table in (*tables.items(), *(("[[calibrations]]", one.to_dict()) for one in calibrations)):
+    firms = [("[[calibrations]]", one.to_dict()) for one in calibrations]
+    given = [("[[start_with]]", plain_hyperparameters(one)) for one in start_with]
+    for title, table in (*tables.items(), *firms, *given):
         lines += ["", title, *(f"{name} = {_toml(value)}" for name, value in table.items())]
     return "\n".join(lines) + "\n"
 
@@ -106,7 +116,7 @@ def file_arguments(path: Path) -> list[str]:
             raise UserError(f"--config {path}: there is no setting {name!r} for a file{hint}; see ghm search --help")
         if name == "model" and isinstance(value, dict):
             arguments += [word for key, one in value.items() for word in (f"--model.{key}", _text(one))]
-        elif name in ("space", "calibrations") and not isinstance(value, str):
+        elif name in _READ and not isinstance(value, str):
             arguments += [f"--{name}", str(path)]
         else:
             arguments += [f"--{name}", *map(_text, value if isinstance(value, list) else [value])]

@@ -163,6 +163,9 @@ class SearchConfig:
     """JSON file of what to search: lists or ranges.
     Such as {"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [250, 500]}. Any setting that changes how a
     policy learns can be named; one of the eight hyperparameters that is not keeps its default list."""
+    start_with: Path | None = None
+    """JSON file of configurations to try first.
+    A list of objects such as [{"lr_policy": 0.01}]; what one does not name is as in ghm train, and all is in the space."""
     config: Path | None = None
     """TOML file of settings, such as a search's search.toml; options override it.
     The model's are in [model]; [space] and [[calibrations]] are what --space and --calibrations read. For the command line."""
@@ -214,15 +217,18 @@ class SearchConfig:
                 require_number(name, getattr(self, name), lower=0.0, strict=True)
         if self.budget is not None:
             require_integer("budget", self.budget, lower=1)
-            if self.search_type == "grid":
-                raise UserError("--budget is not for a grid, which has a number of its own; use --search_type random")
+        for name in ("budget", "start_with"):
+            if getattr(self, name) is not None and self.search_type == "grid":
+                raise UserError(
+                    f"--{name} is not for a grid, which has all its configurations once; use --search_type random"
+                )
         for name in ("retry_failed", "allow_drift", "dry_run"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"--{name} must be true or false; received {getattr(self, name)!r}")
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
-        for name in ("results_dir", "config", "resume", "space", "calibrations"):
+        for name in ("results_dir", "config", "resume", "space", "start_with", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
         shared = self.training(evaluate_at=())
