@@ -101,7 +101,7 @@ def render(search: SearchState, reload: int = 0) -> bytes:
     charts = [*search_charts(drawn, weights), *gap_charts(drawn), *instance_charts(search), *policy]
     first = sorted((one for one in charts if one.name in FIRST), key=lambda one: FIRST.index(one.name))[:SHOWN_FIRST]
     rest = [one for one in charts if one not in first]
-    details = trial_details(drawn)
+    details = trial_details(drawn) if charts else []
     cards, unchecked = _cards(search) if search.best_trial is not None else ([], "")
     content = {
         **_words(search),
