@@ -75,7 +75,7 @@ def _method(search: SearchState) -> str:
 def meaning(search: SearchState) -> str:
     """What firm value and captured value are, with the untrained policy beside them."""
     text = (
-        f"Firm value is the expected discounted value of what shareholders get over {search.config.T:g} years, averaged over "
+        f"Firm value is the expected discounted value of what shareholders get over {years(search)}, averaged over "
         "initial cash uniform on [0, c̄]; the manual calls it return. Captured value is 0 for immediate liquidation and 1 "
         "(100%) for the optimum."
     )
@@ -132,6 +132,11 @@ def interval_text(interval: tuple[float, float] | None) -> str:
 def count_text(count: int, noun: str) -> str:
     """A number of things, with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def years(search: SearchState) -> str:
+    """The horizon of a search."""
+    return f"{search.config.T:g} year{'' if search.config.T == 1 else 's'}"
 
 
 def trial_name(search: SearchState, trial: TrialRecord) -> str:

@@ -73,8 +73,8 @@ def calibrations_table(search: SearchState) -> Table | None:
         cost = None if ours is None or top is None else top - ours
         parts.append([*(Cell(figure(value)) for value in values), *map(_share, (ours, top, cost))])
     what = f"{RANK_WORDS[rank_by]} captured value"
-    heads = ("optimal firm value", "immediate-liquidation value", f"{what} of configuration {best.configuration}")
-    heads += (f"{what} of the best configuration there", "difference")
+    heads = ["optimal firm value", "immediate-liquidation value", f"{what} of configuration {best.configuration}"]
+    heads += [f"{what} of the best configuration there", "difference"]
     rows = tuple((Cell(head), *cells) for head, *cells in zip(heads, *parts, strict=True))
     caption = f"Configuration {best.configuration} on each calibration, beside the configuration that is best there"
     return Table(caption, (Column(""), *(Column(name, True) for name in names)), rows)

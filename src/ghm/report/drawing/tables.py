@@ -6,7 +6,7 @@ from typing import Any
 
 from ghm.io.text import loss_text, policy_rows
 from ghm.report.analysis.certainty import Answer
-from ghm.report.analysis.findings import loss, percent, trial_name
+from ghm.report.analysis.findings import loss, percent, trial_name, years
 from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
@@ -81,7 +81,7 @@ def best_policy(search: SearchState) -> Table | None:
     best = search.best_configuration
     if best is None:
         return None
-    columns, parts = [Column(f"With {search.config.T:g} years to the horizon")], []
+    columns, parts = [Column(f"With {years(search)} to the horizon")], []
     shown = [one for name in dict.fromkeys(t.calibration for t in best.trials) if (one := _trial_on(best, name))]
     for trial in shown:
         if rows := policy_rows(trial.figure, trial.word("action_rule")):

@@ -120,8 +120,8 @@ def _top(state: SearchState) -> str:
     for rank, one in enumerate(first, 1):
         values = [*(one.figure(figure) for figure in figures_of), max(one.captured)]
         values += [one.figure_on(firm, rank_by) for firm in firms]
-        figures = ("-" if value is None else share_text(value, 4) for value in values)
-        cells = (str(rank), str(one.configuration), str(len(one.trials)), *figures, str(one.failures))
+        shown = ("-" if value is None else share_text(value, 4) for value in values)
+        cells = (str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
     what = _measured([trial for one in first for trial in one.trials])
     return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {what} of their trials\n{_rows(columns)}"
