@@ -143,8 +143,14 @@ def resumed_record(
         for name in ("space", "start_with", "calibrations")
     }
     config = dataclasses.replace(config, **kept)
-    known = {"choices": choices, "calibrations": calibrations, "start_with": start_with}
-    now = dataclasses.replace(recorded, config=config, code=code_version(), **known)
+    now = dataclasses.replace(
+        recorded,
+        config=config,
+        code=code_version(),
+        choices=choices,
+        calibrations=calibrations,
+        start_with=start_with,
+    )
     if config.search_type != "grid" and config.n_trials < recorded.config.n_trials and not config.allow_drift:
         raise UserError(
             f"--n_trials {config.n_trials} is fewer than the {recorded.config.n_trials} of the search to --resume, some of "
