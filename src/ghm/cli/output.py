@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ghm.errors import shown
+
 EXIT_USER_ERROR = 2
 
 _GAP = "  "
@@ -13,7 +15,7 @@ _GAP = "  "
 
 def fail(message: str) -> int:
     """Say what is wrong on standard error; returns the exit status of a user's mistake."""
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(shown(f"error: {message}\n"))
     return EXIT_USER_ERROR
 
 

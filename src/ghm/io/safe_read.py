@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ghm.errors import printable
+
 MAX_BYTES = 512_000_000
 """A record larger than this was not written by a search, but for a results JSON of more than 250,000 trials."""
 
@@ -32,7 +34,8 @@ MAX_DIGITS = 20
 MAX_FLOAT_TEXT = 400
 """Characters of a number with a point: the longest that Python writes has 24, others write out 1e308."""
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ODD = re.compile(rb"\\[bfnrtu]|[^ -~\s]")
+"""Before texts that may not be printable, in JSON."""
 
 
 class DamagedError(ValueError):
@@ -126,8 +129,7 @@ def parse_json(data: bytes, *, lenient: bool = False) -> Any:
     except ValueError as error:
         raise DamagedError(f"not JSON ({error})") from error
     require_shallow(value)
-    # Half of a pair of surrogates is no character, and no file or page can be written with it.
-    return _whole_texts(value, lenient) if _SURROGATE.search(data) else value
+    return _printable_texts(value, lenient) if _ODD.search(data) else value
 
 
 def parse_object(data: bytes, *, lenient: bool = False) -> dict[str, Any]:
@@ -230,17 +232,18 @@ def require_shallow(value: Any) -> None:
         level = [inner for v in level for inner in (v.values() if isinstance(v, dict) else v)]
 
 
-def _whole_texts(value: Any, lenient: bool) -> Any:
+def _printable_texts(value: Any, lenient: bool) -> Any:
+    """The value with printable texts: they are shown on terminals, pages and in files, and each would take others for orders."""
     if isinstance(value, dict):
-        return {_whole_texts(key, lenient): _whole_texts(inner, lenient) for key, inner in value.items()}
+        return {_printable_texts(key, lenient): _printable_texts(inner, lenient) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_whole_texts(inner, lenient) for inner in value]
+        return [_printable_texts(inner, lenient) for inner in value]
     if not isinstance(value, str):
         return value
     try:
         value.encode()
-    except UnicodeEncodeError:
+    except UnicodeEncodeError:  # half of a pair of surrogates is no character
         if not lenient:
             raise DamagedError("not JSON (half of a surrogate pair is no text)") from None
-        return value.encode("utf-8", "replace").decode()
-    return value
+        value = value.encode("utf-8", "replace").decode()
+    return printable(value)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ghm.errors import UserError
+from ghm.errors import UserError, printable
 from ghm.io.atomic import write_atomically
 from ghm.report.analysis.findings import percent
-from ghm.report.drawing.charts import COLOURS, SYMBOLS, Chart, compared
+from ghm.report.drawing.charts import COLOURS, SYMBOLS, Chart, compared, text
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.report.drawing.tuning import gap, gap_axis
 from ghm.report.page import page
@@ -49,7 +49,7 @@ def render_comparison(searches: Sequence[SearchState]) -> bytes:
             "title": f"{len(searches)} searches side by side",
             "headline": _headline(searches, names),
             "searched": "Each search by its name, in the order given.",
-            "source": ", ".join(str(search.path) for search in searches),
+            "source": ", ".join(printable(str(search.path)) for search in searches),
             "certainty": _cautions(searches),
             "configurations": [table for table in tables if table is not None],
         },
@@ -59,7 +59,7 @@ def render_comparison(searches: Sequence[SearchState]) -> bytes:
 
 def _names(searches: Sequence[SearchState]) -> list[str]:
     """The directory's name, which people choose; with a number where two have the same."""
-    plain = [search.path.parent.name for search in searches]
+    plain = [printable(search.path.parent.name) for search in searches]
     return [name if plain.count(name) == 1 else f"{name} ({at})" for at, name in enumerate(plain, 1)]
 
 
@@ -175,11 +175,19 @@ def _charts(searches: Sequence[SearchState], names: list[str]) -> list[Chart]:
         line = {"color": colour, "width": 2, "shape": "hv"}
         mark = {"color": colour, "symbol": symbol, "size": 6}
         best.append(
-            {"type": "scatter", "mode": "lines+markers", "name": name, "x": x, "y": y, "line": line, "marker": mark}
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": text(name),
+                "x": x,
+                "y": y,
+                "line": line,
+                "marker": mark,
+            }
         )
         gaps = sorted(gap(trial.captured_value or 0.0) for trial in compared(search))
         shares = [(at + 1) / len(gaps) for at in range(len(gaps))]
-        spread.append({"type": "scatter", "mode": "lines", "name": name, "x": gaps, "y": shares, "line": line})
+        spread.append({"type": "scatter", "mode": "lines", "name": text(name), "x": gaps, "y": shares, "line": line})
     return [
         Chart(
             "compared-best", "The best so far against the effort spent",

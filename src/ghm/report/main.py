@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from ghm.errors import UserError
+from ghm.errors import UserError, shown
 from ghm.io.platforms import EXIT_INFRASTRUCTURE
 from ghm.io.spinner import working
 from ghm.report.comparison import write_comparison
@@ -68,11 +68,11 @@ def run(config: ReportConfig) -> int:
             raise UserError(f"--export takes one search; received {len(config.results)}")
         with working("comparing"):
             file = write_comparison(config.results, config.output)
-        sys.stdout.write(f"Report: {file}\n")
+        sys.stdout.write(shown(f"Report: {file}\n"))
     elif config.export is None:
         with working("writing the page"):
             file = write_report(config.results[0], config.output)
-        sys.stdout.write(f"Report: {file}\n")
+        sys.stdout.write(shown(f"Report: {file}\n"))
     else:
         with working("drawing figures and tables"):
             files = export(config.results[0], config.export)
@@ -106,5 +106,5 @@ def _is_page(path: Path) -> bool:
 
 
 def _fail(message: str, exit_status: int) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(shown(f"error: {message}\n"))
     return exit_status

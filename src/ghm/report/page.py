@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ghm.errors import printable
 from ghm.io.atomic import write_atomically
 from ghm.report.analysis.findings import (
     certainty,
@@ -190,12 +191,12 @@ def _words(search: SearchState) -> dict[str, Any]:
         ("Training time, all trials", duration(sum(trial.seconds for trial in search.trials))),
     ]
     return {
-        "title": f"Search {search.path.stem.removeprefix('search_results_')}",
+        "title": f"Search {printable(search.path.stem.removeprefix('search_results_'))}",
         "headline": headline(search),
         "searched": searched(search),
         "meaning": meaning(search),
         "tiles": tiles,
-        "source": str(search.path),
+        "source": printable(str(search.path)),
         "version": importlib.metadata.version("ghm"),
     }
 

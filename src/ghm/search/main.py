@@ -11,7 +11,7 @@ from typing import TextIO
 
 import tyro
 
-from ghm.errors import UserError
+from ghm.errors import UserError, shown
 from ghm.io.platforms import EXIT_INFRASTRUCTURE
 from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import PlainObserver, plan_text
@@ -181,7 +181,7 @@ def _say(text: str) -> None:
 def _write(stream: TextIO, text: str) -> None:
     """Write, if anybody is left to read: a search that ends because its terminal was closed ends well."""
     try:
-        stream.write(text)
+        stream.write(shown(text))
         stream.flush()
     except OSError:
         with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ghm.errors import UserError
+from ghm.errors import UserError, shown
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
 from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"error: the replay cannot go on: {error}\n")
         return 6
-    sys.stdout.write(outcome.text + "\n")
+    sys.stdout.write(shown(outcome.text) + "\n")
     return 0 if outcome.confirmed else 1
 
 

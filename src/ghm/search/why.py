@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ghm.errors import UserError
+from ghm.errors import UserError, shown
 from ghm.io.text import share_text
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.scheduler import measure_of
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"error: {config.results} cannot be read: {error}\n")
         return 2
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(shown(text) + "\n")
     return 0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from ghm.errors import shown
 from ghm.io.guard import survive, told_fault
 from ghm.io.platforms import EXIT_INFRASTRUCTURE, PYTHON
 from ghm.search.display.displays import DETAILS_NAME
@@ -156,4 +157,4 @@ class ReportRefresher(Observer):
             self._process = None
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream or sys.stdout, flush=True)
+        print(shown(text), file=self._stream or sys.stdout, flush=True)

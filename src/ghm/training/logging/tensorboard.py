@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ghm.errors import printable
 from ghm.training.logging.metrics import METRICS
 from ghm.training.settings import Hyperparameters, TrainConfig
 
@@ -137,7 +138,7 @@ class EventLog:
             self._write(self._last_iteration + 1, session_log=SessionLog(status=SessionLog.START))
         values = hyperparameter_values(config)
         self._hparams(metadata.EXPERIMENT_TAG, experiment=_experiment(values))
-        start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time(), group_name=config.group or "")
+        start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time(), group_name=printable(config.group or ""))
         for name, value in values.items():
             kind = "number_value" if isinstance(value, float) else "string_value"
             setattr(start.hparams[name], kind, value)
