@@ -13,12 +13,13 @@ from ghm.io.text import share_text
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import Decision
+from ghm.search.methods.proposals import RandomProposal
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
-from ghm.search.settings.config import RANK_WORDS, SearchConfig
+from ghm.search.settings.config import RANK_WORDS
 from ghm.search.settings.space import label
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import Outcome, TrialState
@@ -61,7 +62,7 @@ def why(results: Path, trial_num: int) -> str:
     state = restored_search(results_dir, record)
     outcome = known_trial(state, trial_num)
     decisions = read_journal(results_dir)
-    lines = [_what(outcome, record), *_proposed(outcome, decisions, record.config)]
+    lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
         lines += _cuts(outcome, decisions, state)
     lines += _chosen(outcome, decisions, record)
@@ -78,12 +79,18 @@ def _what(outcome: Outcome, record: SearchRecord) -> str:
     )
 
 
-def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig) -> list[str]:
+def _proposed(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> list[str]:
+    config = record.config
     made = [d for d in decisions if d.kind == "proposal" and d.subject.get("configuration") == outcome.configuration]
     if not made:
         return ["Why it was proposed is not recorded: the search was run before there was a journal."]
     seen = made[-1].content.get("seen")
     how = config.method.proposed
+    if seen is None and _replaced(outcome, record):
+        return [
+            "Proposed: in place of a random draw that an earlier configuration had already; the next one, from a random place of "
+            "the search space on, that none had. It depends on seed_base, its number and the configurations before it."
+        ]
     if seen is None:
         return [f"Proposed: {how}."]
     from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
@@ -98,6 +105,14 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
         f"Proposed: {how}, from the outcomes of configurations 1 to {seen}; the {later} after those counted as pending "
         f"(--proposal_lag {config.proposal_lag}), however many of them were done."
     ]
+
+
+def _replaced(outcome: Outcome, record: SearchRecord) -> bool:
+    """Whether a random search has not taken the configuration that it drew: on the same seeds nothing is trained twice."""
+    config = record.config
+    if config.search_type != "random" or config.n_seeds == 1 or record.drift:
+        return False
+    return RandomProposal(record.choices, config.seed_base)(outcome.configuration) != outcome.hyperparameters
 
 
 def _figure(outcome: Outcome, record: SearchRecord, value: float) -> str:

@@ -26,8 +26,8 @@ class TrialRunner:
         trial_timeout: seconds after which an attempt is stopped; None: never.
         max_retries: how often a trial is started again after a failure of the machine.
         popen: starts a process; a test's double stands in for it.
-        before_attempt: called before each attempt touches the trial's directory; what it raises ends the trial, but for an
-            `OSError`, which is a failure of the machine.
+        before_attempt: called before each attempt touches the trial's directory, and before the outcome is recorded there; what
+            it raises ends the trial, but for an `OSError`, which is a failure of the machine.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class TrialRunner:
             OSError: when the outcome cannot be recorded: disk full, permission, lost directory.
         """
         outcome = self.run(trial)
+        self._before_attempt()
         record_outcome(trial, outcome)
         return outcome
 
