@@ -33,20 +33,19 @@ search: $(RUNTIME) ## a real search: 4 random trials x 300 iterations, 2 workers
 # Compiled once, beside the type check, which takes one core: in a new checkout the test processes would each do it.
 COMPILED := .venv/.compiled
 $(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' 'ghm.io.compiled' src)
-	$(BIN)/ghm solve --check > /dev/null
-	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && $(BIN)/ghm train --n_iterations 1 --n_trajectories 10 \
-	--log_dir "$$directory/logs" --ckpt_dir "$$directory/checkpoints" > /dev/null
+	$(BIN)/python tests/compile.py
 	@touch $@
 
 # Three processes for two cores: tests of kills, signals and clusters mostly wait.
 .PHONY: test
 test: lint contract ## everything that CI runs: format, lint, types, import contract, tests
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
+JOURNEYS := tests/journeys tests/search/test_real_training.py tests/test_compiled.py tests/test_working_directory.py
 .PHONY: test-journeys
-test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (a quarter of an hour)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey tests/journeys
+test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (four minutes)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m journey $(JOURNEYS)
 
 .PHONY: mutants
 mutants: $(STAMP) $(COMPILED) ## plant 200 small faults, one at a time, and print the share that the tests catch, per package (an hour or two)
@@ -121,9 +120,14 @@ search-methods: $(STAMP) ## search methods on the recorded table: regret against
 	$(BIN)/python benchmarks/search_methods.py
 
 .PHONY: figures
-figures: $(STAMP) ## docs/figures/policy.png, from a real search of 20 trials (seven minutes on two cores)
-	$(BIN)/python scripts/hyperparameter_search.py --n_iterations 1000 --n_workers 2 --results_dir results/figures
-	$(BIN)/python docs/figures/make_figures.py results/figures
+figures: $(STAMP) ## docs/figures: terminal.svg, page.png, policy.png, from a real search of 20 trials (nine minutes on two cores)
+	$(BIN)/python docs/figures/make_figures.py results/figures --n_trials 20 --n_iterations 1000
+
+.PHONY: learners
+learners: $(STAMP) ## each learner on five seeds, what its hyperparameters do, and whether what is tuned transfers (two hours; what is recorded is kept)
+	$(BIN)/python benchmarks/learners.py curves --learner model_based after_state gae monte_carlo
+	$(BIN)/python benchmarks/learners.py ppo table calibrations transfer seeds --learner gae
+	$(BIN)/python benchmarks/learner_tables.py --plot docs/figures/learners.png
 
 .PHONY: lint
 lint: $(STAMP) ## formatter and linter

@@ -20,7 +20,7 @@ from scipy import stats
 
 from ghm import load_results
 from ghm.errors import UserError
-from ghm.search.settings.space import NAMES
+from ghm.search.settings.configurations import NAMES
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""What one would pick instead: PPO of Stable-Baselines3 on the same decision problem, against a training of ours.
+"""What one would pick instead: PPO of Stable-Baselines3 on the same problem, against a training of ours.
 
     python benchmarks/peer_ppo.py [--cpu_seconds 300] [--json] [--plot FILE]
 

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from ghm.search.methods.learned import LearnedProposal, ask_optuna
 from ghm.search.methods.proposals import Known, Proposal
 from ghm.search.methods.registry import make_proposal
+from ghm.search.settings.configurations import NAMES, parse_hyperparameters, plain_hyperparameters
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters
 from ghm.search.settings.methods import SearchType
-from ghm.search.settings.space import NAMES, Choices, SearchSpace, parse_hyperparameters, plain_hyperparameters
+from ghm.search.settings.space import Choices, SearchSpace
 from ghm.training.settings import Hyperparameters
 
 TABLE = Path(__file__).with_name("search_table.json")
@@ -120,7 +121,7 @@ def record(results_dir: Path, path: Path) -> Table:
     from ghm.search.records.reader import read_search
 
     search = read_search(results_dir)
-    inactive = inactive_hyperparameters(vars(search.config))
+    inactive = search.record.inactive
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     grid: list[int] = []
     for trial in search.trials:
@@ -144,7 +145,7 @@ def record(results_dir: Path, path: Path) -> Table:
             for key, value in sorted(search.config.to_dict().items())
             if key not in ("results_dir", "resume", "space")
         },
-        "space": search.record.choices,
+        "space": {name: values.to_json() for name, values in search.record.choices.items()},
         "iterations": grid,
     }
     head = json.dumps(content)[:-1]
@@ -183,8 +184,8 @@ class OptunaGaussianProcess(LearnedProposal):
 
     def ask(
         self, known: NDArray[Any], objective: NDArray[Any], pending: NDArray[Any], seed: np.random.SeedSequence
-    ) -> Sequence[int]:
-        """Indices of the proposal."""
+    ) -> Sequence[float]:
+        """Places of the proposal."""
         import optuna
 
         with warnings.catch_warnings():
@@ -247,15 +248,16 @@ def _effective(table: Table, configuration: Hyperparameters) -> Hyperparameters:
     """The configuration with the first value of whatever has no effect."""
     values = plain_hyperparameters(configuration)
     for name, choices in table.effective.items():
-        if len(choices) == 1:
-            values[name] = choices[0]
+        if choices.size == 1:
+            values[name] = choices.first
     return parse_hyperparameters(values)
 
 
 def _coordinates(table: Table, configurations: Sequence[Hyperparameters]) -> NDArray[np.float64]:
     """Positions: 0 to 1 along ordered values, a corner of a simplex for each of the others."""
     columns = []
-    for name, values in table.effective.items():
+    for name, distribution in table.effective.items():
+        values = distribution.grid()
         if len(values) == 1:
             continue
         mine = [getattr(one, name) for one in configurations]

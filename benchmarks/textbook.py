@@ -1,7 +1,7 @@
 """The same algorithm as a textbook has it: the network is called at every step, for all paths at once.
 
 Monte Carlo policy gradient with a baseline (Williams 1992): simulate whole paths, take reward-to-go minus the value
-network's output as the advantage, and follow its product with the score. Decision problem, action distribution, networks
+network's output as the advantage, and follow its product with the score. Problem, action distribution, networks
 and settings are those of the trainer; nothing else is shared with it. Vectorised over paths, gradients in one batched pass
 after the rollout, which is faster than keeping the graph of a thousand calls.
 """

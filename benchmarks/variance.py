@@ -65,14 +65,10 @@ def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, 
 def parameter_gradient(problem: DecisionProblem, learner: Learner, estimate: GradientEstimate) -> Array:
     """The estimated gradient of the return with respect to the policy network's parameters, flattened."""
     tabulation = learner.tabulate()
-    log_modes, levels = tabulation.distribution
-    at_policy_nodes = estimate.modes @ problem.policy_spread.T
-    modes, level_gradient = (torch.from_numpy(x.astype(np.float32)) for x in (at_policy_nodes, estimate.levels))
-    gain = (log_modes.exp() * modes).sum() + (levels * level_gradient).sum()
-    (by_raw,) = torch.autograd.grad(gain, tabulation.raw)
-    gradient: Array = (
-        learner.policy.gradient(tabulation.passed, by_raw.view(-1, RAW_OUTPUTS)).numpy().astype(np.float64)
-    )
+    at_policy_nodes = (estimate.modes @ problem.policy_spread.T).astype(np.float32)
+    by_raw = tabulation.distribution.by_raw(at_policy_nodes, estimate.levels.astype(np.float32))
+    by_output = torch.from_numpy(by_raw).view(-1, RAW_OUTPUTS)
+    gradient: Array = learner.policy.gradient(tabulation.passed, by_output).numpy().astype(np.float64)
     return gradient
 
 

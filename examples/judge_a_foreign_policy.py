@@ -54,8 +54,8 @@ policy = AgentPolicy(STEPS)
 
 if __name__ == "__main__":
     found = ghm.evaluate(policy, model, DT, T, name="PPO")
-    print(f"exact return      {found.exact_return:.4f} (optimum {found.solution.optimal_return:.4f})")
-    print(f"simulated return  {found.simulated.mean:.4f} ± {found.simulated.standard_error:.4f}")
-    print(f"captured value    {found.captured_value}")
+    print(f"firm value        {found.exact_return:.4f} (optimum {found.solution.optimal_return:.4f})")
+    print(f"simulated         {found.simulated.mean:.4f} ± {found.simulated.standard_error:.4f}")
+    print(f"captured value    {found.captured_value:.4f}")
     print(found.verdict.text)
     print("\nLearned less optimal value:", found.compare(cash=np.linspace(0, 1, 101)).errors()["value"])

@@ -1,4 +1,4 @@
-"""Decision problems small enough to be checked by brute force, and random policies on them."""
+"""Problems small enough to be checked by brute force, and random policies on them."""
 
 from typing import Any
 

@@ -50,7 +50,7 @@ def test_returns_are_those_of_the_decision_problem(terminal):
     exact = policy_value(policy, Problem(model, DT, T, terminal))
     mean, error = simulated_return(model, 0.2, 0.05, 0.1, terminal)
     assert abs(mean - exact) < 4 * error
-    # The wrong twin: a firm that earns a ninth more.
+    # The wrong variant: a firm that earns a ninth more.
     wrong, error = simulated_return(GHMModel(c_max=0.5, alpha=0.2), 0.2, 0.05, 0.1, terminal)
     assert abs(wrong - exact) > 4 * error
 

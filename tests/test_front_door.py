@@ -1,5 +1,6 @@
 """What ``import ghm`` offers, how light it stays, and where it refuses to run."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from installation.lowest import lowest
 
 import ghm
 from ghm.io import platforms
+from ghm.search.backends import process_identity
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,7 +50,7 @@ def test_completion_knows_every_command_and_its_flags(shell):
         "evaluate",
         "report",
         "replay",
-        "why",
+        "explain",
         "n_trials",
         "sweep",
         "model.sigma_x",
@@ -64,11 +66,32 @@ def test_completion_of_other_shells_is_refused():
 
 
 def test_other_platforms_are_refused_before_anything_else(monkeypatch):
-    assert platforms.unsupported() == ""
-    monkeypatch.setattr(platforms.os, "name", "nt")
     monkeypatch.setattr(platforms.sys, "platform", "win32")
     for words in (("--version",), ("search", "--help"), ()):
-        assert_refused(run(*words), "ghm runs on Linux and other POSIX systems; this is win32", "WSL")
+        assert_refused(run(*words), "ghm runs on Linux and macOS; this system is Windows", "WSL")
+
+
+def test_other_posix_systems_run_and_are_told_once_that_nobody_has_tested_there(monkeypatch, tmp_path):
+    search = ("search", "--dry_run", "--results_dir", tmp_path / "r")
+    assert "tested on" not in run(*search).output
+    monkeypatch.setattr(platforms.sys, "platform", "darwin")
+    monkeypatch.delattr(platforms.os, "sched_getaffinity")
+    said = run(*search)
+    assert (said.status, said.output.count("tested on Linux, not on this system (darwin)")) == (0, 1)
+    assert platforms.usable_cores() == os.cpu_count()
+
+
+def test_processes_are_told_apart_without_proc(monkeypatch):
+    """As on macOS: one that runs, one that has ended but was not fetched, one that never was."""
+    monkeypatch.setattr(process_identity.sys, "platform", "darwin")
+    own = process_identity.this_process()
+    assert own.here
+    assert not own.dead
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    for pid in (ended.pid, 2**22 + 1):
+        assert dataclasses.replace(own, pid=pid).dead
+    ended.wait()
 
 
 def test_lower_ends_of_the_ranges():
@@ -96,7 +119,7 @@ def test_a_reader_that_has_had_enough_gets_no_complaint(command):
     os.close(read)
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(write)
-    assert (done.returncode, done.stderr) == (platforms.EXIT_BROKEN_PIPE, "")
+    assert (done.returncode, done.stderr) == (platforms.ExitStatus.BROKEN_PIPE, "")
 
 
 def program(body, output):
@@ -126,14 +149,14 @@ def test_a_full_disk_and_a_crash_keep_their_status():
 @pytest.mark.parametrize("body", ["print(1)", "print(1, flush=True)"], ids=["at its end", "in its middle"])
 def test_a_full_disk_under_what_is_printed_is_said_in_a_line(body):
     done = program(f"{body}; return 0", Path("/dev/full"))
-    assert (done.returncode, done.stderr.count("\n")) == (platforms.EXIT_INFRASTRUCTURE, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (platforms.ExitStatus.INFRASTRUCTURE, 1)
     assert "no space left on the device" in done.stderr
 
 
 def test_ctrl_c_ends_any_command_without_a_traceback():
     for output in (os.devnull, "/dev/full"):
         done = program("print(1); raise KeyboardInterrupt", Path(output))
-        assert (done.returncode, done.stderr) == (platforms.EXIT_KEYBOARD, "")
+        assert (done.returncode, done.stderr) == (platforms.ExitStatus.KEYBOARD, "")
 
 
 @pytest.mark.parametrize("ends", [True, False])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from benchmark_modules import load_benchmark
 
-from ghm.search.settings.space import NAMES
+from ghm.search.settings.configurations import NAMES
 from tests.search.support import run_search
 
 LAYERS = ["32x32", "64x64", "128x128", "64x64x64"]
@@ -38,7 +38,7 @@ def test_planted_effects_are_found_and_no_others(module: ModuleType) -> None:
     assert np.all(np.abs(layers.effects) < 3.9 * layers.errors)
     assert rate.effects.sum() == pytest.approx(0, abs=1e-9)
     assert rate.p_value < 1e-3 < layers.p_value
-    # Wrong twin: means of the outcome by layers alone credit them with what the rate did.
+    # Wrong variant: means of the outcome by layers alone credit them with what the rate did.
     means = [outcome[[one == value for one in columns["layers"]]].mean() - outcome.mean() for value in layers.values]
     assert np.any(np.abs(means) > 3.9 * layers.errors)
 

@@ -11,7 +11,7 @@ import pytest
 from benchmark_modules import load_benchmark
 
 from ghm.search import SearchSpace
-from ghm.search.settings.space import NAMES
+from ghm.search.settings.configurations import NAMES
 from tests.search.support import run_search
 
 

@@ -64,15 +64,22 @@ def test_no_process_of_a_search_or_training_imports_from_there(here: Path, marke
     assert "captured value" in ran(GHM, "train", *TINY, cwd=here)
     assert "could not be written" not in ran(GHM, "search", *SEARCH, "--results_dir", "r", cwd=here)
     assert (here / "r/report.html").exists()
+    assert not marker.exists(), marker.read_text()
+
+
+@pytest.mark.journey
+def test_no_process_that_reads_a_search_imports_from_its_directory(here: Path, marker: Path) -> None:
+    ran(GHM, "search", *SEARCH, "--results_dir", "r", cwd=here)
     results = planted(here / "r", marker)
     (results / "trial_001" / "outcome.json").unlink()  # so that there is something to resume
     assert "1 of 1 trials completed" in ran(GHM, "search", "--resume", ".", cwd=results)
     assert "confirmed bit for bit" in ran(GHM, "replay", ".", "--trial", "1", cwd=results)
-    assert "It completed" in ran(GHM, "why", ".", "--trial", "1", cwd=results)
+    assert "It completed" in ran(GHM, "explain", ".", "--trial", "1", cwd=results)
     ran(GHM, "report", ".", cwd=results)
     assert not marker.exists(), marker.read_text()
 
 
+@pytest.mark.journey
 def test_no_worker_of_dask_imports_from_there(here: Path, marker: Path) -> None:
     pytest.importorskip("distributed")
     ran(GHM, "search", *SEARCH, "--executor", "dask", "--n_workers", "1", "--results_dir", "r", cwd=here)

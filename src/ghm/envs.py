@@ -1,6 +1,6 @@
-"""The decision problem as a Gymnasium environment, for agents of other libraries (extra ``benchmarks``).
+"""The discrete-time, finite-horizon problem as a Gymnasium environment, for agents of other libraries (extra ``benchmarks``).
 
-The discounted sum of rewards, with ``env.discount`` a step, is the return J of the decision problem, so figures of other
+The discounted sum of rewards, with ``env.discount`` a step, is the firm value J of that problem, so figures of other
 agents are comparable with ours to the last digit.
 
 ============  =============================================================================================

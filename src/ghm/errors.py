@@ -32,11 +32,11 @@ class UserError(ValueError):
         super().__init__(text if len(text) <= MOST_TEXT else f"{text[:half]} … {text[-half:]}")
 
 
-def require_linux() -> None:
-    """Refuse other systems: locks, process groups, signals and the renaming of files are Linux's here, and tested there.
+def require_posix() -> None:
+    """Refuse Windows: locks, process groups and signals are those of POSIX systems.
 
     Raises:
-        UserError: on another system.
+        UserError: on Windows.
     """
-    if sys.platform != "linux":
-        raise UserError(f"ghm runs on Linux only; this system is {sys.platform}; on Windows, WSL 2 is a Linux")
+    if sys.platform == "win32":
+        raise UserError("ghm runs on Linux and macOS; this system is Windows: run it in WSL 2")

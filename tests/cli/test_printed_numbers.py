@@ -19,7 +19,7 @@ from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.io.text import loss_text
 from ghm.policies.thresholds import ThresholdPolicy
-from ghm.search import why
+from ghm.search import explain
 from ghm.search.decisions.selection import Decision
 from ghm.search.settings.calibrations import Calibration
 from ghm.solvers import dynamic_program, free_boundary, policy_value
@@ -122,7 +122,7 @@ class TestSolve:
             return math.sqrt(permanent**2 - 2 * 0.2 * permanent * transitory + transitory**2)
 
         figures = {
-            "target cash c*, above which it pays out": f"{level:.4f}",
+            "target cash c*, the payout boundary": f"{level:.4f}",
             "value without cash F(0)": f"{at_zero:.4f}",
             "marginal value of cash F'(0)": f"{slope:.4f}",
             "at zero cash the firm": "issues equity",
@@ -136,7 +136,7 @@ class TestSolve:
             "liquidation value ℓ": f"{LIQUIDATION:.4f}",
         }
         assert {label: found[label] for label in figures} == figures
-        greatest = float(found["fixed cost up to which it issues"])
+        greatest = float(found["largest fixed cost at which it issues"])
         assert free_boundary(GHMModel(fixed_cost=greatest - 0.002)).refinances
         assert not free_boundary(GHMModel(fixed_cost=greatest + 0.002)).refinances
 
@@ -200,9 +200,9 @@ class TestSweep:
         assert title == "Infinite horizon (four columns), then dt = 0.05, T = 1, terminal liquidation"
         first, second = (columns(block, "sigma_x") for block in rest.strip("\n").split("\n\n")[:2])
         assert list(first) == [
-            "sigma_x", "c*", "y*", "F(0)", "issues a year", "J*", "pays above", "issues below", "issues up to",
+            "sigma_x", "c*", "y*", "F(0)", "issues per year", "J*", "payout boundary", "issuance boundary",
         ]  # fmt: skip
-        assert list(second) == ["sigma_x", "issues a year"]
+        assert list(second) == ["sigma_x", "post- issuance cash", "issues per year"]
         assert first["sigma_x"] == second["sigma_x"] == ["0.1", "0.2"]
         for row, sigma in enumerate((0.1, 0.2)):
             model = GHMModel(sigma_x=sigma)
@@ -210,14 +210,14 @@ class TestSweep:
             fate, levels = outcomes(best.policy, Problem(model, DT, T)), best.policy.levels
             expected = {
                 "c*": boundary.payout_level, "y*": boundary.issue_target, "F(0)": boundary.value_at_zero,
-                "issues a year": infinite_horizon(model).issues_a_year, "J*": best.optimal_return,
-                "pays above": levels.payout_level[-1], "issues below": levels.issue_below[-1],
-                "issues up to": levels.issue_target[-1],
+                "issues per year": infinite_horizon(model).issues_a_year, "J*": best.optimal_return,
+                "payout boundary": levels.payout_level[-1], "issuance boundary": levels.issue_below[-1],
             }  # fmt: skip
             assert {name: first[name][row] for name in expected} == {
                 name: f"{value:.4f}" for name, value in expected.items()
             }
-            assert second["issues a year"][row] == f"{fate.issues / fate.years:.4f}", (
+            assert second["post- issuance cash"][row] == f"{levels.issue_target[-1]:.4f}"
+            assert second["issues per year"][row] == f"{fate.issues / fate.years:.4f}", (
                 "of the time step and horizon given"
             )
             assert levels.issue_below[-1] < levels.issue_target[-1] < levels.payout_level[-1]
@@ -309,23 +309,23 @@ class TestEvaluate:
         value, best, closed = policy_value(policy, PROBLEM), optimum.optimal_return, 1.0 + LIQUIDATION
         levels = optimum.policy.levels
         assert rows["policy"] == ["optimum"]
-        assert rows["exact return"] == [f"{value:.4f}", f"{best:.4f}"]
-        assert rows["return of winding up at once"] == [f"{closed:.4f}"]
+        assert rows["firm value, exact"] == [f"{value:.4f}", f"{best:.4f}"]
+        assert rows["immediate-liquidation value"] == [f"{closed:.4f}"]
         assert float(rows["captured value"][0]) == pytest.approx((value - closed) / (best - closed), abs=1e-4)
         assert rows["captured value"][1] == "1.0000"
         lost = float(rows["loss of firm value"][0].rstrip("%"))
         assert lost == pytest.approx(100 * (best - value) / best, rel=0.03), "in per cent of firm value"
         assert rows["loss of firm value"][1] == "0%"
-        ours = {"pays out above": 0.25, "issues below": 0.02, "issues up to": 0.12}
+        ours = {"payout boundary": 0.25, "issuance boundary": 0.02, "post-issuance cash": 0.12}
         theirs = dict(
             zip(ours, (levels.payout_level[-1], levels.issue_below[-1], levels.issue_target[-1]), strict=True)
         )
         for name, level in ours.items():
             assert float(rows[name][0]) == pytest.approx(level, abs=6e-4), name  # of 4,001 values of cash
             assert rows[name][1] == f"{theirs[name]:.4f}"
-        simulated, error = float(rows["simulated return"][0]), float(rows["its standard error"][0])
+        simulated, error = float(rows["firm value, simulated"][0]), float(rows["standard error"][0])
         assert abs(simulated - value) < 4 * (error + 1e-4)
-        assert re.search(r"captured value \d+\.\d% \(", head)
+        assert re.search(r"captured\s+value\s+is\s+\d+\.\d%", head)
         table = {
             row[0]: row[1:]
             for row in (re.split(r"\s{2,}", line.strip()) for line in errors.splitlines())
@@ -333,8 +333,8 @@ class TestEvaluate:
         }
         with np.load(tmp_path / "grid.npz") as file:
             for label, name in (
-                ("value V", "value"), ("cash after the transaction", "cash_after"), ("pays out above", "pays_above"),
-                ("issues below", "issues_below"), ("issues up to", "issues_up_to"),
+                ("value V", "value"), ("cash after the transaction", "cash_after"), ("payout boundary", "pays_above"),
+                ("issuance boundary", "issues_below"), ("post-issuance cash", "issues_up_to"),
             ):  # fmt: skip
                 off = file[name] - file[f"optimal_{name}"]
                 off = off[np.isfinite(off)]
@@ -371,53 +371,51 @@ class TestWhy:
     @pytest.mark.parametrize(
         ("number", "said"),
         [
-            (1, "its configuration was stopped: it had a return of 6.3000, rank 3 of 4; the best 2 (--keep 0.5) went on, "
-                "the last of them with 6.3700."),
-            (2, "its configuration went on: it had a return of 6.3700, rank 2 of 4; the best 2 (--keep 0.5) went on, the "
-                "last of them with 6.3700."),
-            (3, "its configuration went on: it had a return of 6.6430, rank 1 of 4; the best 2 (--keep 0.5) went on, the "
-                "last of them with 6.3700."),
-            (4, "its configuration was stopped: all its trials had failed, rank 4 of 4; the best 2 (--keep 0.5) went on, the "
-                "last of them with 6.3700."),
+            (1, "was stopped: it had a firm value of 6.3000, rank 3 of 4"),
+            (2, "was promoted: it had a firm value of 6.3700, rank 2 of 4"),
+            (3, "was promoted: it had a firm value of 6.6430, rank 1 of 4"),
+            (4, "was stopped: all its trials had failed, rank 4 of 4"),
         ],
     )  # fmt: skip
     def test_a_cut(self, number, said, state):
-        assert why._cuts(state.by_number[number], [self.CUT], state) == [f"At iteration 20 {said}"]
+        assert explain._cuts(state.by_number[number], [self.CUT], state) == [
+            f"At rung 20 its configuration {said}. The best 2 were promoted (--keep 0.5), the last of them with 6.3700."
+        ]
 
     def test_figures_over_two_firms_are_captured_values(self, tmp_path):
         firms = (Calibration("calm", GHMModel(sigma_x=0.1)), Calibration("wild", GHMModel(sigma_x=0.3)))
         one = trial(1, 0.5, configuration=1, calibration="calm")
         state = search_of(tmp_path, [one], calibrations=firms, rank_by="worst")
-        assert why._figure(one, state.record, 0.51239) == "a captured value of 0.5124, the worst of its trials"
-        assert why._what(one, state.record).startswith(
+        assert explain._figure(one, state.record, 0.51239) == "a captured value of 0.5124, the worst of its trials"
+        assert explain._what(one, state.record).startswith(
             "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124 on calibration calm."
         )
 
     def test_what_it_is_and_how_it_ended(self, state):
         first, third = state.by_number[1], state.by_number[3]
-        assert why._what(first, state.record) == (
+        assert explain._what(first, state.record) == (
             "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124 on the search's model.\n"
             "  lr_policy 0.001, lr_baseline 0.003, entropy_weight 0.01, action_reg_weight 0.01, max_grad_norm 1, n_trajectories "
             "500, policy_hidden 64x64, value_hidden 64x64"
         )
-        assert why._ended(first, []) == "It completed 100 iterations with a return of 6.5100."
-        assert why._ended(third, []) == (
-            "It stands at iteration 20; its checkpoint is kept, and --resume with --keep 1.0 lets it go on."
+        assert explain._ended(first, []) == "It completed 100 iterations with a firm value of 6.5100."
+        assert explain._ended(third, []) == (
+            "It was stopped at rung 20; its checkpoint is kept, and --resume with --keep 1.0 promotes it."
         )
         assert (
-            why._ended(trial(5, None, "diverged", iterations=33), [])
+            explain._ended(trial(5, None, "diverged", iterations=33), [])
             == "It ended as diverged after 33 iterations: reason 5"
         )
-        assert "; 12 iterations are done." in why._ended(trial(6, None, "unfinished", iterations=12), [])
+        assert "; 12 iterations are done." in explain._ended(trial(6, None, "unfinished", iterations=12), [])
 
     def test_a_confirmation(self, state):
         content = {"of": 4, "chosen": [[2, 6.37], [1, 6.3]], "seeds": [501, 502, 503], "iterations": 250}
         choice = [Decision("confirmation", {"count": 2}, content, "")]
-        assert why._chosen(state.by_number[1], choice, state.record) == [
-            "Confirmed: its configuration ranked 2 of 4 as tuned, with a return of 6.3000, and the best 2 are trained "
+        assert explain._chosen(state.by_number[1], choice, state.record) == [
+            "Confirmed: its configuration ranked 2 of 4 in the search, with a firm value of 6.3000. The best 2 are trained "
             "again on seeds 501 to 503 for 250 iterations."
         ]
-        assert why._chosen(state.by_number[4], choice, state.record) == [
+        assert explain._chosen(state.by_number[4], choice, state.record) == [
             "Not confirmed: its configuration was not among the best 2."
         ]
 
@@ -425,10 +423,10 @@ class TestWhy:
         config = search_of(tmp_path, [], search_type="gp", proposal_lag=3, n_trials=20).config
         one = trial(17, 0.5)
         made = [Decision("proposal", {"configuration": 17}, {"seen": 13}, "")]
-        (said,) = why._proposed(one, made, config)
+        (said,) = explain._proposed(one, made, config)
         assert said == (
-            "Proposed: proposed by the Gaussian process, from the outcomes of configurations 1 to 13; the 3 after those counted "
-            "as pending (--proposal_lag 3), however many of them were done."
+            "Proposed: by the Gaussian process, from the outcomes of configurations 1 to 13. The 3 after these were treated as "
+            "pending (--proposal_lag 3), whether or not they had ended, so that proposals never depend on timing."
         )
-        (early,) = why._proposed(one, [Decision("proposal", {"configuration": 17}, {"seen": 4}, "")], config)
-        assert "since the outcomes of only 4 configurations counted" in early
+        (early,) = explain._proposed(one, [Decision("proposal", {"configuration": 17}, {"seen": 4}, "")], config)
+        assert "because only 4 outcomes were available" in early

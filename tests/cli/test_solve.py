@@ -88,7 +88,11 @@ def test_model_and_settings_are_those_asked_for():
 def test_the_infinite_horizon_is_printed_first_with_the_papers_objects():
     """A referee's figures, as a reader sees them."""
     ran = run("solve", *SMALL)
-    assert ran.output.index("Infinite horizon") < ran.output.index("Firms for ever") < ran.output.index("Discrete time")
+    assert (
+        ran.output.index("Infinite horizon")
+        < ran.output.index("Firms in the long run")
+        < ran.output.index("Discrete time")
+    )
     for figure in ("0.1630", "8.8307", "0.0402", "1.88%", "0.2473", "0.1237", "12.8%", "0.1578", "6.34", "9.33"):
         assert f" {figure}" in ran.output, figure
     found = solved(*SMALL)["infinite_horizon"]
@@ -205,9 +209,9 @@ def test_matplotlib_is_left_alone_without_a_plot(monkeypatch):
         (("--model.c_max", "1e-6"), ("c_max 1e-06 is less than", "raise --model.c_max")),
         (("--at", "3"), ("--at must be from 0 to c_max = 2", "received 3.0")),
         (("--terminal", "soon"), ("soon", "liquidation")),
-        (("--modle.sigma_x", "1"), ("Unrecognized options", "--model.sigma_x")),
+        (("--modle.sigma_x", "1"), ("unknown options: --modle.sigma_x, 1; did you mean", "--model.sigma_x")),
         (("--model.sigma_x", "abc"), ("abc",)),
-        (("--terminal", "going_concern", "--model.recovery", "1.5"), ("closing the firm at once is optimal",)),
+        (("--terminal", "going_concern", "--model.recovery", "1.5"), ("immediate liquidation is optimal",)),
         (("--plot", "/no/such/place/x.png", *SMALL), ("/no/such/place/x.png cannot be written", "choose another file")),
         (("--plot", "picture.xyz", *SMALL), ("the ending must be one of", "try .png or .pdf")),
         (("--plot", "picture", *SMALL), ("the ending must be one of",)),

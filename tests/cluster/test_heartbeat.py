@@ -115,12 +115,11 @@ def test_a_heartbeat_that_no_search_has_is_not_waited_for(
     heartbeat: Any, tmp_path: Path, written: Heartbeat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = dataclasses.replace(this_process(), host="elsewhere", machine="another")
-    content = {"search": "x", "owner": elsewhere.to_dict(), "heartbeat": heartbeat, "order": "run", "beat": 1}
-    monkeypatch.setattr(heartbeat_module, "_read", lambda _path: content)
+    owner = dataclasses.asdict(elsewhere)
+    content = {"search": "x", "owner": owner, "heartbeat": heartbeat, "order": "run", "beat": 1}
+    monkeypatch.setattr(heartbeat_module, "check_seal", lambda _data: content)
     clock = Clock()
     monkeypatch.setattr(heartbeat_module, "time", clock)
-    content["heartbeat"] = heartbeat
-    monkeypatch.setattr(heartbeat_module, "seal", lambda _content: b"")
     take_over(tmp_path)
     assert clock.now == 1000.0
 

@@ -126,12 +126,12 @@ def test_a_term_that_no_worker_has_counts_as_ones_own(
 ) -> None:
     another_host(monkeypatch)
     taken(directory)
-    content = {"owner": lease_module.this_process().to_dict(), "term": term, "beat": 1, "released": False}
+    content = {"owner": vars(lease_module.this_process()), "term": term, "beat": 1, "released": False}
     monkeypatch.setattr(lease_module, "check_seal", lambda _data: content)
     began = clock.now
     assert take(directory, MINUTE, lambda: clock.now > began + 2 * MINUTE) is not None
     assert MINUTE <= clock.now - began < MINUTE + 1.0
-    assert "on host elsewhere, which holds" in capsys.readouterr().err
+    assert "an unknown process, which holds" in capsys.readouterr().err
 
 
 def test_a_number_beyond_those_that_grow_is_refused_at_once(directory: Path, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Wrong twins of what workers run: without the lease, and a holder of leases to measure against."""
+"""Wrong variants of what workers run: without the lease, and a holder of leases to measure against."""
 
 import dataclasses
 import time

@@ -62,16 +62,17 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 BAD_JSON = [
     (b"", "not JSON"),
     (b"\xff", "not JSON"),
-    (b'{"a": NaN}', "NaN is not JSON"),
-    (b'{"a": -Infinity}', "is not JSON"),
-    (b'{"a": 1e999}', "1e999 is beyond all bounds"),
-    (b'{"a": 1' + b"0" * 400 + b"}", "beyond all bounds"),
-    (b'{"a": 0.' + b"1" * 500 + b"}", "beyond all bounds"),
+    (b'{"a": NaN}', "not JSON"),
+    (b'{"a": -Infinity}', "not JSON"),
+    (b'{"a": 1e999}', "out of range"),
+    (b'{"a": 1' + b"0" * 400 + b"}", "a whole number beyond"),
+    (b'{"a": 1' + b"0" * 5000 + b"}", "not JSON"),
+    (b'[[{"a": 9223372036854775809}]]', "a whole number beyond"),
     (b"[" * 100_000, "nested deeper"),
     (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "nested deeper"),
     (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "nested deeper"),
-    (b'{"a": "\\ud800"}', "surrogate"),
-    (b'{"\\udfff": 1}', "surrogate"),
+    (b'{"a": "\\ud800"}', "not JSON"),
+    (b'{"\\udfff": 1}', "not JSON"),
 ]
 
 
@@ -88,11 +89,6 @@ def test_json_as_deep_and_long_as_allowed_is_read() -> None:
     assert parse_json(b'"\\ud83d\\ude00"') == "\U0001f600"
     with pytest.raises(DamagedError, match="a JSON list, not an object"):
         parse_object(b"[]")
-
-
-def test_for_people_what_is_no_number_is_missing_and_text_is_mended() -> None:
-    data = b'{"a": NaN, "b": 1e999, "c": 1' + b"0" * 400 + b', "d": "x\\ud800", "e": 1.5, "f\xff": 0}'
-    assert parse_json(data, lenient=True) == {"a": None, "b": None, "c": None, "d": "x?", "e": 1.5, "f\ufffd": 0}
 
 
 def archive(compression: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:

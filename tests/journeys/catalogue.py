@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.journeys.programs import moved, notebook, script, script_firms, thread
+from tests.journeys.programs import notebook, script, thread
 from tests.journeys.searches import (
     Stages,
-    confirmed,
     crashed,
     ctrl_c_between,
     ctrl_c_once,
@@ -27,26 +26,21 @@ from tests.journeys.searches import (
 JOURNEYS: dict[Callable[[Path], Stages], tuple[str, ...]] = {
     random_two_workers: ("random, two workers",),
     rungs: ("a rung", "a rung, larger --keep"),
-    random_one_worker: ("random, one worker",),
+    random_one_worker: ("random, one worker", "moved", "moved, resumed"),
     two_rungs: ("two rungs", "two rungs, larger --keep", "two rungs, confirmed"),
     grid: ("grid",),
     learning("tpe"): ("tpe",),
     learning("gp"): ("gp",),
-    firms("mean"): ("firms, mean", "firms, confirmed"),
-    firms("iqm"): ("firms, iqm",),
-    firms("worst"): ("firms, worst",),
-    confirmed: ("confirmed",),
+    firms: ("firms, mean", "firms, iqm", "firms, worst", "firms, confirmed"),
     ctrl_c_once: ("Ctrl-C", "Ctrl-C, resumed"),
     ctrl_c_twice: ("Ctrl-C twice", "Ctrl-C twice, resumed"),
     ctrl_c_between: ("Ctrl-C between trials",),
     seeds_interrupted: ("three seeds, Ctrl-C",),
     killed: ("running", "SIGKILL", "SIGKILL, resumed"),
     crashed: ("a trial crashes", "a trial crashes, --retry_failed"),
-    trial_killed: ("a trial is killed", "a trial is killed, resumed"),
-    moved: ("moved", "moved, resumed"),
-    script: ("a script", "a script, run() twice"),
-    script_firms: ("a script, firms",),
-    thread: ("a thread",),
+    trial_killed: ("a trial is killed",),
+    script: ("a script",),
+    thread: ("a thread, run() twice",),
     notebook: ("a notebook",),
     dask: ("Dask",),
 }
@@ -55,5 +49,5 @@ JOURNEYS: dict[Callable[[Path], Stages], tuple[str, ...]] = {
 CORE = ("random, two workers", "a rung", "a rung, larger --keep")
 """Stages of `make test`; the others are marked ``journey``."""
 
-COMPARED = ("grid", "firms, iqm")
-"""Stages that are set beside each other on a page."""
+COMPARED = ("grid", "firms, confirmed")
+"""Stages that are set beside each other on a page, each the last of its journey."""

@@ -1,11 +1,14 @@
 """Runs the commands as people do: the installed ``ghm``, into a pipe or in a terminal, undisturbed or planned to be disturbed."""
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +92,19 @@ def run(*words: object, columns: int | None = None, disturbed: str = "", planted
     return Ran(command, session.status, "\n".join(session.screen), errors, columns, screens)
 
 
+def ask(*words: object) -> Ran:
+    """``ghm`` with these words in this process, which has imported already what a process of its own would have to."""
+    from ghm.cli import main
+
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            status = main([*map(str, words)])
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+    return Ran(("ghm", *map(str, words)), status, output.getvalue(), errors.getvalue())
+
+
 def in_terminal(command: tuple[str, ...], columns: int, around: dict[str, str]) -> tuple[Session, str]:
     """The command's terminal, and its error output, which goes elsewhere so that it can be told from the rest."""
     with tempfile.TemporaryFile() as errors:
@@ -105,10 +121,13 @@ class Started:
     command: tuple[str, ...]
 
     def wait_for(self, path: Path) -> None:
+        self.wait_until(path.exists, f"{path} exists")
+
+    def wait_until(self, holds: Callable[[], bool], words: str) -> None:
         deadline = time.monotonic() + LIMIT_S
-        while not path.exists():
+        while not holds():
             assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < deadline, f"{path} did not appear"
+            assert time.monotonic() < deadline, f"never: {words}"
             time.sleep(0.01)
 
     def tell(self, number: signal.Signals) -> None:

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.journeys.commands import LIMIT_S, Ran, environment, run
-from tests.journeys.searches import SHORT, Stages, expecting, search
-from tests.journeys.surfaces.files import results_file
+from tests.journeys.commands import LIMIT_S, Ran, environment
+from tests.journeys.searches import Stages, expecting
 from tests.journeys.surfaces.stage import observe
 from tests.journeys.surfaces.table import Table
 
@@ -50,21 +49,6 @@ def run_program(text: str) -> Ran:
 
 
 def script(place: Path) -> Stages:
-    ran = run_program(program(place, "print(search.run().summary)"))
-    yield "a script", expecting(observe(place / "r", ran), 2)
-    # The same again goes on with the same search, and has nothing left to run.
-    twice = """
-        first = search.run()
-        second = search.run()
-        assert (first.exit_status, second.exit_status) == (0, 0)
-        assert first.results.path == second.results.path
-        print(second.summary)
-    """
-    ran = run_program(program(place, twice))
-    yield "a script, run() twice", expecting(observe(place / "r", ran), 2)
-
-
-def script_firms(place: Path) -> Stages:
     (place / "firms.json").write_text(json.dumps(UNLIKE))
     text = """
         outcome = search.run()
@@ -74,10 +58,11 @@ def script_firms(place: Path) -> Stages:
     ran = run_program(program(place, text, calibrations=place / "firms.json"))
     stage = expecting(observe(place / "r", ran), 4, 2)
     first = Table(best_trial=int(ran.output.rpartition("ranked first:")[2]))
-    yield "a script, firms", dataclasses.replace(stage, tables={**stage.tables, "outcome": first})
+    yield "a script", dataclasses.replace(stage, tables={**stage.tables, "outcome": first})
 
 
 def thread(place: Path) -> Stages:
+    """A search in a thread, and its second run, which goes on with it and has nothing left to run."""
     text = """
         import threading
 
@@ -85,10 +70,13 @@ def thread(place: Path) -> Stages:
         thread = threading.Thread(target=lambda: found.append(search.run()))
         thread.start()
         thread.join()
-        print(found[0].summary)
+        second = search.run()
+        assert (found[0].exit_status, second.exit_status) == (0, 0)
+        assert found[0].results.path == second.results.path
+        print(second.summary)
     """
     ran = run_program(program(place, text))
-    yield "a thread", expecting(observe(place / "r", ran), 2)
+    yield "a thread, run() twice", expecting(observe(place / "r", ran), 2)
 
 
 def notebook(place: Path) -> Stages:
@@ -105,15 +93,3 @@ def notebook(place: Path) -> Stages:
             said[output.get("name", "stderr")] += output.get("text", "".join(output.get("traceback", [])))
     ran = Ran(("notebook",), 0, said["stdout"], said["stderr"])
     yield "a notebook", expecting(observe(place / "r", ran), 2)
-
-
-def moved(place: Path) -> Stages:
-    """The directory goes to another place, and is read, resumed and confirmed there."""
-    ran = run(*search(place, *SHORT, "--n_trials", 2, "--n_workers", 2, "--progress", "plain"))
-    assert ran.status == 0
-    elsewhere = place / "elsewhere"
-    elsewhere.mkdir()
-    (place / "r").rename(elsewhere / "r")
-    yield "moved", expecting(observe(elsewhere / "r", replayed=1), 2)
-    ran = run("search", "--resume", results_file(elsewhere / "r"), "--n_trials", 3, "--progress", "plain")
-    yield "moved, resumed", expecting(observe(elsewhere / "r", ran), 3)

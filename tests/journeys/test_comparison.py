@@ -21,8 +21,7 @@ def comparison(reach: Reach, tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page((place / "comparison.html").read_text())
 
 
-def compared(name: str) -> list[object]:
-    return [pytest.param(at, marks=marks(COMPARED[at], name), id=COMPARED[at]) for at in range(2)]
+EACH = [pytest.param(at, marks=marks(COMPARED[at]), id=COMPARED[at]) for at in range(2)]
 
 
 def row(page: Page, at: int) -> dict[str, str]:
@@ -31,24 +30,24 @@ def row(page: Page, at: int) -> dict[str, str]:
     return table.rows[at]
 
 
-@pytest.mark.parametrize("at", compared("compared: best captured"))
+@pytest.mark.parametrize("at", EACH)
 def test_a_comparison_captures_what_the_searchs_own_page_does(at: int, comparison: Page, reach: Reach) -> None:
     own = reach(COMPARED[at]).tables["page"].captured_value
     assert own is not None
     assert shown(row(comparison, at)["Best captured"]).agrees(own)
 
 
-@pytest.mark.parametrize("at", compared("compared: counts and best return"))
+@pytest.mark.parametrize("at", EACH)
 def test_a_comparison_counts_and_returns_what_the_searchs_own_page_does(
     at: int, comparison: Page, reach: Reach
 ) -> None:
     own, here = reach(COMPARED[at]).tables["page"], row(comparison, at)
     assert (int(here["Completed"]), int(here["Failed"])) == (own.trials_completed, own.trials_failed)
     assert own.best_value is not None
-    assert shown(here["Best return"]).agrees(own.best_value)
+    assert shown(here["Best firm value"]).agrees(own.best_value)
 
 
-@pytest.mark.parametrize("name", [pytest.param("grid", marks=marks("grid", "compared: number of trials"))])
+@pytest.mark.parametrize("name", [pytest.param("grid", marks=marks("grid"))])
 def test_a_grid_has_as_many_trials_in_a_comparison_as_it_ran(name: str, comparison: Page, reach: Reach) -> None:
     differences = comparison.table("Setting")
     assert differences is not None

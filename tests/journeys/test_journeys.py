@@ -9,7 +9,6 @@ from _pytest.mark.structures import ParameterSet
 from tests.journeys.catalogue import COMPARED, CORE, JOURNEYS
 from tests.journeys.commands import LIMIT_S, run
 from tests.journeys.conftest import Reach
-from tests.journeys.known import KNOWN
 from tests.journeys.surfaces.spoken import counts_on_the_way, done, progress_on_the_way
 from tests.journeys.surfaces.stage import Stage
 from tests.journeys.surfaces.table import FIELDS, Figure, Table, disagreements
@@ -23,19 +22,18 @@ FROZEN = re.compile(r"search +\d+%")
 """What a live view says, and none that is closed when the summary comes."""
 
 
-def marks(name: str, test: str) -> list[pytest.MarkDecorator]:
-    group = "compared" if name in COMPARED else next(names[0] for names in JOURNEYS.values() if name in names)
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    names = next(names for names in JOURNEYS.values() if name in names)
+    group = "compared" if set(names) & set(COMPARED) else names[0]
     # The first test that reads a stage makes it: a search and all commands that are asked about it.
     found = [pytest.mark.xdist_group(group), pytest.mark.timeout(3 * LIMIT_S)]
-    found += [] if name in CORE else [pytest.mark.journey]
-    reason = KNOWN.get((name, test))
-    return found if reason is None else [*found, pytest.mark.xfail(strict=True, reason=reason)]
+    return found if name in CORE else [*found, pytest.mark.journey]
 
 
 def cases(*tests: str) -> list[ParameterSet]:
     """Every stage with each of ``tests``; marked where it is slow, and where it is known to fail."""
     return [
-        pytest.param(name, test, marks=marks(name, test), id=f"{name}-{test}")
+        pytest.param(name, test, marks=marks(name), id=f"{name}-{test}")
         for names in JOURNEYS.values()
         for name in names
         for test in tests
@@ -72,6 +70,12 @@ def test_every_command_ends_well(name: str, test: str, reach: Reach) -> None:
     assert stage.ran is None or stage.ran.status == (4 if stopped else 0)
 
 
+@pytest.mark.parametrize(("name", "test"), cases("records"))
+def test_the_json_has_every_trial_that_left_a_record_and_no_other(name: str, test: str, reach: Reach) -> None:
+    tables = reach(name).tables
+    assert tables["JSON"].statuses == tables["outcome.json"].statuses
+
+
 PLAIN = {
     "random, two workers": None,
     "a rung": None,
@@ -85,16 +89,15 @@ LIVE = {
     "random, one worker": (0, [60] * 3),
     "grid": (0, [60] * 4),
     "firms, confirmed": (8, [40] * 8),
-    "confirmed": (0, [20] * 3 + [60] * 4),
 }
 """Stages in a terminal: how many trials were over before, and the iterations of those that are run, in order."""
 
 
-def some(stages: list[str], test: str) -> list[ParameterSet]:
-    return [pytest.param(name, marks=marks(name, test), id=name) for name in stages]
+def some(stages: list[str]) -> list[ParameterSet]:
+    return [pytest.param(name, marks=marks(name), id=name) for name in stages]
 
 
-@pytest.mark.parametrize("name", some([*PLAIN], "counts on the way"))
+@pytest.mark.parametrize("name", some([*PLAIN]))
 def test_counts_on_the_way_are_those_of_the_messages(name: str, reach: Reach) -> None:
     before = PLAIN[name]
     known = {} if before is None else reach(before).tables["JSON"].statuses or {}
@@ -105,7 +108,7 @@ def test_counts_on_the_way_are_those_of_the_messages(name: str, reach: Reach) ->
     assert [(line, expected) for line, said, expected in found if said != expected] == []
 
 
-@pytest.mark.parametrize("name", some([*LIVE], "progress on the way"))
+@pytest.mark.parametrize("name", some([*LIVE]))
 def test_progress_on_the_way_is_between_what_is_over_and_what_was_begun(name: str, reach: Reach) -> None:
     stage = reach(name)
     assert stage.ran is not None
@@ -115,7 +118,7 @@ def test_progress_on_the_way_is_between_what_is_over_and_what_was_begun(name: st
     assert [one for one in found if not one[2] - rounding <= one[1] <= one[3] + rounding] == []
 
 
-@pytest.mark.parametrize("name", some(["Ctrl-C, resumed", "two rungs, confirmed"], "dry run"))
+@pytest.mark.parametrize("name", some(["Ctrl-C, resumed", "two rungs, confirmed"]))
 def test_a_dry_run_leaves_out_what_the_run_does(name: str, reach: Reach) -> None:
     place = reach(name).results_dir
     planned, ran = (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from policies.torch_distribution import torch_distribution
 from scipy.special import softmax
 
 from ghm.economics.grid import LEVEL_SHIFT
@@ -14,17 +15,17 @@ BOUNDS = LevelBounds.of(MODEL, 0.01)
 K, M = 3, 5
 
 
-def raw_outputs(scale: float, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return scale * torch.randn((K, M, RAW_OUTPUTS), generator=generator, dtype=dtype)
+def raw_outputs(scale: float, seed: int = 0, dtype: type[np.floating] = np.float64) -> np.ndarray:
+    return (scale * np.random.default_rng(seed).standard_normal((K, M, RAW_OUTPUTS))).astype(dtype)
 
 
 def test_distribution_is_the_stated_map() -> None:
-    raw = raw_outputs(2.0)
-    log_modes, levels = Distribution.of(raw, BOUNDS)
-    z = raw.numpy()
-    expected = softmax(6 * np.tanh(z[..., :3] / 6), axis=-1)
-    assert np.allclose(log_modes.exp().permute(1, 2, 0).numpy(), expected)
+    z = raw_outputs(2.0)
+    found = Distribution.of(z, BOUNDS)
+    levels = found.levels
+    expected = softmax(6 * np.tanh(z[..., :3] / 6), axis=-1).transpose(2, 0, 1)
+    assert np.allclose(found.modes, expected)
+    assert np.allclose(found.log_modes, np.log(expected))
 
     def share(x: np.ndarray) -> np.ndarray:
         return 1 / (1 + np.exp(-x))
@@ -41,13 +42,13 @@ def test_distribution_is_the_stated_map() -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
 def test_everything_stays_within_its_bounds(scale: float) -> None:
-    tables = Distribution.of(raw_outputs(scale, dtype=torch.float32), BOUNDS).tables()
-    hold = 1 - tables.modes.sum(axis=0)
-    for probability in (*tables.modes, hold):
+    found = Distribution.of(raw_outputs(scale, dtype=np.float32), BOUNDS)
+    hold = 1 - found.modes[1:].sum(axis=0)
+    for probability in (*found.modes, hold):
         # The lowest: both other logits at +6, this one at -6; single precision leaves the difference 1 - sum some 1e-7.
         assert probability.min() > np.exp(-2 * LOGIT_BOUND) / 2.001 - 2e-7
         assert probability.max() < 1
-    medians, spreads = np.exp(tables.levels[0::2]), tables.levels[1::2]
+    medians, spreads = np.exp(found.levels[0::2]), found.levels[1::2]
     edge = 1 + 1e-5  # of single precision
     assert np.all(spreads >= np.exp(LOWEST_LOG_STD) / edge)
     assert np.all(spreads <= edge)
@@ -57,29 +58,43 @@ def test_everything_stays_within_its_bounds(scale: float) -> None:
     assert np.all(medians[1] <= BOUNDS.issue_upper * edge)
 
 
-def test_tables_are_single_precision_and_contiguous() -> None:
-    tables = Distribution.of(raw_outputs(1.0, dtype=torch.float32), BOUNDS).tables()
-    for array, shape in zip(tables, ((2, K, M), (4, K)), strict=True):
+def test_everything_is_in_the_precision_of_the_outputs_and_contiguous() -> None:
+    found = Distribution.of(raw_outputs(1.0, dtype=np.float32), BOUNDS)
+    by_raw = found.by_raw(np.ones((3, K, M), np.float32), np.ones((4, K), np.float32))
+    for array, shape in ((found.modes, (3, K, M)), (found.levels, (4, K)), (by_raw, (K, M, RAW_OUTPUTS))):
         assert array.shape == shape
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
 
 
+@pytest.mark.parametrize("scale", [0.3, 3.0, 8.0])
+def test_the_gradient_is_pytorchs(scale: float) -> None:
+    """Of a linear function of probabilities and levels; with the levels' nodes exchanged, or unbounded logits, it is another."""
+    generator = np.random.default_rng(1)
+    by_modes, by_levels = generator.standard_normal((3, K, M)), generator.standard_normal((4, K))
+    raw = torch.tensor(raw_outputs(scale), requires_grad=True)
+    log_modes, levels = torch_distribution(raw, BOUNDS)
+    objective = (log_modes.exp() * torch.from_numpy(by_modes)).sum() + (levels * torch.from_numpy(by_levels)).sum()
+    (expected,) = torch.autograd.grad(objective, raw)
+    found = Distribution.of(raw.detach().numpy(), BOUNDS)
+    assert np.allclose(found.by_raw(by_modes, by_levels), expected.numpy(), rtol=1e-9, atol=1e-12)
+    for wrong in (found._replace(logits=np.zeros_like(found.logits)), found._replace(ranges=found.ranges[::-1])):
+        assert not np.allclose(wrong.by_raw(by_modes, by_levels), expected.numpy(), rtol=1e-4, atol=1e-6)
+
+
 def test_no_map_has_a_flat_piece() -> None:
     """Far from the start, each quantity still answers to its raw output: nothing is out of the gradient's reach."""
     for value in (-8.0, 0.0, 8.0):
-        raw = torch.full((K, M, RAW_OUTPUTS), value, dtype=torch.float64, requires_grad=True)
-        log_modes, levels = Distribution.of(raw, BOUNDS)
+        found = Distribution.of(np.full((K, M, RAW_OUTPUTS), value), BOUNDS)
         for row, (node, output) in enumerate([(M - 1, 3), (M - 1, 4), (0, 5), (0, 6)]):
-            (slope,) = torch.autograd.grad(levels[row].sum(), raw, retain_graph=True)
+            slope = found.by_raw(np.zeros((3, K, M)), np.eye(4)[row][:, None] * np.ones(K))
             assert slope[0, node, output] > 1e-5
-        (slope,) = torch.autograd.grad(log_modes[1].exp().sum(), raw, retain_graph=True)
+        slope = found.by_raw(np.eye(3)[1][:, None, None] * np.ones((K, M)), np.zeros((4, K)))
         assert slope[0, 0, 1] > 1e-3
 
 
 def test_probabilities_add_to_one() -> None:
-    log_modes, _ = Distribution.of(raw_outputs(5.0), BOUNDS)
-    assert torch.allclose(log_modes.exp().sum(0), torch.ones(K, M, dtype=torch.float64))
+    assert np.allclose(Distribution.of(raw_outputs(5.0), BOUNDS).modes.sum(axis=0), 1)
 
 
 def levels_between(bounds: LevelBounds, model: GHMModel, dt: float) -> list[tuple[float, float]]:

@@ -36,7 +36,7 @@ def test_nodes_stay_finite_where_shocks_vanish(parameters: dict[str, float]) -> 
 
 
 def test_too_fine_a_time_step_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--dt 1e-05 needs \d+ cash nodes .* more than 4000; raise dt"):
+    with pytest.raises(UserError, match=r"--dt 1e-05 needs [\d,]+ cash nodes .* more than 4,000; raise --dt"):
         cash_nodes(MODEL, 1e-5)
 
 

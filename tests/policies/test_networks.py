@@ -78,17 +78,17 @@ def test_values_and_gradient_equal_pytorchs(hidden: tuple[int, ...], outputs: in
     assert [layer.shape[1] for layer in passed] == [FEATURES, *hidden, outputs]
     gradient = one.gradient(passed, by_output)
     for activation, equal in ((torch.nn.Tanh, True), (torch.nn.Softsign, False)):
-        twin = as_torch(one, activation)
-        values = twin(inputs)
+        reference = as_torch(one, activation)
+        values = reference(inputs)
         found, size = passed[-1].detach(), float(values.detach().abs().max())
         (values * by_output).sum().backward()
-        expected = flat_gradient(twin)
+        expected = flat_gradient(reference)
         assert torch.allclose(found, values, atol=1e-5 * size) == equal
         assert torch.allclose(gradient, expected, atol=1e-5 * float(expected.abs().max())) == equal
 
 
 def test_the_gradient_is_that_of_the_parameters_place_by_place() -> None:
-    """The wrong twin of the comparison: weights of one layer transposed, which have the same size."""
+    """The wrong variant of the comparison: weights of one layer transposed, which have the same size."""
     one = anywhere((8, 8), 8)
     passed, by_output = one(torch.randn(50, FEATURES, generator=torch.Generator().manual_seed(3))), torch.randn(50, 8)
     gradient = one.gradient(passed, by_output)
@@ -96,9 +96,9 @@ def test_the_gradient_is_that_of_the_parameters_place_by_place() -> None:
     square = slice(8 * (FEATURES + 1), 8 * (FEATURES + 1) + 64)
     moved[square] = moved[square].view(8, 8).T.reshape(-1)
     assert not torch.allclose(gradient, moved, rtol=1e-2)
-    twin = as_torch(one)
-    (twin(passed[0]) * by_output).sum().backward()
-    assert torch.allclose(gradient, flat_gradient(twin), atol=1e-4)
+    reference = as_torch(one)
+    (reference(passed[0]) * by_output).sum().backward()
+    assert torch.allclose(gradient, flat_gradient(reference), atol=1e-4)
 
 
 def test_saturated_units_have_finite_gradients() -> None:

@@ -7,7 +7,7 @@ from ghm.policies.networks import Perceptron
 
 
 def as_torch(network: Perceptron, activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
-    """The same network of ``torch.nn`` layers; ``activation`` makes a wrong twin."""
+    """The same network of ``torch.nn`` layers; ``activation`` makes a wrong variant."""
     layers: list[nn.Module] = []
     for weight, bias in network._layers:
         linear = nn.Linear(weight.shape[1], weight.shape[0])

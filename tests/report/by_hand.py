@@ -1,6 +1,6 @@
 """Searches and policies whose every figure is chosen here, so that what people see of them can be worked out on paper.
 
-The optimum is worth 6.65 and closing the firm 5.95: a captured value of x is a return of 5.95 + 0.7 x.
+The optimum is worth 6.65 and immediate liquidation 5.95: a captured value of x is a firm value of 5.95 + 0.7 x.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import RungResult
 from ghm.training.settings import Hyperparameters
 
@@ -30,7 +30,7 @@ OPTIMUM = ReferenceReturns(optimal_return=6.65, wind_up_return=5.95)
 NAN = math.nan
 
 
-def trial(number: int, captured: float | None = None, status: str = "completed", **known: Any) -> Outcome:
+def trial(number: int, captured: float | None = None, status: str = "completed", **known: Any) -> TrialRecord:
     """A record of 100 iterations in 10 ``number`` seconds; what has no captured value has no return."""
     metrics: dict[str, Any] = {}
     if captured is not None:
@@ -39,12 +39,12 @@ def trial(number: int, captured: float | None = None, status: str = "completed",
     known["metrics"] = metrics | known.get("metrics", {})
     error = None if status in ("completed", "stopped_at_rung", "paused") else f"reason {number}"
     known = {"iterations": 100, "seconds": 10.0 * number, "error": error} | known
-    return Outcome(number, Hyperparameters(**settings), 123 + number, TrialState(status), **known)
+    return TrialRecord(number, Hyperparameters(**settings), 123 + number, TrialState(status), **known)
 
 
 def search_of(
     directory: Path,
-    trials: Sequence[Outcome],
+    trials: Sequence[TrialRecord],
     histories: Mapping[int, Sequence[Mapping[str, Any]]] | None = None,
     calibrations: tuple[Calibration, ...] = (),
     **settings: Any,
@@ -107,6 +107,8 @@ BEST: dict[str, Any] = {
     "payouts": 40.0,
     "years": 9.25,
     "early_liquidation": 0.125,
+    "optimal_issues": 1.25,
+    "optimal_early_liquidation": 0.075,
 }
 
 
@@ -172,7 +174,7 @@ FRESH = (0.80, 0.86)
 """95% interval of what configuration 2 of `confirmed` has on fresh seeds: of five, the least and the greatest."""
 
 
-def rung_trials() -> list[Outcome]:
+def rung_trials() -> list[TrialRecord]:
     """Four configurations with a rung at 20: trials 1 and 2 went on, 3 and 4 were stopped there though 3 was at 0.99."""
 
     def at(captured: float) -> tuple[RungResult, ...]:

@@ -101,7 +101,7 @@ def make_search(
 
 def add_policy(made: Made) -> None:
     """Give the best trial of a made search an (untrained) best_model.pt, and the search its reference.npz."""
-    from ghm.search.settings.space import parse_hyperparameters
+    from ghm.search.settings.configurations import parse_hyperparameters
     from ghm.solvers.store import load_or_solve
     from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress
     from ghm.training.learners.learner import Learner

@@ -1,5 +1,6 @@
 """The page in a real browser: drawn, silent, offline, sortable, in both schemes and on a phone. `make test-browser`."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -188,3 +189,25 @@ def test_five_hundred_trials_open(browser: Browser, tmp_path: Path) -> None:
     with Visit(browser, write_report(made.path)) as visit:
         assert visit.problems == []
         assert visit.page.locator("tbody tr").count() > 498
+
+
+def test_an_open_page_of_a_running_search_loads_its_new_state(browser: Browser, tmp_path: Path) -> None:
+    """From a file, where a page may ask for nothing else: it loads itself again, and stays where it was scrolled to."""
+    made = make_search(tmp_path, 12, unfinished=[3])
+    best = max(made.content["results"], key=lambda entry: entry["metrics"]["best_return"])
+    other = next(entry for entry in made.content["results"] if entry is not best)
+    with Visit(browser, write_report(made.path, reload=1)) as visit:
+        lead = visit.page.locator(".lead")
+        assert f"Trial {best['trial_num']} is the best" in lead.inner_text()
+        assert "this page loads its new state every 1 seconds" in visit.page.locator("header").inner_text()
+        visit.page.evaluate("scrollTo(0, 800)")
+        other["metrics"] |= {"best_return": 6.6547, "captured_value": 0.9999}
+        made.path.write_text(json.dumps(made.content))
+        write_report(made.path, reload=1)
+        lead.filter(has_text=f"Trial {other['trial_num']} is the best").wait_for(timeout=60_000)
+        visit.page.wait_for_selector(DRAWN, state="attached", timeout=30_000)
+        assert visit.page.evaluate("scrollY") == pytest.approx(800, abs=5)
+        # The search is over, and so is loading.
+        write_report(made.path)
+        visit.page.wait_for_selector("html:not([data-reload])", state="attached", timeout=60_000)
+        assert visit.problems == []

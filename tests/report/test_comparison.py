@@ -13,7 +13,7 @@ from ghm.report.analysis.importance import importances, marginal_effects
 from ghm.report.analysis.policy import moments, study_best
 from ghm.report.comparison import MOST, write_comparison
 from ghm.report.drawing.economics import SYMBOLS
-from ghm.report.drawing.plots import hyperparameter_panels
+from ghm.report.drawing.plots import search_figures
 from ghm.report.drawing.tuning import LEAST_GAP, gap, gap_axis, marginal_effects_table
 from ghm.report.main import main
 from ghm.search import SearchSpace
@@ -33,7 +33,7 @@ def test_two_searches_are_set_beside_each_other(tmp_path: Path, capsys: pytest.C
         "deep",
         "Where they differ",
         "compared-best",
-        "different effort: 60,000, 80,000",
+        "different numbers of training iterations: 60,000, 80,000",
     ):
         assert words in page
 
@@ -80,11 +80,11 @@ def test_a_page_has_one_criterion_of_what_is_beyond_chance(tmp_path: Path) -> No
 def test_moments_of_the_optimum_are_those_of_its_levels(studied: Made) -> None:
     study = study_best(read_search(studied.path))
     found = {one.name: one for one in moments(study)}
-    assert found["Equity issues a year"].optimal > 0
+    assert found["Equity issues per year"].optimal > 0
     size = np.nanmean(study.optimal_levels.issue_target - study.optimal_levels.issue_below)
     # An issue raises from below the threshold to the target: at least the distance, at most the target.
     assert 0.5 * size < found["Size of an issue (cash)"].optimal < np.nanmax(study.optimal_levels.issue_target)
-    assert 0 <= found["Liquidations a year (hazard)"].learned < 5
+    assert 0 <= found["Liquidations per year (hazard)"].learned < 5
 
 
 def test_every_parameter_of_the_model_has_its_symbol() -> None:
@@ -101,7 +101,8 @@ def test_a_small_standard_error_is_no_zero() -> None:
 
 
 def test_ticks_of_the_gap_are_plotlys_own() -> None:
-    """At 1, 2 and 5 of each decade alone, searches within less than a decade of each other had none."""
+    """At 1, 2 and 5 of each decade alone, searches within less than a decade of each other had none; more than five overlap."""
+    assert gap_axis()["nticks"] == 5
     assert "dtick" not in gap_axis()
 
 
@@ -109,5 +110,5 @@ def test_ticks_of_the_gap_are_plotlys_own() -> None:
 def test_exported_panels_have_medians_where_the_page_has(n_trials: int, drawn: bool, tmp_path: Path) -> None:
     space = {"lr_policy": [1e-4, 3e-4, 1e-3]} | {name: [next(iter(values))] for name, values in FIXED.items()}
     search = read_search(make_search(tmp_path / "r", n_trials, space=space).path)
-    figure = hyperparameter_panels(search)
-    assert any(axes.collections for axes in figure.axes) == drawn
+    figure = search_figures(search, ())["hyperparameters"]
+    assert any(line.get_label() == "median" for axes in figure.axes for line in axes.lines) == drawn

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from factory import make_search
 
-from ghm.report.analysis.findings import certainty, expected_best, headline, searched, verdict, verification
+from ghm.io.text import loss_text
+from ghm.report.analysis.certainty import certainty, expected_best
+from ghm.report.analysis.findings import headline, searched, verdict, verification
 from ghm.report.analysis.importance import importances
 from ghm.search import SearchSpace
 from ghm.search.records.reader import read_search
@@ -26,7 +28,7 @@ def changed(path: Path, number: int, **metrics: Any) -> SearchState:
 
 
 def sentences(search: SearchState) -> str:
-    return " ".join(certainty(search, importances(search)))
+    return "; ".join(" ".join(row) for row in certainty(search, importances(search)))
 
 
 def test_headline_names_the_best_its_captured_value_and_what_it_is_measured_against(tmp_path: Path) -> None:
@@ -34,17 +36,15 @@ def test_headline_names_the_best_its_captured_value_and_what_it_is_measured_agai
     best = search.best_trial
     assert best is not None
     text = headline(search)
-    assert f"trial {best.trial_num}," in text
-    assert f"{100 * (best.best_return - 5.95) / (6.6548 - 5.95):.1f}%" in text
-    assert "(5.9500)" in text
-    assert "(6.6548)" in text
-    assert text.endswith("Verdict: near optimal.")
+    assert text.startswith(f"Trial {best.trial_num} is the best: ")
+    assert f"captures {100 * (best.best_return - 5.95) / (6.6548 - 5.95):.1f}% of the value between" in text
+    assert text.endswith(f"loses {loss_text(1 - best.best_return / 6.6548)} of firm value.")
     assert verdict(search) == best.metrics["verdict_text"]
 
 
-def test_a_best_trial_worse_than_closing_the_firm_is_said_to_be(tmp_path: Path) -> None:
+def test_a_best_trial_worse_than_immediate_liquidation_is_said_to_be(tmp_path: Path) -> None:
     search = changed(make_search(tmp_path, 1).path, 1, best_return=5.5, captured_value=-0.64)
-    assert "worse than closing the firm at once" in headline(search)
+    assert "worse than immediate liquidation" in headline(search)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_searched_counts_configurations_and_trials(tmp_path: Path) -> None:
     space = {"lr_policy": [1e-3], "lr_baseline": [1e-3, 3e-3]}
     made = make_search(tmp_path, 5, failures={1: ("diverged", "x")}, unfinished=[2], space=space)
     text = searched(read_search(made.path))
-    assert "over 2,592 configurations of 7 hyperparameters, 5,000 iterations each" in text, "11,664 × 2 / 9"
+    assert "over 2,592 configurations of 7 hyperparameters, 5,000 iterations per trial" in text, "11,664 × 2 / 9"
     assert "3 of 5 trials completed, 1 failed, 1 running or interrupted" in text
 
 
@@ -76,17 +76,17 @@ def test_close_rivals_are_counted(tmp_path: Path) -> None:
     path = make_search(tmp_path, 4).path
     for number, captured in ((1, 0.97), (2, 0.965), (3, 0.961), (4, 0.95)):
         search = changed(path, number, captured_value=captured, best_return=5.95 + captured)
-    assert "2 other trials came within 1 percentage point" in sentences(search)
+    assert "Other trials within 1 percentage point 2 " in sentences(search)
     search = changed(path, 1, captured_value=0.99, best_return=6.94)
-    assert "The runner-up is 2.5 percentage points behind." in sentences(search)
+    assert "Lead over the runner-up 2.5 percentage points" in sentences(search)
 
 
 def test_a_simulated_return_that_disagrees_is_a_warning(tmp_path: Path) -> None:
     path = make_search(tmp_path, 1).path
     search = changed(path, 1, best_return=6.5, monte_carlo_return=6.503, monte_carlo_standard_error=0.002)
-    assert "in agreement" in sentences(search)
+    assert "It agrees with the exact firm value." in sentences(search)
     search = changed(path, 1, monte_carlo_return=6.51)
-    assert "5.0 standard errors away: do not trust it" in sentences(search)
+    assert "That is 5.0 standard errors from the exact firm value: do not trust it" in sentences(search)
 
 
 def test_importance_is_honest_about_few_trials_and_none_varied(tmp_path: Path) -> None:

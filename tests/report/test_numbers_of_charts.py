@@ -1,6 +1,7 @@
 """What each chart of a search draws: its data, names, order and colours, against figures worked out by hand."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from report.by_hand import eight_trials, over_seeds, rung_trials, search_of, tri
 
 from ghm.report.analysis.importance import Importance
 from ghm.report.comparison import render_comparison
-from ghm.report.drawing import charts, instances, plots, tuning
+from ghm.report.drawing import charts, instances, palette, plots, tuning
 from ghm.report.drawing.charts import Chart
 from ghm.search.records.state import SearchState
 
@@ -55,16 +56,16 @@ def test_charts_have_their_titles(search: SearchState, tmp_path: Path) -> None:
     drawn += instances.instance_charts(over_seeds(tmp_path / "seeds"))
     drawn += instances.instance_charts(search_of(tmp_path / "rungs", rung_trials(), rungs=(20,), keep=0.5))
     assert {one.name: one.title for one in drawn} == {
-        "order": "Trials in order",
+        "order": "Optimisation history",
         "iterations": "Captured value against training iterations",
         "time": "Captured value against training time",
-        "parallel": "Configurations and what they reached",
+        "parallel": "Hyperparameters and captured value of every trial",
         "panel-0": "lr_policy",
-        "importance": "What the ranking depends on",
-        "gap": "What is missing to the optimum",
-        "bands": "Configurations and their spread",
-        "configuration-curves": "Configurations as they learn",
-        "rungs": "Rungs",
+        "importance": "Importance of the hyperparameters",
+        "gap": "How the best trials learn",
+        "bands": "Spread of each configuration over its trials",
+        "configuration-curves": "Learning curves of the best configurations",
+        "rungs": "Captured value at the rungs",
     }
     assert all(one.alternative and one.caption and one.caption != one.title for one in drawn)
 
@@ -122,7 +123,7 @@ def test_learning_curves(search: SearchState) -> None:
     assert by_time.alternative.endswith("went from 47.5% at 25 to 95.0% at 50 (training time (seconds)).")
     assert by_iteration.title == "Captured value against training iterations"
     assert by_time.title == "Captured value against training time"
-    assert by_iteration.caption == "Exact captured value at each evaluation; the 5 best trials stand out."
+    assert by_iteration.caption == "Captured value at each evaluation; the 5 best trials stand out."
 
 
 def test_the_gap_is_one_less_captured_value(search: SearchState) -> None:
@@ -131,8 +132,8 @@ def test_the_gap_is_one_less_captured_value(search: SearchState) -> None:
     assert points(found["trial 5"]) == [(50, pytest.approx(0.525)), (100, pytest.approx(0.05))]
     assert points(found["1 others"]) == [(50, 1.25), (100, 1.25), (None, None)]
     assert chart.layout["yaxis"]["type"] == "log"
-    assert chart.alternative.endswith("for 6 trials. The best, trial 5, ended 5.00% short.")
-    assert chart.caption == "One less captured value, on a logarithmic axis; what is below 0.01% is drawn there."
+    assert chart.alternative.endswith("for 6 trials. The best, trial 5, ended with a gap of 5.00%.")
+    assert chart.caption == "Optimality gap: 100% less captured value. Gaps below 0.01% are drawn there."
     assert tuning.gap(0.99995) == 1e-4
 
 
@@ -173,7 +174,7 @@ def test_a_panel_has_points_and_medians(search: SearchState) -> None:
     assert chart.alternative == (
         "Captured value by lr_policy, at 0.0001, 0.001. Medians from left to right: 20.0%, 72.0%."
     )
-    assert chart.caption == "A point a trial; bars are medians."
+    assert chart.caption == "One point per trial; bars are medians."
 
 
 def test_a_panel_of_too_few_trials_has_no_medians(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_a_panel_of_too_few_trials_has_no_medians(tmp_path: Path) -> None:
     trials = [*(trial(k, 0.5, settings=fast) for k in (1, 2, 3)), *(trial(k, 0.4, settings=slow) for k in (4, 5))]
     chart = charts.panel_chart(search_of(tmp_path, trials), "lr_policy")
     assert [trace["name"] for trace in chart.data] == ["trial"]
-    assert chart.caption == "A point a trial; too few a value for medians."
+    assert chart.caption == "One point per trial; too few per value for a median."
 
 
 def test_importance_bars() -> None:
@@ -234,11 +235,11 @@ def test_rungs(tmp_path: Path) -> None:
     search = search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)
     (chart,) = instances.instance_charts(search)
     found = traces(chart)
-    assert points(found["went to the end"]) == [
+    assert points(found["trained to the end"]) == [
         (20, 0.50), (100, 0.80), (None, None), (20, 0.60), (100, 0.70), (None, None),
     ]  # fmt: skip
     assert points(found["stopped"]) == [(20, 0.99), (None, None), (20, 0.30), (None, None)]
-    assert (found["stopped"]["line"]["color"], found["went to the end"]["line"]["color"]) == ("@faint", "@accent")
+    assert (found["stopped"]["line"]["color"], found["trained to the end"]["line"]["color"]) == ("@faint", "@accent")
     assert chart.layout["xaxis"]["tickvals"] == [20, 100]
     assert chart.alternative == "Best captured value of each trial at the rungs 20: 2 of 4 were stopped at one."
 
@@ -266,61 +267,77 @@ class TestForPapers:
     """The same data in Matplotlib's figures."""
 
     def test_learning_curves(self, search: SearchState) -> None:
-        left, right = plots.learning_curves(search).axes
+        left, right = plots.search_figures(search, ())["learning_curves"].axes
         assert (left.get_xlabel(), right.get_xlabel(), left.get_ylabel()) == (
-            "iteration", "training time (seconds)", "captured value",
+            "training iterations", "training time (seconds)", "captured value",
         )  # fmt: skip
-        for axes, scale in ((left, lambda _number: 10.0), (right, float)):
-            named = {line.get_label(): line for line in axes.lines if not str(line.get_label()).startswith("_")}
-            assert set(named) == {f"trial {number}" for number in RANKED[:5]}
-            for number, captured, colour in zip(RANKED, (0.95, 0.90, 0.72, 0.60, 0.20), plots.COLOURS, strict=False):
+        for axes in (left, right):
+            named = {line.get_label(): line for line in axes.lines}
+            assert set(named) == {"1 others", *(f"trial {number}" for number in RANKED[:5])}
+            captured = (0.95, 0.90, 0.72, 0.60, 0.20)
+            for number, value, colour in zip(RANKED, captured, palette.COLOURS, strict=False):
                 line = named[f"trial {number}"]
-                expected = (50, 100) if axes is left else (5 * scale(number), 10 * scale(number))
+                expected = (50, 100) if axes is left else (5 * number, 10 * number)
                 assert np.array_equal(line.get_xdata(), expected)
-                assert np.allclose(line.get_ydata(), (captured / 2, captured))
-                assert line.get_color() == colour
-            (faint,) = [line for line in axes.lines if line.get_color() == plots.FAINT]
-            assert np.allclose(faint.get_ydata(), -0.25)
-        assert [text.get_text() for text in right.get_legend().get_texts()] == [f"trial {one}" for one in RANKED[:5]]
+                assert np.allclose(line.get_ydata(), (value / 2, value))
+                assert line.get_color() == plots.colour(colour)
+            assert np.allclose(named["1 others"].get_ydata()[:2], -0.25)
+            assert named["1 others"].get_color() == plots.colour("@faint")
+            names = [text.get_text() for text in axes.get_legend().get_texts()]
+            assert names == ["1 others", *(f"trial {one}" for one in RANKED[:5])]
+        assert len({plots.colour(one) for one in palette.COLOURS}) == 5
 
     def test_panels(self, search: SearchState) -> None:
-        axes = plots.hyperparameter_panels(search).axes[0]
-        (dots,) = axes.lines
+        axes = plots.search_figures(search, ())["hyperparameters"].axes[0]
+        dots, bars = axes.lines
         assert np.allclose(dots.get_ydata(), [0.95, 0.90, 0.72, 0.60, 0.20, -0.25])
-        assert np.all(np.abs(dots.get_xdata() - np.array([0, 1, 1, 1, 0, 0])) <= 0.06)
-        bars = [bar.get_segments()[0] for bar in axes.collections]
-        assert sorted((bar[:, 0].mean(), bar[0, 1]) for bar in bars) == [(0.0, 0.20), (1.0, 0.72)]
+        assert np.all(np.abs(dots.get_xdata() - np.array([0, 1, 1, 1, 0, 0])) <= 0.125)
+        assert points({"x": bars.get_xdata(), "y": bars.get_ydata()}) == [(0.0, 0.20), (1.0, 0.72)]
         assert axes.get_title() == "lr_policy"
         assert [label.get_text() for label in axes.get_xticklabels()] == ["0.0001", "0.001"]
 
-    def test_importance(self) -> None:
-        (axes,) = plots.importance_bars(IMPORTANCES).axes
-        assert [bar.get_width() for bar in axes.patches] == [0.60, 0.05]
-        assert [label.get_text() for label in axes.get_yticklabels()] == ["lr_policy", "n_trajectories"]
-        assert axes.yaxis_inverted(), "the greatest at the top"
-        assert [to_hex(bar.get_facecolor()).upper() for bar in axes.patches] == [plots.LEARNED, plots.FAINT]
+    def test_importance(self, search: SearchState) -> None:
+        (axes,) = plots.search_figures(search, IMPORTANCES)["importance"].axes
+        # Bars from the bottom up: the greatest at the top.
+        assert [bar.get_width() for bar in axes.patches] == [0.05, 0.60]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["n_trajectories", "lr_policy"]
+        assert not axes.yaxis_inverted()
+        assert [to_hex(bar.get_facecolor()) for bar in axes.patches] == [
+            plots.colour("@faint"), plots.colour("@accent"),
+        ]  # fmt: skip
 
     def test_configurations(self, seeds: SearchState) -> None:
-        left, right = plots.configuration_bands(seeds).axes
-        means = [line for line in left.lines if line.get_marker() == "o"]
-        assert [float(line.get_ydata()[0]) for line in means] == pytest.approx([0.685, 0.65, 0.95])
-        spans = [bar.get_segments()[0][:, 1].tolist() for bar in left.collections]
-        assert spans == [[0.10, 0.90], [0.50, 0.80], [0.95, 0.95]]
+        left, right = plots.search_figures(seeds, ())["configurations"].axes
+        (means,) = left.lines
+        assert means.get_ydata().tolist() == pytest.approx([0.685, 0.65, 0.95])
+        spans = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in left.patches]
+        assert spans == [pytest.approx(span) for span in ([0.10, 0.90], [0.50, 0.80], [0.95, 0.95])]
         assert [label.get_text() for label in left.get_xticklabels()] == ["2", "1", "3"]
         curves = {line.get_label(): list(line.get_ydata()) for line in right.lines}
         assert curves == {
             "configuration 2": pytest.approx([0.435, 0.87]),
             "configuration 1": pytest.approx([0.325, 0.65]),
         }
+        bands = [band.get_datalim(right.transData).intervaly.tolist() for band in right.collections]
+        assert bands == [pytest.approx([0.05, 0.90]), pytest.approx([0.25, 0.80])]
 
     def test_rungs(self, tmp_path: Path) -> None:
-        (axes,) = plots.rung_lines(search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)).axes
-        drawn = [(line.get_color(), list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines[:4]]
-        assert drawn == [
-            (plots.FAINT, [20], [0.99]),
-            (plots.FAINT, [20], [0.30]),
-            (plots.LEARNED, [20, 100], [0.50, 0.80]),
-            (plots.LEARNED, [20, 100], [0.60, 0.70]),
-        ]
-        names = {line.get_label(): line.get_color() for line in axes.lines[4:]}
-        assert names == {"went to the end": plots.LEARNED, "stopped at a rung": plots.FAINT}
+        search = search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)
+        (axes,) = plots.search_figures(search, ())["rungs"].axes
+        drawn = {line.get_label(): (line.get_color(), list(line.get_xdata()), line.get_ydata()) for line in axes.lines}
+        gap = math.nan
+        assert drawn["stopped"][0] == plots.colour("@faint")
+        assert np.array_equal(drawn["stopped"][2], [0.99, gap, 0.30, gap], equal_nan=True)
+        assert drawn["trained to the end"][0] == plots.colour("@accent")
+        assert drawn["trained to the end"][1][:2] == [20, 100]
+        ends = [0.50, 0.80, gap, 0.60, 0.70, gap]
+        assert np.array_equal(drawn["trained to the end"][2], ends, equal_nan=True)
+
+    def test_a_text_is_shown_as_it_is(self, tmp_path: Path) -> None:
+        """Neither what Plotly is told of it nor what Matplotlib makes of dollars."""
+        from matplotlib.figure import Figure
+
+        axes = Figure().subplots()
+        plots.draw(axes, Chart("x", "a &lt;b&gt; $c$", "", data=[palette.line([1], [2], "d &amp; $e$", "@accent")]))
+        assert axes.get_title() == r"a <b> \$c\$"
+        assert axes.lines[0].get_label() == r"d & \$e\$"

@@ -88,13 +88,13 @@ def test_the_leaderboard_as_csv_has_numbers_and_as_latex_what_is_shown(tmp_path:
     assert table is not None
     first, *_, last = rows(as_csv(table))
     assert first == {
-        "Rank": "1", "Trial": "5", "Captured value": "0.95", "Best return": "6.615", "Verdict": "issues too late",
+        "Rank": "1", "Trial": "5", "Captured value": "0.95", "Firm value": "6.615", "Verdict": "issues too late",
         "Training time": "50", "lr_policy": "0.0001",
     }  # fmt: skip
     assert (last["Captured value"], last["Trial"]) == ("-0.5", "6")
     latex = as_latex(table, "tab:x")
     assert "  \\begin{tabular}{rrrrlrr}" in latex
-    assert "    Rank & Trial & Captured value & Best return & Verdict & Training time & lr\\_policy \\\\" in latex
+    assert "    Rank & Trial & Captured value & Firm value & Verdict & Training time & lr\\_policy \\\\" in latex
     assert "    1 & 5 & 95.0\\% & 6.6150 & issues too late & 0:50 & 0.0001 \\\\" in latex
     assert "    6 & 6 & -50.0\\% & 5.6000 & -- & 1:00 & 0.0001 \\\\" in latex
 
@@ -114,7 +114,7 @@ def test_which_tables_there_are(tmp_path: Path) -> None:
     ]
     found = _tables(confirmed(tmp_path / "b"), ())
     assert {"configurations_summary", "confirmation"} <= set(found)
-    assert rows(as_csv(found["confirmation"]))[0]["Confirmed"] == "0.83"
+    assert rows(as_csv(found["confirmation"]))[0]["On fresh seeds"] == "0.83"
 
 
 def test_results_in_python_name_the_best(tmp_path: Path) -> None:

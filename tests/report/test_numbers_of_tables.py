@@ -8,10 +8,11 @@ import pytest
 from report.by_hand import FRESH, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
 
 from ghm.economics.model import GHMModel
+from ghm.io.text import policy_rows
 from ghm.report.analysis.importance import Importance, MarginalEffect
 from ghm.report.comparison import _differences, _table
 from ghm.report.drawing import instances, tables, tuning
-from ghm.report.drawing.economics import card_table
+from ghm.report.drawing.economics import card_table, parameters_table
 from ghm.report.drawing.tables import Cell, Table, plain_rows
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
@@ -36,7 +37,7 @@ def titles(table: Table) -> list[str]:
 def test_leaderboard(search: SearchState) -> None:
     table = whole(tables.leaderboard(search))
     assert titles(table) == [
-        "Rank", "Trial", "Captured value", "Best return", "Verdict", "Training time", "lr_policy",
+        "Rank", "Trial", "Captured value", "Firm value", "Verdict", "Training time", "lr_policy",
     ]  # fmt: skip
     assert plain_rows(table) == [
         ["1", "5", "95.0%", "6.6150", "issues too late", "0:50", "0.0001"],
@@ -70,14 +71,17 @@ def test_best_configuration(search: SearchState) -> None:
     ]  # fmt: skip
 
 
-def test_best_levels(search: SearchState) -> None:
-    table = whole(tables.best_levels(search))
-    assert titles(table) == ["At the full time to horizon", "Learned", "Optimum"]
+def test_best_policy(search: SearchState) -> None:
+    table = whole(tables.best_policy(search))
+    assert titles(table) == ["With 10 years to the horizon", "Learned", "Optimum"]
     assert plain_rows(table) == [
-        ["Pays out above (cash)", "0.2100", "0.1900"],
-        ["Issues equity below (cash)", "0.0300", "0.0400"],
-        ["Issues up to (cash)", "0.0800", "0.0700"],
-        ["Return", "6.6150", "6.6500"],
+        ["payout boundary", "0.2100", "0.1900"],
+        ["issuance boundary", "0.0300", "0.0400"],
+        ["post-issuance cash", "0.0800", "0.0700"],
+        ["equity issues per firm", "1.50", "1.25"],
+        ["liquidated in the first half", "12.5%", "7.5%"],
+        ["firm value", "6.6150", "6.6500"],
+        ["loss of firm value", "0.53%", "0%"],
     ]
 
 
@@ -91,9 +95,10 @@ def test_best_levels(search: SearchState) -> None:
     ],
 )
 def test_levels_that_are_none(metrics: dict[str, float], shown: list[str]) -> None:
-    one = trial(1, 0.5, metrics=metrics)
-    assert [tables.level(one, key) for key in ("payout_level", "issue_below", "issue_target")] == shown
-    assert tables.level(one, "optimal_issue_below") == "never"
+    one = trial(1, 0.5, metrics=metrics | {"optimal_payout_level": 0.2})
+    rows = policy_rows(one.figure, one.word("action_rule"))
+    assert [learned for _, learned, _ in rows[:3]] == shown
+    assert [optimal for *_, optimal in rows[:3]] == ["0.2000", "never", "never"]
 
 
 def test_failures(search: SearchState) -> None:
@@ -146,7 +151,14 @@ def test_configurations_that_cannot_be_ranked_are_counted(tmp_path: Path) -> Non
 def test_confirmation(tmp_path: Path) -> None:
     """The interval is of the fresh seeds; of the four that were tuned on there is none."""
     table = whole(instances.confirmation_table(confirmed(tmp_path)))
-    assert titles(table) == ["Configuration", "When tuned", "Confirmed", "95% interval", "Difference", "Failures"]
+    assert titles(table) == [
+        "Configuration",
+        "In the search",
+        "On fresh seeds",
+        "95% interval",
+        "Difference",
+        "Failures",
+    ]
     rows = plain_rows(table)
     assert [[*row[:3], *row[4:]] for row in rows] == [
         ["2", "87.0%", "83.0%", "-4.0%", "0"],
@@ -166,14 +178,47 @@ def test_calibrations(tmp_path: Path) -> None:
     state = search_of(tmp_path, trials, calibrations=firms, n_trials=2)
     state.references |= {"calm": ReferenceReturns(7.25, 6.5), "wild": ReferenceReturns(6.125, 5.0)}
     table = whole(instances.calibrations_table(state))
-    assert table.caption == "What configuration 1 costs on each calibration, by the mean captured value"
-    assert titles(table) == [
-        "Calibration", "Optimum", "Closing the firm", "This configuration", "Best configuration there", "Cost of not tuning",
-    ]  # fmt: skip
+    assert table.caption == "Configuration 1 on each calibration, beside the configuration that is best there"
+    assert titles(table) == ["", "calm", "wild"]
     assert plain_rows(table) == [
-        ["calm", "7.2500", "6.5000", "70.0%", "90.0%", "20.0%"],
-        ["wild", "6.1250", "5.0000", "90.0%", "90.0%", "0.0%"],
+        ["optimal firm value", "7.2500", "6.1250"],
+        ["immediate-liquidation value", "6.5000", "5.0000"],
+        ["mean captured value of configuration 1", "70.0%", "90.0%"],
+        ["mean captured value of the best configuration there", "90.0%", "90.0%"],
+        ["difference", "20.0%", "0.0%"],
     ]
+    # A column for each firm here, too.
+    ranking = whole(instances.configurations_table(state))
+    found = dict(zip(titles(ranking), zip(*plain_rows(ranking), strict=True), strict=True))
+    assert (found["Configuration"], found["Mean, calm"], found["Mean, wild"]) == (
+        ("1", "2"), ("70.0%", "90.0%"), ("90.0%", "60.0%"),
+    )  # fmt: skip
+
+
+def test_the_policy_on_each_firm_and_what_the_firms_are(tmp_path: Path) -> None:
+    """The best configuration's trial on each firm, the better one of two seeds; two columns for each."""
+    firms = (Calibration("calm", GHMModel(sigma_x=0.1)), Calibration("wild", GHMModel(sigma_x=0.3)))
+    known = {1: ("calm", 0.70, 0.21), 2: ("calm", 0.80, 0.22), 3: ("wild", 0.90, 0.33), 4: ("wild", 0.60, 0.34)}
+    trials = [
+        trial(
+            number,
+            value,
+            configuration=1,
+            calibration=firm,
+            metrics={"payout_level": level, "optimal_payout_level": 0.2},
+        )
+        for number, (firm, value, level) in known.items()
+    ]
+    state = search_of(tmp_path, trials, calibrations=firms, n_trials=1, n_seeds=2)
+    table = whole(tables.best_policy(state))
+    assert table.caption == "Policy of trial 3 (seed 126, wild), trial 2 (seed 125, calm)" or table.caption == (
+        "Policy of trial 2 (seed 125, calm), trial 3 (seed 126, wild)"
+    )
+    assert titles(table)[1:] == ["Learned, calm", "Optimum, calm", "Learned, wild", "Optimum, wild"]
+    assert plain_rows(table)[0] == ["payout boundary", "0.2200", "0.2000", "0.3300", "0.2000"]
+    parameters = parameters_table(state)
+    assert titles(parameters)[2:4] == ["calm", "wild"]
+    assert {row[4]: row[2:4] for row in plain_rows(parameters)}["sigma_x"] == ["0.1", "0.3"]
 
 
 def test_what_values_buy() -> None:
@@ -185,8 +230,8 @@ def test_what_values_buy() -> None:
     )
     table = whole(tuning.marginal_effects_table(effects, weights))
     assert titles(table) == [
-        "Hyperparameter", "Value", "Trials", "Median captured value", "Against the other values (points)", "90% interval",
-        "Hyperparameter beyond chance",
+        "Hyperparameter", "Value", "Trials", "Median captured value", "Difference to other values (points)", "90% interval",
+        "Effect beyond chance",
     ]  # fmt: skip
     assert plain_rows(table) == [
         ["lr_policy", "0.001", "7", "72.0%", "+12.5", "+5.0 to +31.0", "yes"],
@@ -196,8 +241,9 @@ def test_what_values_buy() -> None:
     assert tuning.marginal_effects_table((), weights) is None
 
 
-def test_the_card_is_the_recorded_one() -> None:
-    table = card_table()
+def test_a_card_as_a_table() -> None:
+    table = card_table("calm", Card.default())
+    assert table.caption == "Checks of the optimum on calm"
     assert titles(table) == ["Claim", "Off by", "Allowed", ""]
     card = Card.default()
     for row, line in zip(plain_rows(table), card.lines, strict=True):
@@ -228,14 +274,14 @@ def test_any_trial(search: SearchState) -> None:
     facts = dict(best["facts"])
     assert facts == {
         "status": "completed", "training time": "0:50", "seed": "128",
-        "return": "6.6150", "found at iteration": "90", "return of the last policy": "5.9000", "captured value": "95.0%",
+        "firm value": "6.6150", "found at iteration": "90", "firm value of the last policy": "5.9000", "captured value": "95.0%",
         "loss of firm value": "0.53%",
-        "return of the optimum": "–", "return of closing at once": "–", "simulated return": "6.6170",
+        "optimal firm value": "–", "immediate-liquidation value": "–", "simulated firm value": "6.6170",
         "its standard error": "0.0010", "verdict": "issues too late",
-        "pays out above (optimum)": "0.2100 (0.1900)", "issues up to (optimum)": "0.0800 (0.0700)",
-        "issues below (optimum)": "0.0300 (0.0400)",
-        "equity issues of a firm": "1.5000", "payouts of a firm": "40.0000", "life of a firm": "9.2500 years",
-        "liquidated early": "12.5%",
+        "payout boundary (optimum)": "0.2100 (0.1900)", "post-issuance cash (optimum)": "0.0800 (0.0700)",
+        "issuance boundary (optimum)": "0.0300 (0.0400)", "equity issues per firm (optimum)": "1.50 (1.25)",
+        "liquidated in the first half (optimum)": "12.5% (7.5%)",
+        "payouts per firm": "40.0000", "life of a firm": "9.2500 years",
         "lr_policy": "0.0001", "lr_baseline": "0.003", "entropy_weight": "0.01", "action_reg_weight": "0.01",
         "max_grad_norm": "1", "n_trajectories": "500", "policy_hidden": "64x64", "value_hidden": "64x64",
     }  # fmt: skip
@@ -255,12 +301,12 @@ def test_searches_side_by_side(tmp_path: Path) -> None:
     searches = [eight_trials(tmp_path / "a"), confirmed(tmp_path / "b")]
     table = _table(searches, ["a", "b"])
     assert titles(table) == [
-        "Search", "Kind", "Completed", "Failed", "Best captured", "Median captured", "Confirmed", "Best return",
-        "Iterations spent", "Training time",
+        "Search", "Kind", "Completed", "Failed", "Best captured", "Median captured", "Confirmed", "Best firm value",
+        "Loss of firm value", "Iterations spent", "Training time",
     ]  # fmt: skip
     assert plain_rows(table) == [
-        ["a", "random", "6", "1", "95.0%", "66.0%", "–", "6.6150", "670", "6:00"],
-        ["b", "random", "20", "2", "83.0%", "86.0%", "83.0%", "6.5520", "3,700", "42:10"],
+        ["a", "random", "6", "1", "95.0%", "66.0%", "–", "6.6150", "0.53%", "670", "6:00"],
+        ["b", "random", "20", "2", "83.0%", "86.0%", "83.0%", "6.5520", "1.5%", "3,700", "42:10"],
     ]
     differ = {row[0]: row[1:] for row in plain_rows(whole(_differences(searches, ["a", "b"])))}
     assert differ["n_trials"] == ["10", "3"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from report.by_hand import NAN, eight_trials, policy_study
 
 from ghm.economics.actions import HOLD, PAY, Actions
@@ -18,6 +19,8 @@ from ghm.report.drawing.charts import Chart
 from ghm.report.drawing.tables import plain_rows
 
 LEARNED, OPTIMAL = "@accent", "@second"
+BLUE, ORANGE = "#0072b2", "#d55e00"
+"""The same for papers."""
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +37,17 @@ def test_charts_have_their_titles_and_axes(study: PolicyStudy) -> None:
     drawn = [*policy_charts.policy_charts(study), *economics.economics_charts(study)]
     axes = {one.name: tuple(one.layout[axis]["title"]["text"] for axis in ("xaxis", "yaxis")) for one in drawn}
     assert {one.name: (one.title, *axes[one.name]) for one in drawn} == {
-        "policy-levels": ("Levels of cash that the policy acts at", "time to horizon (years)", "cash"),
-        "policy-modes": ("What the firm does", "time to horizon (years)", "cash"),
-        "policy-value": ("Value of the firm", "cash", "value less closing"),
-        "policy-loss": ("Value given away", "time to horizon (years)", "cash"),
+        "policy-levels": ("What the policy does, beside the optimum", "time to horizon (years)", "cash"),
+        "policy-modes": ("Action in each state", "time to horizon (years)", "cash"),
+        "policy-value": ("Value of the firm", "cash", "value less liquidation"),
+        "policy-loss": ("Value lost", "time to horizon (years)", "cash"),
         "policy-paths": ("Cash of simulated firms", "years", "cash"),
-        "policy-slope": ("What one more unit of cash is worth: V′(c)", "cash", "V′(c)"),
-        "policy-cash": ("How much cash firms hold", "cash", "density"),
+        "policy-slope": ("Marginal value of cash V′(c)", "cash", "V′(c)"),
+        "policy-cash": ("Distribution of cash", "cash", "density"),
     }
     captions = {one.name: one.caption for one in drawn}
     assert captions["policy-levels"].startswith("Blue: learned. Orange: optimal.")
-    assert captions["policy-modes"] == "The policy's most likely action; lines are the optimum's thresholds."
+    assert captions["policy-modes"] == "What the greedy policy does; lines are the optimal boundaries."
     assert captions["policy-loss"] == "Value of the optimum less exact value of the policy, from each state on."
 
 
@@ -53,24 +56,22 @@ def test_levels(study: PolicyStudy) -> None:
     found = traces(chart)
     drawn = {name: (trace["y"], trace["line"]["color"], trace["line"]["dash"]) for name, trace in found.items()}
     assert drawn == {
-        "pays out above (learned)": ([0.05, 0.15, 0.25], LEARNED, "solid"),
-        "pays out above (optimal)": ([0.01, 0.1, 0.19], OPTIMAL, "solid"),
-        "issues up to (learned)": ([None, 0.11, 0.12], LEARNED, "dash"),
-        "issues up to (optimal)": ([None, 0.06, 0.07], OPTIMAL, "dash"),
-        "issues below (learned)": ([None, None, 0.05], LEARNED, "dot"),
-        "issues below (optimal)": ([None, 0.02, 0.035], OPTIMAL, "dot"),
+        "payout boundary (learned)": ([0.05, 0.15, 0.25], LEARNED, "solid"),
+        "payout boundary (optimal)": ([0.01, 0.1, 0.19], OPTIMAL, "solid"),
+        "post-issuance cash (learned)": ([None, 0.11, 0.12], LEARNED, "dash"),
+        "post-issuance cash (optimal)": ([None, 0.06, 0.07], OPTIMAL, "dash"),
+        "issuance boundary (learned)": ([None, None, 0.05], LEARNED, "dot"),
+        "issuance boundary (optimal)": ([None, 0.02, 0.035], OPTIMAL, "dot"),
     }
     assert all(trace["x"] == [0.1, 1.0, 10.0] for trace in found.values())
     assert chart.layout["xaxis"]["type"] == "log"
     assert chart.layout["xaxis"]["range"] == pytest.approx([-1.0, 1.0])
     assert chart.alternative.endswith(
-        "With the whole horizon ahead: pays out above 0.2500, optimally 0.1900; issues up to 0.1200, optimally 0.0700; "
-        "issues below 0.0500, optimally 0.0350."
+        "With the whole horizon ahead: payout boundary 0.2500, optimal 0.1900; post-issuance cash 0.1200, optimal 0.0700; "
+        "issuance boundary 0.0500, optimal 0.0350."
     )
     never = dataclasses.replace(study, levels=dataclasses.replace(study.levels, payout_level=np.array([NAN] * 3)))
-    assert (
-        "pays out above never the most likely action, optimally 0.1900" in policy_charts.levels_chart(never).alternative
-    )
+    assert "payout boundary none, optimal 0.1900" in policy_charts.levels_chart(never).alternative
 
 
 def test_modes(study: PolicyStudy) -> None:
@@ -85,8 +86,8 @@ def test_modes(study: PolicyStudy) -> None:
     keys = {name: trace["marker"]["color"] for name, trace in traces(chart).items() if "marker" in trace}
     assert keys == {"hold": "@surface", "pay": "@soft", "issue": "@warm"}
     found = traces(chart)
-    assert found["optimum pays out above"]["y"] == [0.01, 0.1, 0.19]
-    assert found["optimum issues below"]["y"] == [None, 0.02, 0.035]
+    assert found["optimal payout boundary"]["y"] == [0.01, 0.1, 0.19]
+    assert found["optimal issuance boundary"]["y"] == [None, 0.02, 0.035]
     # Of 15 states it holds in 4, pays in 10 and issues in 1.
     assert "it holds in 27% of the states shown, pays in 67% and issues in 7%." in chart.alternative
 
@@ -98,7 +99,10 @@ def test_value(study: PolicyStudy) -> None:
     assert found["optimum"]["y"] == pytest.approx([0.10, 0.40, 0.50, 0.50, 0.50])
     assert found["learned"]["x"] == [0.0, 0.1, 0.2, 0.3, 0.4]
     assert (found["learned"]["line"]["color"], found["optimum"]["line"]["color"]) == (LEARNED, OPTIMAL)
-    assert "At cash 0.200 the policy is worth 0.3500 more than closing, the optimum 0.5000." in chart.alternative
+    assert (
+        "At cash 0.200 the policy is worth 0.3500 more than immediate liquidation, the optimum 0.5000."
+        in chart.alternative
+    )
 
 
 def test_value_given_away(study: PolicyStudy) -> None:
@@ -121,15 +125,15 @@ def test_value_given_away(study: PolicyStudy) -> None:
 def test_cash_of_simulated_firms(study: PolicyStudy) -> None:
     chart = policy_charts.paths_chart(study)
     found = traces(chart)
-    assert list(found) == ["23 firms", "one firm", "pays out above", "issues below"]
+    assert list(found) == ["23 firms", "one firm", "payout boundary", "issuance boundary"]
     assert (found["one firm"]["x"], found["one firm"]["y"]) == ([0.0, 0.5, 1.0, 1.5], [0.0, 0.1, 0.2, 0.3])
     assert found["23 firms"]["x"][:5] == [0.0, 0.5, 1.0, 1.5, None]
     assert found["23 firms"]["y"][:5] == [0.01, 0.11, 0.21, 0.31, None]
     assert len(found["23 firms"]["y"]) == 23 * 5
     # Levels by time to horizon 0.1, 1 and 10 are those after 9.9, 9 and 0 years.
-    assert found["pays out above"]["x"] == [9.9, 9.0, 0.0]
-    assert found["pays out above"]["y"] == [0.05, 0.15, 0.25]
-    assert found["issues below"]["y"] == [None, None, 0.05]
+    assert found["payout boundary"]["x"] == [9.9, 9.0, 0.0]
+    assert found["payout boundary"]["y"] == [0.05, 0.15, 0.25]
+    assert found["issuance boundary"]["y"] == [None, None, 0.05]
     facts = (
         "Of 30 simulated firms 25.0% are liquidated within 10 years; on average a firm issues equity 1.50 times and pays "
         "dividends of 2.50."
@@ -145,7 +149,7 @@ def test_the_slope_of_the_value(study: PolicyStudy) -> None:
     assert found["learned"]["y"] == pytest.approx([3.0, 2.5, 1.5, 1.0, 1.0])
     assert found["optimum"]["y"] == pytest.approx([4.0, 3.0, 1.5, 1.0, 1.0])
     assert (found["learned"]["line"]["color"], found["optimum"]["line"]["color"]) == (LEARNED, OPTIMAL)
-    assert "falls from 4.00 at no cash to 1 at the payout level 0.1900" in chart.alternative
+    assert "falls from 4.00 at no cash to 1 at the payout boundary 0.1900" in chart.alternative
     marks = {
         (shape["x0"], shape["line"]["color"], shape["line"]["dash"])
         for shape in chart.layout["shapes"]
@@ -157,7 +161,7 @@ def test_the_slope_of_the_value(study: PolicyStudy) -> None:
     }  # fmt: skip
     cost = GHMModel().proportional_cost
     assert [shape["y0"] for shape in chart.layout["shapes"] if shape.get("xref")] == [1.0, cost]
-    assert f"p = {cost:g}, what a unit raised costs" in chart.caption
+    assert f"p = {cost:g}, the cost of a unit of cash raised" in chart.caption
     assert chart.layout["yaxis"]["range"] == [0.9, 2.0]
 
 
@@ -180,12 +184,12 @@ def test_how_much_cash_firms_hold(study: PolicyStudy) -> None:
 def test_moments_are_ratios_of_what_was_counted(study: PolicyStudy) -> None:
     found = {one.name: (one.learned, one.optimal) for one in moments(study)}
     expected = {
-        "Payouts a year": (50 / 20, 50 / 40),
+        "Payouts per year": (50 / 20, 50 / 40),
         "Size of a payout (cash)": (4 / 50, 4 / 50),
-        "Dividends a year (cash)": (4 / 20, 4 / 40),
-        "Equity issues a year": (8 / 20, 0.0),
+        "Dividends per year (cash)": (4 / 20, 4 / 40),
+        "Equity issues per year": (8 / 20, 0.0),
         "Size of an issue (cash)": (0.4 / 8, NAN),
-        "Liquidations a year (hazard)": (3 / 20, 3 / 40),
+        "Liquidations per year (hazard)": (3 / 20, 3 / 40),
         "Mean cash": (0.195, 0.295),
     }
     assert list(found) == list(expected)
@@ -200,15 +204,15 @@ def test_the_table_of_moments(study: PolicyStudy, tmp_path: Path) -> None:
         "30 simulated firms, first half of the horizon", "Learned", "Optimum",
     ]  # fmt: skip
     assert plain_rows(table) == [
-        ["Payouts a year", "2.5000", "1.2500"],
+        ["Payouts per year", "2.5000", "1.2500"],
         ["Size of a payout (cash)", "0.0800", "0.0800"],
-        ["Dividends a year (cash)", "0.2000", "0.1000"],
-        ["Equity issues a year", "0.4000", "0.0000"],
+        ["Dividends per year (cash)", "0.2000", "0.1000"],
+        ["Equity issues per year", "0.4000", "0.0000"],
         ["Size of an issue (cash)", "0.0500", "none"],
-        ["Liquidations a year (hazard)", "0.1500", "0.0750"],
+        ["Liquidations per year (hazard)", "0.1500", "0.0750"],
         ["Mean cash", "0.1950", "0.2950"],
-        ["Firm value, mean over starts", "6.6150", "6.6500"],
-        ["Loss in per cent of firm value", "0.526%", "0%"],
+        ["Firm value, mean over initial cash", "6.6150", "6.6500"],
+        ["Loss of firm value", "0.526%", "0%"],
     ]
 
 
@@ -236,17 +240,17 @@ class PaysOutAt:
         return Actions(np.eye(3)[modes], level, 0 * level, level, 0 * level)
 
 
-@pytest.mark.parametrize("to_go", [6, 5, 4, 3, 1])
-def test_liquidations_of_the_first_half_are_those_of_its_steps(to_go: int) -> None:
-    """Of 6 steps the first three, with 6 to 4 to go.
+@pytest.mark.parametrize(("to_go", "n_steps"), [(6, 6), (5, 6), (4, 6), (3, 6), (1, 6), (4, 7), (5, 7)])
+def test_liquidations_of_the_first_half_are_those_of_its_steps(to_go: int, n_steps: int) -> None:
+    """Of 6 steps the first three, with 6 to 4 to go; of 7, too, since the fourth ends in the second half.
 
     Without drift, a firm that holds nothing is a random walk from 0: it stays above 0 for k steps with probability
     C(2k, k)/4^k, whatever the shocks' symmetric distribution (Sparre Andersen 1953).
     """
     dt, count = 0.05, 4000
     model = GHMModel(alpha=0.0, mu=0.0, r=0.02, carry_cost=0.02, sigma_a=0.0, sigma_x=1e-3)
-    found = simulate_firms(PaysOutAt(to_go, dt), Problem(model, dt, 6 * dt), count=count, seed=1)
-    early = max(to_go - 3, 0)
+    found = simulate_firms(PaysOutAt(to_go, dt), Problem(model, dt, n_steps * dt), count=count, seed=1)
+    early = max(to_go - (n_steps - 3), 0)
     for liquidated, steps in ((found.early.liquidations / count, early), (found.liquidated, to_go)):
         share = 1 - math.comb(2 * steps, steps) / 4**steps
         # Four standard errors: α = 6e-5. Of firms that hold their cash, next to none starts so near to 0.
@@ -255,40 +259,43 @@ def test_liquidations_of_the_first_half_are_those_of_its_steps(to_go: int) -> No
 
 class TestForPapers:
     def test_levels(self, study: PolicyStudy) -> None:
-        left, right = plots.policy_map(study).axes
-        learned = {line.get_label(): line for line in right.lines if line.get_color() == plots.LEARNED}
-        assert np.array_equal(learned["pays above"].get_ydata(), study.levels.payout_level)
-        assert np.array_equal(learned["issues up to"].get_ydata(), study.levels.issue_target, equal_nan=True)
-        assert np.array_equal(learned["issues below"].get_ydata(), study.levels.issue_below, equal_nan=True)
-        optimal = {line.get_linestyle(): line for line in right.lines if line.get_color() == plots.OPTIMAL}
+        left, right = plots.policy_figures(study)["policy"].axes
+        learned = {line.get_label(): line for line in right.lines if line.get_color() == BLUE}
+        assert np.array_equal(learned["payout boundary (learned)"].get_ydata(), study.levels.payout_level)
+        assert np.array_equal(
+            learned["post-issuance cash (learned)"].get_ydata(), study.levels.issue_target, equal_nan=True
+        )
+        assert np.array_equal(
+            learned["issuance boundary (learned)"].get_ydata(), study.levels.issue_below, equal_nan=True
+        )
+        optimal = {line.get_linestyle(): line for line in right.lines if line.get_color() == ORANGE}
         assert np.array_equal(optimal["-"].get_ydata(), study.optimal_levels.payout_level)
         assert np.array_equal(optimal["--"].get_ydata(), study.optimal_levels.issue_target, equal_nan=True)
         assert np.array_equal(optimal[":"].get_ydata(), study.optimal_levels.issue_below, equal_nan=True)
         assert [line.get_linestyle() for line in learned.values()] == ["-", "--", ":"]
-        assert right.get_title() == "levels: learned (blue), optimal (orange)"
-        assert (plots.LEARNED, plots.OPTIMAL) == ("#0072B2", "#D55E00"), "which are blue and orange"
+        assert right.get_xscale() == "log"
         (mesh,) = left.collections
         assert mesh.get_array().tolist() == study.modes.T.tolist()
-        patches = {patch.get_label(): patch for patch in left.get_legend().get_patches()}
-        assert list(patches) == ["hold", "pay", "issue"]
-        for mode, patch in enumerate(patches.values()):
-            assert mesh.to_rgba(float(mode)) == pytest.approx(patch.get_facecolor())
-        assert np.array_equal(left.lines[0].get_ydata(), study.optimal_levels.payout_level)
-        assert np.array_equal(left.lines[1].get_ydata(), study.optimal_levels.issue_below, equal_nan=True)
+        drawn = {line.get_label(): line for line in left.lines}
+        for mode, name in enumerate(("hold", "pay", "issue")):
+            assert mesh.to_rgba(float(mode)) == pytest.approx(to_rgba(drawn[name].get_color()), abs=1 / 255)
+        best = study.optimal_levels
+        assert np.array_equal(drawn["optimal payout boundary"].get_ydata(), best.payout_level)
+        assert np.array_equal(drawn["optimal issuance boundary"].get_ydata(), best.issue_below, equal_nan=True)
 
     def test_value(self, study: PolicyStudy) -> None:
-        left, right = plots.value_curves(study).axes[:2]
+        left, right = plots.policy_figures(study)["value"].axes[:2]
         found = {line.get_label(): (line.get_color(), list(line.get_ydata())) for line in left.lines}
         assert found == {
-            "optimum": (plots.OPTIMAL, pytest.approx([0.10, 0.40, 0.50, 0.50, 0.50])),
-            "learned": (plots.LEARNED, pytest.approx([0.05, 0.25, 0.35, 0.35, 0.35])),
+            "optimum": (ORANGE, pytest.approx([0.10, 0.40, 0.50, 0.50, 0.50])),
+            "learned": (BLUE, pytest.approx([0.05, 0.25, 0.35, 0.35, 0.35])),
         }
         assert right.collections[0].get_array()[4].tolist() == pytest.approx([0.17, 0.16, 0.15])
 
     def test_paths(self, study: PolicyStudy) -> None:
-        (axes,) = plots.cash_paths(study).axes
+        (axes,) = plots.policy_figures(study)["paths"].axes
         found = {line.get_label(): line for line in axes.lines}
         assert found["one firm"].get_ydata().tolist() == pytest.approx([0.0, 0.1, 0.2, 0.3])
-        assert found["pays out above"].get_xdata().tolist() == pytest.approx([9.9, 9.0, 0.0])
-        assert found["pays out above"].get_ydata().tolist() == [0.05, 0.15, 0.25]
-        assert np.array_equal(found["issues below"].get_ydata(), study.levels.issue_below, equal_nan=True)
+        assert found["payout boundary"].get_xdata().tolist() == pytest.approx([9.9, 9.0, 0.0])
+        assert found["payout boundary"].get_ydata().tolist() == [0.05, 0.15, 0.25]
+        assert np.array_equal(found["issuance boundary"].get_ydata(), study.levels.issue_below, equal_nan=True)

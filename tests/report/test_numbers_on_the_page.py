@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from report.by_hand import FRESH, OPTIMUM, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
 
-from ghm.report.analysis import findings, instances
+from ghm.report.analysis import certainty, findings
 from ghm.report.analysis.importance import Importance, finished, marginal_effects
 from ghm.report.comparison import _cautions, _headline, _names
 from ghm.report.drawing import tables
@@ -17,7 +17,7 @@ from ghm.report.drawing.tables import plain_rows
 from ghm.report.page import _words, render
 from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def search(tmp_path: Path) -> SearchState:
 
 def test_headline_and_what_was_searched(search: SearchState) -> None:
     assert findings.headline(search) == (
-        "The best, trial 5, captured 95.0% of the value between closing the firm at once (5.9500) and the optimum (6.6500): "
-        "its return is 6.6150. Verdict: issues too late."
+        "Trial 5 is the best: it captures 95.0% of the value between immediate liquidation and the optimum, and loses 0.53% of "
+        "firm value."
     )
     # Two learning rates, three values of each of five others, four of two networks: 2 · 3^5 · 4^2 = 7,776.
     assert findings.searched(search) == (
-        "A random search over 7,776 configurations of 8 hyperparameters, 100 iterations each: 6 of 10 trials completed, "
+        "A random search over 7,776 configurations of 8 hyperparameters, 100 iterations per trial: 6 of 10 trials completed, "
         "1 failed, 1 running or interrupted, 2 not started."
     )
     assert findings.verdict(search) == "Issues equity too late: all in words."
@@ -41,8 +41,8 @@ def test_headline_and_what_was_searched(search: SearchState) -> None:
 def test_headlines_of_searches_without_a_good_trial(tmp_path: Path) -> None:
     bad = search_of(tmp_path / "a", [trial(1, -0.5), trial(2, -0.2)])
     assert findings.headline(bad) == (
-        "Even the best, trial 2, is worse than closing the firm at once: its return is 5.8100; closing gives 5.9500, the "
-        "optimum 6.6500."
+        "Even the best, trial 2, is worse than immediate liquidation: its firm value is 5.8100, that of immediate liquidation "
+        "5.9500."
     )
     none = search_of(
         tmp_path / "b", [trial(1, None, "diverged"), trial(2, None, "crashed"), trial(3, None, "diverged")]
@@ -54,63 +54,96 @@ def test_headlines_of_searches_without_a_good_trial(tmp_path: Path) -> None:
 
 def test_headlines_of_several_seeds(tmp_path: Path) -> None:
     assert findings.headline(over_seeds(tmp_path / "tuned")) == (
-        "The best configuration, 2, captured 68.5% of the value between closing the firm at once and the optimum, as the mean "
-        "of its 4 trials; the best of these trainings, trial 5, reached a return of 6.5800."
+        "Configuration 2 is the best, with a captured value of 68.5% (mean of its 4 trials)."
     )
     worst = over_seeds(tmp_path / "worst", rank_by="worst")
-    assert findings.headline(worst).startswith("The best configuration, 1, captured 50.0% of the value between closing")
-    assert "as the worst of its 4 trials; the worst of these trainings, trial 1, reached a return of 6.3000." in (
-        findings.headline(worst)
+    assert findings.headline(worst) == (
+        "Configuration 1 is the best, with a captured value of 50.0% (worst of its 4 trials)."
     )
     assert findings.headline(confirmed(tmp_path / "confirmed")) == (
-        "The best configuration, 2, captured 83.0% of the value between closing the firm at once and the optimum, on seeds that "
-        "nothing was tuned on; the best of these trainings, trial 17, reached a return of 6.5520."
+        "Configuration 2 is the best, with a captured value of 83.0% (interquartile mean of its 5 trials on fresh seeds)."
     )
+
+
+def test_confidence(search: SearchState, tmp_path: Path) -> None:
+    advice = "To train the best again on fresh seeds, use --confirm."
+    assert findings.confidence(search) == (
+        f"The search is not finished. Not confirmed: each configuration was trained with one seed only. {advice}"
+    )
+    close = search_of(tmp_path / "close", [trial(1, 0.95), trial(2, 0.941), trial(3, 0.945), trial(4, 0.939)])
+    assert findings.confidence(close) == (
+        f"Not confirmed: 2 other trials came within 1 percentage point, and each had one seed only. {advice}"
+    )
+    assert findings.confidence(over_seeds(tmp_path / "seeds")) == (
+        "Not confirmed: its trials captured 10.0% to 90.0%, and the best of 3 configurations is partly the luckiest. "
+        f"{advice}"
+    )
+    ends = re.fullmatch(
+        r"Confirmed on 5 fresh seeds that the search had not used \(95% interval ([\d.]+)% to ([\d.]+)%\)\.",
+        findings.confidence(confirmed(tmp_path / "confirmed")) or "",
+    )
+    assert ends is not None
+    assert [float(end) / 100 for end in ends.groups()] == pytest.approx(FRESH, abs=6e-4)
+    off = trial(1, 0.95, metrics={"monte_carlo_return": 6.6191, "monte_carlo_standard_error": 0.001})
+    assert findings.confidence(search_of(tmp_path / "off", [off])) == (
+        "Do not trust this result yet: simulation gives the best policy a firm value of 6.6191 ± 0.0010, 4.1 standard errors "
+        "from the exact one."
+    )
+    assert findings.confidence(search_of(tmp_path / "none", [trial(1, None, "diverged")])) is None
 
 
 def test_meaning_has_what_no_training_captures(search: SearchState, tmp_path: Path) -> None:
-    assert "No training at all" not in findings.meaning(search)
+    assert "Before any training" not in findings.meaning(search)
     before = [{"iteration": 0, "captured_value": 0.123}, {"iteration": 50, "captured_value": 0.5}]
     known = search_of(tmp_path / "b", [trial(1, 0.5)], {1: before}, dt=0.05, T=5.0)
     text = findings.meaning(known)
-    assert "discounted, over 5 years" in text
-    assert (
-        "No training at all captures 12.3% at time steps of 0.05 years: that is what the best trial began with." in text
-    )
+    assert "what shareholders get over 5 years" in text
+    assert text.endswith("Before any training, the best trial captured 12.3%.")
 
 
 def test_how_sure(search: SearchState) -> None:
-    noise, rivals, effort, importance = findings.certainty(search, ())
+    noise, simulated, lead, close, effort, importance = certainty.certainty(search, ())
     assert noise == (
-        "Returns are computed exactly, by backward induction, so the ranking has no simulation noise. Simulating the best "
-        "policy on held-out draws gave 6.6170 ± 0.0010 (one standard error), in agreement."
+        "Simulation noise in the ranking",
+        "none",
+        "Firm values are computed exactly, by backward induction.",
     )
-    assert rivals == (
-        "The runner-up is 5.0 percentage points behind. Each configuration was trained with one seed, and another seed would "
-        "rank close trials differently."
+    assert simulated == (
+        "Firm value of the best policy, simulated",
+        "6.6170 ± 0.0010",
+        "It agrees with the exact firm value.",
     )
+    assert lead[:2] == ("Lead over the runner-up", "5.0 percentage points")
+    assert close == ("Other trials within 1 percentage point", "0", "")
     # The expected best of three draws with replacement from six, over all 216: by enumeration.
     values = np.array([0.60, 0.90, 0.72, 0.20, 0.95, -0.50])
     expected = np.mean(np.max(np.stack(np.meshgrid(values, values, values)), axis=0))
     assert effort == (
-        f"A search of 3 trials drawn from these would have reached {100 * expected:.1f}% on average, against 95.0% with all 6: "
-        "more trials may well find better."
+        "Best of 3 trials instead of 6",
+        f"{100 * expected:.1f}% on average instead of 95.0%",
+        "More random trials are likely to find better ones.",
     )
-    assert importance == "Too few trials finished (7) to tell which hyperparameter matters; 10 are the least."
+    assert importance == (
+        "Hyperparameters with an effect beyond chance",
+        "–",
+        "Too few trials finished (7); at least 10 are needed.",
+    )
 
 
 @pytest.mark.parametrize(("simulated", "agrees"), [(6.6189, True), (6.6191, False), (6.6111, True), (6.6109, False)])
 def test_a_simulated_return_beyond_four_standard_errors_is_a_warning(simulated: float, agrees: bool) -> None:
     one = trial(1, 0.95, metrics={"monte_carlo_return": simulated, "monte_carlo_standard_error": 0.001})
-    said = findings._noise(one)
-    assert said.endswith("in agreement.") == agrees
+    said = certainty._noise(one)[1].follows
+    assert said.startswith("It agrees") == agrees
     if not agrees:
-        assert "which is 4.1 standard errors away: do not trust it before that is explained." in said
+        assert said == (
+            "That is 4.1 standard errors from the exact firm value: do not trust it before this is explained."
+        )
 
 
 def test_rivals_within_a_point_are_counted(tmp_path: Path) -> None:
     close = search_of(tmp_path, [trial(1, 0.95), trial(2, 0.941), trial(3, 0.945), trial(4, 0.939)])
-    assert findings._rivals(close)[0].startswith("2 other trials came within 1 percentage point of the best.")
+    assert certainty._rivals(close)[1][:2] == ("Other trials within 1 percentage point", "2")
 
 
 def test_what_the_ranking_depends_on(search: SearchState) -> None:
@@ -118,19 +151,29 @@ def test_what_the_ranking_depends_on(search: SearchState) -> None:
         Importance("lr_policy", 0.60, 0.001, stands_out=True),
         Importance("n_trajectories", 0.05, 0.3, stands_out=False),
     )
-    assert findings._importance(search, weights) == (
-        "What the ranking depends on beyond chance: lr_policy (60%), as shares of its variance."
+    assert certainty._importance(search, weights)[1:] == (
+        "lr_policy (60%)",
+        "Share of the variance of the ranking of 7 trials that each explains.",
     )
-    assert findings._importance(search, weights[1:]) == (
-        "With 7 finished trials, no hyperparameter's effect can be told from chance."
+    assert certainty._importance(search, weights[1:])[1:] == (
+        "none",
+        "With 7 finished trials, every effect can be chance.",
     )
 
 
-def test_sentences_on_rungs(tmp_path: Path) -> None:
+def rungs(search: SearchState) -> certainty.Answer:
+    """The one row on rungs."""
+    (found,) = [one for one in certainty.certainty(search, ()) if one.question.startswith("Rank correlation")]
+    return found
+
+
+def test_rank_agreement_between_rungs(tmp_path: Path) -> None:
     few = search_of(tmp_path / "few", rung_trials(), rungs=(20,), keep=0.5)
-    assert instances.rung_sentences(few) == [
-        "Too few configurations went on from iteration 20 (2) to tell how well it foretold 100."
-    ]
+    assert rungs(few) == (
+        "Rank correlation between 20 and 100 iterations",
+        "–",
+        "Too few configurations were promoted (2) to tell.",
+    )
     # Of ranks 1 2 3 ... 8 and 2 1 3 ... 8 the squared differences sum to 2: ρ = 1 − 6·2/(8·63) = 0.976.
     known = [(0.1, 0.2), (0.2, 0.1), *((k / 10, k / 10) for k in range(3, 9))]
     results = [one.rungs[0] for one in rung_trials()[:1]] * 8
@@ -138,49 +181,57 @@ def test_sentences_on_rungs(tmp_path: Path) -> None:
         trial(number, end, rungs=(dataclasses.replace(result, captured_value=at, best_return=5.95 + 0.7 * at),))
         for number, ((at, end), result) in enumerate(zip(known, results, strict=True), 1)
     ]
-    (said,) = instances.rung_sentences(search_of(tmp_path / "five", trials, rungs=(20,), keep=1.0))
+    said = rungs(search_of(tmp_path / "five", trials, rungs=(20,), keep=1.0))
     # Fisher's z is 2.209 with a standard error of √((1 + ρ²/2)/5) = 0.543: 1.144 to 3.274, which are ρ = 0.816 and 0.997.
-    assert said == (
-        "The order of 8 configurations at iteration 20 foretold that at 100 with a rank correlation of 0.98 (95% interval 0.82 "
-        "to 1.00)."
-    )
+    assert said[1:] == ("0.98 (95% interval 0.82 to 1.00)", "Of 8 configurations that were promoted.")
 
 
-def test_sentences_on_the_confirmation(tmp_path: Path) -> None:
-    best, beats = instances.confirmation_sentences(confirmed(tmp_path))
-    found = re.fullmatch(
-        r"Configuration 2 is the best of 2 trained again on 5 fresh seeds: 83\.0% \(95% interval ([\d.]+)% to ([\d.]+)%\), "
-        r"87\.0% when tuned\.",
-        best,
-    )
+def test_the_confirmation(tmp_path: Path) -> None:
+    best, beats = certainty._confirmation(confirmed(tmp_path))
+    assert best.question == "Captured value on 5 fresh seeds"
+    assert best.follows == "Configuration 2, the interquartile mean; it had 87.0% in the search."
+    found = re.fullmatch(r"83\.0% \(95% interval ([\d.]+)% to ([\d.]+)%\)", best.answer)
     assert found is not None, best
     ends = [float(end) / 100 for end in found.groups()]
     assert ends == pytest.approx(FRESH, abs=6e-4)
     # Of 5 · 4 pairs the first is the greater in 14: in all with 0.70 and 0.72, in none with 0.90, in four with 0.81.
-    assert beats == ("A training of it ends above one of the runner-up, configuration 1, with a probability of 0.70.")
+    assert beats == (
+        "Probability that it beats the runner-up",
+        "0.70",
+        "On a fresh seed, against configuration 1.",
+    )
 
 
 def test_tiles(search: SearchState) -> None:
     """Training time: 10 + 20 + ... + 80 seconds are six minutes."""
-    assert _words(search)["tiles"] == [
-        ("Best captured value", "95.0%"), ("Best return", "6.6150"), ("Optimum", "6.6500"), ("Closing the firm", "5.9500"),
+    words = _words(search)
+    assert words["tiles"] == [
+        ("Captured value", "95.0%"), ("Loss of firm value", "0.53%"), ("Best firm value", "6.6150"), ("Optimum", "6.6500"),
+        ("Immediate liquidation", "5.9500"),
+    ]  # fmt: skip
+    assert words["counts"] == [
         ("Completed", "6"), ("Failed", "1"), ("Unfinished", "3"), ("Training time, all trials", "6:00"),
     ]  # fmt: skip
 
 
+def tiles(search: SearchState) -> dict[str, str]:
+    words = _words(search)
+    return dict([*words["tiles"], *words["counts"]])
+
+
 def test_tiles_of_rungs_and_of_a_confirmation(tmp_path: Path) -> None:
-    stopped = dict(_words(search_of(tmp_path / "a", rung_trials(), rungs=(20,), keep=0.5))["tiles"])
-    assert (stopped["Completed"], stopped["Stopped at a rung"], stopped["Best return"]) == ("2", "2", "6.5100")
-    again = dict(_words(confirmed(tmp_path / "b"))["tiles"])
-    assert (again["Best captured value"], again["Best return"]) == ("83.0%", "6.5520")
+    stopped = tiles(search_of(tmp_path / "a", rung_trials(), rungs=(20,), keep=0.5))
+    assert (stopped["Completed"], stopped["Stopped at a rung"], stopped["Best firm value"]) == ("2", "2", "6.5100")
+    again = tiles(confirmed(tmp_path / "b"))
+    assert (again["Captured value"], again["Best firm value"]) == ("83.0%", "6.5520")
     assert (again["Completed"], again["Failed"], again["Unfinished"]) == ("20", "2", "0")
 
 
 def test_the_page_has_them_as_they_were_found(search: SearchState) -> None:
     page = html.unescape(render(search).decode())
-    tiles = dict(re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page))
-    assert tiles == dict(_words(search)["tiles"])
-    for sentence in (findings.headline(search), findings.searched(search), *findings.certainty(search, ())):
+    assert dict(re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page)) == tiles(search)
+    rows = [cell for answer in certainty.certainty(search, ()) for cell in answer]
+    for sentence in (findings.headline(search), findings.confidence(search), findings.searched(search), *rows):
         assert sentence in page
     found = re.search(r"<caption>Completed trials, best first</caption>(.*?)</table>", page, re.S)
     assert found is not None
@@ -197,8 +248,8 @@ def test_sections_of_the_page_have_names_for_people(search: SearchState) -> None
     page = render(search).decode()
     anchors = dict(re.findall(r'<li><a href="#(\w+)">([^<]+)</a></li>', page))
     assert list(anchors.values()) == [
-        "How sure", "Best configuration", "Leaderboard", "History", "Hyperparameters", "Any trial", "Policy", "Economics",
-        "The optimum", "Failures", "Settings",
+        "How sure", "Leaderboard", "History", "Hyperparameters", "Any trial", "Policy", "Model", "The optimum",
+        "Train it longer", "Failures", "Settings",
     ]  # fmt: skip
     headings = dict(re.findall(r'<h2 id="(\w+)">([^<]+)</h2>', page))
     assert set(anchors) <= set(headings)
@@ -244,19 +295,22 @@ class TestSideBySide:
     def test_who_is_ahead_and_by_how_much(self, search: SearchState, tmp_path: Path) -> None:
         second = search_of(tmp_path / "b", [trial(1, 0.5), trial(2, 0.875)])
         assert _headline([second, search], ["b", "a"]) == (
-            "The best configuration is of a: it captured 95.0%, 7.50 points ahead of b."
+            "The best configuration is that of a, with a captured value of 95.0%, 7.50 points ahead of b."
         )
-        assert _headline([search, search], ["a", "c"]) == "The best configurations of a, c captured the same, 95.0%."
+        assert (
+            _headline([search, search], ["a", "c"])
+            == "The best configurations of a, c have the same captured value, 95.0%."
+        )
         empty = search_of(tmp_path / "c", [trial(1, None, "diverged")])
-        assert _headline([empty], ["c"]) == "None of them has a result yet."
+        assert _headline([empty], ["c"]) == "None of the searches has a result yet."
 
     def test_what_makes_it_unfair(self, search: SearchState, tmp_path: Path) -> None:
         """670 iterations against 200; another optimum."""
         second = search_of(tmp_path / "b", [trial(1, 0.5), trial(2, 0.875)])
-        assert "They spent different effort: 670, 200 training iterations." in _cautions([search, second])
+        assert "They spent different numbers of training iterations: 670, 200." in _cautions([search, second])
         assert len(_cautions([search, search])) == 1
         second.references[None] = dataclasses.replace(OPTIMUM, optimal_return=6.7)
-        assert _cautions([search, second])[0].startswith("They are of different models or horizons")
+        assert _cautions([search, second])[0].startswith("They have different models or horizons")
 
     def test_names(self, tmp_path: Path) -> None:
         states = [search_of(tmp_path / place, [trial(1, 0.5)]) for place in ("x/a", "y/a", "b")]
@@ -266,7 +320,7 @@ class TestSideBySide:
 def test_best_of_a_configuration_goes_by_how_far_it_went(tmp_path: Path) -> None:
     """A trial that was stopped with more is not the best of its configuration."""
 
-    def numbers(trials: list[Outcome]) -> list[int]:
+    def numbers(trials: list[TrialRecord]) -> list[int]:
         return [one.trial_num for one in best_first(trials)]
 
     stopped = trial(1, 0.99, "stopped_at_rung", iterations=20)

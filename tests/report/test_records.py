@@ -10,7 +10,8 @@ from factory import make_search
 from ghm.errors import UserError
 from ghm.report.page import render
 from ghm.search.records.reader import read_search
-from ghm.search.settings.space import label, plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
+from ghm.search.settings.distributions import label
 from ghm.search.trials.history import read_history
 from ghm.search.trials.outcome import TrialState
 

@@ -17,7 +17,7 @@ from ghm.search.display.live import LiveView, PlainView
 from ghm.search.display.running import HistoryTail, Running, configuration
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import make_trial
 from ghm.training.settings import Hyperparameters
 
@@ -52,7 +52,7 @@ def test_running_trials_have_configuration_bar_figures_and_time_left(session: Se
 def test_totals_count_finished_failed_best_and_time_left(session: Session) -> None:
     final = "\n".join(session.screen)
     assert "2 of 4 trials completed, 2 failed, 0 running" in final
-    assert "best so far: trial 3, return 6.4300, captured value 0.830" in final
+    assert "best so far: trial 3, firm value 6.4300, captured value 0.830" in final
     assert re.search(r"search 100%.*left 0:00", final)
     assert any("1 of 4 trials completed, 1 failed, 2 running" in "\n".join(screen) for screen in session.screens)
 
@@ -105,7 +105,7 @@ def test_plain_lines_say_the_same_without_control_codes(tmp_path: Path) -> None:
     assert not CONTROL.search(text)
     assert "[Trial 1] Starting training..." in text
     assert f"[Trial 1] {configuration(Hyperparameters())}" in text
-    assert "[Trial 1] iteration 500/1000: return 6.3100, captured 0.510, about 0:10 left" in text
+    assert "[Trial 1] iteration 500/1000: firm value 6.3100, captured value 0.510, about 0:10 left" in text
     assert "1 of 4 trials completed, 1 failed, 0 running; about 0:00 left" in text
     assert "best so far: 6.4300, trial 3" in text
 
@@ -198,7 +198,7 @@ def test_importing_the_view_imports_no_heavy_library() -> None:
 def test_an_event_costs_the_same_however_many_trials_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts made anew from all trials at each event take a time that grows with their square."""
 
-    def all_of_them(_self: SearchState) -> list[Outcome]:
+    def all_of_them(_self: SearchState) -> list[TrialRecord]:
         raise AssertionError("all trials were asked for")
 
     with monkeypatch.context() as patch:

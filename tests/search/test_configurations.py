@@ -1,5 +1,6 @@
 """Spread over seeds and calibrations, and rungs: what is drawn is what was recorded, on the page and for papers."""
 
+import dataclasses
 import html
 import json
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 from PIL import Image
 
 from ghm.report.drawing.instances import instance_charts, learning_bands, rung_courses, spreads
-from ghm.report.drawing.plots import configuration_bands, rung_lines, search_figures
+from ghm.report.drawing.plots import search_figures
 from ghm.report.page import render
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
+from ghm.search.trials.outcome import TrialState
 from tests.search.support import read, run_search
 
 CALIBRATIONS = json.dumps([{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}])
@@ -68,6 +70,17 @@ def test_learning_bands_are_the_trials_histories(search: SearchState, directory:
         assert np.allclose(sorted(curves.tolist()), sorted(recorded))
 
 
+def test_a_configuration_of_which_a_trial_failed_has_the_learning_band_of_the_others(search: SearchState) -> None:
+    number, at, curves = learning_bands(search)[0]
+    trials = [one for one in search.trials if str(one.configuration) == number]
+    lost = dataclasses.replace(trials[0], status=TrialState.DIVERGED, error="planted")
+    failed = search.restricted([lost, *trials[1:]])
+    ((_, shown, others),) = learning_bands(failed)
+    assert shown == at
+    assert len(others) == len(curves) - 1
+    assert {*map(tuple, others.tolist())} <= {*map(tuple, curves.tolist())}
+
+
 def test_rungs_are_where_trials_were_stopped(search: SearchState, directory: Path) -> None:
     ends, courses = rung_courses(search)
     assert ends == [2, 4, 6]
@@ -89,12 +102,15 @@ def test_they_are_on_the_page_and_in_figures_for_papers(search: SearchState, tmp
     assert all("/" in fill for fill in fills), "bands that cover each other are to be seen through"
     page = html.unescape(render(search).decode())
     assert all(f'id="{name}"' in page for name in ("bands", "configuration-curves", "rungs"))
-    bands = configuration_bands(search)
-    heights = sorted(segment[1, 1] - segment[0, 1] for c in bands.axes[0].collections for segment in c.get_segments())
-    assert heights == pytest.approx(sorted(max(values) - min(values) for _, values in spreads(search)))
-    lines = [line for line in rung_lines(search).axes[0].lines if len(line.get_xdata())]
-    assert sorted(len(line.get_xdata()) for line in lines) == [1] * 12 + [2] * 4 + [3] * 8
     figures = search_figures(search, ())
+    heights = sorted(bar.get_height() for bar in figures["configurations"].axes[0].patches)
+    assert heights == pytest.approx(sorted(max(values) - min(values) for _, values in spreads(search)))
+    lines = {line.get_label(): np.isnan(line.get_ydata()) for line in figures["rungs"].axes[0].lines}
+    # After each trial there is a gap: 12 of one point and 4 of two were stopped, 8 of three went to the end.
+    assert {name: (gaps.sum(), (~gaps).sum()) for name, gaps in lines.items()} == {
+        "stopped": (16, 20),
+        "trained to the end": (8, 24),
+    }
     for name in ("configurations", "rungs"):
         figures[name].savefig(tmp_path / f"{name}.png", dpi=60)
         assert np.asarray(Image.open(tmp_path / f"{name}.png").convert("L")).std() > 10, f"{name} is blank"

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ghm.errors import UserError
 from ghm.io.sealed import read_sealed, write_sealed
 from ghm.search import step_queue as step_queue_module
 from ghm.search.decisions import scheduler as scheduler_module
 from ghm.search.decisions.scheduler import Scheduler, Step
 from ghm.search.decisions.selection import Decision
-from ghm.search.records.journal import read_journal
+from ghm.search.records.journal import read_journal, require_same_size
 from tests.search.instant import INSTANT, InstantTrial
 from tests.search.support import comparable, read, run_search
 
@@ -31,17 +32,52 @@ QUIET = ("--progress", "none")
 CALIBRATIONS = json.dumps([{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}])
 COMMON = ("--n_iterations", 6, "--eval_freq", 2, "--max_retries", 100, *QUIET)
 
+MODEL_FREE = ("--learner", "model_free")
+
 SEARCHES: dict[str, tuple[object, ...]] = {
     "tpe": ("--search_type", "tpe", "--n_trials", 16, "--proposal_lag", 2),
     "gp": ("--search_type", "gp", "--n_trials", 16, "--proposal_lag", 2),
+    "random, mixed": ("--space", "space.json", "--n_trials", 12, "--n_seeds", 2, *MODEL_FREE),
+    "tpe, mixed": (
+        "--search_type",
+        "tpe",
+        "--space",
+        "space.json",
+        "--n_trials",
+        16,
+        "--proposal_lag",
+        2,
+        "--learner",
+        "model_free",
+    ),
+    "gp, ranges": ("--search_type", "gp", "--space", "ranges.json", "--n_trials", 16, "--proposal_lag", 2),
     "rungs": ("--n_trials", 6, "--rungs", 2, 4, "--keep", 0.5, "--n_seeds", 2, "--calibrations", "calibrations.json"),
     "confirm": ("--n_trials", 4, "--confirm", 2, "--confirm_seeds", 3),
 }
 
 
+RANGES = {
+    "lr_policy": {"low": 1e-5, "high": 1e-1, "log": True},
+    "max_grad_norm": {"low": 0.1, "high": 10},
+    "n_trajectories": {"low": 100, "high": 2000, "step": 50},
+    "policy_hidden": {"layers": {"low": 1, "high": 3}, "width": {"low": 16, "high": 256, "log": True}},
+}
+MIXED = RANGES | {
+    "estimator": ["gae", "after_state"],
+    "gae_lambda": {"low": 0.8, "high": 1.0},
+    "entropy_weight": [0.01, 0.1],
+}
+
+
+def write_files(directory: Path) -> None:
+    (directory / "calibrations.json").write_text(CALIBRATIONS)
+    (directory / "space.json").write_text(json.dumps(MIXED))
+    (directory / "ranges.json").write_text(json.dumps(RANGES))
+
+
 @pytest.fixture(autouse=True)
 def calibrations(tmp_path: Path) -> None:
-    (tmp_path / "calibrations.json").write_text(CALIBRATIONS)
+    write_files(tmp_path)
 
 
 def flags(name: str, results_dir: Path) -> list[object]:
@@ -62,7 +98,7 @@ Recorded = Callable[[str], Path]
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """The directory of a search of each kind that nothing disturbed; run once, and for reading only."""
     home = tmp_path_factory.mktemp("recorded")
-    (home / "calibrations.json").write_text(CALIBRATIONS)
+    write_files(home)
 
     @cache
     def record(name: str) -> Path:
@@ -74,14 +110,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_one_worker_and_two_decide_the_same(
+def test_one_worker_and_three_decide_the_same(
     name: str, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = everything(recorded(name))
     # Trials take different times, so that they end in another order than they began in.
     monkeypatch.setenv("STUB_UNEVEN", "1")
-    assert run_search(*flags(name, tmp_path / "two"), "--n_workers", 2) == 0
-    assert everything(tmp_path / "two") == alone
     assert run_search(*flags(name, tmp_path / "three"), "--n_workers", 3) == 0
     assert everything(tmp_path / "three") == alone
 
@@ -113,19 +147,31 @@ def kill_until_done(arguments: list[object], results_dir: Path, rng: random.Rand
         assert search.exitcode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", SEARCHES)
-def test_killed_twenty_times_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+def kill_again_and_again(name: str, wanted: int, recorded: Recorded, tmp_path: Path) -> None:
     expected = everything(recorded(name))
     rng, kills, rounds = random.Random(name), 0, 0
-    while kills < 20:
+    while kills < wanted:
         rounds += 1
         results_dir = tmp_path / f"r{rounds}"
         kills += kill_until_done([*flags(name, results_dir), "--n_workers", 2], results_dir, rng)
         assert everything(results_dir) == expected
 
 
+@pytest.mark.parametrize("name", SEARCHES)
+def test_killed_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+    kill_again_and_again(name, 5, recorded, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif("GHM_SOAK" not in os.environ, reason="long: run by `make soak`")
+@pytest.mark.parametrize("name", SEARCHES)
+def test_killed_fifty_times_it_decides_the_same(name: str, recorded: Recorded, tmp_path: Path) -> None:
+    kill_again_and_again(name, 50, recorded, tmp_path)
+
+
 class Impatient(Scheduler):
-    """A wrong twin: its proposals look at all outcomes that are there, whichever happened to end first."""
+    """A wrong variant: its proposals look at all outcomes that are there, whichever happened to end first."""
 
     slower_first = False
     """Whether the first trial takes longest, so that what it ended with is not there yet."""
@@ -142,7 +188,7 @@ class Impatient(Scheduler):
 
 
 class ByTheClock(Scheduler):
-    """A wrong twin: its cuts go by the time that trainings took."""
+    """A wrong variant: its cuts go by the time that trainings took."""
 
     slower_first = False
     """Whether the first are the slowest."""
@@ -156,16 +202,16 @@ class ByTheClock(Scheduler):
         return chosen
 
 
-@pytest.mark.parametrize(("twin", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
-def test_a_twin_that_looks_at_time_is_found_out(
-    twin: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("wrong", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
+def test_a_variant_that_looks_at_time_is_found_out(
+    wrong: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Negative control of the tests above; what took longer is told to the twins, since a busy machine is no clock."""
-    monkeypatch.setattr("ghm.search.resolved.Scheduler", twin)
+    """Negative control of the tests above; what took longer is told to the variants, since a busy machine is no clock."""
+    monkeypatch.setattr("ghm.search.resolved.Scheduler", wrong)
     monkeypatch.setenv("STUB_STEP_S", "0.002")
     seen = []
     for workers in (1, 3):
-        monkeypatch.setattr(twin, "slower_first", workers == 3)
+        monkeypatch.setattr(wrong, "slower_first", workers == 3)
         status = run_search(*flags(name, tmp_path / str(workers)), "--n_workers", workers)
         seen.append((status, (tmp_path / str(workers) / "journal.jsonl").read_bytes()))
     assert seen[0] != seen[1]
@@ -338,6 +384,19 @@ def test_what_would_undo_a_decision_is_refused(
     assert run_search("--resume", tmp_path / "r", *change, *QUIET) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "r/search.json").read_bytes() == before
+
+
+def test_a_search_that_let_more_go_on_and_was_confirmed_can_be_resumed() -> None:
+    """What was decided at the smaller share is superseded, and holds nobody up."""
+    cuts = [Decision("cut", {"rung": 20, "keep": keep}, {"of": 6, "go_on": []}, "") for keep in (0.5, 0.7)]
+    made = [*cuts, Decision("confirmation", {}, {"of": 6, "seeds": [1, 2], "iterations": 60, "chosen": []}, "")]
+    require_same_size(made, 6, 2, 60, 0.7)
+    with pytest.raises(
+        UserError, match=r"--keep 1: a confirmation has been made among those that went on at --keep 0\.7"
+    ):
+        require_same_size(made, 6, 2, 60, 1.0)
+    with pytest.raises(UserError, match=r"--keep 0\.5: at --rungs 20 a share of 0\.7 has gone on"):
+        require_same_size(made, 6, 2, 60, 0.5)
 
 
 def test_all_that_were_stopped_can_go_on(recorded: Recorded, tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from ghm.search import SearchSpace
 from ghm.search.methods.proposals import Known, RandomProposal, unseen
 from ghm.search.methods.registry import make_proposal
 from ghm.search.records.reader import read_search
-from ghm.search.settings.space import NAMES, Choices, size
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.distributions import Values
+from ghm.search.settings.inactive import effective_choices, size
+from ghm.search.settings.space import Choices
 from tests.search.instant import INSTANT
 from tests.search.support import read, run_search
 
@@ -110,13 +113,13 @@ def proposed(method: str, choices: Choices, count: int, seed: int) -> list[Any]:
 @pytest.mark.parametrize("method", ["tpe", "gp"])
 def test_methods_that_learn_repeat_nothing_while_others_are_left(method: str, seed: int) -> None:
     """Of twelve; the random draws that they begin with included."""
-    single = {name: values[:1] for name, values in SearchSpace().choices().items()}
-    choices = {**single, "lr_policy": (1e-4, 3e-4, 1e-3), "entropy_weight": (0.01, 0.02, 0.05, 0.1)}
+    single = effective_choices(SearchSpace().choices(), NAMES)
+    choices = {**single, "lr_policy": Values((1e-4, 3e-4, 1e-3)), "entropy_weight": Values((0.01, 0.02, 0.05, 0.1))}
     assert size(choices) == 12
     found = proposed(method, choices, 14, seed)
     assert len(set(found[:12])) == 12
     drawn = [RandomProposal(choices, seed)(number) for number in range(1, 13)]
-    assert len(set(drawn)) < 12, "the wrong twin repeats"
+    assert len(set(drawn)) < 12, "the wrong variant repeats"
 
 
 def test_the_place_of_another_one_depends_on_seed_and_number() -> None:
@@ -125,7 +128,7 @@ def test_the_place_of_another_one_depends_on_seed_and_number() -> None:
     others = [unseen(choices, first, {first}, seed, number) for seed in (1, 2) for number in range(1, 7)]
     assert len(set(others)) == 12
     assert unseen(choices, first, {first}, 1, 1) == others[0]
-    single = {name: values[:1] for name, values in choices.items()}
+    single = effective_choices(choices, NAMES)
     only = RandomProposal(single, 1)(1)
     assert unseen(single, only, {only}, 1, 2) == only, "nothing else is left"
     assert set(vars(only)) == set(NAMES)

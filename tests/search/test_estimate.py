@@ -69,7 +69,7 @@ def test_from_the_second_minute_on_it_is_within_a_factor_of_one_and_a_half(n_tri
     assert looked > 50
 
 
-def test_a_twin_that_leaves_out_start_up_is_found_out() -> None:
+def test_a_variant_that_leaves_out_start_up_is_found_out() -> None:
     """Negative control: short trainings whose start-up is most of their time, told from the pace of iterations alone."""
     search = SimulatedSearch(40, 20)
     now = 60.0

@@ -21,9 +21,9 @@ from ghm.io.sealed import seal_text
 from ghm.search import HyperparameterSearch
 from ghm.search import main as main_module
 from ghm.search.display.summary import summary
+from ghm.search.explain import explain
 from ghm.search.records.reader import read_search
 from ghm.search.resolved import resumed_config
-from ghm.search.why import why
 from tests.search.instant import INSTANT, InstantTrial
 from tests.search.stub_train import parse
 from tests.search.support import run_search
@@ -145,7 +145,7 @@ def read_dry(directory: Path, capsys: pytest.CaptureFixture[str]) -> bool:
     for read in (
         lambda: summary(read_search(directory), interrupted=True),
         lambda: main_module._dry_run(HyperparameterSearch(None, resumed_config(directory))),
-        lambda: why(directory, 1) + why(directory, 4),
+        lambda: explain(directory, 1) + explain(directory, 4),
     ):
         try:
             said.append(read() or "")

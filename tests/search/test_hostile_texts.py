@@ -16,10 +16,10 @@ from ghm.report.page import render
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.live import PlainView
 from ghm.search.display.summary import summary
+from ghm.search.explain import main as why_main
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
 from ghm.search.replay import Replay
-from ghm.search.why import main as why_main
 from ghm.training.logging.tensorboard import EventLog
 from ghm.training.settings import TrainConfig
 from tests.search.instant import INSTANT

@@ -12,9 +12,9 @@ import pytest
 import ghm
 from ghm.economics.model import GHMModel
 from ghm.io.text import percent_text
+from ghm.report.analysis.certainty import certainty
 from ghm.report.analysis.findings import headline, verdict
 from ghm.report.analysis.importance import finished
-from ghm.report.analysis.instances import confirmation_sentences
 from ghm.report.drawing.economics import parameters_table
 from ghm.report.drawing.instances import calibrations_table, configurations_table, confirmation_table
 from ghm.report.drawing.tables import leaderboard
@@ -29,7 +29,7 @@ from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.settings.command import training_arguments
 from ghm.search.settings.config import MAX_TRIALS
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.trial import Stage, make_trial
 from ghm.training.settings import Hyperparameters
@@ -112,7 +112,7 @@ def test_few_seeds_on_several_firms_have_no_interval(tmp_path: Path, calibration
             assert table is not None
             (place,) = [at for at, column in enumerate(table.columns) if column.title == "95% interval"]
             assert all((" to " in row[place].text) == expected for row in table.rows)
-        assert ("(95% interval" in " ".join(confirmation_sentences(search))) == expected
+        assert ("(95% interval" in " ".join(map(" ".join, certainty(search, ())))) == expected
         assert ("(95% interval" in summary(search, interrupted=False)) == expected
 
 
@@ -135,11 +135,10 @@ def test_ranked_by_the_worst_everything_speaks_of_the_worst(
         assert [one.interval for one in confirmation.configurations] == [None, None]
         reached = [one.confirmed for one in confirmation.configurations]
         assert reached == sorted(min(t.captured_value for t in one.trials) for one in confirmation.configurations)[::-1]
-        assert "the worst of each" in printed
+        assert "worst values" in printed
     where = f"trial {best.shown.trial_num} on {best.shown.calibration}"
     assert f"worst captured value {best.figure:.4f}" in printed
-    assert f"(its worst: {where}, return {best.shown.best_return:.4f}" in printed
-    assert f"the worst of these trainings, {where}, reached a return of" in headline(search)
+    assert f"(its worst trial: {where}, firm value {best.shown.best_return:.4f}" in printed
     assert percent_text(best.figure) in headline(search)
     words = verdict(search)
     assert words is None or words.startswith(f"T{where[1:]}: {best.shown.word('verdict_text')}")
@@ -152,7 +151,8 @@ def test_the_cost_of_not_tuning_compares_as_many_trainings(tmp_path: Path, calib
     search = read_search(tmp_path / "r")
     table = calibrations_table(search)
     assert table is not None
-    for name, row in zip(("calm", "wild"), table.rows, strict=True):
+    assert [column.title for column in table.columns] == ["", "calm", "wild"]
+    for name, column in zip(("calm", "wild"), list(zip(*table.rows, strict=True))[1:], strict=True):
         means = {
             number: np.mean(
                 [t.captured_value for t in search.trials if (t.configuration, t.calibration) == (number, name)]
@@ -161,11 +161,11 @@ def test_the_cost_of_not_tuning_compares_as_many_trainings(tmp_path: Path, calib
         }
         best = search.best_configuration
         assert best is not None
-        ours, top, cost = (cell.key for cell in row[-3:])
+        ours, top, cost = (cell.key for cell in column[-3:])
         assert ours == pytest.approx(means[best.configuration])
         assert top == pytest.approx(max(means.values()))
         assert cost == pytest.approx(top - ours)
-        assert [cell.text for cell in row[1:3]] == ["6.6548", "5.9500"]
+        assert [cell.text for cell in column[:2]] == ["6.6548", "5.9500"]
 
 
 def test_lines_and_leaderboard_name_seed_and_calibration(
@@ -175,7 +175,7 @@ def test_lines_and_leaderboard_name_seed_and_calibration(
     run_search(*flags, "--results_dir", tmp_path / "r", "--progress", "plain", **INSTANT)
     printed = capsys.readouterr().out
     assert "[Trial 4] Starting training (configuration 1, seed 125, wild)..." in printed
-    assert re.search(r"\[Trial 4\] Completed in [^(]+ \(configuration 1, seed 125, wild\): return", printed)
+    assert re.search(r"\[Trial 4\] Completed in [^(]+ \(configuration 1, seed 125, wild\): firm value", printed)
     board = leaderboard(read_search(tmp_path / "r"))
     assert board is not None
     assert [column.title for column in board.columns[:5]] == ["Rank", "Trial", "Configuration", "Seed", "Calibration"]
@@ -188,8 +188,10 @@ def test_the_firm_is_the_best_trials(tmp_path: Path, calibrations: Path) -> None
     search = read_search(tmp_path / "r")
     best = search.best_trial
     assert best is not None
-    volatility = {row[3].text: row[2].text for row in parameters_table(search).rows}["sigma_x"]
-    assert volatility == {"calm": "0.1", "wild": "0.3"}[best.calibration or ""]
+    table = parameters_table(search)
+    (volatility,) = [row for row in table.rows if row[-1].text == "sigma_x"]
+    shown = {column.title: cell.text for column, cell in zip(table.columns, volatility, strict=True)}
+    assert (shown["calm"], shown["wild"]) == ("0.1", "0.3")
     page = render(search).decode()
     assert f"<dt>Optimum ({best.calibration})</dt>" in page
     assert re.search(rf"<dt>Optimum \({best.calibration}\)</dt>\s*<dd>6.6548</dd>", page)
@@ -250,8 +252,8 @@ def test_a_finished_search_is_confirmed_later(tmp_path: Path, capsys: pytest.Cap
     assert first["confirmed"] >= second["confirmed"]
     assert results["best_config"] == first["hyperparameters"]
     printed = capsys.readouterr().out
-    assert "Confirmed on seeds 1000124 to 1000126, 8 iterations" in printed
-    assert "The first beats the second with a probability of" in printed
+    assert "Confirmation on fresh seeds 1000124 to 1000126, 8 iterations" in printed
+    assert "the first beats the second with a probability of" in printed
 
 
 def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,11 +270,11 @@ def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytes
     printed, errors = capsys.readouterr()
     assert errors == "", "no display failed"
     assert "Starting training from its last checkpoint..." in printed
-    assert "[Trial 8] Paused at iteration 2" in printed
+    assert "[Trial 8] Paused at rung 2" in printed
     assert "2 of 8 trials completed, 6 stopped at a rung" in printed
-    assert "rung 2: 4 went on" in printed
-    assert "[Rung 2] 4 of 8 configurations go on: " in printed
-    assert "[Rung 4] 2 of 4 configurations go on: " in printed
+    assert "2 and 4 iterations, 4 configurations promoted" in printed
+    assert "[Rung 2] 4 of 8 configurations promoted: " in printed
+    assert "[Rung 4] 2 of 4 configurations promoted: " in printed
     ledger = {2: 4, 4: 2, 6: 2}
     history = [
         len((tmp_path / "r" / e["directory"] / "history.jsonl").read_text().splitlines()) for e in results["results"]
@@ -295,22 +297,28 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     if confirm:
         first = content["confirmation"]["configurations"][0]
         assert f"Best configuration: {first['configuration']}, worst captured value {first['confirmed']:.4f}" in printed
-        assert f"The best configuration, {first['configuration']}, captured {100 * first['confirmed']:.1f}%" in page
+        assert (
+            f"Configuration {first['configuration']} is the best, with a captured value of {100 * first['confirmed']:.1f}%"
+            in page
+        )
         assert content["best_config"] == first["hyperparameters"]
     else:
-        words = f"{order[0]['number']}, worst captured value {order[0]['worst']:.4f} of its 4 trials"
+        words = f"{order[0]['number']}, worst captured value {order[0]['worst']:.4f} over its 4 trials"
         assert f"Best configuration: {words}" in printed
-        assert f"The best configuration, {order[0]['number']}, captured {100 * order[0]['worst']:.1f}%" in page
+        assert (
+            f"Configuration {order[0]['number']} is the best, with a captured value of {100 * order[0]['worst']:.1f}%"
+            in page
+        )
         assert content["best_config"] == order[0]["hyperparameters"]
     shown = search.best_trial
     assert shown is not None
-    assert f"trial {shown.trial_num} on {shown.calibration}, return {shown.best_return:.4f}" in printed
+    assert f"trial {shown.trial_num} on {shown.calibration}, firm value {shown.best_return:.4f}" in printed
     assert f"Train the best configuration longer, on {shown.calibration}" in printed
     command = printed[printed.rindex("ghm train") if "ghm train" in printed else printed.rindex("python ") :]
     (model,) = [one for one in content["calibrations"] if one["name"] == shown.calibration]
     assert f"--model.sigma_x {model['sigma_x']}" in command
     assert f"--model.sigma_x {model['sigma_x']}" in page
-    assert "rung 2: 4 configurations went on" in printed
+    assert re.search(r"2 and \d+ iterations, 4 configurations promoted", printed)
     assert len(finished(search)) == 4
     assert "Too few configurations finished (4)" in page
     done = 6 * 4 + confirm * content["search_config"]["confirm_seeds"] * 2
@@ -357,7 +365,10 @@ def test_the_page_leads_with_what_the_search_leads_with_however_far_it_is(
         assert best.captured_value == max(one.captured_value or 0.0 for one in alike), "between firms, not by return"
         leaders.add((leads.configuration, leads.failures > 0, best.status))
         assert f"Best configuration: {leads.configuration}, {rank_by} captured value" in summary(index, True)
-        assert f"The best configuration, {leads.configuration}, captured {percent_text(figure)}" in headline(search)
+        assert (
+            f"Configuration {leads.configuration} is the best, with a captured value of {percent_text(figure)}"
+            in headline(search)
+        )
     assert len(leaders) > 6, "too few different standings: this tests nothing"
 
 
@@ -378,11 +389,13 @@ def test_a_search_that_is_interrupted_at_a_rung_has_a_summary(rank_by: str, tmp_
     assert leader is not None
     assert leader.value is not None
     words = {"mean": "mean", "iqm": "interquartile mean", "worst": "worst"}[rank_by]
-    assert f"Best configuration: {leader.configuration}, {words} return {leader.value:.4f} of its 2 trials" in text
+    assert (
+        f"Best configuration: {leader.configuration}, {words} firm value {leader.value:.4f} over its 2 trials" in text
+    )
     assert "6 not finished" in text
     ResultsFile(waiting).write()
     said = headline(read_search(waiting.path))
-    assert f"The best configuration, {leader.configuration}, reached a return of {leader.value:.4f}" in said
+    assert f"Configuration {leader.configuration} is the best, with a firm value of {leader.value:.4f}" in said
     assert "captured" not in said, "there is no such share"
 
 
@@ -402,12 +415,13 @@ def test_summary_and_page_count_the_same_that_went_on_though_some_failed_later(t
     ResultsFile(index).write()
     said = summary(index, interrupted=False)
     first, second = rung_agreements(read_search(index.path).trials, record.config)
-    assert f"rung 2: {first.configurations} went on, rank correlation" in said
-    assert f"rung 4: {second.configurations} went on, rank correlation" in said
+    assert f"2 and 4 iterations, {first.configurations} configurations promoted: " in said
+    assert f"4 and {second.following} iterations, {second.configurations} configurations promoted: " in said
     assert (first.configurations, second.configurations) == (10, 8)
     for one in (first, second):
         assert one.correlation is not None
-        assert f"rung {one.rung}: {one.configurations} went on, rank correlation {one.correlation[0]:.2f}" in said
+        words = f"{one.rung} and {one.following} iterations, {one.configurations} configurations promoted"
+        assert f"{words}: {one.correlation[0]:.2f} (95% interval" in said
 
 
 def test_trials_of_one_configuration_are_one_comparison() -> None:
@@ -422,7 +436,7 @@ def test_trials_of_one_configuration_are_one_comparison() -> None:
     assert found.correlation[0] == pytest.approx(-1.0)
     pooled = rank_correlation(*zip(*(pair for ours in pairs.values() for pair in ours), strict=True))
     assert pooled is not None
-    assert pooled[0] > 0.3, "the wrong twin takes the firms' difference for foresight"
+    assert pooled[0] > 0.3, "the wrong variant takes the firms' difference for foresight"
 
 
 def test_the_page_and_the_frames_show_it_all(tmp_path: Path, calibrations: Path) -> None:
@@ -430,9 +444,9 @@ def test_the_page_and_the_frames_show_it_all(tmp_path: Path, calibrations: Path)
     run_search(*flags, *FLAGS, "--results_dir", tmp_path / "r")
     page = render(read_search(results_file(tmp_path / "r"))).decode()
     for part in (
-        "Configurations and their spread",
-        "When tuned",
-        "Cost of not tuning",
+        "Spread of each configuration over its trials",
+        "On fresh seeds",
+        "beside the configuration that is best there",
         "Best captured value of each trial at the",
     ):
         assert part in page, part

@@ -15,12 +15,13 @@ from scipy.optimize import check_grad
 
 from ghm.search import SearchSpace
 from ghm.search.methods import gaussian_process
-from ghm.search.methods.gaussian_process import Axis, propose
+from ghm.search.methods.gaussian_process import propose
 from ghm.search.methods.learned import N_STARTUP, LearnedProposal, objectives
 from ghm.search.methods.proposals import Known, RandomProposal
 from ghm.search.methods.registry import make_proposal
-from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters
-from ghm.search.settings.space import NAMES, size
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.distributions import Values
+from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, size
 from ghm.training.settings import Hyperparameters
 
 CHOICES = SearchSpace().choices()
@@ -101,7 +102,7 @@ class Stubborn(LearnedProposal):
     """A method that always asks for the first cell of the grid."""
 
     def ask(self, *_: Any) -> Sequence[int]:
-        return [0] * len(self.axes)
+        return [0.0] * len(self.axes)
 
 
 def test_each_configuration_is_redrawn_by_its_own_number() -> None:
@@ -132,12 +133,12 @@ def better(method: str, seeds: Sequence[int]) -> int:
 def test_it_learns(method: str) -> None:
     # Of 8 searches at least 7 are better than random; by chance that has a probability of 0.035 (two-sided 0.07).
     assert better(method, range(8)) >= 7
-    assert better("random", range(8)) == 0, "a twin that draws at random is not better than itself"
+    assert better("random", range(8)) == 0, "a search that draws at random is not better than itself"
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_value_lists_failures_and_a_space_that_is_used_up(method: str) -> None:
-    single = {name: values[:1] for name, values in CHOICES.items()}
+    single = effective_choices(CHOICES, NAMES)
     assert len(set(searched(method, 12, 3, choices=single))) == 1
     propose_one = make_proposal(method, CHOICES, 2)
     random = RandomProposal(CHOICES, 2)
@@ -155,10 +156,10 @@ def test_the_objective_is_log10_of_the_gap_and_failures_are_the_worst() -> None:
 
 def test_the_gradient_of_the_marginal_likelihood() -> None:
     generator = np.random.default_rng(0)
-    axes = [Axis.of((1, 2, 3)), Axis.of((0.1, 0.5)), Axis.of(((8,), (16,), (32,)))]
-    seen = np.array([[generator.integers(len(axis.values)) for axis in axes] for _ in range(25)])
+    axes = [Values((1, 2, 3)), Values((0.1, 0.5)), Values(((8,), (16,), (32,)))]
+    seen = np.array([[float(generator.integers(len(axis))) for axis in axes] for _ in range(25)])
     outcomes = generator.standard_normal(25)
-    distances = [axis.distances(column, column) for axis, column in zip(axes, seen.T, strict=True)]
+    distances = [gaussian_process.distances(axis, column, column) for axis, column in zip(axes, seen.T, strict=True)]
     priors = np.array([(0.0, 1.0)] * 4 + [(-3.0, 1.5)])
     point = generator.normal(0, 0.3, 5)
     arguments = (distances, outcomes, priors)
@@ -177,20 +178,20 @@ def test_the_gradient_of_the_marginal_likelihood() -> None:
 
 
 def test_the_gaussian_process_finds_the_bottom_of_a_valley() -> None:
-    axes = [Axis.of(tuple(range(9))), Axis.of(tuple(range(9)))]
+    axes = [Values(range(9)), Values(range(9))]
     grid = np.array(list(itertools.product(range(9), range(9))))
     valley = ((grid - [6, 2]) ** 2).sum(axis=1).astype(float)
     rows = list(np.random.default_rng(2).choice(81, 8, replace=False))
     for step in range(12):
-        asked = propose(axes, grid[rows], valley[rows], np.empty((0, 2), dtype=np.int64), np.random.SeedSequence(step))
-        rows.append(9 * asked[0] + asked[1])
+        asked = propose(axes, grid[rows].astype(float), valley[rows], np.empty((0, 2)), np.random.SeedSequence(step))
+        rows.append(int(9 * asked[0] + asked[1]))
     assert valley[rows].min() == 0, "12 of 73 places searched: by chance with a probability of 0.16"
 
 
 def test_a_grid_of_more_cells_than_a_machine_word_counts() -> None:
     """300^8 is beyond 2^63: candidates are drawn, and what is known is still left out."""
-    axes = [Axis.of([float(value) for value in range(300)])] * 8
-    known = np.random.default_rng(0).integers(300, size=(12, 8))
+    axes = [Values(float(value) for value in range(300))] * 8
+    known = np.random.default_rng(0).integers(300, size=(12, 8)).astype(float)
     found = propose(axes, known, known[:, 0] / 300, known[:0], np.random.SeedSequence(1))
     assert len(found) == 8
     assert found not in known.tolist()

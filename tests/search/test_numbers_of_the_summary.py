@@ -34,12 +34,22 @@ def blocks(state: SearchState, interrupted: bool = False) -> list[str]:
 
 
 def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
-    heading, best, top, failed, results, command = blocks(search)
+    heading, best, policy, hyperparameters, top, failed, results, command = blocks(search)
     assert heading == "Search summary: 6 of 10 trials completed, 1 failed, 3 not finished"
     assert best.splitlines() == [
-        "Best configuration: trial 5, return 6.6150, captured value 0.950 (0: closing the firm at once, 1: optimal)",
-        "  (winding up at once: 5.9500; the optimum: 6.6500)",
+        "Best configuration: trial 5, firm value 6.6150, captured value 0.950",
+        "  (captured value 0: immediate liquidation, 5.9500; 1: the optimum, 6.6500)",
         "  Issues equity too late: all in words.",
+    ]
+    assert [re.split(r"\s{2,}", line.strip()) for line in policy.splitlines()] == [
+        ["learned", "optimum"],
+        ["payout boundary", "0.2100", "0.1900"],
+        ["issuance boundary", "0.0300", "0.0400"],
+        ["post-issuance cash", "0.0800", "0.0700"],
+        ["equity issues per firm", "1.50", "1.25"],
+        ["liquidated in the first half", "12.5%", "7.5%"],
+    ]
+    assert hyperparameters.splitlines() == [
         "  lr_policy          0.0001",
         "  lr_baseline        0.003",
         "  entropy_weight     0.01",
@@ -51,12 +61,12 @@ def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
     ]
     title, *rows = top.splitlines()
     assert title == "Top 5 configurations"
-    table = {row.split()[0]: row.split()[1:] for row in rows[:5]}
+    table = {re.split(r"\s{2,}", row.strip())[0]: re.split(r"\s{2,}", row.strip())[1:] for row in rows[:5]}
     assert table == {
         "rank": ["1", "2", "3", "4", "5"],
         "trial": ["5", "2", "3", "1", "4"],
-        "return": ["6.6150", "6.5800", "6.4540", "6.3700", "6.0900"],
-        "captured": ["0.950", "0.900", "0.720", "0.600", "0.200"],
+        "firm value": ["6.6150", "6.5800", "6.4540", "6.3700", "6.0900"],
+        "captured value": ["0.950", "0.900", "0.720", "0.600", "0.200"],
         "lr_policy": ["0.0001", "0.001", "0.001", "0.001", "0.0001"],
     }
     assert [row.split()[0] for row in rows[4:]] == list(vars(Hyperparameters()))
@@ -82,10 +92,10 @@ def columns(top: str) -> dict[str, list[str]]:
 def test_several_seeds(tmp_path: Path) -> None:
     _, best, top, *_ = blocks(over_seeds(tmp_path / "mean"))
     assert best.splitlines()[:2] == [
-        "Best configuration: 2, mean captured value 0.6850 of its 4 trials",
-        "  (the best of them: trial 5, return 6.5800, captured value 0.900)",
+        "Best configuration: 2, mean captured value 0.6850 over its 4 trials",
+        "  (its best trial: trial 5, firm value 6.5800, captured value 0.900)",
     ]
-    assert top.startswith("Top 5 configurations, ranked by mean, in captured value\n")
+    assert top.startswith("Top 5 configurations, by the mean captured value of their trials\n")
     found = columns(top)
     assert {name: found[name] for name in ("configuration", "trials", "mean", "worst", "best", "failed")} == {
         "configuration": ["2", "1", "3"],
@@ -96,26 +106,26 @@ def test_several_seeds(tmp_path: Path) -> None:
         "failed": ["0", "0", "1"],
     }
     iqm = blocks(over_seeds(tmp_path / "iqm", rank_by="iqm"))
-    assert iqm[1].startswith("Best configuration: 2, interquartile mean captured value 0.8700 of its 4 trials")
+    assert iqm[1].startswith("Best configuration: 2, interquartile mean captured value 0.8700 over its 4 trials")
     assert columns(iqm[2])["iqm"] == ["0.8700", "0.6500", "0.9500"]
     worst = blocks(over_seeds(tmp_path / "worst", rank_by="worst"))
-    assert worst[1].startswith("Best configuration: 1, worst captured value 0.5000 of its 4 trials")
+    assert worst[1].startswith("Best configuration: 1, worst captured value 0.5000 over its 4 trials")
 
 
 def test_confirmation(tmp_path: Path) -> None:
     _, best, top, confirmation, *_ = blocks(confirmed(tmp_path))
     found = re.match(
         r"Best configuration: 2, captured value 0\.8300 \(95% interval ([\d.]+) to ([\d.]+)\) on fresh seeds\n"
-        r"  \(the best of these trainings: trial 17, return 6\.5520, captured value 0\.860\)",
+        r"  \(its best trial on them: trial 17, firm value 6\.5520, captured value 0\.860\)",
         best,
     )
     assert found is not None, best
     assert [float(end) for end in found.groups()] == pytest.approx(FRESH, abs=1e-4)
-    assert top.startswith("Top 5 configurations, as tuned, ranked by mean, in captured value\n")
+    assert top.startswith("Top 5 configurations before the confirmation, by the mean captured value of their trials\n")
     title, head, first, second, last = confirmation.splitlines()
-    assert title == "Confirmed on seeds 1001 to 1005, 250 iterations; interquartile means"
+    assert title == "Confirmation on fresh seeds 1001 to 1005, 250 iterations; interquartile means"
     assert re.split(r"\s{2,}", head.strip()) == [
-        "configuration", "tuned", "confirmed", "95% interval", "difference", "failed",
+        "configuration", "in search", "confirmed", "95% interval", "difference", "failed",
     ]  # fmt: skip
     cells = [re.split(r"\s{2,}", row.strip()) for row in (first, second)]
     assert [[*row[:3], *row[4:]] for row in cells] == [
@@ -124,23 +134,26 @@ def test_confirmation(tmp_path: Path) -> None:
     ]
     ends = [float(end) for end in cells[0][3].split(" to ")]
     assert ends == pytest.approx(FRESH, abs=1e-4)
-    assert last == "  The first beats the second with a probability of 0.70."
+    assert last == "  On a fresh seed the first beats the second with a probability of 0.70."
 
 
 def test_rungs_and_who_was_stopped(tmp_path: Path) -> None:
     state = search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)
     heading, best, top, rungs, *_ = blocks(state)
     assert heading == "Search summary: 2 of 4 trials completed, 2 stopped at a rung"
-    assert best.startswith("Best configuration: trial 1, return 6.5100, captured value 0.800"), (
+    assert best.startswith("Best configuration: trial 1, firm value 6.5100, captured value 0.800"), (
         "not the one that was stopped at 0.99"
     )
     assert columns(top)["trial"] == ["1", "2", "3", "4"]
-    assert rungs == "Rungs\n  rung 20: 2 went on, too few to tell how well it foretold 100"
+    assert (
+        rungs == "Rank correlation between rungs\n  20 and 100 iterations, 2 configurations promoted: too few to tell"
+    )
     known = [RungAgreement(20, 50, 7, (0.9, 0.5, 0.98)), RungAgreement(50, 100, 5, (0.2, -0.6, 0.8))]
-    assert _rungs(known, 4) == [
-        "Rungs\n  rung 20: 7 configurations went on, rank correlation 0.90 (0.50 to 0.98)\n"
-        "  rung 50: 5 configurations went on, rank correlation 0.20 (-0.60 to 0.80)\n"
-        "    WARNING: it did not foretell the order beyond chance; use later rungs or a larger --keep"
+    assert _rungs(known) == [
+        "Rank correlation between rungs\n"
+        "  20 and 50 iterations, 7 configurations promoted: 0.90 (95% interval 0.50 to 0.98)\n"
+        "  50 and 100 iterations, 5 configurations promoted: 0.20 (95% interval -0.60 to 0.80)\n"
+        "    WARNING: no better than chance; use later rungs or a larger --keep"
     ]
 
 
@@ -161,10 +174,10 @@ def test_failures_of_the_machine_are_counted(tmp_path: Path) -> None:
     )
     _, nothing, failed, _ = blocks(state)
     assert nothing == "Every trial failed: there is no best configuration."
-    counted = [line.strip() for line in failed.splitlines() if "machine's failure" in line]
+    counted = [line.strip() for line in failed.splitlines() if "infrastructure failure" in line]
     assert counted == [
-        "the machine's failure 3 of at most 10: --resume runs it again",
-        "the machine's failure 10 of at most 10: only --resume --retry_failed runs it again",
+        "infrastructure failure 3 of at most 10: --resume runs it again",
+        "infrastructure failure 10 of at most 10: only --resume --retry_failed runs it again",
     ]
 
 
@@ -202,18 +215,19 @@ class TestLines:
             keep=0.34,
             confirm=2,
         )
-        assert "40 trials (10 configurations x 3 seeds; 10 to confirm; the best 34% go on at 100 and 300: 4 and 2)" in (
-            plan_text(rungs)
-        )
+        assert (
+            "40 trials (10 configurations x 3 seeds; 10 for the confirmation; the best 34% are promoted at 100 and 300 "
+            "iterations: 4 and 2)"
+        ) in plan_text(rungs)
 
     def test_ends(self, search: SearchState) -> None:
         best, trials = search.best_configuration, search.by_number
         assert outcome_text(trials[2], best) == (
-            "Completed in 20 s: return 6.5800, captured 0.900 (best so far: 6.6150, trial 5)"
+            "Completed in 20 s: firm value 6.5800, captured value 0.900 (best so far: 6.6150, trial 5)"
         )
         assert outcome_text(trials[7], best) == "diverged after 70 s: reason 7 (log: trial_007/stderr.log)"
         assert outcome_text(trial(3, 0.5, "paused", iterations=20), None) == (
-            "Paused at iteration 20: return 6.3000, captured 0.500"
+            "Paused at rung 20: firm value 6.3000, captured value 0.500"
         )
 
     def test_the_best_of_several_seeds_is_a_configuration(self, tmp_path: Path) -> None:
@@ -224,12 +238,12 @@ class TestLines:
 
     def test_decisions(self) -> None:
         cut = Decision("cut", {"rung": 20, "keep": 0.5}, {"of": 5, "go_on": [2, 4, 5], "ranking": []}, "")
-        assert decision_text(cut) == "[Rung 20] 3 of 5 configurations go on: 2, 4, 5"
+        assert decision_text(cut) == "[Rung 20] 3 of 5 configurations promoted: 2, 4, 5"
         none = dataclasses.replace(cut, content={"of": 5, "go_on": [], "ranking": []})
-        assert decision_text(none) == "[Rung 20] 0 of 5 configurations go on: none"
+        assert decision_text(none) == "[Rung 20] 0 of 5 configurations promoted: none"
         content = {"of": 9, "chosen": [[4, 0.9], [1, 0.8]], "seeds": [11, 12, 13], "iterations": 50}
         assert decision_text(Decision("confirmation", {"count": 2}, content, "")) == (
-            "[Confirmation] on 3 fresh seeds: configurations 4, 1"
+            "[Confirmation] trained again on 3 fresh seeds: configurations 4, 1"
         )
 
     @pytest.mark.parametrize(
@@ -276,10 +290,10 @@ class TestRunning:
         assert progress.best() == "best so far: none yet"
         for number, value in ((1, 0.4), (2, 0.8), (3, 0.1)):
             progress.start(started(state, number, {"iteration": 50, "exact_return": 6.0, "captured_value": value}))
-        assert progress.best() == "best so far: captured value 0.800, trial 2, which still runs"
+        assert progress.best() == "best so far: captured value 0.800, trial 2, still running"
 
     def test_the_best_that_has_ended(self, search: SearchState, tmp_path: Path) -> None:
-        assert self.progress(search).best() == "best so far: trial 5, return 6.6150, captured value 0.950"
+        assert self.progress(search).best() == "best so far: trial 5, firm value 6.6150, captured value 0.950"
         seeds = over_seeds(tmp_path / "seeds")
         assert (
             self.progress(seeds).best() == "best so far: configuration 2, captured value 0.100 to 0.900 over 4 trials"
@@ -301,7 +315,7 @@ class TestRunning:
         going.history_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         progress.read()
         one = progress.running[1]
-        assert standing(one) == "iteration 50/100: return 6.0500, captured 0.500, about 0:05 left"
+        assert standing(one) == "iteration 50/100: firm value 6.0500, captured value 0.500, about 0:05 left"
         assert (one.iteration, one.iterations_left, one.seconds_left) == (50, 50, pytest.approx(5.0))
         # Of four trials of 100 iterations an eighth is done.
         assert progress.share_done == pytest.approx(50 / 400)

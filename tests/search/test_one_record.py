@@ -25,15 +25,15 @@ from ghm.search.decisions.workload import workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.running import SearchProgress
 from ghm.search.display.summary import summary
+from ghm.search.explain import explain
 from ghm.search.records.reader import read_search
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import RungResult, Trial, make_trial
-from ghm.search.why import why
 from ghm.training.settings import Hyperparameters
 from tests.search.support import read, results_file, run_search
 
@@ -53,7 +53,7 @@ def tiles(search: SearchState) -> dict[str, str]:
     return dict(re.findall(r"<dt>([^<]*)</dt>\s*<dd>([^<]*)</dd>", html.unescape(page)))
 
 
-def state_of(directory: Path, *trials: Outcome, **settings: Any) -> SearchState:
+def state_of(directory: Path, *trials: TrialRecord, **settings: Any) -> SearchState:
     """A search that has these trials, as its results JSON has it."""
     config = SearchConfig(**{"n_iterations": 100, "eval_freq": 10, "results_dir": directory} | settings)
     record = new_record(config, SearchSpace().choices())
@@ -64,12 +64,12 @@ def state_of(directory: Path, *trials: Outcome, **settings: Any) -> SearchState:
     return state
 
 
-def trial(number: int, captured: float | None = None, status: str = "completed", **known: Any) -> Outcome:
+def trial(number: int, captured: float | None = None, status: str = "completed", **known: Any) -> TrialRecord:
     """A record; of what has no captured value the training failed, or is on its way."""
     metrics = {} if captured is None else {"best_return": 5.95 + 0.7 * captured, "captured_value": captured}
     metrics |= {} if captured is None else {"final_return": 5.95}
     known = {"iterations": 100, "metrics": metrics, "error": None if status == "completed" else "words"} | known
-    return Outcome(number, Hyperparameters(lr_policy=1e-3 / number), 123 + number, TrialState(status), **known)
+    return TrialRecord(number, Hyperparameters(lr_policy=1e-3 / number), 123 + number, TrialState(status), **known)
 
 
 def test_a_configuration_with_a_trial_to_run_is_ranked_nowhere(tmp_path: Path) -> None:
@@ -78,15 +78,15 @@ def test_a_configuration_with_a_trial_to_run_is_ranked_nowhere(tmp_path: Path) -
     rest = [trial(4, 0.95, configuration=2), trial(5, None, "interrupted", configuration=2, iterations=40)]
     state = state_of(tmp_path, *first, *rest, n_trials=2, n_seeds=3)
     said = summary(state, interrupted=True)
-    assert "Best configuration: 1, mean captured value 0.9000 of its 3 trials" in said
+    assert "Best configuration: 1, mean captured value 0.9000 over its 3 trials" in said
     assert re.search(r"configuration +1\n", said), "the only one in the table"
     search = read_search(state.path)
     assert [one.configuration for one in search.ranking()] == [1]
     frame = ghm.load_results(state.path).configurations.set_index("configuration")
     assert frame.loc[1, "rank"] == 1
     assert math.isnan(frame.loc[2, "rank"])
-    assert tiles(search)["Best captured value"] == "90.0%"
-    assert "The best configuration, 1, captured 90.0%" in headline(search)
+    assert tiles(search)["Captured value"] == "90.0%"
+    assert "Configuration 1 is the best, with a captured value of 90.0%" in headline(search)
 
 
 @pytest.mark.parametrize("more", [(), ("--confirm", 2, "--confirm_seeds", 3)], ids=["tuned", "confirmed"])
@@ -108,8 +108,8 @@ def test_the_best_return_is_that_of_the_best_trial_everywhere(
         content["best_return"],
         content["best_config"],
     )
-    assert f"trial {best.trial_num} on {best.calibration}, return {best.best_return:.4f}" in printed
-    assert tiles(search)["Best return"] == f"{best.best_return:.4f}"
+    assert f"trial {best.trial_num} on {best.calibration}, firm value {best.best_return:.4f}" in printed
+    assert tiles(search)[f"Best firm value ({best.calibration})"] == f"{best.best_return:.4f}"
     assert f"best: trial {best.trial_num} with {best.best_return:.4f}>" in repr(ghm.load_results(tmp_path / "r"))
     if not more:
         assert search.ranked[0] is best
@@ -153,7 +153,7 @@ def test_stopped_and_paused_are_said_alike(tmp_path: Path, capsys: pytest.Captur
         one = next(number for number, status in statuses.items() if status == "stopped_at_rung")
         with pytest.raises(ghm.errors.UserError, match=f"--trial {one} ended as stopped_at_rung"):
             replay.replay(results_dir, one)
-        assert "was stopped" in why(results_dir, one)
+        assert "was stopped" in explain(results_dir, one)
 
 
 def test_after_two_interruptions_the_trial_is_said_alike(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_after_two_interruptions_the_trial_is_said_alike(tmp_path: Path) -> None
     assert (own["status"], own["iterations"]) == ("interrupted", 2)
     assert (entry["status"], entry["iterations"]) == ("interrupted", 2)
     assert (row["status"], row["iterations"]) == ("interrupted", 2)
-    assert "It ended as interrupted after 2 iterations" in why(results_dir, 2)
+    assert "It ended as interrupted after 2 iterations" in explain(results_dir, 2)
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:
@@ -230,7 +230,7 @@ def test_the_comparison_names_the_captured_value_of_each_page(tmp_path: Path) ->
         states.append(state_of(tmp_path / name, *trials, n_trials=1, n_seeds=2))
     searches = [read_search(state.path) for state in states]
     page = html.unescape(render_comparison(searches).decode())
-    row = {search.path.parent.name: tiles(search)["Best captured value"] for search in searches}
+    row = {search.path.parent.name: tiles(search)["Captured value"] for search in searches}
     assert row == {"a": "80.0%", "b": "74.5%"}
     for name, share in row.items():
         assert re.search(
@@ -242,7 +242,7 @@ def rung(captured: float) -> tuple[RungResult, ...]:
     return (RungResult(20, 5.95 + 0.7 * captured, captured),)
 
 
-def at_rung(number: int, captured: float, status: str) -> Outcome:
+def at_rung(number: int, captured: float, status: str) -> TrialRecord:
     return trial(number, captured, status, iterations=20, rungs=rung(captured))
 
 

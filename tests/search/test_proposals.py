@@ -14,7 +14,9 @@ from scipy import stats
 from ghm.search import SearchSpace
 from ghm.search.methods.proposals import GridProposal, OutsideGridError, Proposal, RandomProposal
 from ghm.search.methods.registry import make_proposal
-from ghm.search.settings.space import NAMES, Choices, size
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.inactive import effective_choices, size
+from ghm.search.settings.space import Choices
 
 Maker = Callable[[Choices, int], Proposal]
 METHODS: dict[str, Maker] = {
@@ -25,7 +27,7 @@ TRIALS = range(1, 201)
 
 
 class Biased:
-    """A wrong twin: it remembers how often it was asked, and leaves the space."""
+    """A wrong variant: it remembers how often it was asked, and leaves the space."""
 
     n_trials = None
 
@@ -71,7 +73,7 @@ def test_proposals_lie_in_the_space(make: Maker) -> None:
 
 
 def test_a_space_of_one_configuration(make: Maker) -> None:
-    single = {name: values[:1] for name, values in choices().items()}
+    single = effective_choices(choices(), NAMES)
     assert {name: (getattr(make(single, 3)(1), name),) for name in NAMES} == single
 
 

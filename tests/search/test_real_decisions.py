@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from ghm.search.methods.proposals import RandomProposal
-from ghm.search.settings.space import SearchSpace, parse_hyperparameters
+from ghm.search.settings.configurations import parse_hyperparameters
+from ghm.search.settings.space import SearchSpace
 from tests.search.support import comparable, read
 from tests.search.test_real_training import finish, launch
 

@@ -95,11 +95,17 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module", params=["model_based", pytest.param("model_free", marks=pytest.mark.journey)])
+def flags(request: pytest.FixtureRequest, space: Path) -> tuple[object, ...]:
+    """Of a search with each learner."""
+    return *TINY, "--space", space, "--learner", request.param
+
+
 @pytest.fixture(scope="module")
-def undisturbed(space: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(flags: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One worker, left alone."""
     results_dir = tmp_path_factory.mktemp("undisturbed")
-    finish(launch(*TINY, "--space", space, "--results_dir", results_dir))
+    finish(launch(*flags, "--results_dir", results_dir))
     return results_dir
 
 
@@ -112,25 +118,19 @@ def without_paths(results: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def test_killed_three_ways_and_stopped_with_two_workers_it_ends_the_same(
-    undisturbed: Path, space: Path, tmp_path: Path
+def test_killed_two_ways_and_stopped_with_two_workers_it_ends_the_same(
+    undisturbed: Path, flags: tuple[object, ...], tmp_path: Path
 ) -> None:
     results_dir = tmp_path / "r"
     latest = results_dir / "trial_001/checkpoints/latest.pt"
     waiting = tmp_path / "waiting"
-    search = launch(*TINY, "--space", space, "--results_dir", results_dir, "--n_workers", 2, waiting=waiting)
+    search = launch(*flags, "--results_dir", results_dir, "--n_workers", 2, waiting=waiting)
     wait_until(latest.exists, search)
-    search.kill()  # the search alone: its trials notice and end
-    search.communicate()
-
     written = latest.stat().st_mtime_ns
-    search = launch("--resume", results_dir, "--progress", "none", waiting=waiting)
-    wait_until(lambda: trials(search), search)
-    trials(search)[0].kill()  # a trial alone: it is started again
+    (first,) = (one for one in trials(search) if str(latest.parent) in one.cmdline())
+    first.kill()  # a trial alone: it is started again
     wait_until(lambda: latest.stat().st_mtime_ns > written, search)
-    for process in (*psutil.Process(search.pid).children(), psutil.Process(search.pid)):  # both
-        with contextlib.suppress(psutil.NoSuchProcess):  # a child that has just ended by itself
-            process.kill()
+    search.kill()  # the search alone: its trials notice and end
     search.communicate()
 
     written = latest.stat().st_mtime_ns
@@ -143,6 +143,7 @@ def test_killed_three_ways_and_stopped_with_two_workers_it_ends_the_same(
     assert without_paths(read(results_dir)) == without_paths(read(undisturbed))
 
 
+@pytest.mark.journey
 def test_a_real_trial_is_replayed_bit_for_bit(undisturbed: Path) -> None:
     command = [str(Path(sys.executable).with_name("ghm")), "replay", str(undisturbed), "--trial", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
@@ -156,6 +157,7 @@ def test_other_seeds_end_elsewhere(undisturbed: Path) -> None:
     assert first["metrics"]["final_return"] != second["metrics"]["final_return"]
 
 
+@pytest.mark.journey
 @pytest.mark.skipif(not SPEC.exists(), reason=f"the specification is not at {SPEC}")
 def test_the_specs_search_and_verification_run_as_documented(tmp_path: Path) -> None:
     """On the real trainer, from the repository's scripts, with smaller numbers."""

@@ -29,13 +29,13 @@ sys.modules["planted"] = type(sys)("planted")
 sys.modules["planted"].make = lambda choices, seed_base: First(choices)
 from ghm.report.analysis.findings import searched
 from ghm.search.records.reader import read_search
-from ghm.search.why import why
+from ghm.search.explain import explain
 from tests.search.support import run_search
 directory = Path(sys.argv[1])
 flags = ("--n_trials", 2, "--n_iterations", 2, "--results_dir", directory, "--progress", "plain")
 assert run_search("--search_type", "first", *flags) == 0
 assert run_search("--resume", directory, "--n_trials", 3) == 0
-print(why(directory, 3))
+print(explain(directory, 3))
 print(searched(read_search(directory)))
 """
 

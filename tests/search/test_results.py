@@ -5,23 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from ghm.errors import UserError
 from ghm.search import SearchConfig, SearchSpace
 from ghm.search.records import results_file as results_module
-from ghm.search.records.reader import read_search
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.training.settings import Hyperparameters
-from tests.search.instant import INSTANT
-from tests.search.support import results_file, run_search
 
 
-def outcome(number: int, value: float | None = 6.0) -> Outcome:
+def outcome(number: int, value: float | None = 6.0) -> TrialRecord:
     if value is None:
-        return Outcome(number, Hyperparameters(), 123 + number, "crashed", "killed")
-    return Outcome(number, Hyperparameters(), 123 + number, "completed", metrics={"best_return": value})
+        return TrialRecord(number, Hyperparameters(), 123 + number, "crashed", "killed")
+    return TrialRecord(number, Hyperparameters(), 123 + number, "completed", metrics={"best_return": value})
 
 
 @pytest.fixture
@@ -48,7 +44,7 @@ def test_a_trial_that_runs_again_replaces_itself(results: SearchState) -> None:
 
 
 def test_a_failed_trial_with_a_high_return_is_not_the_best(results: SearchState) -> None:
-    results.add(Outcome(1, Hyperparameters(), 124, "diverged", "nan", metrics={"best_return": 9.0}))
+    results.add(TrialRecord(1, Hyperparameters(), 124, "diverged", "nan", metrics={"best_return": 9.0}))
     assert results.best_trial is None
     ResultsFile(results).write()
     content = json.loads(results.path.read_text())
@@ -102,24 +98,3 @@ def test_a_search_of_tens_of_trials_is_written_after_each(
     results: SearchState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert write_through_a_search(20, results, monkeypatch).n_writes == 20
-
-
-def test_a_results_json_may_be_as_large_as_the_trials_beside_it_account_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A million trials make 2 GB; the bound is lowered instead."""
-    results_dir = tmp_path / "r"
-    run_search("--n_trials", 10, "--n_iterations", 2, "--results_dir", results_dir, **INSTANT)
-    path = results_file(results_dir)
-    monkeypatch.setattr("ghm.io.safe_read.MAX_BYTES", path.stat().st_size // 2)
-    assert len(read_search(path).trials) == 10
-    assert run_search("--resume", path, **INSTANT) == 0
-    capsys.readouterr()
-    alone = tmp_path / "alone" / path.name
-    alone.parent.mkdir()
-    alone.write_bytes(path.read_bytes())
-    with pytest.raises(UserError, match="larger than"):
-        read_search(alone)
-    monkeypatch.setattr("ghm.search.records.directory.BYTES_A_TRIAL", 10)
-    with pytest.raises(UserError, match="larger than"):
-        read_search(path)

@@ -19,11 +19,14 @@ import psutil
 import pytest
 
 from ghm.errors import UserError
-from ghm.search import SearchSpace
+from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
+from ghm.search.display.observer import Observer
 from ghm.search.records.directory import locked
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import STOP_GRACE_S, end_orphans
-from tests.search.instant import INSTANT
-from tests.search.support import comparable, read, results_file, run_search
+from ghm.search.trials.trial import Trial
+from tests.search.instant import INSTANT, InstantTrial
+from tests.search.support import comparable, no_solver, read, results_file, run_search
 
 ROOT = Path(__file__).parents[2]
 QUIET = ("--progress", "none")
@@ -33,10 +36,11 @@ SMALL = ("--n_trials", 4, "--n_iterations", 6, *QUIET)
 UNDER_WAY = "trial_001/logs"
 
 
-@pytest.fixture
-def undisturbed(tmp_path: Path) -> dict[str, Any]:
-    assert run_search(*SMALL, "--results_dir", tmp_path / "undisturbed") == 0
-    return comparable(read(tmp_path / "undisturbed"))
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    results_dir = tmp_path_factory.mktemp("undisturbed") / "r"
+    assert run_search(*SMALL, "--results_dir", results_dir) == 0
+    return comparable(read(results_dir))
 
 
 def launch(*arguments: object, step: float = 0.1) -> "subprocess.Popen[str]":
@@ -111,6 +115,32 @@ def test_a_signal_stops_in_order_and_the_printed_command_resumes(number: signal.
     assert run_search("--resume", results_file(results_dir), *QUIET) == 0
     assert run_search(*longer, "--results_dir", tmp_path / "undisturbed") == 0
     assert comparable(read(results_dir)) == comparable(read(tmp_path / "undisturbed"))
+
+
+def test_of_a_stop_people_are_told_before_the_trials_that_it_ends(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Spy(Observer):
+        def stopping(self) -> None:
+            told.append("stopping")
+
+        def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
+            told.append(outcome.status)
+
+    class Ended(InstantTrial):
+        """Ends at once when the search is asked to stop, as trials do that have just begun."""
+
+        def wait(self, _timeout: float | None = None) -> int:
+            os.kill(os.getpid(), signal.SIGINT)
+            while not search._stopping:
+                time.sleep(0.001)
+            return -signal.SIGTERM
+
+    config = SearchConfig(n_trials=2, n_iterations=4, results_dir=tmp_path / "r")
+    options: dict[str, Any] = INSTANT | {"popen": Ended, "solve": no_solver}
+    search = HyperparameterSearch(None, config, observers=[Spy()], **options)
+    assert search.run().interrupted
+    assert told == ["stopping", "completed"]
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path, undisturbed: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ghm.search import HyperparameterSearch, Observer, SearchConfig, SearchSpace
+from ghm.search.main import parse
 from ghm.search.records.state import SearchState
 from ghm.search.trials import gpus as gpus_module
 from ghm.search.trials.runner import TrialRunner
@@ -167,6 +168,26 @@ def test_files_that_are_no_search_are_kept_and_not_called_one(
     assert "held an earlier search" not in said
     assert (tmp_path / "r_earlier" / "unknown" / "report.html").read_text() == "mine"
     assert (results_dir / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("flags", "chosen"),
+    [
+        ((), ("bootstrap", "network")),
+        (("--learner", "model_free"), ("after_state", "returns")),
+        (("--learner", "model_free", "--estimator", "gae"), ("gae", "returns")),
+        (("--baseline", "exact"), ("bootstrap", "exact")),
+    ],
+)
+def test_a_learner_brings_its_own_estimator_also_when_the_search_goes_on(
+    flags: tuple[str, ...], chosen: tuple[str, str], tmp_path: Path
+) -> None:
+    """The defaults of one learner are not in the way of another's."""
+    found = parse(flags)
+    assert (found.estimator, found.baseline) == chosen
+    assert run_search("--n_trials", 1, "--n_iterations", 4, "--results_dir", tmp_path / "r", *flags) == 0
+    found = parse(["--resume", str(tmp_path / "r"), "--n_trials", "2"])
+    assert (found.estimator, found.baseline, found.n_trials) == (*chosen, 2)
 
 
 def test_a_dry_run_of_a_search_that_has_begun_says_what_is_done(

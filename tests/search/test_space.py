@@ -10,7 +10,8 @@ import pytest
 
 from ghm.errors import UserError
 from ghm.search import SearchSpace
-from ghm.search.settings.space import NAMES, size
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.inactive import size
 
 
 def test_assignment_after_construction() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ghm.io.sealed import write_sealed
+from ghm.search.explain import main as why_main
 from ghm.search.replay import main as replay_main
 from ghm.search.trials.gpus import claimed_gpu
-from ghm.search.why import main as why_main
 from tests.search.instant import INSTANT
 from tests.search.support import run_search
 

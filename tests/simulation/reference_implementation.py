@@ -1,6 +1,6 @@
 """The simulator said plainly, one path and one step at a time: what the compiled kernel is held against.
 
-Nothing here is fast, and nothing is shared with the kernel but the draws. Read it beside the decision problem's definition.
+Nothing here is fast, and nothing is shared with the kernel but the draws. Read it beside the problem's definition.
 """
 
 from dataclasses import dataclass

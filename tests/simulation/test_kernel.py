@@ -133,7 +133,7 @@ def test_paths_of_the_comparison_do_everything() -> None:
 def _shock_before_transaction(
     model: GHMModel, grid: StateGrid, tables: PolicyTables, terminal: Array, start: float, *noise: Array
 ) -> reference_implementation.PlainPath:
-    """A wrong twin: the shock comes first, the transaction after it."""
+    """A wrong variant: the shock comes first, the transaction after it."""
     cash, modes, flows, c = [start], [], [], start
     for t, (uniform, shock, level) in enumerate(zip(*noise, strict=True)):
         at = np.array(c)
@@ -149,7 +149,7 @@ def _shock_before_transaction(
 
 
 def _unpaid_overflow(*arguments: object) -> reference_implementation.PlainPath:
-    """A wrong twin: what exceeds the cash range is lost."""
+    """A wrong variant: what exceeds the cash range is lost."""
     path = reference_implementation.simulate_path(*arguments)  # type: ignore[arg-type]
     model, cash = arguments[0], np.array(path.cash[1:])
     assert isinstance(model, GHMModel)
@@ -179,7 +179,7 @@ def test_comparison_tells_a_wrong_model_apart(name: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [_shock_before_transaction, _unpaid_overflow])
-def test_comparison_tells_a_wrong_twin_apart(wrong: Simulate) -> None:
+def test_comparison_tells_a_wrong_variant_apart(wrong: Simulate) -> None:
     problem = small_problem()
     assert not agrees(compare(problem, random_tables(problem.grid, 1), simulate_path=wrong))
 
@@ -210,7 +210,7 @@ def test_visits_are_living_paths_discounted_and_shared_out(problem: DecisionProb
     )
     expected = plain_visits(problem, paths)
     assert np.abs(visits - expected).max() < 1e-5 * expected.max()
-    # Wrong twins: firms that are dead are counted too, visits are not discounted, steps belong to the node below them.
+    # Wrong variants: firms that are dead are counted too, visits are not discounted, steps belong to the node below them.
     ghosts = paths._replace(cash=np.maximum(paths.cash, 0))
     assert np.abs(visits - plain_visits(problem, ghosts)).max() > 0.1 or (paths.cash[:-1] >= 0).all()
     if problem.grid.n_steps > 1:

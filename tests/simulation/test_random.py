@@ -124,7 +124,7 @@ def test_distributions_of_draws() -> None:
     # Two normals of one point: neither their sizes nor their signs may know of each other.
     for x, y in ((shock**2, level**2), (np.abs(shock), level), (shock, np.abs(level))):
         assert stats.pearsonr(x.ravel(), y.ravel()).pvalue > alpha / 3
-    # Wrong twins that the same tests must tell apart: a spread 2% too wide, and tails cut at 3.5.
+    # Wrong variants that the same tests must tell apart: a spread 2% too wide, and tails cut at 3.5.
     assert _kolmogorov_smirnov(1.02 * shock, "norm") < alpha
     assert stats.binomtest(0, shock.size, 2 * stats.norm.sf(3.5)).pvalue < alpha
 

@@ -1,4 +1,4 @@
-"""The decision problem by brute force, for small problems: every level tried from every state, probabilities cell by cell.
+"""The discrete-time problem by brute force, for small problems: every level tried from every state, probabilities cell by cell.
 
 Nothing is shared with the package, and nothing is clever: the value function is linear between the nodes, and a cell's
 probability sits at its middle.

@@ -1,4 +1,4 @@
-"""Values in the decision problem by simulation in plain NumPy, straight from its definition: nothing is shared with the package.
+"""Values in the discrete-time problem by plain NumPy simulation, from its definition: nothing is shared with the package.
 
 A path's return less its starting cash is nearly the discounted sum of its shocks, since a unit of cash is worth about one.
 That sum has expectation zero whatever the policy, so it is taken off (a control variate): the standard error falls twentyfold.

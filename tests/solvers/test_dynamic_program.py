@@ -1,4 +1,4 @@
-"""The optimum of the decision problem against brute force, closed forms and the infinite-horizon solution."""
+"""The optimum of the discrete-time problem against brute force, closed forms and the infinite-horizon solution."""
 
 import dataclasses
 
@@ -123,7 +123,7 @@ def test_without_shocks_at_zero_cash_the_firm_pays_out_what_it_earns(model):
     np.testing.assert_allclose(optimum.values[-1], optimum.cash + earned, atol=1e-7)
     assert optimum.payout_level[-1] == pytest.approx(0.0, abs=1e-3)
     assert np.isnan(optimum.issue_below[-1])
-    threatened = dynamic_program(Problem(GHMModel(sigma_x=0.03), dt, n_steps * dt))  # the wrong twin
+    threatened = dynamic_program(Problem(GHMModel(sigma_x=0.03), dt, n_steps * dt))  # the wrong variant
     assert np.abs(threatened.values[-1] - threatened.cash - earned).max() > 1e-3
 
 
@@ -157,7 +157,7 @@ def test_free_issuance_leaves_one_number_to_maximise(model, terminal):
     assert optimum.issue_target[-1] == pytest.approx(level, abs=1e-3)
     assert optimum.issue_below[-1] == pytest.approx(level, abs=2e-3)  # issuing nothing is what is had there
     dear = dynamic_program(Problem(dataclasses.replace(model, proportional_cost=1.001), dt, n_steps * dt, terminal))
-    assert np.abs(dear.values[-1] - dear.cash - gain).max() > 2e-6  # the wrong twin: issuing costs a thousandth
+    assert np.abs(dear.values[-1] - dear.cash - gain).max() > 2e-6  # the wrong variant: issuing costs a thousandth
 
 
 def free_issuance(model, dt, n_steps, gain):
@@ -338,7 +338,7 @@ def test_grids_too_fine_are_refused():
 
 
 def test_going_concern_needs_a_solution():
-    with pytest.raises(UserError, match="closing the firm at once is optimal"):
+    with pytest.raises(UserError, match="immediate liquidation is optimal"):
         dynamic_program(Problem(GHMModel(recovery=1.5), 0.1, 1.0, "going_concern"))
     assert dynamic_program(Problem(GHMModel(recovery=1.5), 0.1, 1.0)).optimal_return > 0
 

@@ -51,9 +51,9 @@ def test_counts_of_a_policy_that_draws_levels_agree_with_simulation() -> None:
     assert distance(outcomes(hesitant, Problem(MODEL, DT, T), randomised=True), *simulated(1)) < 4
 
 
-@pytest.mark.parametrize("twin", ["levels that do not spread", "the most likely action"])
-def test_wrong_twins_do_not(twin: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if twin == "levels that do not spread":
+@pytest.mark.parametrize("variant", ["levels that do not spread", "the most likely action"])
+def test_wrong_variants_do_not(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if variant == "levels that do not spread":
         monkeypatch.setattr(statistics_module, "QUADRATURE", 1)
-    found = outcomes(hesitant, Problem(MODEL, DT, T), randomised=twin != "the most likely action")
+    found = outcomes(hesitant, Problem(MODEL, DT, T), randomised=variant != "the most likely action")
     assert distance(found, *simulated(1)) > 8

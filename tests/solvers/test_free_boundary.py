@@ -214,9 +214,9 @@ def test_value_at_zero_is_the_better_of_liquidation_and_issuing(model):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recovery": 1.0}, "closing the firm at once is optimal"),
-        ({"alpha": -0.1}, "closing the firm at once is optimal"),
-        ({"alpha": 0.0}, "closing the firm at once is optimal"),
+        ({"recovery": 1.0}, "immediate liquidation is optimal"),
+        ({"alpha": -0.1}, "immediate liquidation is optimal"),
+        ({"alpha": 0.0}, "immediate liquidation is optimal"),
         ({"alpha": -0.1, "recovery": 2.0}, "drift at zero cash is -0.1"),
         ({"carry_cost": 0.0}, "holding cash costs nothing"),
     ],

@@ -11,6 +11,7 @@ import ghm
 from ghm.economics.actions import HOLD, PAY, Actions
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
+from ghm.io.text import policy_rows
 from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers import policy_value
 from ghm.solvers.answers.evaluation import AGREE
@@ -31,8 +32,8 @@ def optimum():
     [
         ({"payout": 0.1, "below": 0.05, "target": 0.09}, "payouts"),
         ({"payout": 1.0, "below": 0.05, "target": 0.09}, "payouts"),
-        ({"payout": 0.21, "below": 0.2, "target": 0.205}, "issues"),
-        ({"payout": 0.21, "below": 0.13, "target": 0.15}, "issues"),
+        ({"payout": 0.21, "below": 0.2, "target": 0.205}, "equity issues"),
+        ({"payout": 0.21, "below": 0.13, "target": 0.15}, "equity issues"),
     ],
 )
 def test_the_remedy_is_worth_what_is_said(fault, remedy, optimum):
@@ -40,15 +41,16 @@ def test_the_remedy_is_worth_what_is_said(fault, remedy, optimum):
     policy, best = constant(PROBLEM.dt, PROBLEM.T, **fault), optimum.policy.levels
     repaired = {
         "payouts": with_levels(policy, payout_level=best.payout_level),
-        "issues": with_levels(policy, issue_below=best.issue_below, issue_target=best.issue_target),
+        "equity issues": with_levels(policy, issue_below=best.issue_below, issue_target=best.issue_target),
     }
     worth = {name: optimum.captured_value(policy_value(one, PROBLEM)) for name, one in repaired.items()}
     text = judge(policy, optimum).text
     found = re.search(
-        r"captured value (-?[\d.]+)% \((-?[\d.]+)% with the optimum's (\w+)\), ([\d.]+)% of firm value lost", text
+        r": it loses ([\d.]+)% of firm value; captured value is (-?[\d.]+)%, and would be (-?[\d.]+)% with optimal ([a-z ]+)\.$",
+        text,
     )
     assert found is not None, text
-    own, value, name, lost = found.groups()
+    lost, own, value, name = found.groups()
     assert name == remedy == max(worth, key=worth.get)
     assert float(value) / 100 == pytest.approx(worth[remedy], abs=6e-4)
     other = min(worth.values())
@@ -59,20 +61,20 @@ def test_the_remedy_is_worth_what_is_said(fault, remedy, optimum):
     assert float(lost) == pytest.approx(100 * (1 - achieved / optimum.optimal_return), rel=0.06)
 
 
-def test_what_becomes_of_firms_is_of_the_policy_with_the_optimum_in_brackets(optimum):
+def test_the_table_is_of_the_policy_with_the_optimum_beside_it(optimum):
     policy = constant(PROBLEM.dt, PROBLEM.T, payout=0.1, below=0.05, target=0.09)
-    text = judge(policy, optimum).text
+    metrics = ghm.evaluate(policy, PROBLEM).metrics()
+    table = {name: both for name, *both in policy_rows(metrics.get, metrics["action_rule"])}
     ours, best = outcomes(policy, PROBLEM), outcomes(optimum.policy, PROBLEM)
-    assert f"{ours.issues:.2f} times a firm (optimum {best.issues:.2f})" in text
-    assert (
-        f"{ours.early_liquidation:.1%} of firms are liquidated in the first half of the horizon "
-        f"(optimum {best.early_liquidation:.1%})"
-    ) in text
+    assert table["equity issues per firm"] == [f"{ours.issues:.2f}", f"{best.issues:.2f}"]
+    assert table["liquidated in the first half"] == [f"{one.early_liquidation:.1%}" for one in (ours, best)]
     assert f"{ours.issues:.2f}" != f"{best.issues:.2f}"
+    names = ("payout boundary", "issuance boundary", "post-issuance cash")
     # Levels are looked for at 4,001 values of cash, 0.0005 apart.
-    levels = re.search(r"pays above ([\d.]+) .*issues below ([\d.]+) up to ([\d.]+) ", text)
-    assert levels is not None, text
-    assert [float(level) for level in levels.groups()] == pytest.approx([0.1, 0.05, 0.09], abs=6e-4)
+    assert [float(table[name][0]) for name in names] == pytest.approx([0.1, 0.05, 0.09], abs=6e-4)
+    levels = optimum.policy.levels
+    expected = [f"{row[-1]:.4f}" for row in (levels.payout_level, levels.issue_below, levels.issue_target)]
+    assert [table[name][1] for name in names] == expected
 
 
 class PaysOutAt:
@@ -87,15 +89,20 @@ class PaysOutAt:
         return Actions(np.eye(3)[np.full(cash.shape, PAY if now else HOLD)], level, 0 * level, level, 0 * level)
 
 
-@pytest.mark.parametrize(("to_go", "share"), [(4, 0.5), (3, 0.0), (1, 0.0)])
-def test_early_liquidations_are_those_of_the_first_half(to_go, share):
-    """Of 6 steps the first three, with 6 to 4 to go: without drift half of the firms without cash are liquidated in a step."""
+@pytest.mark.parametrize(
+    ("to_go", "n_steps", "share"), [(4, 6, 0.5), (3, 6, 0.0), (1, 6, 0.0), (5, 7, 0.5), (4, 7, 0.0)]
+)
+def test_early_liquidations_are_those_of_the_first_half(to_go, n_steps, share):
+    """Of 6 steps the first three, with 6 to 4 to go, and of 7, whose middle step ends in the second half.
+
+    Without drift half of the firms without cash are liquidated in a step.
+    """
     dt = 0.05
     model = GHMModel(alpha=0.0, mu=0.0, r=0.02, carry_cost=0.02, sigma_a=0.0, sigma_x=0.02)
-    found = outcomes(PaysOutAt(to_go, dt), Problem(model, dt, 6 * dt))
+    found = outcomes(PaysOutAt(to_go, dt), Problem(model, dt, n_steps * dt))
     assert found.early_liquidation == pytest.approx(share, abs=0.01)
     assert found.payouts == pytest.approx(1.0, abs=0.01)
-    wait = 6 - to_go
+    wait = n_steps - to_go
     lived = dt * (wait + sum(math.comb(2 * k, k) / 4**k for k in range(to_go)))
     assert found.years == pytest.approx(lived, rel=0.05)
 

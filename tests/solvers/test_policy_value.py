@@ -210,7 +210,7 @@ def test_kernel_simulation_of_the_optimal_policy_agrees():
     model, dt, n_steps = GHMModel(), 0.02, 200
     problem = DecisionProblem.build(Problem(model, dt, n_steps * dt))
     optimum = dynamic_program(Problem(model, dt, n_steps * dt))
-    never = with_levels(optimum, payout_level=np.full(n_steps, model.c_max))  # the wrong twin
+    never = with_levels(optimum, payout_level=np.full(n_steps, model.c_max))  # the wrong variant
     for solution, agrees in ((optimum, True), (never, False)):
         simulator = Simulator(model, problem.grid, problem.terminal_values, seed=1)
         paths = Paths.allocate(n_steps, PATHS, recorded=False)

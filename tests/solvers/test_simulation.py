@@ -54,7 +54,7 @@ def test_it_sees_an_error_of_a_five_hundredth_of_captured_value(optimum, randomi
     found = simulate(policy, Problem(model, dt, T), 3 * PATHS, seed=3, randomised=randomised)
     gain = optimum.optimal_return - (model.c_max / 2 + model.liquidation_value)
     assert abs(found.mean - exact) < ERRORS * found.standard_error
-    # The wrong twin: an exact return that is off by that much, either way.
+    # The wrong variant: an exact return that is off by that much, either way.
     for error in (SHARPNESS * gain, -SHARPNESS * gain):
         assert abs(found.mean - (exact + error)) > ERRORS * found.standard_error
     # And one by a fault of the model: issues that cost a thousandth more cash.
@@ -103,7 +103,7 @@ def test_modes_are_drawn_as_often_as_they_are_likely():
     cash = (np.arange(100_000) + 0.5) / 50_000
     paid, raised = np.maximum(cash - 0.4, 0).mean(), np.where(cash < 1.6, 1.6 - cash + model.fixed_cost, 0).mean()
     assert exact == pytest.approx(0.3 * paid - 0.2 * model.proportional_cost * raised, abs=2e-4)
-    swapped = 0.3 * paid * 2 / 3 - 0.3 * model.proportional_cost * raised  # the wrong twin
+    swapped = 0.3 * paid * 2 / 3 - 0.3 * model.proportional_cost * raised  # the wrong variant
     assert abs(found.mean - swapped) > ERRORS * found.standard_error
 
 

@@ -144,7 +144,7 @@ def test_no_stored_solution_is_said(tmp_path):
 
 def test_a_problem_without_solution_leaves_no_file(tmp_path):
     path = tmp_path / "reference.npz"
-    with pytest.raises(UserError, match="closing the firm at once is optimal"):
+    with pytest.raises(UserError, match="immediate liquidation is optimal"):
         store.load_or_solve(path, Problem(GHMModel(recovery=1.5), DT, T, "going_concern"))
     assert not path.exists()
 

@@ -29,5 +29,5 @@ def test_going_concern_pays_the_infinite_horizon_value():
 
 
 def test_going_concern_needs_a_solution():
-    with pytest.raises(UserError, match="closing the firm at once is optimal"):
+    with pytest.raises(UserError, match="immediate liquidation is optimal"):
         terminal_values(Problem(GHMModel(recovery=1.0), terminal="going_concern"), CASH)

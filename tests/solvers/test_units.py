@@ -8,7 +8,6 @@ from solvers.calibrations import CALIBRATIONS
 
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
-from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers import dynamic_program, free_boundary, policy_value
 from ghm.solvers.firm_statistics import outcomes
 from ghm.solvers.infinite_horizon import infinite_horizon
@@ -45,7 +44,10 @@ def test_answers_do_not_depend_on_the_unit_of_cash(model, unit):
     assert policy_value(far.policy, far.problem) * unit == pytest.approx(near.optimal_return, rel=1e-6)
     # Under one policy's levels, for the same reason.
     levels = near.levels._replace(**{name: level / unit for name, level in near.levels._asdict().items()})
-    counted, again = outcomes(near.policy, near.problem), outcomes(ThresholdPolicy(DT, levels), far.problem)
+    counted, again = (
+        outcomes(near.policy, near.problem),
+        outcomes(dataclasses.replace(near.policy, levels=levels), far.problem),
+    )
     assert dataclasses.astuple(again) == pytest.approx(dataclasses.astuple(counted), rel=1e-6, abs=1e-9)
     mine, yours = free_boundary(model), free_boundary(other)
     assert yours.payout_level * unit == pytest.approx(mine.payout_level, rel=1e-7)

@@ -63,7 +63,7 @@ MODELS: dict[str, dict[str, float]] = {
 TERMINALS: tuple[Terminal, ...] = ("liquidation", "zero", "going_concern")
 
 UNSOLVABLE = {"alpha negative", "alpha 0", "alpha 0, sigma_x 0", "carry_cost 0", "recovery 1.5"}
-"""Where there is no going concern: closing the firm at once is optimal, or never paying anything out."""
+"""Where there is no going concern: immediate liquidation is optimal, or never paying anything out."""
 
 
 def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:
@@ -72,7 +72,7 @@ def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:
 
 
 def build(model: GHMModel, terminal: Terminal) -> DecisionProblem | None:
-    """The decision problem; None where a going concern has no value."""
+    """The discrete-time problem; None where a going concern has no value."""
     try:
         return DecisionProblem.build(Problem(model, DT, N_STEPS * DT, terminal))
     except UserError:
@@ -107,9 +107,9 @@ def test_exact_and_simulated_returns_agree(name: str, terminal: Terminal) -> Non
     best: Policy = optimum.policy
     assert agrees(optimum.optimal_return, simulate(best, Problem(model, DT, T, terminal), PATHS, seed=2), model)
     assert exact < optimum.optimal_return + 1e-6
-    # The wrong twins: a firm that earns otherwise, or is worth otherwise when it is closed; one of them is always told apart.
-    twins = ({"alpha": model.alpha + 3.0}, {"recovery": model.recovery + 0.3})
-    others = (dataclasses.replace(model, **twin) for twin in twins)
+    # The wrong variants: a firm that earns otherwise, or is worth otherwise when it is closed; one of them is always told apart.
+    varied = ({"alpha": model.alpha + 3.0}, {"recovery": model.recovery + 0.3})
+    others = (dataclasses.replace(model, **one) for one in varied)
     found_of = (simulate(drawn, Problem(other, DT, T, terminal), PATHS, seed=2, randomised=True) for other in others)
     assert not all(agrees(exact, other, model) for other in found_of)
 
@@ -153,7 +153,7 @@ def test_at_a_recovery_above_one_captured_value_is_undefined_and_the_check_agree
     metrics = PolicyEvaluation.of(judged(Problem(model, DT, T))).metrics()
     assert metrics["captured_value"] is None
     assert metrics["monte_carlo_agrees"]
-    assert "return" in metrics["verdict_text"]
+    assert "firm value is" in metrics["verdict_text"]
 
 
 def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest
         monkeypatch.setattr(f"ghm.simulation.{name}", refused)
     assert check(1) == before
     assert check(2) != before
-    # The wrong twin: a check that runs training's simulator.
+    # The wrong variant: a check that runs training's simulator.
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, 1)
     room, visits = simulator.workspace(10, recorded=False), np.zeros((2, 2))
     with pytest.raises(AssertionError, match="were asked for"):

@@ -106,10 +106,10 @@ def estimates(
     tables: PolicyTables,
     estimator: Estimator,
     bootstrap_values: Array | None,
-    twin: type[GradientEstimator] = GradientEstimator,
+    kind: type[GradientEstimator] = GradientEstimator,
 ) -> list[GradientEstimate]:
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, seed=5)
-    estimate = twin(problem, simulator, estimator, N_PATHS)
+    estimate = kind(problem, simulator, estimator, N_PATHS)
     return [estimate(tables, bootstrap_values, iteration) for iteration in range(1, BATCHES + 1)]
 
 
@@ -162,14 +162,14 @@ def test_expectation_is_the_exact_gradient(
 
 
 class _WithoutTail(GradientEstimator):
-    """A wrong twin: the sampled scores times later residuals are dropped."""
+    """A wrong variant: the sampled scores times later residuals are dropped."""
 
     def _sampled_advantages(self, *_: object) -> None:
         return None
 
 
 class _WrongSign(GradientEstimator):
-    """A wrong twin: what comes later counts negatively."""
+    """A wrong variant: what comes later counts negatively."""
 
     def _sampled_advantages(self, *arguments: object) -> Array | None:
         advantages = super()._sampled_advantages(*arguments)  # type: ignore[arg-type]
@@ -177,7 +177,7 @@ class _WrongSign(GradientEstimator):
 
 
 class _Unweighted(GradientEstimator):
-    """A wrong twin: the exact part is not weighted by visits."""
+    """A wrong variant: the exact part is not weighted by visits."""
 
     def __call__(self, tables: PolicyTables, bootstrap_values: Array | None, iteration: int) -> GradientEstimate:
         run = Simulator.run
@@ -191,12 +191,12 @@ class _Unweighted(GradientEstimator):
 
 
 def _undiscounted(rewards: Array, last: Array, _discount: float, *rest: object) -> None:
-    """A wrong twin of the sums: later rewards count in full (of `martingale` the error nearly telescopes away)."""
+    """A wrong variant of the sums: later rewards count in full (of `martingale` the error nearly telescopes away)."""
     SUM_BACKWARD(rewards, last, 1.0, *rest)
 
 
 def _exclusive(rewards: Array, last: Array, discount: float, _exclusive: bool, out: Array) -> None:
-    """A wrong twin of the sums: the step's own part is dropped."""
+    """A wrong variant of the sums: the step's own part is dropped."""
     SUM_BACKWARD(rewards, last, discount, True, out)
 
 
@@ -216,29 +216,29 @@ WRONG_SUMS: list[tuple[Any, Estimator]] = [
 ]
 
 
-@pytest.mark.parametrize(("twin", "estimator"), WRONG_CLASSES)
+@pytest.mark.parametrize(("wrong", "estimator"), WRONG_CLASSES)
 def test_comparison_tells_wrong_estimators_apart(
-    twin: type[GradientEstimator],
+    wrong: type[GradientEstimator],
     estimator: Estimator,
     problem: DecisionProblem,
     tables: PolicyTables,
     exact: Gradient,
     directions: list[Direction],
 ) -> None:
-    sample = estimates(problem, tables, estimator, some_function(problem, tables, 0.1), twin)
+    sample = estimates(problem, tables, estimator, some_function(problem, tables, 0.1), wrong)
     assert deviations(sample, exact, directions).max() > 1
 
 
-@pytest.mark.parametrize(("twin", "estimator"), WRONG_SUMS)
+@pytest.mark.parametrize(("wrong", "estimator"), WRONG_SUMS)
 def test_comparison_tells_wrong_sums_apart(
-    twin: Any,
+    wrong: Any,
     estimator: Estimator,
     problem: DecisionProblem,
     tables: PolicyTables,
     exact: Gradient,
     directions: list[Direction],
 ) -> None:
-    with patch("ghm.training.learners.scores.sum_backward", twin):
+    with patch("ghm.training.learners.scores.sum_backward", wrong):
         sample = estimates(problem, tables, estimator, some_function(problem, tables, 0.1))
     assert deviations(sample, exact, directions).max() > 1
 

@@ -49,7 +49,7 @@ def test_both_action_rules_equal_the_reference(name: str) -> None:
         randomised = policy_value(policy, problem.problem, randomised=True)
     assert found.greedy == pytest.approx(greedy, abs=GREEDY)
     assert found.randomised == pytest.approx(randomised, abs=tolerance)
-    # Wrong twins: another policy, and the other action rule.
+    # Wrong variants: another policy, and the other action rule.
     assert abs(found.greedy - found.randomised) > 1e-4
     assert max(abs(a - b) for a, b in zip(found, evaluate(other), strict=True)) > 1e-4
 

@@ -8,11 +8,12 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from policies.torch_distribution import torch_distribution
 from policies.torch_network import as_torch, flat_gradient
 from small_problems import small_problem
 
 from ghm.economics.model import Array
-from ghm.policies.distribution import RAW_OUTPUTS, Distribution, LevelBounds
+from ghm.policies.distribution import RAW_OUTPUTS, LevelBounds
 from ghm.training.learners.adam import Adam
 from ghm.training.learners.estimator import GradientEstimate
 from ghm.training.learners.learner import ADAM_BETAS, VALUE_STEPS, Learner
@@ -94,7 +95,7 @@ def by_autograd(problem: DecisionProblem, estimate: GradientEstimate, term: str,
     nodes = problem.policy_nodes
     inputs = torch.from_numpy(problem.features[:, nodes].reshape(-1, problem.features.shape[-1]))
     raw = network(inputs).view(problem.grid.steps_to_go.size, nodes.size, RAW_OUTPUTS)
-    log_modes, _ = Distribution.of(raw, LevelBounds.of(problem.model, problem.grid.dt))
+    log_modes, _ = torch_distribution(raw, LevelBounds.of(problem.model, problem.grid.dt))
     measure = (log_modes.exp() * log_modes).sum(0) if term == "entropy" else raw.square().mean(-1)
     # A visit between two policy nodes belongs to both, by its distance.
     spread = np.stack([np.interp(problem.grid.cash, problem.grid.cash[nodes], row) for row in np.eye(nodes.size)])
@@ -108,7 +109,7 @@ def test_adam_equals_pytorchs_step_by_step() -> None:
     generator = torch.Generator().manual_seed(1)
     own, theirs, wrong = (torch.zeros(15, requires_grad=name != "own") for name in ("own", "theirs", "wrong"))
     adam, reference = Adam(own, 1e-2, ADAM_BETAS), torch.optim.Adam([theirs], 1e-2, ADAM_BETAS)
-    usual = torch.optim.Adam([wrong], 1e-2)  # the wrong twin: the usual betas
+    usual = torch.optim.Adam([wrong], 1e-2)  # the wrong variant: the usual betas
     for step in range(50):
         gradient = torch.randn(15, generator=generator) * 10.0 ** (2 - step / 10)
         gradient[3] = 0.0

@@ -14,6 +14,7 @@ from ghm.training.settings import TrainConfig
 SMALL: dict[str, Any] = {
     "n_iterations": 24, "dt": 0.05, "T": 0.5, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,),
     "eval_freq": 4, "log_freq": 2, "ckpt_freq": 6, "keep_checkpoints": 9, "progress": "none", "entropy_weight": 0.1,
+    "figures": "none",
 }  # fmt: skip
 
 
@@ -55,18 +56,20 @@ LEARNERS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+AT_PAUSES = {"eval_freq": 500, "log_freq": 500, "n_iterations": 60, "evaluate_at": (7, 13)}
+
+
 @pytest.mark.parametrize(
-    ("pauses", "settings"),
+    ("learner", "pauses", "settings"),
     [
-        ((8, 16), {}),
-        ((7, 13), {"eval_freq": 500, "log_freq": 500, "n_iterations": 60, "evaluate_at": (7, 13)}),
+        *((learner, (8, 16), {}) for learner in LEARNERS),
+        *((learner, (7, 13), AT_PAUSES) for learner in (LEARNERS[0], LEARNERS[-1])),  # which choose differently
         # A pause alone makes no evaluation that the training without it would not make.
-        ((7, 13), {"eval_freq": 500, "log_freq": 500, "n_iterations": 60}),
+        (LEARNERS[0], (7, 13), {**AT_PAUSES, "evaluate_at": ()}),
     ],
 )
 def test_paused_twice_it_ends_in_the_same_bits(
-    pauses: tuple[int, int], settings: dict[str, Any], learner: dict[str, Any], tmp_path: Path
+    learner: dict[str, Any], pauses: tuple[int, int], settings: dict[str, Any], tmp_path: Path
 ) -> None:
     settings = {**learner, **settings}
     assert train(config(tmp_path / "whole", **settings)) == ExitStatus.COMPLETED
@@ -82,7 +85,7 @@ def test_paused_twice_it_ends_in_the_same_bits(
 
 
 def test_a_shorter_training_is_not_the_beginning_of_a_longer_one(tmp_path: Path) -> None:
-    """Negative control: a twin that trains to the rung as to its end has other schedules, and other bits."""
+    """Negative control: a variant that trains to the rung as to its end has other schedules, and other bits."""
     train(config(tmp_path / "paused", pause_at=8))
     train(config(tmp_path / "short", n_iterations=8))
     name = "checkpoints/latest.pt"

@@ -28,9 +28,9 @@ def test_live_view_shows_progress_figures_and_optimum(columns: int) -> None:
     assert session.status == 0
     assert "iteration 400/400" in text
     assert "left 0:00" in text
-    assert ["pays", "out", "above", "0.2000", "0.1910"] in [line.split() for line in session.screen]
+    assert ["payout", "boundary", "0.2000", "0.1910"] in [line.split() for line in session.screen]
     # The firm never issues (null at the evaluation): a dash beside the optimum, not an older figure.
-    assert ["issues", "below", "–", "0.0340"] in [line.split() for line in session.screen]
+    assert ["issuance", "boundary", "–", "0.0340"] in [line.split() for line in session.screen]
     assert text.count("iteration ") == 1, "the table is redrawn in place"
     assert any("iteration" in "\n".join(screen) and "400/400" not in "\n".join(screen) for screen in session.screens)
 
@@ -43,7 +43,7 @@ def test_plain_view_has_one_line_a_record_and_no_control_codes() -> None:
             view.update(iteration, record if iteration % 100 == 0 else None)
     lines = stream.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["100/400", "200/400", "300/400", "400/400"]
-    assert "simulated return 6.1000" in lines[0]
+    assert "simulated firm value 6.1000" in lines[0]
     assert "captured" not in lines[0]
     assert "\x1b" not in stream.getvalue()
     assert "\r" not in stream.getvalue()
@@ -87,7 +87,7 @@ def share_of_drawing(budget: DrawingBudget, monkeypatch: pytest.MonkeyPatch) -> 
 def test_drawing_takes_less_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     # The first drawing is paid for in advance, hence the one more.
     assert share_of_drawing(DrawingBudget(), monkeypatch) <= SHARE + 0.03 / 20
-    monkeypatch.setattr("ghm.training.logging.progress.SHARE", 1e9)  # the wrong twin draws at every iteration
+    monkeypatch.setattr("ghm.training.logging.progress.SHARE", 1e9)  # the wrong variant draws at every iteration
     assert share_of_drawing(DrawingBudget(shortest_interval=0.0), monkeypatch) > 0.5
 
 

@@ -123,7 +123,7 @@ def test_values_equal_brute_force() -> None:
     cash, exact = brute_force_values(problem, tables)
     values = tabulate(problem, tables).values[0]
     assert np.abs(values - np.interp(problem.grid.cash, cash, exact)).max() < 2e-4
-    # Wrong twins that the same tolerance must tell apart.
+    # Wrong variants that the same tolerance must tell apart.
     for wrong in (
         {"fixed_cost": 0.0},
         {"proportional_cost": 1.05},
@@ -295,7 +295,7 @@ def test_wide_cash_ranges_keep_their_first_cells_narrow(c_max: float) -> None:
     near = grid.cash < 2.0
     error = np.abs(values - np.interp(grid.cash, exact.cash, exact.values[-1]))
     assert error[near].max() < 1e-3
-    # The wrong twin: nodes placed evenly, as many.
+    # The wrong variant: nodes placed evenly, as many.
     even = DecisionProblem.build(Problem(model, grid.dt, 8 * grid.dt), np.linspace(0, c_max, grid.cash.size))
     tables = PolicyTables(
         np.stack([[np.interp(even.grid.cash, grid.cash, row) for row in mode] for mode in policy.tables.modes]).astype(

@@ -9,21 +9,22 @@ import sys
 from collections.abc import Sequence
 
 from ghm import __version__
-from ghm.io.platforms import run_program
-
-EXIT_USER_ERROR = 2
+from ghm.io.platforms import ExitStatus, run_program
 
 COMMANDS = {
+    "solve": ("ghm.cli.solve.command", "solve the model: the optimal policy, its value, the infinite horizon"),
     "train": ("ghm.cli.train", "train one policy"),
-    "search": ("ghm.cli.search", "search hyperparameters: many trainings, ranked by exact return"),
-    "solve": ("ghm.cli.solve.command", "solve the model: the optimum that trained policies are judged by"),
-    "evaluate": ("ghm.cli.evaluate.command", "judge any policy against the optimum"),
-    "report": ("ghm.report.main", "write a search's report as one page, or its figures and tables"),
-    "replay": ("ghm.search.replay", "run one trial of a search again"),
-    "completion": ("ghm.cli.completion", "print a script with which a shell completes commands and flags"),
-    "why": ("ghm.search.why", "say why a trial of a search was run, stopped or chosen"),
+    "search": ("ghm.cli.search", "search hyperparameters: many trainings, ranked by firm value"),
+    "report": ("ghm.report.main", "write a search's page again, or its figures and tables; compare searches"),
+    "explain": ("ghm.search.explain", "explain why a trial was run, stopped or chosen"),
+    "replay": ("ghm.search.replay", "train a trial again from its record, and compare"),
+    "evaluate": ("ghm.cli.evaluate.command", "evaluate a policy, trained or your own, against the optimum"),
+    "completion": ("ghm.cli.completion", "print a script that completes commands and options in a shell"),
 }
-"""Each command's module, whose ``main(arguments)`` returns an exit status, and what it does."""
+"""Commands in the order of use: module, whose ``main(arguments)`` returns an exit status, and what it does."""
+
+OTHER_NAMES = {"why": "explain"}
+"""Short for a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,13 +39,14 @@ def _main(words: list[str]) -> int:
         return 0
     if not words or words[0] in ("-h", "--help"):
         (sys.stdout if words else sys.stderr).write(usage())
-        return 0 if words else EXIT_USER_ERROR
-    if words[0] not in COMMANDS:
+        return 0 if words else ExitStatus.USER_ERROR
+    name = OTHER_NAMES.get(words[0], words[0])
+    if name not in COMMANDS:
         close = difflib.get_close_matches(words[0], COMMANDS, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(COMMANDS)}"
         sys.stderr.write(f"error: no command {words[0]!r}; {remedy}\n")
-        return EXIT_USER_ERROR
-    module = importlib.import_module(COMMANDS[words[0]][0])
+        return ExitStatus.USER_ERROR
+    module = importlib.import_module(COMMANDS[name][0])
     return int(module.main(words[1:]))
 
 
@@ -56,12 +58,12 @@ def usage() -> str:
         [
             "usage: ghm COMMAND [OPTIONS]",
             "",
-            "Hyperparameter search for Monte Carlo policy gradient on the GHM equity management model.",
+            "Train policies for a firm that holds cash, search the hyperparameters, compare with the exact optimum.",
             "",
             "commands:",
             *lines,
             "",
-            "`ghm COMMAND --help` lists a command's options, `ghm --version` says which version this is.",
+            "`ghm COMMAND --help` lists the options of a command; `ghm --version` prints the version.",
             "",
         ]
     )

@@ -15,7 +15,7 @@ SETTINGS = {
     "evaluate": "ghm.cli.evaluate.config:EvaluateConfig",
     "report": "ghm.report.main:ReportConfig",
     "replay": "ghm.search.replay:ReplayConfig",
-    "why": "ghm.search.why:WhyConfig",
+    "explain": "ghm.search.explain:ExplainConfig",
 }
 """Where each command's settings are: their fields are its flags."""
 

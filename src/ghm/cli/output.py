@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ghm.errors import shown
-
-EXIT_USER_ERROR = 2
+from ghm.io.platforms import ExitStatus
 
 _GAP = "  "
 """Between two columns."""
@@ -16,7 +15,7 @@ _GAP = "  "
 def fail(message: str) -> int:
     """Say what is wrong on standard error; returns the exit status of a user's mistake."""
     sys.stderr.write(shown(f"error: {message}\n"))
-    return EXIT_USER_ERROR
+    return ExitStatus.USER_ERROR
 
 
 def print_json(content: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ghm.economics.induction import graded_nodes
 from ghm.economics.model import Array, GHMModel
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
@@ -85,21 +86,7 @@ def cash_nodes(model: GHMModel, dt: float, spacing: float = SPACING) -> Array:
     Raises:
         UserError: when there would be more than ``MAX_CASH_NODES``.
     """
-    fine = model.c_max * np.linspace(0.0, 1.0, 20_001) ** 2  # densest where levels are, however wide the range
-    length = model.step_length(fine, dt)
-    # Perfectly correlated shocks can cancel at one level of cash; a tenth of the length at zero keeps the grid finite.
-    shortest = 0.1 * length[0] if length[0] > 0 else 0.001 * length.mean()
-    density = 1.0 / (spacing * np.maximum(length, shortest))
-    position = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(fine))])
-    count = max(int(np.ceil(position[-1])) + 1, 8)
-    if count > MAX_CASH_NODES:
-        raise UserError(
-            f"--dt {dt:g} needs {count} cash nodes on [0, {model.c_max:g}], more than {MAX_CASH_NODES}; "
-            "raise dt, lower model.c_max, or raise the volatilities"
-        )
-    nodes: Array = np.interp(np.linspace(0.0, position[-1], count), position, fine)
-    nodes[0], nodes[-1] = 0.0, model.c_max
-    return nodes
+    return graded_nodes(model, dt, spacing, np.inf, 8, MAX_CASH_NODES)
 
 
 def bin_cells(cash: Array) -> NDArray[np.uint32]:

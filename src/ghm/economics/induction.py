@@ -33,17 +33,25 @@ def cash_grid(model: GHMModel, dt: float, refinement: float = 1.0) -> Array:
             f"--model.c_max {model.c_max:g} is less than {NARROWEST:g} of one step's shock, {shock:g}; "
             "raise --model.c_max or lower --dt"
         )
+    return graded_nodes(model, dt, SPACING / refinement, model.c_max / MIN_NODES / refinement, 0, MAX_NODES)
+
+
+def graded_nodes(model: GHMModel, dt: float, spacing: float, widest: float, least: int, most: int) -> Array:
+    """Cash nodes from 0 to c̄, ``spacing`` step lengths apart and no further than ``widest`` (cash), at ``least`` so many, (M,).
+
+    Raises:
+        UserError: when there would be more than ``most``.
+    """
     fine = model.c_max * np.linspace(0.0, 1.0, 20_001) ** 2  # densest where levels are, however wide the range
-    length = np.hypot(model.volatility(fine) * np.sqrt(dt), model.drift(fine) * dt)
+    length = model.step_length(fine, dt)
     # Perfectly correlated shocks can cancel at one level of cash; a tenth of the length at zero keeps the grid finite.
     shortest = 0.1 * length[0] if length[0] > 0 else 0.001 * length.mean()
-    width = np.minimum(SPACING * np.maximum(length, shortest), model.c_max / MIN_NODES) / refinement
-    density = 1.0 / width
+    density = 1.0 / np.minimum(spacing * np.maximum(length, shortest), widest)
     position = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(fine))])
-    count = int(np.ceil(position[-1])) + 1
-    if count > MAX_NODES:
+    count = max(int(np.ceil(position[-1])) + 1, least)
+    if count > most:
         raise UserError(
-            f"--dt {dt:g} asks for {count:,} cash nodes on [0, {model.c_max:g}], more than {MAX_NODES:,}; "
+            f"--dt {dt:g} needs {count:,} cash nodes on [0, {model.c_max:g}], more than {most:,}; "
             "raise --dt, lower --model.c_max, or raise the volatilities"
         )
     nodes: Array = np.interp(np.linspace(0.0, position[-1], count), position, fine)

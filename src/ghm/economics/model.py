@@ -58,25 +58,25 @@ class GHMModel:
     """
 
     alpha: float = 0.18
-    """Mean cash-flow rate α (per year)."""
+    """Mean cash flow α (per year)."""
     mu: float = 0.01
-    """Growth rate of productivity μ (per year)."""
+    """Growth of productivity μ (per year)."""
     r: float = 0.03
-    """Interest rate r (per year); must exceed mu."""
+    """Interest rate r (per year), above mu."""
     carry_cost: float = 0.02
     """Cost of holding cash λ (per year)."""
     sigma_a: float = 0.25
-    """Volatility of the permanent shock σ_A (per square root of a year)."""
+    """Volatility of the permanent shock σ_A (per √year)."""
     sigma_x: float = 0.12
-    """Volatility of the transitory shock σ_X (per square root of a year)."""
+    """Volatility of the transitory shock σ_X (per √year)."""
     rho: float = -0.2
     """Correlation ρ of the two shocks, from -1 to 1."""
     proportional_cost: float = 1.06
-    """Gross equity raised per unit of cash received p, at least 1."""
+    """Equity raised per unit of cash received p, at least 1."""
     fixed_cost: float = 0.002
     """Fixed cost of an equity issue φ (cash), at least 0."""
     recovery: float = 0.55
-    """Recovery rate at liquidation ω, at least 0."""
+    """Share ω of value recovered in liquidation, at least 0."""
     c_max: float = 2.0
     """Upper end of the cash range c̄ (cash)."""
 

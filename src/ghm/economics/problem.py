@@ -63,6 +63,11 @@ class Problem:
         return round(self.T / self.dt)
 
     @property
+    def first_half(self) -> int:
+        """Time steps that end in the first half of the horizon; a horizon of one step is its own first half."""
+        return max(self.n_steps // 2, 1)
+
+    @property
     def step_scale(self) -> float:
         """σ_A √dt, the share of cash by which one step of productivity moves it, one standard deviation; see `COARSE_STEP`."""
         return float(self.model.sigma_a * np.sqrt(self.dt))

@@ -16,7 +16,6 @@ The machine code of a compiled function then depends on the source, the librarie
 import functools
 import hashlib
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Callable
@@ -70,21 +69,18 @@ def inlined(*, fast: bool = False) -> Callable[[Function], Function]:
 
 @functools.cache
 def cache_directory() -> Path | None:
-    """Where compiled code is kept: beside the package, else in the user's cache, else in a temporary directory; None: nowhere.
+    """Where compiled code is kept: beside the package, else in the user's cache; None: nowhere, which is said on standard error.
 
-    ``NUMBA_CACHE_DIR`` goes before all. The last two cases are said on standard error.
+    ``NUMBA_CACHE_DIR`` goes before all.
     """
     name = f"compiled-{_digest()}"
     for parent in (config.CACHE_DIR, PACKAGE / "__pycache__", _user_cache()):
         if parent and _writable(Path(parent) / name):
             return Path(parent) / name
-    refused = "compiled code cannot be kept beside the package or in your cache directory, which are read-only"
-    remedy = "set NUMBA_CACHE_DIR to a directory of yours to keep it elsewhere"
-    private = _private_directory()
-    if private is not None and _writable(private / name):
-        sys.stderr.write(f"ghm: {refused}; it is kept in {private} ({remedy})\n")
-        return private / name
-    sys.stderr.write(f"ghm: {refused}; each process compiles anew, which takes half a minute ({remedy})\n")
+    sys.stderr.write(
+        "ghm: compiled code cannot be kept beside the package or in your cache directory, which are read-only; each process "
+        "compiles anew, which takes half a minute (set NUMBA_CACHE_DIR to a directory of yours to keep it elsewhere)\n"
+    )
     return None
 
 
@@ -110,18 +106,3 @@ def _writable(directory: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _private_directory() -> Path | None:
-    """A directory for temporary files that is this user's alone: what is loaded from there is run."""
-    try:
-        place = Path(tempfile.gettempdir())
-        directory = place / f"ghm-compiled-{os.geteuid()}"
-        if place == Path.cwd():  # where no other can be written to
-            return None
-        directory.mkdir(mode=0o700, exist_ok=True)
-        status = directory.lstat()
-    except OSError:
-        return None
-    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o077 == 0
-    return directory if own else None

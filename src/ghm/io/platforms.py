@@ -1,26 +1,40 @@
-"""Where the package runs, on POSIX systems, tested on Linux; and what a program does at its very ends.
+"""What a program does at its very ends: where it runs, its streams, its signals, its exit status."""
 
-A search locks its directory, is stopped by signals, ends its trials by process group, and forces directory entries to disk.
-Windows has none of these in that form; there the Windows Subsystem for Linux runs it.
-"""
-
+import contextlib
 import errno
 import io
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from enum import IntEnum
+from types import FrameType
 from typing import Any, TypeVar
+
+from ghm.errors import UserError, require_posix
 
 Status = TypeVar("Status")
 
-EXIT_UNSUPPORTED = 2
-EXIT_INFRASTRUCTURE = 6
-EXIT_KEYBOARD = 130
-"""What shells report of a program that Ctrl-C ended: 128 + 2."""
-EXIT_BROKEN_PIPE = 141
-"""What shells report of a program that SIGPIPE ended: 128 + 13."""
+
+class ExitStatus(IntEnum):
+    """How programs of this package end, as in docs/design/records.md."""
+
+    COMPLETED = 0
+    FAILED = 1
+    USER_ERROR = 2
+    DIVERGED = 3
+    INTERRUPTED = 4
+    OUT_OF_MEMORY = 5
+    INFRASTRUCTURE = 6
+    PAUSED = 7
+    UNUSABLE_CHECKPOINT = 8
+    KEYBOARD = 130
+    """What shells report of a program that Ctrl-C ended: 128 + 2."""
+    BROKEN_PIPE = 141
+    """What shells report of a program that SIGPIPE ended: 128 + 13."""
+
 
 PYTHON = (sys.executable, "-P")
 """Starts a Python process of this package's: it imports nothing from the working directory, where anybody's files may lie."""
@@ -29,21 +43,18 @@ _program = threading.Event()
 """Set in a process that ends with what it runs."""
 
 
-def unsupported() -> str:
-    """Why the package cannot run here, and what to do; empty where it can."""
-    if os.name == "posix":
+def untested() -> str:
+    """Word that the package has not been tested on this system; empty where it has."""
+    if sys.platform == "linux":
         return ""
-    return (
-        f"ghm runs on Linux and other POSIX systems; this is {sys.platform}, which has no POSIX locks, signals and process "
-        "groups; on Windows, run it in the Windows Subsystem for Linux (WSL)"
-    )
+    return f"Note: ghm is tested on Linux, not on this system ({sys.platform}); please report what does not work."
 
 
-def exit_if_unsupported() -> None:
-    """End with a message and status 2 where the package cannot run."""
-    if message := unsupported():
-        sys.stderr.write(f"error: {message}\n")
-        raise SystemExit(EXIT_UNSUPPORTED)
+def usable_cores() -> int:
+    """Number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: what a job or a container was given
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_program(main: Callable[[], int], ends: bool = True) -> int:
@@ -53,7 +64,11 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
         main: the function.
         ends: whether the process ends with it, rather than being somebody's who called it.
     """
-    exit_if_unsupported()
+    try:
+        require_posix()
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return ExitStatus.USER_ERROR
     _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -67,9 +82,9 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
         raise SystemExit(_flushed(end.code)) from None
     except BrokenPipeError:
         _silence()
-        return EXIT_BROKEN_PIPE
+        return ExitStatus.BROKEN_PIPE
     except KeyboardInterrupt:
-        return _flushed(EXIT_KEYBOARD)
+        return _flushed(ExitStatus.KEYBOARD)
     except OSError as error:
         if error.errno != errno.ENOSPC or error.filename is not None:
             raise
@@ -93,6 +108,64 @@ def _open_missing_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
+# Two SIGINT within this time are one Ctrl-C, told twice (by the terminal and by a parent); no hand is as fast.
+SAME_KEYPRESS_S = 0.2
+
+
+@contextlib.contextmanager
+def stop_signals(
+    stop: Callable[[], None],
+    kill: Callable[[], None] | None,
+    pause: Callable[[], None] | None = None,
+    go_on: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """Call ``stop`` at the first signal; at a second Ctrl-C ``kill``, where there is one, and raise KeyboardInterrupt.
+
+    A stop that is under way is not made harder by SIGTERM or SIGHUP again, to the program's very end (:func:`put_back`). Ctrl-Z
+    calls ``pause`` before this process stands still, and ``go_on`` after it. A closed terminal stays ignored where it is
+    (``nohup``). Outside the main thread, where Python has no signals, this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[float] = []
+    hung_up = False
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal hung_up
+        hung_up = hung_up or number == signal.SIGHUP
+        received.append(time.monotonic())
+        if len(received) == 1:
+            stop()
+        elif number == signal.SIGINT and received[-1] - received[0] > SAME_KEYPRESS_S and kill is not None:
+            kill()
+            raise KeyboardInterrupt
+
+    def stand_still(_number: int, _frame: FrameType | None) -> None:
+        assert pause is not None
+        assert go_on is not None
+        pause()
+        # Not by the signal that came: one without a shell above it is let fall. Returns when this process may go on.
+        os.kill(os.getpid(), signal.SIGSTOP)
+        go_on()
+
+    handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = dict.fromkeys(
+        (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), handle
+    )
+    if pause is not None:
+        handlers[signal.SIGTSTP] = stand_still
+    before = {number: signal.getsignal(number) for number in handlers}
+    for number, handler in handlers.items():
+        if before[number] is not signal.SIG_IGN or number not in (signal.SIGHUP, signal.SIGTSTP):
+            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        if hung_up:  # a terminal that hung up does not come back, but may be told of again
+            before[signal.SIGHUP] = signal.SIG_IGN
+        put_back(before, stopped=bool(received))
+
+
 def put_back(handlers: Mapping[signal.Signals, Any], stopped: bool) -> None:
     """Give signals back the handlers that they had before a run.
 
@@ -111,7 +184,7 @@ def _flushed(status: Status) -> Status | int:
     except OSError as error:
         _silence()
         if isinstance(error, BrokenPipeError):  # whoever read the output, `head` for instance, has had enough
-            return EXIT_BROKEN_PIPE
+            return ExitStatus.BROKEN_PIPE
         if error.errno == errno.ENOSPC and not status:
             return _full()
     return status
@@ -121,7 +194,7 @@ def _full() -> int:
     """Say that the output's place is full."""
     _silence()
     sys.stderr.write("error: the output cannot be written: no space left on the device; send it elsewhere\n")
-    return EXIT_INFRASTRUCTURE
+    return ExitStatus.INFRASTRUCTURE
 
 
 def _silence() -> None:

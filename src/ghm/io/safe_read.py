@@ -5,6 +5,7 @@ link to one, of limited size; JSON of limited nesting whose numbers are numbers;
 than they may be. What is wrong is always a :class:`DamagedError`, which says what and never ends in another exception.
 """
 
+import codecs
 import io
 import json
 import math
@@ -12,30 +13,29 @@ import os
 import re
 import stat
 import struct
+import tomllib
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ghm.errors import printable
 
-MAX_BYTES = 512_000_000
-"""A record larger than this was not written by a search, but for a results JSON of more than 250,000 trials."""
+MAX_BYTES = 4_000_000_000
+"""A record larger than this was not written by a search: the results JSON of a million trials has half of it."""
+
+_ODD = re.compile(rb"\\[bfnrtu]|[^ -~\s]")
+"""Before texts that may not be printable, in JSON."""
 
 MAX_DEPTH = 32
 """Brackets within brackets; the deepest record has 6."""
 
-MAX_DIGITS = 20
-"""Digits of a whole number, its sign included: the largest, a seed of 64 bits, has 19."""
-
-MAX_FLOAT_TEXT = 400
-"""Characters of a number with a point: the longest that Python writes has 24, others write out 1e308."""
-
-_ODD = re.compile(rb"\\[bfnrtu]|[^ -~\s]")
-"""Before texts that may not be printable, in JSON."""
+MAX_INTEGER = 2**63
+"""Size of a whole number: the largest of ours is a seed of 63 bits."""
 
 
 class DamagedError(ValueError):
@@ -93,52 +93,79 @@ def read_end(path: Path, most: int) -> bytes:
         return file.read(most)
 
 
-def parse_json(data: bytes, *, lenient: bool = False) -> Any:
-    """The JSON value in ``data``.
-
-    Args:
-        data: UTF-8 text.
-        lenient: Take what is no finite number as missing (None), and text that is none with its holes marked, as for
-            people who want to see whatever there is. Otherwise both are damage.
+def parse_json(data: bytes) -> Any:
+    """The JSON value in ``data``, UTF-8 text, its texts made :func:`~ghm.errors.printable`: they are shown in many places.
 
     Raises:
         DamagedError: when it is not JSON, or nested deeper than :data:`MAX_DEPTH`.
     """
-
-    def number(kind: type[int] | type[float], most: int, text: str) -> int | float | None:
-        value = kind(text) if len(text) <= most else math.inf
-        if math.isfinite(value):
-            return value
-        if lenient:
-            return None
-        raise ValueError(f"the number {text[:30]} is beyond all bounds")
-
-    def constant(name: str) -> None:
-        if not lenient:
-            raise ValueError(f"{name} is not JSON")
-
     try:
-        value = json.loads(
-            data.decode("utf-8", "replace" if lenient else "strict"),
-            parse_constant=constant,
-            parse_int=lambda text: number(int, MAX_DIGITS, text),
-            parse_float=lambda text: number(float, MAX_FLOAT_TEXT, text),
-        )
+        value = msgspec.json.decode(data)
     except RecursionError:
         raise DamagedError(f"not JSON of ours (nested deeper than {MAX_DEPTH})") from None
     except ValueError as error:
         raise DamagedError(f"not JSON ({error})") from error
-    require_shallow(value)
-    return _printable_texts(value, lenient) if _ODD.search(data) else value
+    _require_bounds(value)
+    return _printable_texts(value) if _ODD.search(data) else value
 
 
-def parse_object(data: bytes, *, lenient: bool = False) -> dict[str, Any]:
+def parse_given(data: bytes) -> Any:
+    """The JSON value in a file that the user wrote, with or without a byte-order mark, see :func:`parse_json`.
+
+    Raises:
+        DamagedError: when it is not JSON, or a key is there twice, of which one would have no effect.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        names = set()
+        for name, _ in pairs:
+            if name in names:
+                raise DamagedError(f"ambiguous: the key {name[:80]!r} is there twice; leave one out")
+            names.add(name)
+
+    data = data.removeprefix(codecs.BOM_UTF8)
+    value = parse_json(data)
+    json.loads(data, object_pairs_hook=once)
+    return value
+
+
+def read_given(path: Path, most: int, table: str) -> Any:
+    """What a file that the user names holds: a JSON value, or that table of a TOML file (``.toml``).
+
+    Raises:
+        OSError: when it cannot be read.
+        DamagedError: when it is no regular file, is too large, is neither JSON nor TOML, or lacks the table.
+    """
+    data = read_bytes(path, most, follow=True)
+    if path.suffix != ".toml":
+        return parse_given(data)
+    content = parse_toml(data)
+    if table not in content:
+        raise DamagedError(f"without a table [{table}]")
+    return content[table]
+
+
+def parse_toml(data: bytes) -> dict[str, Any]:
+    """The TOML document in ``data``, with or without a byte-order mark.
+
+    Raises:
+        DamagedError: when it is none, or nested deeper than :data:`MAX_DEPTH`.
+    """
+    try:
+        content = tomllib.loads(data.removeprefix(codecs.BOM_UTF8).decode())
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"not TOML ({error})") from error
+    _require_bounds(content)
+    return content
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
     """The JSON object in ``data``, see :func:`parse_json`.
 
     Raises:
         DamagedError: when ``data`` is no JSON object.
     """
-    content = parse_json(data, lenient=lenient)
+    content = parse_json(data)
     if not isinstance(content, dict):
         raise DamagedError(f"a JSON {type(content).__name__}, not an object")
     return content
@@ -218,32 +245,22 @@ def refuse_links(directory: Path, *, deep: bool = False) -> None:
             refuse_links(Path(entry.path), deep=True)
 
 
-def require_shallow(value: Any) -> None:
-    """Refuse a JSON value that is nested deeper than :data:`MAX_DEPTH`, which would end what walks through it.
-
-    Raises:
-        DamagedError: when it is.
-    """
+def _require_bounds(value: Any) -> None:
+    """Refuse a JSON value that is nested too deep for what walks through it, or holds a whole number beyond all of ours."""
     level, depth = [value], 0
-    while level := [v for v in level if isinstance(v, dict | list)]:
-        depth += 1
+    while level:
+        if any(isinstance(one, int) and abs(one) > MAX_INTEGER for one in level):
+            raise DamagedError(f"not JSON of ours (a whole number beyond {MAX_INTEGER})")
+        level = [one for one in level if isinstance(one, dict | list)]
+        depth += bool(level)
         if depth > MAX_DEPTH:
             raise DamagedError(f"not JSON of ours (nested deeper than {MAX_DEPTH})")
-        level = [inner for v in level for inner in (v.values() if isinstance(v, dict) else v)]
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
 
 
-def _printable_texts(value: Any, lenient: bool) -> Any:
-    """The value with printable texts: they are shown on terminals, pages and in files, and each would take others for orders."""
+def _printable_texts(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_printable_texts(key, lenient): _printable_texts(inner, lenient) for key, inner in value.items()}
+        return {_printable_texts(key): _printable_texts(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_printable_texts(inner, lenient) for inner in value]
-    if not isinstance(value, str):
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # half of a pair of surrogates is no character
-        if not lenient:
-            raise DamagedError("not JSON (half of a surrogate pair is no text)") from None
-        value = value.encode("utf-8", "replace").decode()
-    return printable(value)
+        return [_printable_texts(inner) for inner in value]
+    return printable(value) if isinstance(value, str) else value

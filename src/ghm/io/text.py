@@ -1,9 +1,16 @@
-"""Captured values and losses as text: what is short of the optimum is never rounded up to it."""
+"""Figures of a policy as text: what is short of the optimum is never rounded up to it, and levels have their names here."""
 
 import math
+from collections.abc import Callable, Sequence
 
 MOST_DECIMALS = 5
 """Of a share: what is nearer to the optimum than this is the optimum for every purpose."""
+
+NEVER = 1e-3
+"""Expected number of issues, or of payouts, per firm below which a policy never does it."""
+
+LEVELS = {"payout_level": "payout boundary", "issue_below": "issuance boundary", "issue_target": "post-issuance cash"}
+"""The levels of cash that describe a policy, by their keys in the records, as people call them."""
 
 
 def share_text(share: float, decimals: int = 3) -> str:
@@ -41,3 +48,48 @@ def _below_one(share: float, decimals: int) -> tuple[int, float]:
 def error_text(error: float) -> str:
     """A standard error: four decimals, or two digits where these would be zeros."""
     return f"{error:.4f}" if error >= 0.00005 or error == 0 else f"{error:.1e}"
+
+
+def level_words(level: float | None, times: float = 0.0, action_rule: str = "greedy") -> str:
+    """A level of cash; where there is none, how the thing is done that is done so many ``times`` per firm."""
+    if level is not None:
+        return f"{level:.4f}"
+    if times < NEVER:
+        return "never"
+    return "at random" if action_rule == "randomised" else "later only"
+
+
+def policy_rows(figure: Callable[[str], float | None], action_rule: object = "greedy") -> list[tuple[str, str, str]]:
+    """What a policy does: names, and each figure beside the optimum's; empty where the records have none of it.
+
+    Args:
+        figure: A figure of the records by its key; None where it is missing.
+        action_rule: The rule that the policy is judged by.
+    """
+    if all(figure(which + key) is None for key in LEVELS for which in ("", "optimal_")):
+        return []
+    rows = []
+    for key, name in LEVELS.items():
+        times = figure("payouts" if key == "payout_level" else "issues") or 0.0
+        learned = level_words(figure(key), times, "randomised" if action_rule == "randomised" else "greedy")
+        rows.append((name, learned, level_words(figure(f"optimal_{key}"))))
+    for key, name, form in (
+        ("issues", "equity issues per firm", ".2f"),
+        ("early_liquidation", "liquidated in the first half", ".1%"),
+    ):
+        learned, optimal = (
+            "–" if value is None else format(value, form) for value in (figure(key), figure(f"optimal_{key}"))
+        )
+        rows.append((name, learned, optimal))
+    return rows
+
+
+def table_lines(*rows: Sequence[str], indent: str = "  ") -> list[str]:
+    """Rows of text as lines of a table: the first column to the left, the others to the right."""
+    first, *others = ([len(cell) for cell in column] for column in zip(*rows, strict=True))
+    widths = [max(column) for column in others]
+    return [
+        indent
+        + "  ".join([name.ljust(max(first)), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
+        for name, *cells in rows
+    ]

@@ -53,8 +53,10 @@ class Perceptron:
     def __init__(self, hidden: Sequence[int], outputs: int, generator: torch.Generator, device: str = "cpu") -> None:
         shapes = [(below, above) for above, below in pairwise((FEATURES, *hidden, outputs))]
         self.parameters = torch.zeros(sum(above * (below + 1) for above, below in shapes), device=device)
-        self._layers = [(weight, bias) for weight, bias in _split(self.parameters, shapes)]
-        self._shapes, self._minus_one = shapes, torch.tensor(-1.0, device=device)
+        self._layers = _split(self.parameters, shapes)
+        self._gradient = torch.empty_like(self.parameters)
+        self._gradient_layers = _split(self._gradient, shapes)
+        self._minus_one = torch.tensor(-1.0, device=device)
         for weight, _ in self._layers[:-1]:
             drawn = torch.empty(weight.shape)
             nn.init.orthogonal_(drawn, generator=generator)
@@ -75,20 +77,20 @@ class Perceptron:
     def gradient(self, passed: Sequence[Tensor], by_output: Tensor) -> Tensor:
         """Gradient with respect to the parameters, (P,), of what has the gradient ``by_output`` (N, outputs).
 
+        The next call writes over it.
+
         Args:
             passed: what calling the network returned.
             by_output: gradient with respect to the outputs.
         """
-        gradient = torch.empty_like(self.parameters)
-        parts = _split(gradient, self._shapes)
-        for i in range(len(parts) - 1, -1, -1):
-            by_weight, by_bias = parts[i]
+        for i in range(len(self._layers) - 1, -1, -1):
+            by_weight, by_bias = self._gradient_layers[i]
             # This way round, as the library takes eight times as long for the narrow product the other way.
             by_weight.copy_((passed[i].T @ by_output).T)
             torch.sum(by_output, 0, out=by_bias)
             if i:
                 by_output = torch.ops.aten.tanh_backward(by_output @ self._layers[i][0], passed[i])
-        return gradient
+        return self._gradient
 
 
 def _split(vector: Tensor, shapes: Sequence[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:

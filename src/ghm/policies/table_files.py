@@ -39,7 +39,7 @@ from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.safe_read import DamagedError, parse_array, parse_json, read_archive, read_bytes
-from ghm.policies.thresholds import Levels, threshold_actions
+from ghm.policies.thresholds import Levels, ThresholdPolicy, between
 
 MAX_BYTES = 1 << 30
 """Of the file, and unpacked: what is larger is no policy of two state variables."""
@@ -69,8 +69,7 @@ class TablePolicy:
 
     def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
         """Actions at ``cash`` (N,)."""
-        row, weight = _between(self.time_to_horizon, time_to_horizon)
-        behind = min(row + 1, self.time_to_horizon.size - 1)
+        row, behind, weight = between(self.time_to_horizon, time_to_horizon)
         modes = (1 - weight) * self.mode_probabilities[row] + weight * self.mode_probabilities[behind]
         levels = (1 - weight) * self.levels[:, row] + weight * self.levels[:, behind]
         probabilities = np.stack([np.interp(cash, self.cash, mode) for mode in modes.T], axis=1)
@@ -78,34 +77,6 @@ class TablePolicy:
         with np.errstate(divide="ignore"):  # a level of 0 pays everything out
             payout_mean, target_mean = np.log(payout + self.level_shift), np.log(target + self.level_shift)
         return Actions(probabilities, payout_mean, payout_std, target_mean, issue_std, self.level_shift)
-
-
-@dataclass(frozen=True)
-class LevelsPolicy:
-    """Levels of the optimum's form over time to horizon (S,), NaN where the firm never does the thing."""
-
-    time_to_horizon: Array
-    levels: Levels
-
-    def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
-        """Actions at ``cash`` (N,)."""
-        return threshold_actions(cash, *(self._at(level, time_to_horizon) for level in self.levels))
-
-    def _at(self, levels: Array, time_to_horizon: float) -> float:
-        """Between the times that are known; never where the nearer one has never."""
-        row, weight = _between(self.time_to_horizon, time_to_horizon)
-        behind = min(row + 1, self.time_to_horizon.size - 1)
-        first, second = float(levels[row]), float(levels[behind])
-        nearer = first if weight < 0.5 else second
-        return nearer if np.isnan(first) or np.isnan(second) else (1 - weight) * first + weight * second
-
-
-def _between(times: Array, time: float) -> tuple[int, float]:
-    """The row at or below ``time`` and the weight of the next one; at the edges no further."""
-    row = int(np.clip(np.searchsorted(times, time, side="right") - 1, 0, max(times.size - 2, 0)))
-    if times.size == 1:
-        return 0, 0.0
-    return row, float(np.clip((time - times[row]) / (times[row + 1] - times[row]), 0.0, 1.0))
 
 
 def load_table(path: str | Path) -> Table:
@@ -190,7 +161,7 @@ def _table(path: Path, arrays: Mapping[str, Any]) -> TablePolicy:
     return TablePolicy(cash, times, modes, np.stack(levels), float(shift[0]))
 
 
-def _levels(path: Path, arrays: Mapping[str, Any]) -> LevelsPolicy:
+def _levels(path: Path, arrays: Mapping[str, Any]) -> ThresholdPolicy:
     times = _increasing(path, arrays, "time_to_horizon")
     levels = {name: _numbers(path, arrays, name) for name in ("payout_level", "issue_below", "issue_target")}
     never = np.full(times.shape, np.nan)
@@ -200,7 +171,7 @@ def _levels(path: Path, arrays: Mapping[str, Any]) -> LevelsPolicy:
             raise UserError(f"{path}: {name} must have shape {times.shape}; received {values.shape}")
     if times[0] == 0 and times.size > 1:  # the firm does nothing at the horizon itself
         times, levels = times[1:], {name: values[1:] for name, values in levels.items()}
-    return LevelsPolicy(times, Levels(**levels))
+    return ThresholdPolicy(times, Levels(**levels))
 
 
 def _numbers(path: Path, arrays: Mapping[str, Any], name: str) -> Array:

@@ -1,4 +1,4 @@
-"""Policies of the optimum's form: pay what exceeds one level of cash, issue below another, give up below a third."""
+"""Policies of the optimum's form: pay what exceeds one level of cash, issue below another, liquidate below a third."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -30,9 +30,10 @@ class Levels(NamedTuple):
 class ThresholdPolicy:
     """Pays down to b(τ) above it, issues up to i(τ) below h(τ), pays out everything below a(τ)."""
 
-    dt: float
+    time_to_horizon: Array
+    """Increasing, (S,): between them levels are interpolated, beyond them they are those at the edge."""
     levels: Levels
-    """By steps to go 1 to n."""
+    """(S,) each."""
 
     @classmethod
     def constant(
@@ -43,9 +44,10 @@ class ThresholdPolicy:
         issue_below: float | None = None,
         issue_target: float | None = None,
     ) -> Self:
-        """The policy with the same levels at every time to horizon, which gives up nowhere; None: never."""
+        """The policy with the same levels at every time to horizon, which liquidates nowhere; None: never."""
         levels = (np.nan if level is None else level for level in (payout_level, issue_below, issue_target, None))
-        return cls(dt, Levels(*(np.full(round(T / dt), level) for level in levels)))
+        times = np.asarray(dt * np.arange(1, round(T / dt) + 1), dtype=np.float64)
+        return cls(times, Levels(*(np.full(times.size, level) for level in levels)))
 
     def __call__(self, cash: Array, time_to_horizon: float) -> Actions:
         """Actions at ``cash`` (N,); as a policy that draws it leaves nothing to chance."""
@@ -53,19 +55,24 @@ class ThresholdPolicy:
 
     def rule(self, cash: Array, time_to_horizon: float) -> tuple[Array, Array, Array]:
         """Mode, payout level and issue target at ``cash`` (N,), (N,) each."""
-        step = int(np.clip(round(time_to_horizon / self.dt), 1, self.levels.payout_level.size)) - 1
-        payout, below, target, abandon = (float(level[step]) for level in self.levels)
-        return _rule(cash, payout, below, target, abandon)
+        payout, below, target, abandon = (self._at(level, time_to_horizon) for level in self.levels)
+        # Comparisons with NaN are false: where there is no level, there is no action.
+        mode = np.where(cash > payout, PAY, np.where(cash < below, ISSUE, HOLD))
+        abandons = cash < abandon
+        mode, level = np.where(abandons, PAY, mode), np.where(abandons, 0.0, np.full(cash.shape, payout))
+        return mode, level, np.full(cash.shape, target)
+
+    def _at(self, levels: Array, time_to_horizon: float) -> float:
+        """Between the times that are known; never where the nearer one has never."""
+        row, behind, weight = between(self.time_to_horizon, time_to_horizon)
+        first, second = float(levels[row]), float(levels[behind])
+        nearer = first if weight < 0.5 else second
+        return nearer if np.isnan(first) or np.isnan(second) else (1 - weight) * first + weight * second
 
 
-def threshold_actions(cash: Array, payout: float, below: float, target: float, abandon: float) -> Actions:
-    """Actions at ``cash`` (N,) of a policy of the optimum's form; NaN: never."""
-    return certain_actions(*_rule(cash, payout, below, target, abandon))
-
-
-def _rule(cash: Array, payout: float, below: float, target: float, abandon: float) -> tuple[Array, Array, Array]:
-    # Comparisons with NaN are false: where there is no level, there is no action.
-    mode = np.where(cash > payout, PAY, np.where(cash < below, ISSUE, HOLD))
-    abandons = cash < abandon
-    mode, level = np.where(abandons, PAY, mode), np.where(abandons, 0.0, np.full(cash.shape, payout))
-    return mode, level, np.full(cash.shape, target)
+def between(times: Array, time: float) -> tuple[int, int, float]:
+    """The rows at or below ``time`` and behind it, and the weight of the latter; at the edges no further."""
+    behind = min(int(np.searchsorted(times, time, side="right")), times.size - 1)
+    row = max(behind - 1, 0)
+    gap = times[behind] - times[row]
+    return row, behind, float(np.clip((time - times[row]) / gap, 0.0, 1.0)) if gap > 0 else 0.0

@@ -1,5 +1,6 @@
 """Several searches beside each other, on one page."""
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,16 @@ import numpy as np
 
 from ghm.errors import UserError, printable
 from ghm.io.atomic import write_atomically
-from ghm.report.analysis.findings import percent
-from ghm.report.drawing.charts import COLOURS, SYMBOLS, Chart, compared, text
+from ghm.io.text import loss_text
+from ghm.report.analysis.findings import loss, percent
+from ghm.report.drawing.charts import Chart, compared, marked
+from ghm.report.drawing.palette import COLOURS, SYMBOLS, line
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.report.drawing.tuning import gap, gap_axis
 from ghm.report.page import page
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
 from ghm.training.logging.progress import duration, number
 
 MOST = len(COLOURS)
@@ -48,9 +51,8 @@ def render_comparison(searches: Sequence[SearchState]) -> bytes:
         {
             "title": f"{len(searches)} searches side by side",
             "headline": _headline(searches, names),
-            "searched": "Each search by its name, in the order given.",
+            "notes": ["Each search has the name of its directory, in the order given.", *_cautions(searches)],
             "source": ", ".join(printable(str(search.path)) for search in searches),
-            "certainty": _cautions(searches),
             "configurations": [table for table in tables if table is not None],
         },
         instances=_charts(searches, names),
@@ -67,12 +69,12 @@ def _headline(searches: Sequence[SearchState], names: list[str]) -> str:
     reached = [(captured_by_best(search), name) for search, name in zip(searches, names, strict=True)]
     known = sorted(((value, name) for value, name in reached if value is not None), reverse=True)
     if not known:
-        return "None of them has a result yet."
+        return "None of the searches has a result yet."
     if len(known) > 1 and known[0][0] == known[1][0]:
         level = [name for value, name in reached if value == known[0][0]]
-        return f"The best configurations of {', '.join(level)} captured the same, {percent(known[0][0])}."
+        return f"The best configurations of {', '.join(level)} have the same captured value, {percent(known[0][0])}."
     ahead = f", {100 * (known[0][0] - known[1][0]):.2f} points ahead of {known[1][1]}" if len(known) > 1 else ""
-    return f"The best configuration is of {known[0][1]}: it captured {percent(known[0][0])}{ahead}."
+    return f"The best configuration is that of {known[0][1]}, with a captured value of {percent(known[0][0])}{ahead}."
 
 
 def _cautions(searches: Sequence[SearchState]) -> list[str]:
@@ -80,14 +82,14 @@ def _cautions(searches: Sequence[SearchState]) -> list[str]:
     cautions = []
     optima = [None if search.reference is None else search.reference.optimal_return for search in searches]
     if any(one is None or abs(one - (optima[0] or 0.0)) > SAME for one in optima):
-        cautions.append("They are of different models or horizons: captured values compare, returns do not.")
+        cautions.append("They have different models or horizons: compare losses of firm value, not firm values.")
     spent = [iterations_spent(search) for search in searches]
     if max(spent) > 1.1 * min(spent):
         cautions.append(
-            f"They spent different effort: {', '.join(f'{one:,.0f}' for one in spent)} training iterations."
+            f"They spent different numbers of training iterations: {', '.join(f'{one:,.0f}' for one in spent)}."
         )
     cautions.append(
-        "The best of many trials is partly the luckiest: what is confirmed on fresh seeds (--confirm) compares better."
+        "The best of many trials is partly the luckiest: compare values that were confirmed on fresh seeds (--confirm)."
     )
     return cautions
 
@@ -112,7 +114,8 @@ def _table(searches: Sequence[SearchState], names: list[str]) -> Table:
         "Best captured",
         "Median captured",
         "Confirmed",
-        "Best return",
+        "Best firm value",
+        "Loss of firm value",
         "Iterations spent",
         "Training time",
     )
@@ -124,11 +127,12 @@ def _table(searches: Sequence[SearchState], names: list[str]) -> Table:
         confirmed, counts = None if winner is None else winner.confirmed, search.counts()
         seconds = sum(trial.seconds for trial in search.trials)
         spent = iterations_spent(search)
+        lost = None if search.best_trial is None else loss(search, search.best_trial)
         rows.append(
             (
                 Cell(name), Cell(search.config.search_type), Cell(str(counts.completed), counts.completed),
                 Cell(str(counts.failed), counts.failed), Cell(percent(best), best), Cell(percent(median), median),
-                Cell(percent(confirmed), confirmed), Cell(number(search.best_value)),
+                Cell(percent(confirmed), confirmed), Cell(number(search.best_value)), Cell(loss_text(lost), lost),
                 Cell(f"{spent:,.0f}", spent), Cell(duration(seconds), seconds),
             )
         )  # fmt: skip
@@ -141,7 +145,7 @@ def _differences(searches: Sequence[SearchState], names: list[str]) -> Table | N
     rows = []
     parts: list[tuple[str, list[dict[str, Any]]]] = [
         ("", [search.config.to_dict() for search in searches]),
-        ("space: ", [dict(search.record.choices) for search in searches]),
+        ("space: ", [{name: str(values) for name, values in search.record.choices.items()} for search in searches]),
         ("best: ", [vars(search.best_trial.hyperparameters) if search.best_trial else {} for search in searches]),
     ]
     for prefix, dictionaries in parts:
@@ -172,33 +176,21 @@ def _charts(searches: Sequence[SearchState], names: list[str]) -> list[Chart]:
                 least = min(least, gap(trial.captured_value))
                 x.append(spent)
                 y.append(least)
-        line = {"color": colour, "width": 2, "shape": "hv"}
-        mark = {"color": colour, "symbol": symbol, "size": 6}
-        best.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": text(name),
-                "x": x,
-                "y": y,
-                "line": line,
-                "marker": mark,
-            }
-        )
+        best.append(line(x, y, html.escape(name), colour, line={"shape": "hv"}) | marked(colour, symbol))
         gaps = sorted(gap(trial.captured_value or 0.0) for trial in compared(search))
         shares = [(at + 1) / len(gaps) for at in range(len(gaps))]
-        spread.append({"type": "scatter", "mode": "lines", "name": text(name), "x": gaps, "y": shares, "line": line})
+        spread.append(line(gaps, shares, html.escape(name), colour, line={"shape": "hv"}))
     return [
         Chart(
-            "compared-best", "The best so far against the effort spent",
-            f"What is missing to the optimum, best so far, against training iterations of all trials, for {', '.join(names)}.",
-            "In order of trials; lower is better, on a logarithmic axis.", best,
+            "compared-best", "Best so far against training iterations",
+            f"Optimality gap of the best trial so far, against training iterations of all trials, for {', '.join(names)}.",
+            "In order of trials; lower is better.", best,
             {"xaxis": {"title": {"text": "training iterations, all trials"}, "rangemode": "tozero"}, "yaxis": gap_axis()},
         ),
         Chart(
-            "compared-spread", "How many trials come how close",
-            f"Share of trials that come at least as close to the optimum, for {', '.join(names)}.",
-            "Share of the trials that miss no more than this; further to the left and higher is better.", spread,
+            "compared-spread", "Distribution of the trials",
+            f"Share of trials with an optimality gap of at most a given size, for {', '.join(names)}.",
+            "Share of the trials with an optimality gap of at most this; higher and further to the left is better.", spread,
             {"xaxis": gap_axis(), "yaxis": {"title": {"text": "share of trials"}, "tickformat": ".0%", "range": [0, 1.02]}},
         ),
     ]  # fmt: skip

@@ -191,7 +191,7 @@ def _tables(search: SearchState, weights: tuple[Importance, ...]) -> dict[str, T
     found = {
         "leaderboard": tables.leaderboard(search, most=TOP),
         "best_configuration": tables.best_configuration(search),
-        "best_policy": tables.best_levels(search),
+        "best_policy": tables.best_policy(search),
         "importance": _importance(weights),
         "failures": tables.failures(search),
         "configurations_summary": configurations_table(search),
@@ -232,10 +232,10 @@ def _figures(search: SearchState, weights: tuple[Importance, ...]) -> tuple[dict
 
 
 def _readme(search: SearchState, names: list[str], note: str) -> str:
-    described = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns().items())
+    described = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns(search).items())
     return (
         f"# {printable(search.path.stem)}\n\n{searched(search)}\n{headline(search)}\n{note}\n"
         f"Files: {', '.join(f'`{name}`' for name in names)}.\n\n"
-        f"{_HEADING}\n\nA row a trial; an empty field is a missing figure.\n\n"
+        f"{_HEADING}\n\nOne row per trial; an empty field is a missing figure.\n\n"
         f"| column | meaning |\n|---|---|\n{described}\n"
     )

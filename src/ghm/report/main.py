@@ -8,14 +8,13 @@ from typing import Annotated
 
 import tyro
 
+from ghm.command_line import parse
 from ghm.errors import UserError, shown
-from ghm.io.platforms import EXIT_INFRASTRUCTURE
+from ghm.io.platforms import ExitStatus
 from ghm.io.spinner import working
 from ghm.report.comparison import write_comparison
 from ghm.report.export import export
 from ghm.report.page import write_report
-
-EXIT_USER_ERROR = 2
 
 GENERATOR, HEAD_BYTES = b'<meta name="generator" content="ghm">', 4096
 """What a page of ours says of itself, and where: in its first lines."""
@@ -23,30 +22,32 @@ GENERATOR, HEAD_BYTES = b'<meta name="generator" content="ghm">', 4096
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Write a search's report: one HTML page that works offline, or figures and tables for a paper."""
+    """Write the report of a search: a page that works offline, or figures and tables for a paper."""
 
     results: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Results JSON of the search, or its directory (then the newest search in it); several: one page that sets them side by
-    side."""
+    """Results JSON or directory of a search; several searches are compared.
+    Of a directory the newest search in it counts."""
     output: Path | None = None
-    """The page's file; default: report.html beside the results, or comparison.html beside the first of several."""
+    """File of the page; left out: report.html (comparison.html) beside the results."""
+    reload: int = 0
+    """Seconds after which an open page loads itself again; 0: never."""
     export: Path | None = None
-    """Instead of the page: write figures (PDF, PNG), tables (LaTeX, CSV) and all trials (CSV) into this directory."""
+    """Write figures (PDF, PNG) and tables (LaTeX, CSV) here instead of a page."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    config = tyro.cli(ReportConfig, prog="ghm report", args=arguments, use_underscores=True)
+    config = parse(ReportConfig, arguments, "ghm report")
     try:
         return run(config)
     except UserError as error:
-        return _fail(str(error), EXIT_USER_ERROR)
+        return _fail(str(error), ExitStatus.USER_ERROR)
     except OSError as error:
         # The file's own name would be that of one in the making.
         place, flag = (config.export, "--export") if config.export is not None else (config.output, "--output")
         return _fail(
             f"{place or 'the report'} cannot be written: {error.strerror or error}; mend that, or choose another place ({flag})",
-            EXIT_INFRASTRUCTURE,
+            ExitStatus.INFRASTRUCTURE,
         )
 
 
@@ -71,7 +72,7 @@ def run(config: ReportConfig) -> int:
         sys.stdout.write(shown(f"Report: {file}\n"))
     elif config.export is None:
         with working("writing the page"):
-            file = write_report(config.results[0], config.output)
+            file = write_report(config.results[0], config.output, config.reload)
         sys.stdout.write(shown(f"Report: {file}\n"))
     else:
         with working("drawing figures and tables"):

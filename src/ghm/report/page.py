@@ -17,12 +17,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ghm.errors import printable
+from ghm.economics.problem import Problem
+from ghm.errors import UserError, printable
 from ghm.io.atomic import write_atomically
+from ghm.io.guard import survive
+from ghm.io.text import loss_text
+from ghm.report.analysis.certainty import certainty
 from ghm.report.analysis.findings import (
-    certainty,
     check,
+    confidence,
     headline,
+    loss,
     meaning,
     percent,
     searched,
@@ -30,7 +35,6 @@ from ghm.report.analysis.findings import (
     verification,
 )
 from ghm.report.analysis.importance import importances, marginal_effects
-from ghm.report.analysis.instances import confirmation_sentences, inactive_sentence, rung_sentences
 from ghm.report.analysis.policy import PolicyStudy, best_or_reason
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing import tables
@@ -42,26 +46,37 @@ from ghm.report.drawing.instances import (
     confirmation_table,
     instance_charts,
 )
+from ghm.report.drawing.palette import BOUNDARIES, css
 from ghm.report.drawing.policy_charts import policy_charts
 from ghm.report.drawing.tuning import gap_charts, marginal_effects_table, trial_details, trial_texts
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
+from ghm.search.trials.trial import card_name
 from ghm.training.logging.progress import duration, number
 
 _PLACE = "<script>Plotly's library</script>"
 """Where the library goes once the rest is encoded: as text it has two bytes a character, and the template copies it. Nothing
 that comes from the records can look like this, as their angle brackets are escaped."""
 
+FIRST = ("bands", "gap", "policy-levels", "order", "iterations")
+"""Charts of the first screen by preference; the first `SHOWN_FIRST` that there are."""
+
+SHOWN_FIRST = 3
+
 COURSE = ("order", "iterations", "gap", "time")
 """Charts of the section on the search's course; panels and policy charts have sections of their own."""
 
+MOST_STEPS = 5000
+"""Time steps to the horizon up to which the optimum is checked for the page: more take minutes, and it names the command."""
 
-def write_report(results: Path, output: Path | None = None) -> Path:
+
+def write_report(results: Path, output: Path | None = None, reload: int = 0) -> Path:
     """Write the report of a search.
 
     Args:
         results: Results JSON of the search, or its directory.
         output: File to write; default: ``report.html`` beside the results.
+        reload: Seconds after which the page loads its new state, while the search runs; 0: never.
 
     Returns:
         The file written, whole or not at all.
@@ -72,11 +87,11 @@ def write_report(results: Path, output: Path | None = None) -> Path:
     """
     search = read_search(results)
     file = output or search.path.parent / "report.html"
-    write_atomically(file, render(search))
+    write_atomically(file, render(search, reload))
     return file
 
 
-def render(search: SearchState) -> bytes:
+def render(search: SearchState, reload: int = 0) -> bytes:
     """The page's HTML, in UTF-8."""
     drawn = sample(search)
     weights = importances(drawn)
@@ -84,59 +99,77 @@ def render(search: SearchState) -> bytes:
     study, policy_note = _study(search)
     policy = [] if study is None else [*policy_charts(study), *economics_charts(study)]
     charts = [*search_charts(drawn, weights), *gap_charts(drawn), *instance_charts(search), *policy]
-    figures = [_figure(chart) for chart in charts]
+    first = sorted((one for one in charts if one.name in FIRST), key=lambda one: FIRST.index(one.name))[:SHOWN_FIRST]
+    rest = [one for one in charts if one not in first]
     details = trial_details(drawn)
+    cards, unchecked = _cards(search) if search.best_trial is not None else ([], "")
     content = {
         **_words(search),
-        "certainty": [*([note] if note else []), *certainty(search, weights), *_about_instances(search)],
-        "configurations": [table for table in _instance_tables(search) if table is not None],
-        "instances": [chart for chart in charts if chart.name in ("bands", "configuration-curves", "rungs")],
+        "reload": reload,
+        "first": first,
+        "notes": [*([note] if note else []), meaning(search), searched(search)],
+        "certainty": tables.certainty_table(certainty(search, weights)),
+        "configurations": [one for one in _instance_tables(search) if one is not None],
+        "instances": [one for one in rest if one.name in ("bands", "configuration-curves", "rungs")],
         "best": tables.best_configuration(search),
-        "levels": tables.best_levels(search),
+        "policy_table": tables.best_policy(search),
         "verdict": verdict(search),
         "command": verification(search),
         "leaderboard": tables.leaderboard(drawn),
-        "progress": [chart for chart in charts if chart.name in COURSE],
-        "effects": [chart for chart in charts if chart.name in ("importance", "parallel")],
-        "panels": [chart for chart in charts if chart.name.startswith("panel-")],
-        "policy_charts": policy,
+        "progress": [one for one in rest if one.name in COURSE],
+        "effects": [one for one in rest if one.name in ("importance", "parallel")],
+        "panels": [one for one in rest if one.name.startswith("panel-")],
+        "policy_charts": [one for one in policy if one not in first],
         "policy_note": policy_note,
         "marginal_effects": marginal_effects_table(marginal_effects(search), weights),
         "economics": [parameters_table(search), *([] if study is None else [moments_table(study, search)])],
-        "card": card_table(),
+        "cards": cards,
+        "unchecked": unchecked,
         "check": check(search),
         "details": details,
         "failures": tables.failures(drawn),
         "damaged": tables.damaged(search),
         "settings": tables.settings(search),
-        "figures": {"trials": trial_texts(drawn), "charts": figures, "details": details},
+        "figures": {
+            "trials": trial_texts(drawn),
+            "charts": [_figure(chart) for chart in charts],
+            "details": details,
+            "boundaries": BOUNDARIES,
+        },
     }
     return _filled(content)
 
 
 def page(words: dict[str, Any], instances: list[Chart]) -> bytes:
-    """A page of another content in the same dress: headline, sentences, tables, and charts under them."""
-    absent: dict[str, Any] = dict.fromkeys(
-        (
-            "best",
-            "levels",
-            "verdict",
-            "command",
-            "leaderboard",
-            "policy_note",
-            "failures",
-            "damaged",
-            "marginal_effects",
-            "meaning",
-            "card",
-        )
+    """A page of another content in the same dress: headline, notes, tables, and charts under them."""
+    absent = (
+        "certainty",
+        "best",
+        "policy_table",
+        "verdict",
+        "command",
+        "leaderboard",
+        "policy_note",
+        "failures",
+        "damaged",
     )
-    empty = dict.fromkeys(
-        ("tiles", "progress", "effects", "panels", "policy_charts", "settings", "economics", "details"), ()
+    absent += ("marginal_effects", "confidence", "unchecked", "check", "reload")
+    lists = (
+        "tiles",
+        "counts",
+        "first",
+        "progress",
+        "effects",
+        "panels",
+        "policy_charts",
+        "settings",
+        "economics",
+        "details",
     )
+    empty: dict[str, Any] = {**dict.fromkeys(absent), **dict.fromkeys((*lists, "cards"), ())}
     figures = {"trials": {}, "charts": [_figure(chart) for chart in instances], "details": []}
     version = importlib.metadata.version("ghm")
-    return _filled({**absent, **empty, "instances": instances, "figures": figures, "version": version, **words})
+    return _filled({**empty, "instances": instances, "figures": figures, "version": version, **words})
 
 
 def _filled(content: dict[str, Any]) -> bytes:
@@ -149,12 +182,30 @@ def _filled(content: dict[str, Any]) -> bytes:
     dress = {
         "plotly": _PLACE if plotly else "",
         "script": script,
-        "style": _asset("page.css"),
+        "style": css() + _asset("page.css"),
         "policy": _security_policy([plotly, script.encode()]),
         "sections": _sections(content),
     }
     page = environment.from_string(_asset("page.html.j2")).render({**content, **dress}).encode()
     return page.replace(_PLACE.encode(), b"<script>" + plotly + b"</script>", 1) if plotly else page
+
+
+def _cards(search: SearchState) -> tuple[list[tables.Table], str]:
+    """Checks of the optimum of each calibration, kept beside its solution; and why there are none of some."""
+    config, found, why = search.config, [], ""
+    for name, model in {one.name: one.model for one in search.record.calibrations}.items() or [(None, config.model)]:
+        problem = Problem(model, config.dt, config.T, config.terminal)
+        if problem.n_steps > MOST_STEPS:
+            return [], f"With {problem.n_steps:,} time steps to the horizon, the checks take minutes."
+        from ghm.solvers.validation import load_or_validate  # late: a page without a result needs none of it
+
+        try:
+            found.append(card_table(name, load_or_validate(search.path.parent / card_name(name), problem)))
+        except UserError as error:
+            why = f"The optimum cannot be checked: {error}."
+        except Exception as error:  # a fault of ours: the rest of the page is worth reading without it
+            why = f"The optimum cannot be checked: {survive('checking the optimum', error)}."
+    return found, why
 
 
 def _study(search: SearchState) -> tuple[PolicyStudy | None, str | None]:
@@ -169,51 +220,48 @@ def _instance_tables(search: SearchState) -> list[tables.Table | None]:
     return [confirmation_table(search), configurations_table(search), calibrations_table(search)]
 
 
-def _about_instances(search: SearchState) -> list[str]:
-    note = inactive_sentence(search)
-    return [*confirmation_sentences(search), *rung_sentences(search), *([note] if note else [])]
-
-
 def _words(search: SearchState) -> dict[str, Any]:
     best, counts = search.best_configuration, search.counts()
     reference = None if best is None else search.reference_of(best.trial)
     reference = reference or search.reference
-    of_one = f" ({best.trial.calibration})" if best is not None and len(search.record.calibrations) > 1 else ""
-    tiles = [
-        ("Best captured value", percent(None if best is None else best.captured_value)),
-        ("Best return", number(search.best_value)),
-        (f"Optimum{of_one}", number(None if reference is None else reference.optimal_return)),
-        (f"Closing the firm{of_one}", number(None if reference is None else reference.wind_up_return)),
-        ("Completed", str(counts.completed)),
-        *([("Stopped at a rung", str(counts.stopped))] if search.config.rungs else []),
-        ("Failed", str(counts.failed)),
-        ("Unfinished", str(counts.unfinished)),
-        ("Training time, all trials", duration(sum(trial.seconds for trial in search.trials))),
-    ]
+    several = best is not None and len(search.record.calibrations) > 1
+    of = f" ({best.trial.calibration})" if best is not None and several else ""
     return {
         "title": f"Search {printable(search.path.stem.removeprefix('search_results_'))}",
         "headline": headline(search),
-        "searched": searched(search),
-        "meaning": meaning(search),
-        "tiles": tiles,
+        "confidence": confidence(search),
+        "tiles": [
+            ("Captured value", percent(None if best is None else best.captured_value)),
+            (f"Loss of firm value{of}", "–" if best is None else loss_text(loss(search, best.trial))),
+            (f"Best firm value{of}", number(search.best_value)),
+            (f"Optimum{of}", number(None if reference is None else reference.optimal_return)),
+            (f"Immediate liquidation{of}", number(None if reference is None else reference.wind_up_return)),
+        ],
+        "counts": [
+            ("Completed", str(counts.completed)),
+            *([("Stopped at a rung", str(counts.stopped))] if search.config.rungs else []),
+            ("Failed", str(counts.failed)),
+            ("Unfinished", str(counts.unfinished)),
+            ("Training time, all trials", duration(sum(trial.seconds for trial in search.trials))),
+        ],
         "source": printable(str(search.path)),
         "version": importlib.metadata.version("ghm"),
     }
 
 
 def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
-    """Anchors and names of the sections that the page has."""
+    """Anchors and names of the sections that the page has, after the first screen."""
     present = (
         ("certainty", "sure", "How sure"),
-        ("best", "best", "Best configuration"),
         ("configurations", "configurations", "Configurations"),
         ("leaderboard", "leaderboard", "Leaderboard"),
-        ("progress", "progress", "History"),
+        ("counts", "progress", "History"),
         ("effects", "effects", "Hyperparameters"),
         ("details", "trials", "Any trial"),
         ("best", "policy", "Policy"),
-        ("economics", "economics", "Economics"),
-        ("card", "card", "The optimum"),
+        ("economics", "economics", "Model"),
+        ("best", "card", "The optimum"),
+        ("command", "longer", "Train it longer"),
     )
     closing = [("failures", "Failures"), ("settings", "Settings")] if content["settings"] else []
     return [(anchor, name) for key, anchor, name in present if content[key]] + closing

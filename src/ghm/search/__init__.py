@@ -1,8 +1,8 @@
 """The search over hyperparameters.
 
->>> from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
+>>> from ghm.search import HyperparameterSearch, LogFloat, SearchConfig, SearchSpace
 >>> space = SearchSpace()
->>> space.lr_policy = [3e-4, 1e-3]
+>>> space.lr_policy = LogFloat(1e-5, 1e-1)
 >>> search = HyperparameterSearch(space, SearchConfig(n_trials=4, n_iterations=300))
 """
 
@@ -11,10 +11,16 @@ from ghm.search.display.observer import Observer
 from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch, SearchOutcome
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.space import SearchSpace
+from ghm.search.settings.distributions import Layers
+from ghm.search.settings.space import FloatRange, IntRange, LogFloat, LogInt, SearchSpace
 
 __all__ = [
+    "FloatRange",
     "HyperparameterSearch",
+    "IntRange",
+    "Layers",
+    "LogFloat",
+    "LogInt",
     "Observer",
     "PlainObserver",
     "SearchConfig",

@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-import tyro
-
+from ghm.command_line import parse as parse_words
 from ghm.errors import UserError, shown
-from ghm.io.platforms import EXIT_INFRASTRUCTURE
+from ghm.io.platforms import ExitStatus
 from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import PlainObserver, plan_text
 from ghm.search.display.observer import Observer
@@ -21,31 +20,52 @@ from ghm.search.records.journal import counted, read_journal
 from ghm.search.records.reader import restored_search
 from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch
+from ghm.search.settings.command import file_arguments
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.space import NAMES, SearchSpace
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.space import SearchSpace
 from ghm.search.taking import require_continuation
 from ghm.search.trials.trial import Trial
 
 SHOWN = 5
 """Trials that a dry run shows."""
 
-EXIT_USER_ERROR = 2
+DESCRIPTION = (
+    "Search the hyperparameters of training: many trainings, ranked by the firm value that their policies reach."
+)
 
-DESCRIPTION = "Search hyperparameters for Monte Carlo policy gradient on the GHM equity management model."
+GROUPS = {
+    "search": ("search_type", "space", "n_trials", "start_with", "config", "proposal_lag", "dry_run"),
+    "budget and rungs": ("n_iterations", "budget", "time_limit", "rungs", "keep", "trial_timeout", "max_retries"),
+    "seeds and confirmation": (
+        "seed_base", "n_seeds", "calibrations", "rank_by", "confirm", "confirm_seeds", "confirm_iterations",
+    ),
+    "training": ("dt", "T", "terminal", "learner", "estimator", "baseline", "gae_lambda", "critic_memory", "select"),
+    "execution": ("n_workers", "n_threads", "device", "executor", "dask_scheduler", "heartbeat"),
+    "files and resuming": (
+        "results_dir", "resume", "retry_failed", "allow_drift", "log_freq", "eval_freq", "ckpt_freq", "keep_checkpoints",
+    ),
+    "display": ("progress",),
+}  # fmt: skip
+"""How help groups the options."""
 
 
 def parse(arguments: Sequence[str], prog: str | None = None) -> SearchConfig:
-    """The settings that the flags give; with ``--resume``, the recorded ones hold where no flag is given.
+    """The settings that the flags give; where none is given, those of ``--config`` hold, or with ``--resume`` the recorded ones.
 
     Raises:
         UserError: when the search to resume cannot be found, or a flag is one of training's that the search varies.
         SystemExit: with status 2 and a message when the flags are wrong; with 0 after ``--help``.
     """
     _refuse_varied(arguments)
-    resume = _resume_path(arguments)
-    if resume is None:
-        return _parse(arguments, SearchConfig(), prog)
-    return _parse(arguments, dataclasses.replace(resumed_config(resume), resume=None), prog)
+    resume, config = _path_of("--resume", arguments), _path_of("--config", arguments)
+    if resume is not None and config is not None:
+        raise UserError("--config is of a new search, and --resume has the recorded settings; leave one out")
+    if config is not None:
+        arguments = [*file_arguments(config), *arguments]
+    # Without a default, so that a setting that follows from another is left open.
+    default = None if resume is None else dataclasses.replace(resumed_config(resume), resume=None)
+    return parse_words(SearchConfig, arguments, prog, default, DESCRIPTION, GROUPS)
 
 
 def _refuse_varied(arguments: Sequence[str]) -> None:
@@ -59,12 +79,12 @@ def _refuse_varied(arguments: Sequence[str]) -> None:
             )
 
 
-def _resume_path(arguments: Sequence[str]) -> Path | None:
-    """What ``--resume`` names; settings that are given with it may be in order only together with the recorded ones."""
+def _path_of(option: str, arguments: Sequence[str]) -> Path | None:
+    """What an option names; settings that are given with it may be in order only together with what it reads."""
     path = None  # of several, the last one counts, as for every flag
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in zip(arguments, [*arguments, ""][1:], strict=True):
         name, equals, attached = flag.partition("=")
-        if name == "--resume":
+        if name == option:
             text = attached if equals else value
             path = None if text in ("", "None") or (not equals and text.startswith("--")) else Path(text)
     return path
@@ -100,11 +120,13 @@ def main(
             return 0
         outcome = search.run()
     except UserError as error:
-        return _fail(str(error), EXIT_USER_ERROR)
+        return _fail(str(error), ExitStatus.USER_ERROR)
     except BrokenPipeError:  # nobody reads what --help says, see `ghm.io.platforms`
         raise
     except OSError as error:
-        return _fail(f"the search cannot go on: {error}; what was recorded is kept, see --resume", EXIT_INFRASTRUCTURE)
+        return _fail(
+            f"the search cannot go on: {error}; what was recorded is kept, see --resume", ExitStatus.INFRASTRUCTURE
+        )
     _say(outcome.summary)
     return outcome.exit_status
 
@@ -118,18 +140,6 @@ def _space_of_a_file(config: SearchConfig) -> bool:
     """Whether the lists come from a file, of this call or of the search that it resumes."""
     return config.space is not None or (
         config.resume is not None and find_record(config.resume)[1].config.space is not None
-    )
-
-
-def _parse(arguments: Sequence[str], default: SearchConfig, prog: str | None) -> SearchConfig:
-    return tyro.cli(
-        SearchConfig,
-        prog=prog,
-        args=list(arguments),
-        default=default,
-        description=DESCRIPTION,
-        use_underscores=True,
-        config=(tyro.conf.FlagCreatePairsOff,),
     )
 
 

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from ghm.command_line import parse
 from ghm.errors import UserError, shown
+from ghm.io.platforms import stop_signals
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
 from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
@@ -17,9 +19,9 @@ from ghm.search.records.environment import code_version, environment
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
-from ghm.search.signals import stop_signals
+from ghm.search.settings.configurations import configured
 from ghm.search.trials.gpus import assigned_gpus
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial, directory_name, relocated
 from ghm.training.settings import TrainConfig
@@ -36,9 +38,8 @@ _MARK_NAME = ".replays"
 class Replay:
     """A trial as recorded and as trained again."""
 
-    recorded: Outcome
-    """How it ended."""
-    replayed: Outcome
+    recorded: TrialRecord
+    replayed: TrialRecord
     """How it ended this time."""
     surroundings: tuple[str, ...]
     """What differs of versions and machine, a line each."""
@@ -69,7 +70,7 @@ class Replay:
         number = self.recorded.trial_num
         if not self.differences:
             diverged = self.recorded.status is TrialState.DIVERGED
-            what = f"it diverged: {self.recorded.error}" if diverged else f"return {self.recorded.best_return!r}"
+            what = f"it diverged: {self.recorded.error}" if diverged else f"firm value {self.recorded.best_return!r}"
             lines = [f"Trial {number}: confirmed bit for bit, {what}"]
         elif self.confirmed:
             lines = [f"Trial {number}: confirmed within a captured value of {TOLERANCE}, not bit for bit"]
@@ -101,7 +102,8 @@ def replay(results: Path, trial_num: int, directory: Path | None = None, runner:
     place = _place(results_dir, directory)
     settings = _settings(recorded, results_dir, record)
     # Its rungs are not paused at: a training that pauses is the same, bit for bit, as one that does not.
-    trial = relocated(Trial(trial_num, settings, recorded.configuration, recorded.calibration, recorded.stage), place)
+    known = (recorded.configuration, recorded.calibration, recorded.stage)
+    trial = relocated(Trial(trial_num, settings, *known, searched=tuple(vars(recorded.hyperparameters))), place)
     run = runner or TrialRunner(training_command(), assigned_gpus(record.config))
     with locked(place):
         (place / _MARK_NAME).touch()
@@ -122,16 +124,16 @@ class ReplayConfig:
     """Train one trial of a search again, from its record alone, and compare the results."""
 
     results: Annotated[Path, tyro.conf.Positional]
-    """Results JSON, or results directory, of the search."""
+    """Results JSON or directory of the search."""
     trial: int
     """Number of the trial."""
     directory: Path | None = None
-    """Where to train; default: replays/ in the results directory."""
+    """Where to train; left out: replays/ in the results directory."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``ghm replay``; return its exit status: 0 confirmed, 1 not, 2 the user's mistake, 6 infrastructure."""
-    config = tyro.cli(ReplayConfig, prog="ghm replay", args=arguments, use_underscores=True)
+    config = parse(ReplayConfig, arguments, "ghm replay")
     try:
         outcome = replay(config.results, config.trial, config.directory)
     except UserError as error:
@@ -161,14 +163,14 @@ def _holds_record(place: Path) -> bool:
     return (place / RECORD_NAME).exists() or any(place.glob("search_results_*.json"))
 
 
-def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> Outcome:
+def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> TrialRecord:
     outcome = known_trial(restored_search(results_dir, record), trial_num)
     if outcome.status not in (TrialState.COMPLETED, TrialState.DIVERGED):
         raise UserError(f"--trial {trial_num} ended as {outcome.status}: there is no result to compare with")
     return outcome
 
 
-def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> TrainConfig:
+def _settings(recorded: TrialRecord, results_dir: Path, record: SearchRecord) -> TrainConfig:
     """What the trial ran with: its own record where it is there, else the search's."""
     try:
         result = read_sealed(results_dir / directory_name(recorded.trial_num) / "result.json")
@@ -180,11 +182,10 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
         if recorded.stage == "confirm":
             last = record.config.confirm_iterations or record.config.n_iterations
             own = dataclasses.replace(own, n_iterations=last, evaluate_at=())
-    values: dict[str, Any] = vars(recorded.hyperparameters)
-    return dataclasses.replace(own, **values, seed=recorded.seed)
+    return configured(own, recorded.hyperparameters, seed=recorded.seed)
 
 
-def _comparable(outcome: Outcome) -> dict[str, Any]:
+def _comparable(outcome: TrialRecord) -> dict[str, Any]:
     return {"status": outcome.status, "error": outcome.error, "iterations": outcome.iterations} | {
         key: value for key, value in outcome.metrics.items() if key != "seconds"
     }

@@ -1,13 +1,14 @@
 """What a search is to run, settled before anything is written: settings, space, trials, and the search it continues."""
 
+import bisect
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ghm.errors import UserError, require_linux
+from ghm.errors import UserError, require_posix
+from ghm.io.platforms import untested, usable_cores
 from ghm.search.decisions.scheduler import Scheduler, run_again
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
@@ -17,14 +18,15 @@ from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note
-from ghm.search.settings.space import Choices, SearchSpace, size
+from ghm.search.settings.config import MAX_TRIALS, SearchConfig
+from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
+from ghm.search.settings.methods import N_STARTUP
+from ghm.search.settings.space import Choices, SearchSpace, read_configurations
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial, make_trial
-from ghm.training.settings import require_path
+from ghm.training.settings import Hyperparameters, require_path
 
 # A grid larger than this is announced with a warning.
 LARGE_GRID = 100
@@ -35,9 +37,7 @@ class ResolvedSearch:
     """A search, ready to run."""
 
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     results_dir: Path
     """Its directory, absolute, so that trials find it from wherever they run."""
     recorded: SearchRecord | None
@@ -47,6 +47,8 @@ class ResolvedSearch:
 
     calibrations: tuple[Calibration, ...] = ()
     """Models to train on; empty: the settings' own one."""
+    start_with: tuple[Hyperparameters, ...] = ()
+    """Configurations to try first."""
     asked: int | None = None
     """``--n_trials``, whatever is made of it; None: it was not given."""
 
@@ -54,16 +56,16 @@ class ResolvedSearch:
     def numbering(self) -> TrialNumbering:
         """Instances and numbers of its trials."""
         config = self.config
-        inactive = inactive_hyperparameters(vars(config))
+        inactive = inactive_hyperparameters(vars(config), self.choices)
         counted = make_proposal(config.search_type, self.choices, config.seed_base, inactive).n_trials
         # On the same seeds a configuration that comes up again would be the same training.
         most = self.n_distinct if config.n_seeds > 1 else config.n_trials
-        return TrialNumbering(config, self.calibrations, counted or min(config.n_trials, most))
+        return TrialNumbering(config, self.calibrations, counted or int(min(config.n_trials, most)))
 
     @property
-    def n_distinct(self) -> int:
-        """Configurations of the space that differ in more than hyperparameters without effect."""
-        return size(effective_choices(self.choices, inactive_hyperparameters(vars(self.config))))
+    def n_distinct(self) -> float:
+        """Configurations of the space that differ in more than hyperparameters without effect; it may be infinite."""
+        return size(effective_choices(self.choices, inactive_hyperparameters(vars(self.config), self.choices)))
 
     @property
     def n_trials(self) -> int:
@@ -72,15 +74,17 @@ class ResolvedSearch:
 
     def scheduler(
         self,
-        outcomes: Mapping[int, Outcome],
-        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        outcomes: Mapping[int, TrialRecord],
+        check: Callable[[TrialRecord, Trial], None] = lambda _outcome, _trial: None,
         retry_machine: bool = False,
         drifted: bool = False,
     ) -> Scheduler:
         """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
         make = functools.partial(make_trial, self.config, self.results_dir)
         retry = self.config.retry_failed
-        return Scheduler(self.numbering, self.choices, make, outcomes, check, retry, retry_machine, drifted)
+        return Scheduler(
+            self.numbering, self.choices, make, outcomes, check, retry, retry_machine, drifted, self.start_with
+        )
 
     def record(self) -> SearchRecord:
         """The record of this search as it is now.
@@ -89,8 +93,10 @@ class ResolvedSearch:
             UserError: when it continues one whose results would not be comparable.
         """
         if self.recorded is None:
-            return new_record(self.config, self.choices, names_taken(self.results_dir), self.calibrations)
-        return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
+            return new_record(
+                self.config, self.choices, names_taken(self.results_dir), self.calibrations, self.start_with
+            )
+        return resumed_record(self.recorded, self.config, self.choices, self.calibrations, self.start_with)
 
     def plan(self, state: SearchState | None = None, retry_machine: bool = False) -> Plan:
         """What the user is told before it starts, given what is recorded."""
@@ -101,7 +107,7 @@ class ResolvedSearch:
         notes = (*self._notes(), *self._duration(records, left))
         return Plan(self.config, self.results_dir, n_trials, left.n_trials, notes, self.numbering, again)
 
-    def _duration(self, records: Mapping[int, Outcome], left: Workload) -> list[str]:
+    def _duration(self, records: Mapping[int, TrialRecord], left: Workload) -> list[str]:
         """How long it will take, at the pace of what is recorded."""
         told = [one for one in records.values() if one.iterations and one.seconds]
         if not left.parts:
@@ -114,9 +120,10 @@ class ResolvedSearch:
         return [f"It will take about {duration(seconds)}, at the pace of the {trials} recorded."]
 
     def _notes(self) -> list[str]:
-        notes = []
+        notes = [message] if (message := untested()) else []
         count = self.n_distinct
         if self.config.search_type == "grid":
+            count = self.numbering.n_configurations
             notes.append(f"The grid has {count:,} configurations.")
             if self.asked not in (None, self.numbering.n_configurations):
                 notes.append(
@@ -132,16 +139,24 @@ class ResolvedSearch:
             notes.append(f"The space has only {count} distinct configurations: each is trained once on each seed.")
         elif count < self.config.n_trials:
             notes.append(f"The space has only {count} distinct configurations: some trials differ in their seed alone.")
+        if self.config.budget is not None:
+            iterations = workload(self.numbering, {}).iterations
+            notes.append(
+                f"--budget {self.config.budget:,}: {self.numbering.n_configurations} configurations, {iterations:,} training "
+                "iterations in all."
+            )
+        if self.start_with:
+            notes.append(f"Configurations 1 to {len(self.start_with)} are those of --start_with.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
-        if self.config.method.learns:
-            notes.append(self._learning())
+        if (first := self.config.learns_from) is not None:
+            notes.append(self._learning(first))
         if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
                 "all workers busy, with proposals that know less."
             )
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         if self.config.n_workers * self.config.n_threads > cores:
             threads = f" x {self.config.n_threads} threads" if self.config.n_threads > 1 else ""
             notes.append(
@@ -155,15 +170,9 @@ class ResolvedSearch:
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
         return notes
 
-    def _learning(self) -> str:
-        """From which configuration on proposals learn."""
-        from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
-
-        name, first, count = (
-            self.config.search_type,
-            N_STARTUP + self.config.proposal_lag,
-            self.numbering.n_configurations,
-        )
+    def _learning(self, first: int) -> str:
+        """That proposals learn from configuration ``first`` on."""
+        name, count = self.config.search_type, self.numbering.n_configurations
         why = f"{N_STARTUP} outcomes, and --proposal_lag {self.config.proposal_lag}"
         if count < first:
             return (
@@ -173,7 +182,7 @@ class ResolvedSearch:
         return f"{name} learns from configuration {first} on ({why}); those before it are drawn at random."
 
 
-def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
+def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
     """The search that ``space`` and ``config`` describe; nothing is written.
 
     ``space`` None stands for ``config.space``, else the recorded space, else the default one. ``elsewhere``: an executor of
@@ -182,7 +191,7 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
     Raises:
         UserError: when settings, space, device or the record to resume are not in order.
     """
-    require_linux()
+    require_posix()
     recorded, results_dir = None, config.results_dir
     if config.resume is not None:
         results_dir, recorded = find_record(config.resume)
@@ -191,14 +200,19 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
                 f"--results_dir {config.results_dir} is not where the search to --resume is, {results_dir}; "
                 "leave --results_dir out"
             )
+    choices = _choices(space, config, recorded)
     resolved = ResolvedSearch(
         config,
-        _choices(space, config, recorded),
+        choices,
         _absolute(results_dir),
         recorded,
         () if elsewhere or config.executor != "local" else assigned_gpus(config),
         _calibrations(config, recorded),
+        _start_with(config, choices, recorded),
     )
+    if config.budget is not None:
+        config = dataclasses.replace(config, n_trials=_affordable(resolved, config.budget))
+        resolved = dataclasses.replace(resolved, config=config)
     resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
@@ -219,7 +233,25 @@ def resumed_config(resume: Path) -> SearchConfig:
     """
     directory, record = find_record(resume)
     # The content of the recorded files holds; one that is named again is read again.
-    return dataclasses.replace(record.config, resume=resume, results_dir=directory, space=None, calibrations=None)
+    return dataclasses.replace(
+        record.config, resume=resume, results_dir=directory, space=None, calibrations=None, start_with=None
+    )
+
+
+def _affordable(resolved: ResolvedSearch, budget: int) -> int:
+    """The most configurations that a budget of training iterations trains, rungs and confirmation included."""
+    config, instances = resolved.config, resolved.numbering.n_instances
+
+    def cost(count: int) -> int:
+        return workload(TrialNumbering(config, resolved.calibrations, count), {}).iterations
+
+    least = (config.rungs or (config.n_iterations,))[0] * instances
+    count = bisect.bisect_right(range(1, min(budget // least, MAX_TRIALS // instances) + 1), budget, key=cost)
+    if count == 0:
+        raise UserError(
+            f"--budget {budget} is less than one configuration takes, {cost(1)} training iterations; raise it"
+        )
+    return count
 
 
 def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[Calibration, ...]:
@@ -227,6 +259,13 @@ def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[
     if config.calibrations is not None:
         return read_calibrations(config.calibrations, config.model)
     return () if recorded is None else recorded.calibrations
+
+
+def _start_with(config: SearchConfig, choices: Choices, recorded: SearchRecord | None) -> tuple[Hyperparameters, ...]:
+    """The configurations to try first: those of a file that is given, whose content counts; else the recorded ones."""
+    if config.start_with is not None:
+        return read_configurations(config.start_with, choices)
+    return () if recorded is None else recorded.start_with
 
 
 def _absolute(results_dir: Path) -> Path:

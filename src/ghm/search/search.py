@@ -4,9 +4,10 @@ import contextlib
 import dataclasses
 import functools
 import io
+import math
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
+from ghm.io.platforms import ExitStatus, stop_signals
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
@@ -31,24 +33,23 @@ from ghm.search.records.directory import (
 )
 from ghm.search.records.journal import Journal
 from ghm.search.records.reader import restored_search
-from ghm.search.records.restore import check_same
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
-from ghm.search.resolved import ResolvedSearch, make_blueprint
+from ghm.search.resolved import ResolvedSearch, resolve
 from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
-from ghm.search.signals import stop_signals
 from ghm.search.step_queue import StepQueue
-from ghm.search.taking import moved_note, take_directory
-from ghm.search.trials.outcome import Outcome
+from ghm.search.taking import check_same, moved_note, take_directory
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import end_orphans
 from ghm.search.trials.trial import Trial, reference_name
 
 # How often displays are refreshed, and a snapshot that was put off is thought of again, while trials run.
 TICK_S = 1.0
 
-EXIT_COMPLETED, EXIT_ALL_FAILED, EXIT_INTERRUPTED = 0, 1, 4
+LOOK_S = 0.1
+"""How soon the displays are told of a stop."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ class SearchOutcome:
     def exit_status(self) -> int:
         """0: a trial completed; 1: every trial failed; 4: interrupted, as of the training script."""
         if self.interrupted:
-            return EXIT_INTERRUPTED
-        return EXIT_COMPLETED if any(one.success for one in self.results.trials) else EXIT_ALL_FAILED
+            return ExitStatus.INTERRUPTED
+        return ExitStatus.COMPLETED if any(one.success for one in self.results.trials) else ExitStatus.FAILED
 
 
 def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:
@@ -129,7 +130,7 @@ class HyperparameterSearch:
         self._solve = solve
         self._popen = popen
         self._work = run
-        self._stopping = False
+        self._stopping = self._announced = False
 
     def resolved(self) -> ResolvedSearch:
         """What :meth:`run` would run; nothing is written.
@@ -137,7 +138,7 @@ class HyperparameterSearch:
         Raises:
             UserError: when settings, space, device or the record to resume are not in order.
         """
-        return make_blueprint(self._space, self._config, elsewhere=self._executor is not None)
+        return resolve(self._space, self._config, elsewhere=self._executor is not None)
 
     def run(self) -> SearchOutcome:
         """Run the trials that are still to be run; called again, go on with the same search.
@@ -150,7 +151,7 @@ class HyperparameterSearch:
         leave_if_imported()
         resolved = self.resolved()
         directory, config = resolved.results_dir, resolved.config
-        self._stopping = False
+        self._stopping = self._announced = False
         with contextlib.ExitStack() as stack:
             require_directory = stack.enter_context(locked(directory))
             take_over(directory)
@@ -194,7 +195,7 @@ class HyperparameterSearch:
         # A failure that a decision was made from has had its consequences.
         retry_machine = not journal.counted
         scheduler = resolved.scheduler(state.by_number, check, retry_machine, drifted)
-        queue = StepQueue(scheduler.steps(), state, journal, room=config.n_workers)
+        queue = StepQueue(scheduler.steps(), state, journal, at_least=config.n_workers)
         file = ResultsFile(state, require_directory)
         queue.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         file.write()
@@ -228,9 +229,12 @@ class HyperparameterSearch:
     def _run_trials(self, queue: StepQueue, file: ResultsFile, state: SearchState, backend: Backend) -> None:
         """Next steps from recorded outcomes, the journal, the trials, the record; until nothing is left to be done."""
         running: dict[Future[Any], Trial] = {}
-        announced = False
+        limit = self._config.time_limit
+        end = math.inf if limit is None else time.monotonic() + 3600 * limit
         while True:
             file.require_place()
+            if not self._stopping and time.monotonic() >= end:
+                self._stop(backend)
             if not self._stopping:
                 queue.advance()
             for decision in queue.drain_decisions():
@@ -238,17 +242,25 @@ class HyperparameterSearch:
             while not self._stopping and len(running) < backend.slots() and (trial := queue.next_trial()):
                 self._displays.trial_started(trial)
                 running[backend.submit(trial, state.by_number.get(trial.number))] = trial
-            if self._stopping and running and not announced:
-                announced = True
-                self._displays.stopping()
             if backend.given_up or (not running and (self._stopping or not queue.ready)):
                 return
             if not running:
                 time.sleep(TICK_S)  # no worker is there: nothing to wait for but time
-            for future in wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED).done:
+            for future in self._ended(running):
                 self._finish(running.pop(future), future, queue, state, backend)
             file.write_if_cheap()
             self._displays.tick()
+
+    def _ended(self, running: Collection["Future[Any]"]) -> "set[Future[Any]]":
+        """Those that ended within a tick; displays are told of a stop at once, and before the trials that it ends."""
+        until = time.monotonic() + TICK_S
+        while True:
+            done = wait(running, timeout=LOOK_S, return_when=FIRST_COMPLETED).done
+            if self._stopping and not self._announced:
+                self._announced = True
+                self._displays.stopping()
+            if done or not running or time.monotonic() >= until:
+                return done
 
     def _finish(
         self, trial: Trial, future: "Future[Any]", queue: StepQueue, state: SearchState, backend: Backend
@@ -265,7 +277,7 @@ class HyperparameterSearch:
         backend.stop()
 
 
-def _check(results_dir: Path, drifted: bool, outcome: Outcome, trial: Trial) -> None:
+def _check(results_dir: Path, drifted: bool, outcome: TrialRecord, trial: Trial) -> None:
     if not drifted:
         check_same(outcome, trial, results_dir)
 

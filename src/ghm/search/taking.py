@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
-from ghm.io.atomic import remove_unfinished_writes
+from ghm.errors import UserError
+from ghm.io.atomic import remove_unfinished_writes, write_atomically
 from ghm.io.sealed import write_sealed
-from ghm.search.records.directory import RECORD_NAME, UNREADABLE_NAME, finish_move, move_earlier
+from ghm.search.records.directory import RECORD_NAME, SETTINGS_NAME, UNREADABLE_NAME, finish_move, move_earlier
 from ghm.search.records.journal import read_journal, require_no_retry, require_same_size
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.resolved import ResolvedSearch
+from ghm.search.settings.command import settings_text
+from ghm.search.trials.outcome import TrialRecord
+from ghm.search.trials.trial import Trial
 
 
 def moved_note(results_dir: Path, moved: Path) -> str:
@@ -28,6 +32,8 @@ def take_directory(resolved: ResolvedSearch) -> tuple[SearchRecord, Path | None]
         require_continuation(resolved)
     record = resolved.record()
     write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
+    text = settings_text(record.config, record.choices, record.calibrations, record.start_with)
+    write_atomically(resolved.results_dir / SETTINGS_NAME, text.encode())
     return record, moved
 
 
@@ -42,3 +48,18 @@ def require_continuation(resolved: ResolvedSearch) -> None:
         require_no_retry(decisions)
     iterations = config.confirm_iterations or config.n_iterations
     require_same_size(decisions, resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)
+
+
+def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:
+    """Refuse a record that is of another trial than the search runs under its number.
+
+    Raises:
+        UserError: when it is.
+    """
+    recorded = (outcome.trial_num, outcome.seed, outcome.hyperparameters, outcome.calibration, outcome.configuration)
+    planned = (trial.number, trial.config.seed, trial.hyperparameters, trial.calibration, trial.configuration)
+    if recorded != planned:
+        raise UserError(
+            f"{results_dir}: the record of trial {trial.number} has seed {outcome.seed} or hyperparameters that this "
+            "search does not give it; remove its directory, or accept it with --allow_drift"
+        )

@@ -1,4 +1,4 @@
-"""The optimum of the decision problem at the user's own dt and T, by backward induction.
+"""The optimum of the discrete-time, finite-horizon problem, by backward induction.
 
 With W(y) the discounted continuation value after the transaction (exact expectations: :mod:`ghm.economics.transition`),
 

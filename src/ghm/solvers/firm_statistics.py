@@ -58,7 +58,7 @@ def outcomes(policy: Policy, problem: Problem, randomised: bool = False) -> Outc
     for to_go in range(1, n_steps + 1):
         actions = policy(cash, to_go * dt)
         taken = _drawn(cash, actions) if randomised else _certain(cash, actions)
-        liquidated = ended if 2 * to_go > n_steps else onward
+        liquidated = ended if n_steps - to_go < problem.first_half else onward
         # Everything accrues in the step itself, but for liquidation.
         _accrue(expected, cash, taken.modes, taken.after, taken.weights, onward, liquidated.constant)
         expected[:3] += np.stack(

@@ -91,7 +91,7 @@ def free_boundary(model: GHMModel) -> FreeBoundary:
     if running <= model.liquidation_value:
         raise UserError(
             f"no infinite-horizon solution: alpha/k = {running:g} is at most the liquidation value "
-            f"{model.liquidation_value:g}, so closing the firm at once is optimal; raise alpha or lower recovery"
+            f"{model.liquidation_value:g}, so immediate liquidation is optimal; raise alpha or lower recovery"
         )
     if model.alpha <= 0:
         raise UserError(f"no infinite-horizon solution: the drift at zero cash is {model.alpha:g}; raise alpha above 0")

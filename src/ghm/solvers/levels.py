@@ -4,12 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ghm.economics.action_rule import ActionRule, greedy
+from ghm.economics.action_rule import greedy
 from ghm.economics.actions import ISSUE, PAY, Policy
 from ghm.economics.model import GHMModel
-
-NEVER = 1e-3
-"""Expected number of issues, or of payouts, a firm below which the policy never does it."""
 
 NODES = 4001
 """Levels of cash at which the policy is asked."""
@@ -17,7 +14,7 @@ NODES = 4001
 
 @dataclass(frozen=True)
 class PolicyLevels:
-    """Levels of the deterministic policy at τ = T, in cash; None where the thing is the most likely action at no level."""
+    """Levels of the deterministic policy at τ = T, in cash; None where the greedy policy never does it."""
 
     payout_level: float | None
     """Cash above which it pays out, the lower of where paying starts and has an effect."""
@@ -25,15 +22,6 @@ class PolicyLevels:
     """Cash below which it issues."""
     issue_target: float | None
     """Cash that an issue at the lowest such cash raises to."""
-
-
-def level_words(level: float | None, times: float = 0.0, action_rule: ActionRule = "greedy") -> str:
-    """A level of cash; where there is none, how the thing is done that is done so many ``times`` a firm."""
-    if level is not None:
-        return f"{level:.4f}"
-    if times < NEVER:
-        return "never"
-    return "at random" if action_rule == "randomised" else "later only"
 
 
 def policy_levels(policy: Policy, model: GHMModel, T: float) -> PolicyLevels:

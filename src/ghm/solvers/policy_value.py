@@ -91,7 +91,7 @@ def returns_of_rules(cash_after: Callable[[Array, float], Sequence[Array]], prob
 
     Args:
         cash_after: cash after the transaction at ``cash`` (N,) with so many years left, under each rule, (N,) each.
-        problem: the decision problem.
+        problem: the discrete-time problem.
 
     Raises:
         UserError: as :func:`policy_value`.

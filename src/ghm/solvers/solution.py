@@ -89,7 +89,8 @@ class Solution:
     @property
     def policy(self) -> ThresholdPolicy:
         """The optimal policy."""
-        return ThresholdPolicy(self.problem.dt, self.levels)
+        dt, n_steps = self.problem.dt, self.problem.n_steps
+        return ThresholdPolicy(np.asarray(dt * np.arange(1, n_steps + 1), dtype=np.float64), self.levels)
 
     @cached_property
     def free_boundary(self) -> FreeBoundary | None:
@@ -109,7 +110,7 @@ class Solution:
         return (self.optimal_return - expected_return) / self.optimal_return if self.optimal_return > 0 else None
 
     def captured_value(self, expected_return: float) -> float | None:
-        """(J − J₀)/(J* − J₀): 0 no better than closing the firm, 1 optimal; None where closing it is optimal.
+        """(J − J₀)/(J* − J₀): 0 no better than immediate liquidation, 1 optimal; None where that is optimal.
 
         Even where it is, a firm that pays everything out and waits for its first bad shock earns what a step or two bring
         until then. Gains no longer than a step are of that kind, and a ratio to them would say nothing.

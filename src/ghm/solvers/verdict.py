@@ -1,7 +1,7 @@
-"""A verdict on a policy in economic words, computed: what it loses, and which of its two decisions loses it.
+"""A verdict on a policy in one sentence, computed: what it loses, and which of its two decisions loses it.
 
 A policy makes two decisions, when to pay and when to issue. Each is replaced by the optimum's in turn, the other left as
-it is, and the repaired policy's exact return taken: the decision whose repair gains more is the one the verdict is about.
+it is, and the repaired policy's firm value computed: the decision whose repair gains more is the one the verdict is about.
 How it errs is read off what becomes of the firm (:mod:`ghm.solvers.firm_statistics`), not off the levels alone.
 """
 
@@ -13,10 +13,10 @@ import numpy as np
 from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
-from ghm.io.text import loss_text, percent_text
+from ghm.io.text import NEVER, loss_text, percent_text
 from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers.firm_statistics import Outcomes, outcomes
-from ghm.solvers.levels import NEVER, PolicyLevels, level_words, policy_levels
+from ghm.solvers.levels import PolicyLevels, policy_levels
 from ghm.solvers.policy_value import certain_cash, policy_value, returns_of_rules
 from ghm.solvers.solution import Solution
 
@@ -24,17 +24,17 @@ NEAR_OPTIMAL = 0.97
 """Captured value from which a policy is near-optimal; with the defaults, paying optimally but never issuing has 0.950."""
 
 NEAR_RETURN = 1e-3
-"""Where closing the firm is optimal and captured value undefined: loss of return, as a share, that is near-optimal."""
+"""Where immediate liquidation is optimal and captured value undefined: loss of firm value, as a share, that is near-optimal."""
 
 CONSTANTLY = 0.1
 """Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0014."""
 
 LIQUIDATES = 0.5
-"""Probability of early liquidation, beyond the optimum's, from which a firm that pays too early is being closed."""
+"""Probability of early liquidation, beyond the optimum's, from which a policy that pays too early liquidates the firm."""
 
 NOTABLE_RATIO = 1.5
-"""Issues a firm, over the optimum's or under them, from which a near-optimal policy is said to do something else: a fixed
-cost makes frequent small issues cost little, and they are what a reader of the policy would wonder at."""
+"""Ratio of issues per firm to the optimum's, either way, from which a near-optimal policy is said to differ: at a small fixed
+cost frequent small issues cost little, and who reads the policy should know of them."""
 
 NOTABLE_ISSUES = 0.1
 """The same, as a difference: below it both hardly ever issue."""
@@ -48,9 +48,9 @@ SENTENCES = {
     "pays_too_early": "Pays out too early",
     "pays_too_late": "Pays out too late",
     "liquidates_early": "Pays out so much that the firm is liquidated early",
-    "never_issues_though_it_should": "Never issues equity though it should",
+    "never_issues_though_it_should": "Never issues equity although it should",
     "issues_constantly": "Issues equity constantly",
-    "issues_though_it_should_not": "Issues equity though it never should",
+    "issues_though_it_should_not": "Issues equity although it never should",
     "issues_too_early": "Issues equity too early",
     "issues_too_late": "Issues equity too late",
     "issues_too_much": "Issues too much equity at a time",
@@ -61,7 +61,7 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word, one of the keys of `SENTENCES`, a sentence with the figures, and what becomes of a firm."""
+    """A word, one of the keys of `SENTENCES`, a sentence, and what becomes of firms; its table is `ghm.io.text.policy_rows`."""
 
     name: str
     text: str
@@ -102,7 +102,7 @@ class Repaired:
 def _repaired_cash(
     policy: Policy, optimum: ThresholdPolicy, cash: Array, time_to_horizon: float
 ) -> tuple[Array, Array]:
-    """Cash after the most likely action at ``cash`` (N,) with payouts, and with issues, as the optimum has them, (N,) each.
+    """Cash after the greedy action at ``cash`` (N,) with payouts, and with issues, as the optimum has them, (N,) each.
 
     What :class:`Repaired` does to a policy that draws, where nothing is left to chance.
     """
@@ -127,7 +127,7 @@ class Findings:
     reference: Solution
     action_rule: ActionRule
     achieved: float
-    """The policy's exact return."""
+    """The policy's exact firm value."""
     levels: PolicyLevels
     learned: Outcomes
     """What becomes of a firm under the policy."""
@@ -141,7 +141,7 @@ def judge(
     action_rule: ActionRule = "greedy",
     achieved: float | None = None,
 ) -> Verdict:
-    """Judge a policy under an action rule beside the optimum; ``achieved`` is its exact return, where that is known already.
+    """Judge a policy under an action rule beside the optimum; ``achieved`` is its exact firm value, where that is known already.
 
     Raises:
         UserError: as :func:`ghm.solvers.policy_value`.
@@ -168,11 +168,12 @@ def judge(
         returns = returns_of_rules(functools.partial(_repaired_cash, policy, optimum), problem)
         repaired = dict(zip((PAY, ISSUE), returns, strict=True))
     if repaired[PAY] >= repaired[ISSUE]:
-        name, remedy = _payout_fault(findings), "payouts"
+        name, decision = _payout_fault(findings), "payouts"
     else:
-        name, remedy = _issue_fault(findings, problem.dt), "issues"
-    remedy = f" ({_worth(max(repaired.values()), reference)} with the optimum's {remedy})"
-    return _verdict(name, findings, remedy)
+        name, decision = _issue_fault(findings, problem.dt), "equity issues"
+    return _verdict(
+        name, findings, f", and would be {_worth(max(repaired.values()), reference)} with optimal {decision}"
+    )
 
 
 def _verdict(name: str, findings: Findings, remedy: str) -> Verdict:
@@ -221,24 +222,15 @@ def _issue_fault(findings: Findings, dt: float) -> str:
 
 
 def _sentence(name: str, findings: Findings, remedy: str) -> str:
-    """One sentence: the fault and what it costs, then each figure with the optimum's behind it."""
-    reference, levels = findings.reference, findings.levels
-    learned, optimal, best = findings.learned, findings.optimal, reference.initial_levels
+    """What the policy does, what it is worth and loses, and what it would be worth with the faulty decision repaired."""
+    reference, achieved = findings.reference, findings.achieved
     start = SENTENCES[name] + (_reservation(findings) if name == "near_optimal" else "")
-    if findings.achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
-        start = f"Worse than closing the firm at once, for it {start[0].lower()}{start[1:]}"
-    # Where closing the firm is optimal, captured value is undefined.
-    measure = "return" if reference.captured_value(findings.achieved) is None else "captured value"
-    return (
-        f"{start}: {measure} {_worth(findings.achieved, reference)}{remedy}, "
-        f"{loss_text(reference.loss(findings.achieved))} of firm value lost; "
-        f"with the whole horizon ahead pays {_payout(levels.payout_level, learned.payouts, findings.action_rule)} "
-        f"(optimum {_level(best.payout_level)}); "
-        f"issues {_issue(levels.issue_below, levels.issue_target, learned.issues, findings.action_rule)} "
-        f"(optimum {_issue(best.issue_below, best.issue_target)}), "
-        f"{learned.issues:.2f} times a firm (optimum {optimal.issues:.2f}); {learned.early_liquidation:.1%} "
-        f"of firms are liquidated in the first half of the horizon (optimum {optimal.early_liquidation:.1%})."
-    )
+    if achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
+        start = f"Worse than immediate liquidation, because it {start[0].lower()}{start[1:]}"
+    # Where immediate liquidation is optimal, captured value is undefined.
+    measure = "firm value" if reference.captured_value(achieved) is None else "captured value"
+    lost = loss_text(reference.loss(achieved))
+    return f"{start}: it loses {lost} of firm value; {measure} is {_worth(achieved, reference)}{remedy}."
 
 
 def _reservation(findings: Findings) -> str:
@@ -250,25 +242,12 @@ def _reservation(findings: Findings) -> str:
         said.append("issues equity more often")
     if fewer >= NOTABLE_ISSUES and optimal.issues >= NOTABLE_RATIO * learned.issues:
         said.append("issues equity less often")
-    if abs(learned.early_liquidation - optimal.early_liquidation) >= NOTABLE_LIQUIDATION:
-        said.append("lets another share of firms be liquidated early")
+    excess = learned.early_liquidation - optimal.early_liquidation
+    if abs(excess) >= NOTABLE_LIQUIDATION:
+        said.append(f"liquidates {'more' if excess > 0 else 'fewer'} firms early")
     return f" in value, but {' and '.join(said)} than the optimum" if said else ""
 
 
 def _worth(achieved: float, reference: Solution) -> str:
     captured = reference.captured_value(achieved)
     return f"{achieved:.4f}" if captured is None else percent_text(captured)
-
-
-def _level(level: float | None) -> str:
-    return "no level" if level is None else f"{level:.4f}"
-
-
-def _payout(level: float | None, times: float, action_rule: ActionRule) -> str:
-    return level_words(level, times, action_rule) if level is None and times >= NEVER else f"above {_level(level)}"
-
-
-def _issue(below: float | None, target: float | None, times: float = 0.0, action_rule: ActionRule = "greedy") -> str:
-    if below is None or target is None:
-        return level_words(None, times, action_rule)
-    return f"below {below:.4f} up to {target:.4f}"

@@ -1,8 +1,25 @@
-"""What is wrong with a command line, said before the parser says it less clearly."""
+"""Options of a training by group, and what is wrong with them, said before the parser says it less clearly."""
 
 from collections.abc import Sequence
 
 from ghm.errors import UserError
+
+GROUPS = {
+    "training": (
+        "n_iterations", "seed", "lr_policy", "lr_baseline", "entropy_weight", "action_reg_weight", "max_grad_norm",
+        "n_trajectories", "policy_hidden", "value_hidden",
+    ),
+    "problem": ("dt", "T", "terminal"),
+    "learner": ("learner", "estimator", "baseline", "gae_lambda", "critic_memory", "select"),
+    "execution": ("device", "n_threads"),
+    "files and resuming": (
+        "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "pause_at", "log_freq", "eval_freq", "evaluate_at",
+        "ckpt_freq", "keep_checkpoints",
+    ),
+    "display": ("progress", "figures", "group"),
+    "for searches": ("parent_pid",),
+}  # fmt: skip
+"""How help groups the options."""
 
 _WIDTHS = ("--policy_hidden", "--value_hidden")
 

@@ -5,20 +5,18 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
-from enum import IntEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
 from ghm.io.atomic import require_writable
-from ghm.io.platforms import put_back
+from ghm.io.platforms import ExitStatus, stop_signals, untested
 from ghm.io.sealed import write_sealed
-from ghm.training.arguments import require_separate_widths
+from ghm.training.arguments import GROUPS, require_separate_widths
 from ghm.training.checkpoints.directories import follow_own_links, own_directories
 from ghm.training.settings import TrainConfig
 
@@ -28,24 +26,13 @@ if TYPE_CHECKING:
 
 RESULT_FORMAT = 1
 
+DESCRIPTION = "Train a policy by Monte Carlo policy gradient."
+
 RESUMABLE_CHANGES = {
     "device", "n_threads", "ckpt_freq", "keep_checkpoints",
     "log_dir", "ckpt_dir", "result_file", "reference_file", "resume", "progress", "figures", "parent_pid", "pause_at", "group",
 }  # fmt: skip
 """Settings that may differ between a checkpoint and the run that continues from it; no other may."""
-
-
-class ExitStatus(IntEnum):
-    """Exit statuses, as in docs/design/records.md."""
-
-    COMPLETED = 0
-    USER_ERROR = 2
-    DIVERGED = 3
-    INTERRUPTED = 4
-    OUT_OF_MEMORY = 5
-    INFRASTRUCTURE = 6
-    PAUSED = 7
-    UNUSABLE_CHECKPOINT = 8
 
 
 _NO_MEMORY = re.compile(r"DefaultCPUAllocator: |CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED")
@@ -59,10 +46,6 @@ class UnusableCheckpoint(UserError):
     """The checkpoint to continue from is damaged, or of another run."""
 
 
-SAME_KEYPRESS_S = 0.2
-"""Two SIGINT within this time are one Ctrl-C, told twice (by the terminal and by a parent); no hand is as fast."""
-
-
 def main(arguments: Sequence[str] | None = None, prog: str = "train_monte_carlo_ghm_time_augmented.py") -> int:
     """Train as the command line says; returns the exit status.
 
@@ -70,20 +53,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train_monte_carlo_
         arguments: flags; None: those of the process.
         prog: what the user called, for messages.
     """
-    import tyro
+    from ghm.command_line import parse
 
     try:
         require_separate_widths(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitStatus.USER_ERROR
-    config = tyro.cli(
-        TrainConfig,
-        prog=prog,
-        description="Train a policy on the GHM equity management model by Monte Carlo policy gradient.",
-        args=arguments,
-        use_underscores=True,
-    )
+    config = parse(TrainConfig, arguments, prog, description=DESCRIPTION, groups=GROUPS)
     try:
         return train(config)
     except UserError as error:
@@ -115,6 +92,8 @@ def train(config: TrainConfig) -> int:
     config = follow_own_links(config)
 
     if config.parent_pid is None and config.progress != "none":
+        if message := untested():
+            print(message, flush=True)
         print("Preparing: solving the model and compiling, half a minute the first time on a machine ...", flush=True)
 
     import torch
@@ -124,13 +103,14 @@ def train(config: TrainConfig) -> int:
     from ghm.training.trainer import Diverged, Interrupted, Orphaned, Paused, Trainer
 
     torch.set_num_threads(config.n_threads)
-    trainer = None
+    trainer, interrupted = None, threading.Event()
     metrics: dict[str, Any] = {}
     try:
         reference = load_or_solve(config.reference_path, config.problem)
         first = checkpoint.standing.iteration if checkpoint else 0
         with (
-            _stop_on_signals(in_search=config.parent_pid is not None) as interrupted,
+            # In a search, the search decides how long it waits.
+            stop_signals(interrupted.set, _end if config.parent_pid is None else None),
             TrainingView(
                 config.n_iterations,
                 config.progress,
@@ -140,7 +120,7 @@ def train(config: TrainConfig) -> int:
         ):
             if config.device == "cuda":
                 view.message("Networks run on the GPU; paths are simulated on the CPU.")
-            trainer = Trainer(config, reference, view, interrupted)
+            trainer = Trainer(config, reference, view, interrupted.is_set)
             if checkpoint is not None and config.resume is not None:
                 _resume(trainer, checkpoint, config.resume)
             metrics = trainer.run()
@@ -214,7 +194,7 @@ def _load(path: Path) -> "Checkpoint":
     try:
         return Checkpoint.load(path)
     except UserError as error:
-        # A file that cannot be read today may be whole tomorrow: no reason to train anew.
+        # A file that cannot be read may be whole and readable later: no reason to train from the beginning.
         unreadable = isinstance(error.__cause__, OSError)
         raise (UnusableHere if unreadable else UnusableCheckpoint)(str(error)) from error
 
@@ -246,31 +226,10 @@ def _require_same(stored: TrainConfig, asked: TrainConfig) -> None:
         )
 
 
-@contextmanager
-def _stop_on_signals(in_search: bool) -> Iterator[Callable[[], bool]]:
-    """A function that says whether the run has been asked to stop.
-
-    A stop that is under way is not made harder by the same signal again: at a logout or the end of a job every process
-    gets SIGTERM, and a trial gets its search's besides. Only a second Ctrl-C in a run of its own ends it at once; in a
-    search, the search decides how long it waits.
-    """
-    received: list[float] = []
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        now = time.monotonic()
-        received.append(now)
-        if number == signal.SIGINT and not in_search and now - received[0] > SAME_KEYPRESS_S:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    # A run under nohup outlives its terminal.
-    numbers += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
-    before = {number: signal.signal(number, receive) for number in numbers}
-    try:
-        yield lambda: bool(received)
-    finally:
-        put_back(before, stopped=bool(received))
+def _end() -> None:
+    """End at once, as without handlers."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _describe(failure: OSError) -> str:

@@ -1,4 +1,4 @@
-"""The decision problem as the training engine sees it: the model on its grid, everything that no iteration changes."""
+"""The discrete-time problem as the training engine sees it: the model on its grid, everything that no iteration changes."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -58,8 +58,7 @@ def warm_up() -> None:
     """
     for name in MODULES:
         importlib.import_module(name)
-    import tyro
-
+    from ghm.command_line import parse
     from ghm.policies.tabulated import TabulatedPolicy
     from ghm.simulation.kernel import Simulator
     from ghm.solvers.answers.evaluation import ExactEvaluation, PolicyEvaluation
@@ -73,7 +72,7 @@ def warm_up() -> None:
     # As the command line does: reading the settings' docstrings takes a tenth of a second.
     tiny = ["--dt", "0.1", "--T", "1.0", "--n_trajectories", "2", "--learner"]
     for name in ("model_free", "model_based"):
-        config = tyro.cli(TrainConfig, args=[*tiny, name], use_underscores=True)
+        config = parse(TrainConfig, [*tiny, name])
         problem = DecisionProblem.build(config.problem)
         learner = Learner(problem, config)
         tables = learner.tabulate().tables

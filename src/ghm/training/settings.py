@@ -43,6 +43,15 @@ MAX_VISITS = 1_000_000_000
 """Most steps of all paths of an iteration together: some learners keep each of them."""
 
 
+def searched(default: Any, **inactive_under: tuple[str, ...]) -> Any:
+    """A field of a setting that a search may vary; it has no effect where another setting has one of the values named."""
+    return dataclasses.field(default=default, metadata={"inactive_under": inactive_under})
+
+
+def _but(*kept: Estimator) -> tuple[Estimator, ...]:
+    return tuple(one for one in get_args(Estimator) if one not in kept)
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
     """The eight hyperparameters that a search varies.
@@ -51,23 +60,25 @@ class Hyperparameters:
         UserError: when a value is out of range; the message names the flag, the value and the bound.
     """
 
-    lr_policy: float = 1e-3
+    lr_policy: float = searched(1e-3)
     """Learning rate of the policy network (Adam), positive."""
-    lr_baseline: float = 3e-3
-    """Learning rate of the value network, the baseline (Adam), positive; no effect under `--baseline exact`
-    or `--estimator after_state`."""
-    entropy_weight: float = 0.01
-    """Weight of the entropy bonus on the three modes, at least 0; it fades to 0 over the run."""
-    action_reg_weight: float = 0.01
-    """Weight of the penalty on saturated (raw, unbounded) policy outputs, at least 0."""
-    max_grad_norm: float = 1.0
-    """Largest norm of each network's gradient; longer ones are scaled down; positive."""
-    n_trajectories: int = 500
-    """Simulated paths an iteration, at least 1."""
-    policy_hidden: tuple[int, ...] = (64, 64)
+    lr_baseline: float = searched(3e-3, baseline=("exact",), estimator=("after_state",))
+    """Learning rate of the value network (Adam), positive.
+    Without effect under `--baseline exact` or `--estimator after_state`."""
+    entropy_weight: float = searched(0.01)
+    """Weight of the entropy bonus, at least 0; fades to 0 over the run.
+    The entropy is that of the three modes: hold, pay, issue."""
+    action_reg_weight: float = searched(0.01)
+    """Weight of the penalty on saturated policy outputs, at least 0."""
+    max_grad_norm: float = searched(1.0)
+    """Gradients of a larger norm are scaled down to it; positive."""
+    n_trajectories: int = searched(500)
+    """Simulated paths per iteration, at least 1."""
+    policy_hidden: tuple[int, ...] = searched((64, 64))
     """Widths of the policy network's hidden layers."""
-    value_hidden: tuple[int, ...] = (64, 64)
-    """Widths of the value network's hidden layers; no effect under `--baseline exact` or `--estimator after_state`."""
+    value_hidden: tuple[int, ...] = searched((64, 64), baseline=("exact",), estimator=("after_state",))
+    """Widths of the value network's hidden layers.
+    Without effect under `--baseline exact` or `--estimator after_state`."""
 
     def __post_init__(self) -> None:
         make_plain(self)
@@ -91,77 +102,89 @@ class TrainConfig(Hyperparameters):
     n_iterations: int = 5000
     """Training iterations, at least 1."""
     dt: float = 0.01
-    """Length of a time step (years)."""
+    """Time step (years)."""
     T: float = 10.0
-    """Horizon of an episode (years), a whole multiple of dt."""
+    """Horizon (years), a multiple of dt."""
     terminal: Terminal = "liquidation"
-    """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
-    learner: LearnerName = "model_based"
-    """What the learner may know: model_based, the transition law; model_free, a simulator and what a transaction costs, so
-    that it can be used on models that cannot be solved."""
-    estimator: Estimator | None = None
-    """Policy-gradient estimator. model_based: bootstrap (the default), multi-step returns bootstrapped from V; conditional,
-    the same with its sampled tail, which makes it unbiased; martingale; monte_carlo. model_free: after_state (the default),
-    a critic of the cash that a transaction leaves; gae, generalised advantages; monte_carlo, the textbook's REINFORCE."""
-    baseline: Baseline | None = None
-    """Where values come from. model_based: network (the default), learned from the transition law's multi-step returns;
-    exact, the policy's own value by one backward pass. model_free: returns, a critic fitted to sampled returns."""
-    gae_lambda: float = 0.95
-    """λ of `--estimator gae`, 0 to 1: how much later temporal differences count, in advantages and in the critic's targets."""
-    critic_memory: float = 0.1
-    """Iterations that the critic of `--estimator after_state` remembers, as a share of those done, 0 to 1."""
-    select: Selection = "exact"
-    """Returns by which the best policy of a run is chosen: exact ones, or simulated ones, which other models have too."""
+    """Value at the horizon.
+    liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
+    learner: LearnerName = searched("model_based")
+    """What training may use of the model.
+    model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
+    estimator: Estimator | None = searched(None)
+    """Gradient estimator.
+    model_based: bootstrap (the default), multi-step returns bootstrapped from V; conditional, the same with its sampled tail,
+    which makes it unbiased; martingale; monte_carlo. model_free: after_state (the default), a critic of the cash that a
+    transaction leaves; gae, generalised advantages; monte_carlo, the textbook's REINFORCE."""
+    baseline: Baseline | None = searched(None)
+    """What predicts values.
+    model_based: network (the default), learned from the transition law's multi-step returns; exact, the policy's own value by
+    one backward pass. model_free: returns, a critic fitted to sampled returns."""
+    gae_lambda: float = searched(0.95, estimator=_but("gae"))
+    """λ of --estimator gae, from 0 to 1.
+    How much later temporal differences count, in advantages and in the critic's targets."""
+    critic_memory: float = searched(0.1, estimator=_but("after_state"))
+    """Share of past iterations that after_state remembers, from 0 to 1."""
+    select: Selection = searched("exact")
+    """Firm value by which the best policy is chosen.
+    exact: computed from the transition law; simulated: a mean over paths, which other models have too."""
     seed: int = 123
-    """Seed of every random draw and of the initial networks, at least 0."""
+    """Seed of the random draws and of the initial networks, at least 0."""
     device: Device = "cpu"
-    """Where the networks run; paths are always simulated on the CPU."""
+    """Where the networks run.
+    Paths are always simulated on the CPU."""
     n_threads: int = 1
-    """Threads of this run; one core a trial unless told otherwise."""
+    """Threads of this run."""
     log_freq: int = 100
-    """Iterations between two log lines."""
+    """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Iterations between two exact evaluations with a checkpoint to continue from; the last iteration is always one. Lines
-    of the log and at least twenty points of every run are evaluated, too; the best policy is chosen among all of them."""
+    """Iterations between two evaluations that also write a checkpoint.
+    The last iteration is always one. Lines of the log and at least twenty points of every run are evaluated, too; the best policy
+    is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()
-    """Iterations at which the policy is evaluated in any case, increasing; a search gives its rungs."""
+    """Further iterations to evaluate at, increasing.
+    A search gives its rungs."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
     keep_checkpoints: int = 1
-    """Numbered checkpoints kept (the newest ones); best_model.pt and final_model.pt always stay."""
+    """Numbered checkpoints to keep, besides best_model.pt and final_model.pt."""
     log_dir: Path = Path("runs/train/logs")
     """Directory of the TensorBoard event files."""
     ckpt_dir: Path = Path("runs/train/checkpoints")
     """Directory of the checkpoints."""
     result_file: Path | None = None
-    """Where the result goes (JSON); default: result.json beside the checkpoint directory."""
+    """JSON file of the result; left out: result.json beside --ckpt_dir."""
     reference_file: Path | None = None
-    """Where the model's solution is kept between runs; default: reference.npz beside the checkpoint directory."""
+    """File of the model's solution; left out: reference.npz, likewise."""
     resume: Path | None = None
     """Checkpoint to continue from."""
     progress: Progress = "auto"
-    """Progress display: live table, plain lines, none; auto picks live on a terminal."""
+    """What is shown meanwhile.
+    live: a table that stays in place; plain: lines; auto: live on a terminal, else plain."""
     figures: Figures = "drawn"
-    """Whether the best policy is drawn for TensorBoard at the end, which takes a second or two; a search's trials are not."""
+    """Whether to draw the best policy for TensorBoard at the end.
+    That takes a second or two; a search draws none for its trials."""
     pause_at: int | None = None
-    """Iteration to pause at: the run can go on from latest.pt, bit for bit as if it had not paused, since schedules follow
-    n_iterations. The pause itself evaluates nothing; evaluate_at does."""
+    """Iteration to pause at; the run can continue from latest.pt.
+    Bit for bit as if it had not paused, since schedules follow n_iterations. A pause evaluates nothing; evaluate_at does."""
     group: str | None = None
-    """Name under which TensorBoard shows this run together with others, such as a configuration's seeds."""
+    """Name under which TensorBoard shows this run together with others."""
     parent_pid: int | None = None
-    """Process whose death ends this run; a search gives its own."""
+    """Process whose end also ends this run.
+    A search gives its own."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
     """Parameters of the model."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, choices in (
-            ("learner", LearnerName),
-            ("select", Selection),
-            ("device", Device),
-            ("progress", Progress),
-            ("figures", Figures),
-        ):
+        kinds = {
+            "learner": LearnerName,
+            "select": Selection,
+            "device": Device,
+            "progress": Progress,
+            "figures": Figures,
+        }
+        for name, choices in kinds.items():
             require_choice(name, getattr(self, name), choices)
         self._choose("estimator", ESTIMATORS[self.learner])
         self._choose("baseline", BASELINES[self.learner])

@@ -25,7 +25,9 @@ def results_file(results_dir: Path) -> Path:
 def read_json(results_dir: Path) -> Table:
     """What the results JSON says."""
     content = json.loads(results_file(results_dir).read_text())
-    said = _entries(content["results"], Listing)
+    # It is an index of records: a trial that runs, or was killed together with its search, has none yet.
+    every = all((place / "outcome.json").exists() for place in results_dir.glob("trial_*"))
+    said = _entries(content["results"], Listing if every else dict)
     said["best_value"] = None if content["best_return"] == NO_RETURN else Figure(content["best_return"])
     said |= {"optimum": _figure(content["optimal_return"]), "wind_up": _figure(content["wind_up_return"])}
     best = [one for one in content["configurations"] if one["hyperparameters"] == content["best_config"]]
@@ -111,8 +113,12 @@ def read_api(results_dir: Path) -> Table:
     if "best: trial" in words:
         best, _, value = words.partition("best: trial ")[2].rstrip(">").partition(" with ")
         said |= {"best_trial": int(best), "best_value": shown(value)}
-        said["best_configuration"] = int(trials.loc[int(best), "configuration"])
-        said["verdict"] = trials.loc[int(best), "verdict_text"]
+        configuration, stage = trials.loc[int(best), "configuration"], trials.loc[int(best), "stage"]
+        said["best_configuration"] = int(configuration)
+        # Where the worst training counts, the verdict is on that one.
+        deciding = trials[(trials["configuration"] == configuration) & (trials["stage"] == stage)]
+        judged = deciding["captured_value"].idxmin() if results.search.config.rank_by == "worst" else int(best)
+        said["verdict"] = trials.loc[judged, "verdict_text"]
     ranked = results.configurations.dropna(subset=["rank"]).sort_values("rank")
     if len(ranked):
         said["rank_order"] = tuple(int(one) for one in ranked["configuration"])
@@ -166,10 +172,9 @@ def read_csv_tables(directory: Path) -> Table:
     said: dict[str, Any] = {}
     if (path := directory / "leaderboard.csv").exists():
         rows = list(_rows(path))
-        said["returns"] = {int(row["Trial"]): shown(row["Best return"]) for row in rows}
         # Figures are written with twelve digits here.
         said["captured"] = {int(row["Trial"]): Figure(float(row["Captured value"])) for row in rows}
-        said["returns"] = {int(row["Trial"]): Figure(float(row["Best return"])) for row in rows}
+        said["returns"] = {int(row["Trial"]): Figure(float(row["Firm value"])) for row in rows}
     if (path := directory / "configurations_summary.csv").exists():
         said["rank_order"] = tuple(int(row["Configuration"]) for row in _rows(path))
     if (path := directory / "failures.csv").exists():

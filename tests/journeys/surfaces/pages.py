@@ -80,14 +80,15 @@ def read_page(page: Page) -> Table:
     }
     said["trials_completed"] = int(page.tiles["Completed"])
     for field_, tile in (
-        ("best_value", "Best return"),
-        ("captured_value", "Best captured value"),
-        ("optimum", "Optimum"),
-        ("wind_up", "Closing the firm"),
-    ):
+        ("best_value", r"Best firm value( \(.*\))?"),
+        ("captured_value", "Captured value"),
         # With several firms the tiles of the optimum are of the best trial's, which they name.
-        if page.tiles.get(tile, "–") != "–":
-            said[field_] = shown(page.tiles[tile])
+        ("optimum", "Optimum"),
+        ("wind_up", "Immediate liquidation"),
+    ):
+        for name, value in page.tiles.items():
+            if re.fullmatch(tile, name) and value != "–":
+                said[field_] = shown(value)
     said |= _leads(page) | _trials(page)
     ranking = page.table("Rank", "Configuration")
     if ranking is not None:
@@ -97,17 +98,20 @@ def read_page(page: Page) -> Table:
 
 def _leads(page: Page) -> dict[str, Any]:
     said: dict[str, Any] = {}
-    if best := re.search(r"The best configuration, (\d+), .*?the best of these trainings, trial (\d+)", page.text):
-        said |= {"best_configuration": int(best[1]), "best_trial": int(best[2])}
-    elif best := re.search(r"[Tt]he best, trial (\d+),", page.text):
-        said |= {"best_configuration": int(best[1]), "best_trial": int(best[1])}
-    if best := re.search(rf"its return is ({NUMBER})\.", page.text):
+    if best := re.search(r"Configuration (\d+) is the best, ", page.text):
+        said |= {"best_configuration": int(best[1])}
+    elif best := re.search(r"Trial (\d+) is the best|[Ee]ven the best, trial (\d+),", page.text):
+        number = int(best[1] or best[2])
+        said |= {"best_configuration": number, "best_trial": number}
+    if best := re.search(rf"its firm value is ({NUMBER}),", page.text):
         said["best_value"] = shown(best[1])
     of_best = next((one for one in page.tables if "Hyperparameters of trial" in one.caption), None)
     if of_best is not None:
         said["best_trial"] = int(of_best.caption.rpartition(" ")[2])
     verdicts = [
-        one for one in page.paragraphs if re.match(r"(Trial \d+( on \S+)?: )?[A-Z].*captured value .*horizon", one)
+        one
+        for one in page.paragraphs
+        if re.match(r"(Trial \d+( on \S+)?: )?[A-Z].*: it loses .* of firm value; (captured|firm) value is ", one)
     ]
     if verdicts:
         said["verdict"] = re.sub(r"^Trial \d+( on \S+)?: ", "", verdicts[0])
@@ -116,12 +120,12 @@ def _leads(page: Page) -> dict[str, Any]:
 
 def _trials(page: Page) -> dict[str, Any]:
     said: dict[str, Any] = {"statuses": {}}
-    board = page.table("Rank", "Trial", "Best return")
+    board = page.table("Rank", "Trial", "Firm value")
     if board is not None:
         numbers = [int(one) for one in board.column("Trial")]
         if board.caption.startswith("Completed trials"):
             said["statuses"] |= dict.fromkeys(numbers, "completed")
-        said["returns"] = dict(zip(numbers, map(shown, board.column("Best return")), strict=True))
+        said["returns"] = dict(zip(numbers, map(shown, board.column("Firm value")), strict=True))
         said["captured"] = dict(zip(numbers, map(shown, board.column("Captured value")), strict=True))
         said["rank_order"] = tuple(numbers)
     ended = page.table("Trial", "Status", "Reason")

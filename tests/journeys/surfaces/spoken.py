@@ -1,4 +1,4 @@
-"""What the words of a search say: lines on a terminal, closing summary, ``ghm why`` and ``ghm replay``.
+"""What the words of a search say: lines on a terminal, closing summary, ``ghm explain`` and ``ghm replay``.
 
 The patterns are the only place that knows how something is worded. Lines may be broken anywhere, since terminals break
 them, so everything is read as one line.
@@ -23,21 +23,24 @@ PROGRESS = r"search (\d+%)"
 LEFT_LIVE = r"elapsed [\d:]+ left ([\d:]+|–)"
 STARTED = r"\[Trial (\d+)\] Starting training"
 WAITS = r"\[Trial (\d+)\] (?:Waits|Paused) at"
-ENDED = rf"\[Trial (\d+)\] Completed in [\d:.]+(?: s)?: return ({NUMBER})(?:, captured ({NUMBER}))?"
+ENDED = (
+    r"\[Trial (\d+)\] Completed in [\d:.]+(?: s)?(?: \(configuration [^)]*\))?: "
+    rf"firm value ({NUMBER})(?:, captured value ({NUMBER}))?"
+)
 FAILED = r"\[Trial (\d+)\] (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted) after"
-CUT = r"\[Rung (\d+)\] \d+ of \d+ configurations go on: ([\d, ]+|none)"
-BEST = rf"best so far: (?:({NUMBER}), )?(trial|configuration) (\d+)(?:, return ({NUMBER}))?"
+CUT = r"\[Rung (\d+)\] \d+ of \d+ configurations promoted: ([\d, ]+|none)"
+BEST = rf"best so far: (?:({NUMBER}), )?(trial|configuration) (\d+)(?:, firm value ({NUMBER}))?"
 
 SUMMARY = (
     r"Search summary: ([\d,]+) of ([\d,]+) trials completed((?:, \d+ [a-z][a-z ]*?(?=,| Best| Every| Not| Results))*)"
 )
-BEST_TRIAL = rf"Best configuration: trial (\d+)(?: on \S+)?, return ({NUMBER})(?:, captured value ({NUMBER}))?"
+BEST_TRIAL = rf"Best configuration: trial (\d+)(?: on \S+)?, firm value ({NUMBER})(?:, captured value ({NUMBER}))?"
 BEST_OF = rf"Best configuration: (\d+), .*?captured value ({NUMBER})"
-BEST_OF_RETURN = rf"\(the best of (?:them|these trainings): trial (\d+)(?: on \S+)?, return ({NUMBER})"
-REFERENCE = rf"\(winding up at once: ({NUMBER}); the optimum: ({NUMBER})\)"
+BEST_OF_RETURN = rf"\(its best trial(?: on them)?: trial (\d+)(?: on \S+)?, firm value ({NUMBER})"
+REFERENCE = rf"\((?:on \S+, )?captured value 0: immediate liquidation, ({NUMBER}); 1: the optimum, ({NUMBER})\)"
 RANKED = r"^ *rank +1.*\n +(?:trial|configuration) +([\d ]+)$"
 NOT_COMPLETED = r"trial (\d+): (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted): "
-VERDICT = r"(?:optimum: [\d.]+\)|captured value [^)]*?\)) (?P<verdict>[A-Z][a-z].*?\.) lr_policy"
+VERDICT = r"(?:the optimum, [\d.]+\)|captured value [^)]*?\)) (?P<verdict>[A-Z][a-z].*?\.) (?:learned|lr_policy)"
 
 
 def one_line(text: str) -> str:
@@ -115,7 +118,7 @@ def read_summary(text: str) -> Table:
 
 
 def read_why(texts: Mapping[int, str]) -> Table:
-    """What ``ghm why`` says of each of these trials."""
+    """What ``ghm explain`` says of each of these trials."""
     said: dict[str, dict[int, Any]] = {
         name: {} for name in ("statuses", "iterations", "returns", "seeds", "calibrations")
     }
@@ -124,23 +127,23 @@ def read_why(texts: Mapping[int, str]) -> Table:
         where = re.search(r"with seed (\d+) on (?:calibration (\S+?)|the search's model)\.", line)
         assert where is not None, line
         said["seeds"][number], said["calibrations"][number] = int(where[1]), where[2] or ""
-        if end := re.search(rf"It completed (\d+) iterations with a return of ({NUMBER})\.", line):
+        if end := re.search(rf"It completed (\d+) iterations with a firm value of ({NUMBER})\.", line):
             said["statuses"][number], said["returns"][number] = "completed", shown(end[2])
-        elif end := re.search(r"It stands at iteration (\d+)", line):
-            said["statuses"][number] = "stopped_at_rung" if "was stopped" in line else "paused"
+        elif end := re.search(r"It (was stopped|is paused) at rung (\d+)", line):
+            said["statuses"][number] = "stopped_at_rung" if "stopped" in end[1] else "paused"
         else:
             ended = re.search(r"It ended as (\w+) after (\d+) iterations", line)
             assert ended is not None, line
             said["statuses"][number], said["iterations"][number] = ended[1], int(ended[2])
             continue
-        said["iterations"][number] = int(end[1])
+        said["iterations"][number] = int(next(group for group in end.groups() if group.isdecimal()))
     return Table(**said)
 
 
 def read_replay(text: str, errors: str) -> Table:
     """What ``ghm replay`` says of a trial: the return it confirmed, or what the trial ended as."""
     line = one_line(text + errors)
-    if found := re.search(rf"Trial (\d+): confirmed bit for bit, return ({NUMBER})", line):
+    if found := re.search(rf"Trial (\d+): confirmed bit for bit, firm value ({NUMBER})", line):
         return Table(statuses={int(found[1]): "completed"}, returns={int(found[1]): Figure(float(found[2]))})
     ended = re.search(r"--trial (\d+) ended as (\w+)", line)
     assert ended is not None, line

@@ -1,10 +1,10 @@
 """Reads everything that a search shows, after one of its calls, into one table for each surface."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.journeys.commands import Ran, run
+from tests.journeys.commands import Ran, ask, run
 from tests.journeys.surfaces import files
 from tests.journeys.surfaces.pages import Page, read_page
 from tests.journeys.surfaces.spoken import read_replay, read_summary, read_terminal, read_why
@@ -30,22 +30,28 @@ class Stage:
         return (*([] if self.ran is None else [self.ran]), *self.others)
 
 
-def observe(results_dir: Path, ran: Ran | None = None, replayed: int | None = None, exported: bool = False) -> Stage:
+def observe(
+    results_dir: Path,
+    ran: Ran | None = None,
+    replayed: int | None = None,
+    exported: bool = False,
+    command: Callable[..., Ran] = ask,
+) -> Stage:
     """Ask every surface.
 
     ``replayed``: a trial that is trained again, too; one that cannot be costs next to nothing. ``exported``: write tables and
-    figures, too, which takes as long as two trials.
+    figures, too, which takes as long as two trials. ``command``: runs ``ghm``.
     """
     beside = results_dir.parent / f"seen-{len(list(results_dir.parent.iterdir()))}"
     beside.mkdir()
-    asked = [run("report", results_dir, "--output", beside / "page.html")]
+    asked = [command("report", results_dir, "--output", beside / "page.html")]
     page = Page((beside / "page.html").read_text())
     tables = _of_files(results_dir) | {"page": read_page(page)}
     if exported:
-        asked.append(run("report", results_dir, "--export", beside / "export"))
+        asked.append(command("report", results_dir, "--export", beside / "export"))
         tables |= _of_export(beside / "export")
     recorded = sorted(files.trial_number(path.parent) for path in results_dir.glob("trial_*/outcome.json"))
-    whys = {number: run("why", results_dir, "--trial", number) for number in recorded[:1] + recorded[1:][-1:]}
+    whys = {number: command("explain", results_dir, "--trial", number) for number in recorded[:1] + recorded[1:][-1:]}
     tables["why"] = read_why({number: one.output for number, one in whys.items()})
     if replayed is not None:
         replay = run("replay", results_dir, "--trial", replayed, "--directory", beside / "replay")

@@ -37,7 +37,7 @@ def wound_up(model):
     return lambda cash: cash + model.recovery * model.alpha / (model.r - model.mu)
 
 
-def test_points_are_what_plain_twins_find():
+def test_points_are_what_plain_solutions_find():
     """Brute force for values, a simulation for what becomes of firms, closed forms for the infinite horizon."""
     found = comparative_statics([Sweep.even("sigma_x", 0.1, 0.3, 2)], Problem(dt=DT, T=T))
     n_steps, firms = round(T / DT), 40_000

@@ -96,7 +96,7 @@ def test_maps_are_of_the_action_rule_that_is_judged():
     error = drawn.std(axis=0) / np.sqrt(len(drawn))
     expected = found.compare(few, [T]).columns["cash_after"][0]
     assert np.all(np.abs(drawn.mean(axis=0) - expected) < 4 * error + 1e-12)
-    # The wrong twin: the most likely action leaves other cash.
+    # The wrong variant: the most likely action leaves other cash.
     assert np.abs(few - expected).max() > 100 * error.max()
 
 

@@ -265,7 +265,7 @@ def test_with_no_fixed_cost_the_slope_at_zero_is_checked(free_evidence):
         ({"carry_cost": 0.0}, "holding cash costs nothing"),
         ({"proportional_cost": 1.0, "fixed_cost": 0.0}, "the firm holds no cash"),
         ({"sigma_x": 0.0}, "the firm holds no cash"),
-        ({"recovery": 1.5}, "closing the firm at once is optimal"),
+        ({"recovery": 1.5}, "immediate liquidation is optimal"),
     ],
 )
 def test_what_cannot_be_checked_is_said(changes, note):

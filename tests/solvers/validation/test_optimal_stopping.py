@@ -85,9 +85,9 @@ def without_the_slope_of_volatility(cash, diffusion, drift, killing):
     return OPERATOR(cash, diffusion, MODELS["liquidated at first"].drift(cash), killing)
 
 
-@pytest.mark.parametrize("twin", [killed_at_ten_times_the_rate, without_the_slope_of_volatility])
-def test_wrong_equations_are_seen(monkeypatch, twin):
-    monkeypatch.setattr(stopping, "_operator", twin)
+@pytest.mark.parametrize("variant", [killed_at_ten_times_the_rate, without_the_slope_of_volatility])
+def test_wrong_equations_are_seen(monkeypatch, variant):
+    monkeypatch.setattr(stopping, "_operator", variant)
     model = MODELS["liquidated at first"]
     assert not tends_to(programmed(model), optimal_stopping(model, 1.0, "liquidation", 800, 1600).value(CASH, 1.0))
 
@@ -97,9 +97,9 @@ def test_a_wrong_condition_at_zero_is_seen(monkeypatch):
     right = optimal_stopping(model, 1.0, "liquidation", 800, 1600)
     # Capital is injected whatever it costs, as in Ferrari and Schuhmann: v = p at zero from the start.
     monkeypatch.setattr(stopping, "_march", functools.partial(always_issuing, stopping._march))
-    twin = optimal_stopping(model, 1.0, "liquidation", 800, 1600)
-    assert twin.value_at_zero[-1] < right.value_at_zero[-1] - 0.03  # compulsion costs
-    assert not tends_to(programmed(model), twin.value(CASH, 1.0))
+    variant = optimal_stopping(model, 1.0, "liquidation", 800, 1600)
+    assert variant.value_at_zero[-1] < right.value_at_zero[-1] - 0.03  # compulsion costs
+    assert not tends_to(programmed(model), variant.value(CASH, 1.0))
 
 
 def always_issuing(march, cash, times, lower, diagonal, upper, at_boundary, costs, slope, at_zero, issuing):

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from ghm.cli.evaluate.config import EvaluateConfig
+from ghm.cli.evaluate.config import GROUPS, EvaluateConfig
 from ghm.cli.evaluate.sources import load_function
 from ghm.cli.evaluate.table import print_evaluation
 from ghm.cli.output import fail, print_json
+from ghm.command_line import parse
 from ghm.economics.actions import Policy
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
@@ -57,20 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for written in (config.output, config.figures):
             sys.stdout.write(f"Written: {written}\n" if written is not None else "")
     if not figures["monte_carlo_agrees"]:
-        sys.stderr.write("warning: the exact and the simulated return differ by more than four standard errors\n")
+        sys.stderr.write("warning: the exact and the simulated firm value differ by more than four standard errors\n")
     return 0
 
 
 def _parse(words: Sequence[str], problem: dict[str, Any]) -> EvaluateConfig:
     """The settings that ``words`` give; what they leave out of the problem is as ``problem`` says."""
-    return tyro.cli(
-        EvaluateConfig,
-        prog="ghm evaluate",
-        args=list(words),
-        default=EvaluateConfig(**problem),
-        use_underscores=True,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    return parse(EvaluateConfig, words, "ghm evaluate", EvaluateConfig(**problem), groups=GROUPS)
 
 
 def _judge(config: EvaluateConfig, words: Sequence[str]) -> Judged:

@@ -16,12 +16,21 @@ from ghm.errors import UserError
 
 def _own(otherwise: str) -> Any:
     """The help of a setting that the policy's file has, too."""
-    return tyro.conf.arg(help_behavior_hint=f"(default: the checkpoint's or table's own, {otherwise} for a function)")
+    return tyro.conf.arg(help_behavior_hint=f"the file's, else {otherwise}")
+
+
+GROUPS = {
+    "policy": ("policy",),
+    "what to print": ("json",),
+    "files": ("output", "cash", "times", "figures"),
+    "problem": ("dt", "T", "terminal"),
+}
+"""How help groups the options."""
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Judge a policy: exact and simulated return, captured value, levels beside the optimum's, a verdict.
+    """Evaluate a policy: firm value, captured value, boundaries beside the optimal ones, a verdict.
 
     A table (.npz) has the arrays cash (M,), time_to_horizon (S,), mode_probabilities (S, M, 3) of hold, pay and issue,
     payout_level and issue_target, (S,) or (S, M), and, where levels are drawn, payout_log_std and issue_log_std; or, as
@@ -29,30 +38,31 @@ class EvaluateConfig:
     """
 
     source: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = None
-    """Checkpoint of a training run, such as checkpoints/best_model.pt, or a table (.npz)."""
+    """Checkpoint, such as checkpoints/best_model.pt, or a table (.npz)."""
     policy: str | None = None
-    """Instead of a file, module:function or file.py:function: a function of (cash, time_to_horizon) that returns
-    ghm.Actions, or the pair (payout, issue) in amounts of cash."""
+    """Instead of FILE: module:function or file.py:function.
+    A function of (cash, time_to_horizon) that returns ghm.Actions, or the pair (payout, issue) in amounts of cash."""
     json: bool = False
     """Print JSON instead of a table."""
     output: Path | None = None
-    """Write the policy and its value over a grid, with the optimum's and the differences, into this file (.npz or .csv): value
-    and cash after the transaction under the action rule that is judged."""
+    """Write the policy, the optimum and their differences into this .npz or .csv.
+    Value and cash after the transaction are those of the action rule that is judged."""
     cash: tuple[str, ...] = ()
-    """Cash of that grid: numbers or first:last:count, such as 0:0.5:101; by default the solver's own nodes."""
+    """Cash of --output, as 0:0.5:101 (first:last:count); left out: the solver's."""
     times: tuple[str, ...] = ()
-    """Times to horizon of that grid (years), likewise, each taken to the nearest step; by default 64, dense near 0."""
+    """Years to the horizon of --output, likewise; left out: 64, dense near 0."""
     figures: Path | None = None
-    """Draw the policy, its value and simulated firms into this directory (PDF and PNG)."""
+    """Draw the policy, its value and simulated firms into this directory (PDF, PNG)."""
     dt: Annotated[float, _own("0.01")] = 0.01
-    """Length of a time step (years)."""
+    """Time step (years)."""
     T: Annotated[float, _own("10")] = 10.0
-    """Horizon (years), a whole multiple of dt."""
+    """Horizon (years), a multiple of dt."""
     terminal: Annotated[Terminal, _own("liquidation")] = "liquidation"
-    """What shareholders get at the horizon."""
+    """Value at the horizon."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
-    """Parameters that the policy is judged on; those of a checkpoint or table take the place of the defaults. A checkpoint
-    is refused where they differ from those that it was trained with."""
+    """Parameters that the policy is judged on.
+    Those of a checkpoint or table take the place of the defaults. A checkpoint is refused where they differ from those that it
+    was trained with."""
 
     def __post_init__(self) -> None:
         self.problem  # noqa: B018 - refuses what is no problem

@@ -5,17 +5,16 @@ import textwrap
 from typing import Any
 
 from ghm.cli.output import print_table
-from ghm.io.text import loss_text, share_text
-from ghm.solvers.levels import level_words
+from ghm.io.text import LEVELS, loss_text, policy_rows, share_text
 
 WIDTH = 80
 
 QUANTITIES = (
     ("value", "value V"),
     ("cash_after", "cash after the transaction"),
-    ("pays_above", "pays out above"),
-    ("issues_below", "issues below"),
-    ("issues_up_to", "issues up to"),
+    ("pays_above", LEVELS["payout_level"]),
+    ("issues_below", LEVELS["issue_below"]),
+    ("issues_up_to", LEVELS["issue_target"]),
 )
 """What a policy is laid beside the optimum in, with --output."""
 
@@ -24,32 +23,21 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
     """Print the figures, and the verdict in words."""
     draws = figures["draws"]
     rows: list[tuple[str, ...]] = [
-        ("exact return", f"{figures['exact_return']:.4f}", f"{figures['optimal_return']:.4f}")
+        ("firm value, exact", f"{figures['exact_return']:.4f}", f"{figures['optimal_return']:.4f}")
     ]
     if draws:
         rows += [
-            ("  acting as it draws", f"{figures['randomised_return']:.4f}", ""),
-            ("  by its most likely actions", f"{figures['greedy_return']:.4f}", ""),
+            ("  of the randomised policy", f"{figures['randomised_return']:.4f}", ""),
+            ("  of the greedy policy", f"{figures['greedy_return']:.4f}", ""),
         ]
     rows += [
-        ("simulated return", f"{figures['monte_carlo_return']:.4f}", ""),
-        ("its standard error", f"{figures['monte_carlo_standard_error']:.4f}", ""),
-        ("return of winding up at once", f"{figures['wind_up_return']:.4f}", ""),
+        ("firm value, simulated", f"{figures['monte_carlo_return']:.4f}", ""),
+        ("  standard error", f"{figures['monte_carlo_standard_error']:.4f}", ""),
+        ("immediate-liquidation value", f"{figures['wind_up_return']:.4f}", ""),
         ("captured value", _share(figures["captured_value"]), "1.0000"),
         ("loss of firm value", loss_text(figures["loss"]), "0%"),
     ]
-    for name, text, times in (
-        ("payout_level", "pays out above", "payouts"),
-        ("issue_below", "issues below", "issues"),
-        ("issue_target", "issues up to", "issues"),
-    ):
-        rows.append(
-            (
-                text,
-                level_words(figures[name], figures[times], figures["action_rule"]),
-                level_words(figures[f"optimal_{name}"]),
-            )
-        )
+    rows += policy_rows(figures.get, figures["action_rule"])
     print_table(title, rows, ("", "policy", "optimum"))
     sys.stdout.write(textwrap.fill(figures["verdict_text"], WIDTH) + "\n")
     if "errors" in figures:

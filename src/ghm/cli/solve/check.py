@@ -18,7 +18,7 @@ def check(config: SolveConfig) -> int:
     """Print the card; returns 0 if every line passes, else 1.
 
     Raises:
-        UserError: when the decision problem cannot be solved at these settings.
+        UserError: when the discrete-time problem cannot be solved at these settings.
     """
     with working("solving the problem in every way, and simulating it"):
         card = validate(config.problem)

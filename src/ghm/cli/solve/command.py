@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tyro
 
 from ghm.cli.output import fail, print_json, print_table
-from ghm.cli.solve.config import SolveConfig
+from ghm.cli.solve.config import GROUPS, SolveConfig
 from ghm.cli.solve.infinite import print_infinite_horizon
+from ghm.command_line import parse
 from ghm.economics.evaluation_grid import chosen_cash, chosen_steps
 from ghm.errors import UserError
+from ghm.io.text import level_words
 from ghm.solvers.answers.warnings import solution_warnings
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.infinite_horizon import InfiniteHorizon, infinite_horizon
-from ghm.solvers.levels import level_words
 from ghm.solvers.solution import Solution
 
 WIDTH = 80
@@ -25,9 +25,7 @@ WIDTH = 80
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    config = tyro.cli(
-        SolveConfig, prog="ghm solve", args=arguments, use_underscores=True, config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    config = parse(SolveConfig, arguments, "ghm solve", groups=GROUPS)
     try:
         if config.check:
             from ghm.cli.solve.check import check

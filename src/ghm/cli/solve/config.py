@@ -19,40 +19,47 @@ SHARES = (0.0, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 MAX_SWEEPS = 2
 
+GROUPS = {
+    "problem": ("dt", "T", "terminal"),
+    "what to print": ("at", "json", "check"),
+    "files": ("plot", "output", "cash", "times"),
+    "comparative statics": ("sweep",),
+}
+"""How help groups the options."""
+
 
 @dataclass(frozen=True)
 class SolveConfig:
-    """Solve the model: the optimum of the decision problem that is trained on, and of the infinite-horizon problem."""
+    """Solve the model: for ever in continuous time, and in discrete time to a horizon, as policies are trained."""
 
     dt: float = 0.01
-    """Length of a time step (years)."""
+    """Time step (years)."""
     T: float = 10.0
-    """Horizon of an episode (years), a whole multiple of dt."""
+    """Horizon (years), a multiple of dt."""
     terminal: Terminal = "liquidation"
-    """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
+    """Value at the horizon."""
     at: tuple[float, ...] = ()
-    """Values of cash at which to show the value function; by default seven from 0 to c_max."""
+    """Cash at which to show the value; left out: seven values from 0 to c_max."""
     json: bool = False
     """Print JSON instead of tables."""
     plot: Path | None = None
-    """Draw the value function and the levels into this file, or with --sweep what it finds; its ending says in which
-    format (.png, .pdf, .svg)."""
+    """Draw the value and the boundaries, or the sweep, into this .png, .pdf or .svg."""
     output: Path | None = None
-    """Write V(c, τ), payout level, issue threshold and target over grids into this file (.npz or .csv), or with --sweep
-    its table (.csv)."""
+    """Write V(c, τ) and the boundaries into this .npz or .csv.
+    With --sweep: its table, as .csv."""
     cash: tuple[str, ...] = ()
-    """Cash of the grid in --output: numbers or first:last:count, such as 0:0.5:101; by default the solver's own nodes."""
+    """Cash of --output, as 0:0.5:101 (first:last:count); left out: the solver's."""
     times: tuple[str, ...] = ()
-    """Times to horizon of that grid (years), likewise, each taken to the nearest step; by default 65, dense near 0."""
+    """Years to the horizon of --output, likewise; left out: 65, dense near 0."""
     check: bool = False
-    """Print the validation card instead: every claim about the solution, checked; exit status 1 if one fails."""
+    """Check every claim about the solution; exit status 1 if one fails."""
     sweep: Annotated[
         tuple[tuple[str, float, float, int], ...],
         tyro.conf.UseAppendAction,
         tyro.conf.arg(metavar="PARAMETER FIRST LAST COUNT"),
     ] = ()
-    """Solve at COUNT values of a model parameter instead, and show levels, value and issuance against it; twice for a
-    pair of parameters."""
+    """Solve at COUNT values of a model parameter.
+    Given twice: for a pair of parameters."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
     """Parameters of the model."""
 

@@ -1,9 +1,9 @@
 """What ``ghm solve`` prints of the infinite horizon."""
 
 from ghm.cli.output import print_table
+from ghm.io.text import level_words
 from ghm.solvers.infinite_horizon import InfiniteHorizon
 from ghm.solvers.infinite_horizon.objects import DATES
-from ghm.solvers.levels import level_words
 
 
 def print_infinite_horizon(found: InfiniteHorizon) -> None:
@@ -12,7 +12,7 @@ def print_infinite_horizon(found: InfiniteHorizon) -> None:
     print_table(
         "Infinite horizon, continuous time",
         [
-            ("target cash c*, above which it pays out", level_words(boundary.payout_level)),
+            ("target cash c*, the payout boundary", level_words(boundary.payout_level)),
             ("value without cash F(0)", f"{boundary.value_at_zero:.4f}"),
             ("marginal value of cash F'(0)", f"{figures['marginal_value_at_zero']:.4f}"),
             ("at zero cash the firm", _at_zero(found)),
@@ -20,7 +20,7 @@ def print_infinite_horizon(found: InfiniteHorizon) -> None:
             ("gross proceeds of an issue p (y* + φ)", _number(found.gross_proceeds)),
             ("share of them that the issue costs", _percent(found.cost_share)),
             ("cost of frictions 1 − F(0) k/α", f"{found.cost_of_frictions:.2%}"),
-            ("fixed cost up to which it issues", f"{figures['greatest_fixed_cost']:.4g}"),
+            ("largest fixed cost at which it issues", f"{figures['greatest_fixed_cost']:.4g}"),
             ("equity volatility at zero cash, at c*", _pair(figures, "equity_volatility")),
             ("cash-flow sensitivity of cash at c*", _number(figures["cash_flow_sensitivity_at_target"])),
             ("liquidation value ℓ", f"{boundary.liquidation_value:.4f}"),
@@ -31,7 +31,7 @@ def print_infinite_horizon(found: InfiniteHorizon) -> None:
     name = "liquidated" if not boundary.refinances else "out of cash"
     probabilities = figures["run_out_probability_from_target"]
     print_table(
-        "Firms for ever, each counted alike",
+        "Firms in the long run, each counted alike",
         [
             ("mean cash", f"{found.firms.mean:.4f}"),
             ("cash: lower quartile, median, upper quartile", _quartiles(figures["cash_quantiles"])),

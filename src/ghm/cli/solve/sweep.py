@@ -22,14 +22,14 @@ SHOWN = (
     ("infinite_payout_level", "c*"),
     ("infinite_issue_target", "y*"),
     ("infinite_value_at_zero", "F(0)"),
-    ("infinite_issues_a_year", "issues\na year"),
+    ("infinite_issues_a_year", "issues\nper year"),
     ("optimal_return", "J*"),
-    ("payout_level", "pays\nabove"),
-    ("issue_below", "issues\nbelow"),
-    ("issue_target", "issues\nup to"),
-    ("issues_a_year", "issues\na year"),
+    ("payout_level", "payout\nboundary"),
+    ("issue_below", "issuance\nboundary"),
+    ("issue_target", "post-\nissuance\ncash"),
+    ("issues_a_year", "issues\nper year"),
 )
-"""Columns of the table, which fits 80 columns with two parameters before them; the CSV file has all."""
+"""Columns of the table, which goes on below where the terminal is too narrow; the CSV file has all."""
 
 
 def sweep(config: SolveConfig) -> int:

@@ -1,33 +1,30 @@
-"""What a search found, and how sure that is, in sentences."""
+"""What a search found, in sentences: the page's first screen."""
 
 import math
 import shlex
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
-from ghm.io.text import error_text, percent_text
-from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
+from ghm.io.text import error_text, loss_text, percent_text
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import check_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
-from ghm.search.trials.outcome import Outcome, TrialState
-from ghm.training.logging.progress import number
+from ghm.search.settings.methods import METHODS
+from ghm.search.trials.outcome import TrialRecord
 
 CLOSE = 0.01
 """Captured values that differ by less than this are called close: another seed moves a good trial by about as much."""
 
 STANDARD_ERRORS = 4.0
-"""A simulated return further than this from the exact one is a warning, as it is in training."""
+"""A simulated firm value further than this from the exact one is a warning, as it is in training."""
 
 
 def headline(search: SearchState) -> str:
     """What was found, in one sentence."""
     best = search.best_configuration
     if best is not None:
-        return f"{_best_sentence(search, best)}{_verdict(best.shown)}"
+        return _best_sentence(search, best)
     failed = search.failures
     if failed and search.is_complete:
         return f"No trial succeeded: all {len(failed)} failed ({_reasons(failed)})."
@@ -36,34 +33,54 @@ def headline(search: SearchState) -> str:
     return "No trial has finished yet."
 
 
+def confidence(search: SearchState) -> str | None:
+    """How far the best configuration can be relied on, in a sentence or two; None where there is none."""
+    best = search.best_configuration
+    if best is None:
+        return None
+    if (doubt := simulation_doubt(best.trial)) is not None:
+        return f"Do not trust this result yet: {doubt}."
+    unfinished = "" if search.is_complete else "The search is not finished. "
+    if best.basis == "confirmed" and search.confirmation is not None:
+        interval = "" if best.interval is None else f" (95% interval {interval_text(best.interval)})"
+        seeds = count_text(len(search.confirmation.seeds), "fresh seed")
+        return f"{unfinished}Confirmed on {seeds} that the search had not used{interval}."
+    return f"{unfinished}Not confirmed: {_spread(search, best)}. To train the best again on fresh seeds, use --confirm."
+
+
 def searched(search: SearchState) -> str:
     """What was searched, in one sentence."""
     config, counts = search.config, search.counts()
-    sizes = [len(values) for values in search.record.choices.values()]
-    varied = sum(size > 1 for size in sizes)
-    space = f" over {math.prod(sizes):,} configurations of {_count(varied, 'hyperparameter')}" if varied else ""
-    parts = [f"{counts.completed} of {_count(counts.asked, 'trial')} completed"]
+    sizes = [values.size for values in search.record.choices.values()]
+    varied, total = sum(size > 1 for size in sizes), math.prod(sizes)
+    of = f"{total:,} configurations of " if math.isfinite(total) else ""
+    space = f" over {of}{count_text(varied, 'hyperparameter')}" if varied else ""
+    parts = [f"{counts.completed} of {count_text(counts.asked, 'trial')} completed"]
     parts += [f"{counts.stopped} stopped at a rung"] if counts.stopped else []
     parts += [f"{counts.failed} failed"]
     parts += [f"{counts.paused} paused at a rung"] if counts.paused else []
     parts += [f"{counts.interrupted} running or interrupted"] if counts.interrupted else []
     parts += [f"{counts.waiting} not started"] if counts.waiting else []
-    return f"{config.method.description}{space}, {config.n_iterations:,} iterations each: {', '.join(parts)}."
+    return f"{_method(search)}{space}, {config.n_iterations:,} iterations per trial: {', '.join(parts)}."
+
+
+def _method(search: SearchState) -> str:
+    """What kind of search it is; of a method that learns, a random one until it has begun to."""
+    config, first = search.config, search.config.learns_from
+    if first is None or max((one.configuration for one in search.trials), default=0) >= first:
+        return config.method.description
+    return f"{METHODS['random'].description} ({config.search_type} learns from configuration {first} on)"
 
 
 def meaning(search: SearchState) -> str:
-    """What a return and captured value are, with the untrained policy beside them."""
-    config = search.config
+    """What firm value and captured value are, with the untrained policy beside them."""
     text = (
-        f"A return is what shareholders get, discounted, over {config.T:g} years and from the firm's end there, as a mean over "
-        "starts with cash uniform on [0, c̄]; it is below the value of a firm that goes on for ever. Captured value is 0 for "
-        "closing the firm at once and 1 for the optimum."
+        f"Firm value is the expected discounted value of what shareholders get over {search.config.T:g} years, averaged over "
+        "initial cash uniform on [0, c̄]; the manual calls it return. Captured value is 0 for immediate liquidation and 1 "
+        "(100%) for the optimum."
     )
     start = untrained(search)
-    if start is None:
-        return text
-    step = f"at time steps of {config.dt:g} years"
-    return f"{text} No training at all captures {percent(start)} {step}: that is what the best trial began with."
+    return text if start is None else f"{text} Before any training, the best trial captured {percent(start)}."
 
 
 def untrained(search: SearchState) -> float | None:
@@ -74,20 +91,12 @@ def untrained(search: SearchState) -> float | None:
 
 
 def verdict(search: SearchState) -> str | None:
-    """The verdict on the best policy, with its figures; None where none was recorded."""
+    """The verdict on the best policy; None where none was recorded."""
     best = search.best_configuration
     text = best.shown.word("verdict_text") if best is not None else None
     if best is None or text is None:
         return None
     return text if best.basis == "trial" else f"Trial {best.shown.trial_num}{_on(best.shown)}: {text}"
-
-
-def certainty(search: SearchState, importances: tuple[Importance, ...]) -> list[str]:
-    """How sure the findings are, a sentence each."""
-    if search.best_trial is None:
-        return []
-    sentences = [_noise(search.best_trial), *_rivals(search), *_effort(search), _importance(search, importances)]
-    return [sentence for sentence in sentences if sentence]
 
 
 def verification(search: SearchState) -> str | None:
@@ -105,7 +114,7 @@ def check(search: SearchState) -> str | None:
 
 
 def _narrow(command: str) -> str:
-    """A command with one flag a line, so that it reads on a narrow screen; the shell joins the lines again."""
+    """A command with one flag per line, so that it reads on a narrow screen; the shell joins the lines again."""
     words = [shlex.quote(word) for word in shlex.split(command)]
     return "".join(f" \\\n    {word}" if word.startswith("--") else f" {word}" for word in words).strip()
 
@@ -115,136 +124,103 @@ def percent(value: float | None) -> str:
     return "–" if value is None else percent_text(value)
 
 
-def expected_best(values: np.ndarray, draws: int) -> float:
-    """Expected largest of ``draws`` values drawn from ``values`` with replacement.
+def interval_text(interval: tuple[float, float] | None) -> str:
+    """An interval of captured values; a dash where there is none."""
+    return "–" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
-    Σ v_(i) [(i/n)^m − ((i − 1)/n)^m] over the sorted values (Dodge et al. 2019, "Show Your Work", EMNLP).
-    """
-    ordered = np.sort(values)
-    share = np.arange(len(ordered) + 1) / len(ordered)
-    return float(np.sum(ordered * np.diff(share**draws)))
+
+def count_text(count: int, noun: str) -> str:
+    """A number of things, with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def trial_name(search: SearchState, trial: TrialRecord) -> str:
+    """What a trial is called: its number; where a configuration has several, also its seed and calibration."""
+    if search.n_instances == 1 and trial.stage == "explore":
+        return f"trial {trial.trial_num}"
+    on = "" if trial.calibration is None else f", {trial.calibration}"
+    return f"trial {trial.trial_num} (seed {trial.seed}{on})"
+
+
+def loss(search: SearchState, trial: TrialRecord) -> float | None:
+    """Share of the optimal firm value that a trial's best policy loses; None where it cannot be told."""
+    reference = search.reference_of(trial)
+    if trial.best_return is None or reference is None or not reference.optimal_return:
+        return None
+    return 1 - trial.best_return / reference.optimal_return
 
 
 def basis_words(best: BestConfiguration, rank_by: RankBy) -> str:
     """What the figure of the best configuration is one of; nothing where it is of a single training."""
     if best.basis == "confirmed":
-        which = f"as the worst of its {best.n_trials} trials, " if best.by == "worst" else ""
-        return f"{which}on seeds that nothing was tuned on"
-    return f"as the {RANK_WORDS[rank_by]} of its {best.n_trials} trials" if best.basis == "ranked" else ""
+        return f"{RANK_WORDS[best.by]} of its {best.n_trials} trials on fresh seeds"
+    return f"{RANK_WORDS[rank_by]} of its {best.n_trials} trials" if best.basis == "ranked" else ""
+
+
+def simulation_doubt(best: TrialRecord) -> str | None:
+    """That simulation contradicts the exact firm value of a trial, and by how much; None where it does not."""
+    check = simulation_check(best)
+    if check is None or check[2] <= STANDARD_ERRORS:
+        return None
+    simulated, error, distance = check
+    return (
+        f"simulation gives the best policy a firm value of {simulated:.4f} ± {error_text(error)}, {distance:.1f} standard "
+        "errors from the exact one"
+    )
+
+
+def simulation_check(best: TrialRecord) -> tuple[float, float, float] | None:
+    """Simulated firm value of a trial's policy, its standard error, and how many of these it is from the exact value."""
+    simulated, error = best.figure("monte_carlo_return"), best.figure("monte_carlo_standard_error")
+    if simulated is None or not error or best.best_return is None:
+        return None
+    return simulated, error, abs(simulated - best.best_return) / error
 
 
 def _best_sentence(search: SearchState, best: BestConfiguration) -> str:
     trial, reference = best.trial, search.reference_of(best.trial)
-    value = number(trial.best_return)
     if how := basis_words(best, search.config.rank_by):
         captured = best.captured_value
-        gained = f"reached a return of {best.figure:.4f}"
-        if captured is not None:
-            gained = f"captured {percent(captured)} of the value between closing the firm at once and the optimum"
-        worse = ": worse than closing the firm at once" if captured is not None and captured < 0 else ""
-        which = "best" if best.shown is trial else "worst"
-        return (
-            f"The best configuration, {best.configuration}, {gained}, {how}{worse}; the {which} of these trainings, trial "
-            f"{best.shown.trial_num}{_on(best.shown)}, reached a return of {number(best.shown.best_return)}."
+        gained = (
+            f"captured value of {percent(captured)}" if captured is not None else f"firm value of {best.figure:.4f}"
         )
-    if trial.captured_value is None or reference is None:
-        return f"The best, trial {trial.trial_num}, reached a return of {value}."
+        worse = ", which is worse than immediate liquidation" if captured is not None and captured < 0 else ""
+        return f"Configuration {best.configuration} is the best, with a {gained} ({how}){worse}."
+    if trial.captured_value is None or reference is None or trial.best_return is None:
+        return f"Trial {trial.trial_num} is the best, with a firm value of {best.figure:.4f}."
     if trial.captured_value < 0:
         return (
-            f"Even the best, trial {trial.trial_num}, is worse than closing the firm at once: its return is {value}; closing "
-            f"gives {reference.wind_up_return:.4f}, the optimum {reference.optimal_return:.4f}."
+            f"Even the best, trial {trial.trial_num}, is worse than immediate liquidation: its firm value is "
+            f"{trial.best_return:.4f}, that of immediate liquidation {reference.wind_up_return:.4f}."
         )
     return (
-        f"The best, trial {trial.trial_num}, captured {percent(trial.captured_value)} of the value between closing "
-        f"the firm at once ({reference.wind_up_return:.4f}) and the optimum ({reference.optimal_return:.4f}): "
-        f"its return is {value}."
+        f"Trial {trial.trial_num} is the best: it captures {percent(trial.captured_value)} of the value between immediate "
+        f"liquidation and the optimum, and loses {loss_text(loss(search, trial))} of firm value."
     )
 
 
-def _on(trial: Outcome) -> str:
+def _spread(search: SearchState, best: BestConfiguration) -> str:
+    """What is known of how much the result depends on the seed."""
+    if best.basis != "trial":
+        values = [one.captured_value for one in best.trials if one.captured_value is not None]
+        luck = f"the best of {count_text(len(search.ranking()), 'configuration')} is partly the luckiest"
+        return f"its trials captured {interval_text((min(values), max(values)))}, and {luck}" if values else luck
+    close = close_rivals(search)
+    if close:
+        return f"{count_text(close, 'other trial')} came within {100 * CLOSE:.0f} percentage point, and each had one seed only"
+    return "each configuration was trained with one seed only"
+
+
+def close_rivals(search: SearchState) -> int:
+    """Trials whose captured value is less than `CLOSE` below the best trial's."""
+    best, *others = [one.captured_value for one in search.ranked]
+    return sum(1 for value in others if value is not None and best is not None and best - value < CLOSE)
+
+
+def _on(trial: TrialRecord) -> str:
     return "" if trial.calibration is None else f" on {trial.calibration}"
 
 
-def _verdict(best: Outcome) -> str:
-    word = best.word("verdict")
-    return "" if word is None else f" Verdict: {word.replace('_', ' ')}."
-
-
-def _reasons(trials: Sequence[Outcome]) -> str:
+def _reasons(trials: Sequence[TrialRecord]) -> str:
     counts = Counter(trial.status.replace("_", " ") for trial in trials)
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())
-
-
-def _noise(best: Outcome) -> str:
-    simulated = best.figure("monte_carlo_return")
-    error = best.figure("monte_carlo_standard_error")
-    exact = "Returns are computed exactly, by backward induction, so the ranking has no simulation noise."
-    if simulated is None or not error or best.best_return is None:
-        return exact
-    distance = abs(simulated - best.best_return) / error
-    check = (
-        f"Simulating the best policy on held-out draws gave {simulated:.4f} ± {error_text(error)} (one standard error)"
-    )
-    if distance > STANDARD_ERRORS:
-        return (
-            f"{exact} {check}, which is {distance:.1f} standard errors away: do not trust it before that is explained."
-        )
-    return f"{exact} {check}, in agreement."
-
-
-def _rivals(search: SearchState) -> list[str]:
-    if search.n_instances > 1 or search.confirmation is not None:
-        return []  # how sure the ranking is, is then said of configurations
-    once = "Each configuration was trained with one seed, and another seed would rank close trials differently"
-    ranked = search.ranked
-    if len(ranked) == 1:
-        return ["Only one trial completed, so there is nothing to compare it with."]
-    best, second = ranked[0].captured_value, ranked[1].captured_value
-    if best is None or second is None:
-        return [f"{once}: train the best few again before relying on their order."]
-    close = sum(1 for t in ranked[1:] if t.captured_value is not None and best - t.captured_value < CLOSE)
-    if close:
-        return [
-            f"{_count(close, 'other trial')} came within {100 * CLOSE:.0f} percentage point of the best. {once}: "
-            "train the best few again with other seeds before relying on their order."
-        ]
-    return [f"The runner-up is {100 * (best - second):.1f} percentage points behind. {once}."]
-
-
-def _effort(search: SearchState) -> list[str]:
-    several, config = search.n_instances > 1, search.config
-    reached = [one.captured for one in finished(search)] if several else [one.captured_value for one in search.ranked]
-    values = np.array([value for value in reached if value is not None])
-    half = len(values) // 2
-    # What the rungs left over is no sample of what was drawn.
-    if config.search_type != "random" or config.rungs or half < 2:
-        return []
-    expected = expected_best(values, half)
-    gain = float(values.max()) - expected
-    noun = "configurations" if several else "trials"
-    advice = f"more {noun} of the same kind promise little" if gain < CLOSE else f"more {noun} may well find better"
-    return [
-        f"A search of {half} {noun} drawn from these would have reached {percent(expected)} on average, "
-        f"against {percent(float(values.max()))} with all {len(values)}: {advice}."
-    ]
-
-
-def _importance(search: SearchState, importances: tuple[Importance, ...]) -> str:
-    if not search.varied:
-        return "All trials had the same hyperparameters, so nothing can be said about their effect."
-    count, noun = len(finished(search)), "configurations" if search.n_instances > 1 else "trials"
-    completed = [trial for one in search.scores() for trial in one.trials if trial.status is TrialState.COMPLETED]
-    if not importances and any(trial.captured_value is None for trial in completed):
-        return "Captured value is undefined, since running this firm gains hardly anything: no hyperparameter matters."
-    if not importances:
-        return f"Too few {noun} finished ({count}) to tell which hyperparameter matters; {FEWEST_TRIALS} are the least."
-    clear = [importance for importance in importances if importance.stands_out]
-    if not clear:
-        return f"With {count} finished {noun}, no hyperparameter's effect can be told from chance."
-    names = ", ".join(f"{i.name} ({100 * i.share:.0f}%)" for i in clear)
-    which = " of those that went to the end" if search.config.rungs else ""
-    return f"What the ranking{which} depends on beyond chance: {names}, as shares of its variance."
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

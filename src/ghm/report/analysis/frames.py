@@ -1,12 +1,12 @@
-"""All trials as one tidy table: a row a trial, a column a variable, each documented."""
+"""All trials as one tidy table: one row per trial, one column per variable, each documented."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import FIGURES
-from ghm.search.settings.space import label
-from ghm.search.trials.outcome import Outcome
+from ghm.search.settings.distributions import label
+from ghm.search.trials.outcome import TrialRecord
 from ghm.training.logging.metrics import METRICS
 from ghm.training.settings import Hyperparameters
 
@@ -32,7 +32,7 @@ HYPERPARAMETERS = {
     "entropy_weight": "weight of the entropy bonus on the modes",
     "action_reg_weight": "weight of the penalty on saturated outputs",
     "max_grad_norm": "largest norm of a network's gradient",
-    "n_trajectories": "simulated paths an iteration",
+    "n_trajectories": "simulated paths per iteration",
     "policy_hidden": "widths of the policy network's hidden layers, such as 64x64",
     "value_hidden": "widths of the value network's hidden layers, such as 64x64",
 }
@@ -47,23 +47,29 @@ OUTCOMES = {
 _WORDS = tuple(metric.name for metric in METRICS if metric.kind == "text")
 
 
-def columns() -> dict[str, str]:
-    """Columns of the table of trials in order, with what each means."""
-    return {**BEFORE, **HYPERPARAMETERS, **OUTCOMES}
+def columns(search: SearchState) -> dict[str, str]:
+    """Columns of the table of a search's trials in order, with what each means."""
+    return {**BEFORE, **_hyperparameters(search), **OUTCOMES}
+
+
+def _hyperparameters(search: SearchState) -> dict[str, str]:
+    """The eight hyperparameters, and what else the search varied."""
+    others = [name for name in search.record.choices if name not in HYPERPARAMETERS]
+    return HYPERPARAMETERS | {name: f"setting --{name} of the training" for name in others}
 
 
 def trials_frame(search: SearchState) -> "pd.DataFrame":
     """All trials of a search, in order of number; a missing figure is NaN."""
     import pandas as pd
 
-    frame = pd.DataFrame([_row(trial) for trial in search.trials], columns=list(columns()))
+    frame = pd.DataFrame([_row(search, trial) for trial in search.trials], columns=list(columns(search)))
     numeric = [name for name in OUTCOMES if name not in _WORDS]
     return frame.astype(
         {**dict.fromkeys(numeric, float), "trial_num": int, "configuration": int, "seed": "Int64", "success": bool}
     )
 
 
-def _row(trial: Outcome) -> dict[str, Any]:
+def _row(search: SearchState, trial: TrialRecord) -> dict[str, Any]:
     return {
         "trial_num": trial.trial_num,
         "configuration": trial.configuration,
@@ -74,16 +80,46 @@ def _row(trial: Outcome) -> dict[str, Any]:
         "status": str(trial.status),
         "success": trial.success,
         "error": trial.error,
-        **_settings(trial.hyperparameters),
+        **_settings(search, trial.hyperparameters),
         **{name: trial.word(name) if name in _WORDS else trial.figure(name) for name in OUTCOMES},
         "iterations": trial.iterations,
         "seconds": trial.seconds,
     }
 
 
-def _settings(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    values = {name: getattr(hyperparameters, name) for name in HYPERPARAMETERS}
+def _settings(search: SearchState, hyperparameters: Hyperparameters) -> dict[str, Any]:
+    values = {name: getattr(hyperparameters, name, None) for name in _hyperparameters(search)}
     return {name: label(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+CURVE_COLUMNS = {
+    "trial_num": "number of the trial",
+    "configuration": "number of its configuration",
+    "iteration": "training iterations done; 0 is the untrained policy",
+    "seconds": "training time so far",
+    "captured_value": "captured value of the policy after the iteration, exact",
+    "exact_return": "its firm value, exact",
+    "simulated_return": "mean return of the iteration's paths",
+    "payout_level": "cash above which it pays out, with the whole horizon ahead",
+    "issue_below": "cash below which it issues",
+    "issue_target": "cash that it issues up to",
+}
+"""Columns of the table of learning curves in order, with what each means."""
+
+
+def curves_frame(search: SearchState) -> "pd.DataFrame":
+    """Learning curves of a search's trials, a row per evaluation, in order of trial and iteration; a missing figure is NaN."""
+    import pandas as pd
+
+    rows = [
+        {"trial_num": trial.trial_num, "configuration": trial.configuration}
+        | {name: getattr(line, name) for name in list(CURVE_COLUMNS)[2:]}
+        for trial in search.trials
+        for line in search.history(trial)
+    ]
+    whole = ("trial_num", "configuration", "iteration")
+    types = {name: int if name in whole else float for name in CURVE_COLUMNS}
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(types)
 
 
 CONFIGURATION_FIGURES = {
@@ -102,15 +138,16 @@ CONFIGURATION_FIGURES = {
 """Columns of the configurations' table after the hyperparameters, with what they mean."""
 
 
-CONFIGURATION_COLUMNS = {
-    "configuration": "its number",
-    "rank": "1 for the best as tuned; empty where one of its trials is still to be run, or all of them failed",
-    "stage": "explore, or confirm if it was trained again on fresh seeds",
-    "n_trials": "trials that it was tuned on",
-    **HYPERPARAMETERS,
-    **CONFIGURATION_FIGURES,
-}
-"""Columns of the table of configurations in order, with what each means."""
+def configuration_columns(search: SearchState) -> dict[str, str]:
+    """Columns of the table of a search's configurations in order, with what each means."""
+    return {
+        "configuration": "its number",
+        "rank": "1 for the best as tuned; empty where one of its trials is still to be run, or all of them failed",
+        "stage": "explore, or confirm if it was trained again on fresh seeds",
+        "n_trials": "trials that it was tuned on",
+        **_hyperparameters(search),
+        **CONFIGURATION_FIGURES,
+    }
 
 
 def configurations_frame(search: SearchState) -> "pd.DataFrame":
@@ -128,7 +165,7 @@ def configurations_frame(search: SearchState) -> "pd.DataFrame":
             "rank": ranks.get(one.configuration),
             "stage": "explore" if again is None else "confirm",
             "n_trials": len(one.trials),
-            **_settings(one.hyperparameters),
+            **_settings(search, one.hyperparameters),
             **{str(name): one.figure(name) for name in FIGURES},
             **_ends("interval", one.interval),
             "failures": sum(trial.failed for trial in one.trials),
@@ -137,7 +174,7 @@ def configurations_frame(search: SearchState) -> "pd.DataFrame":
         if again is not None:
             row |= {"confirmed": again.confirmed, "difference": again.difference, **_ends("confirmed", again.interval)}
         rows.append(row)
-    frame = pd.DataFrame(rows, columns=list(CONFIGURATION_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(configuration_columns(search)))
     return frame.astype({**dict.fromkeys(CONFIGURATION_FIGURES, float), "rank": float})
 
 

@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 
 from ghm.economics.model import Array
 from ghm.search.records.state import SearchState
-from ghm.search.settings.inactive import inactive_hyperparameters
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
+from ghm.search.settings.inactive import inactive_in
 from ghm.search.trials.outcome import TrialState
 from ghm.training.settings import Hyperparameters
 
@@ -109,13 +109,23 @@ def importances(search: SearchState, seed: int = 0) -> tuple[Importance, ...]:
         return ()
     scores = np.array([-np.inf if one.captured is None else one.captured for one in trials])
     # What has no effect can only seem to have one.
-    inactive = inactive_hyperparameters(vars(search.config))
-    groups = {
-        name: group_of([getattr(trial.hyperparameters, name) for trial in trials])
-        for name in search.varied
-        if name not in inactive
-    }
+    groups = {name: _groups(trials, name) for name in search.varied if name not in search.record.inactive}
     return rank_importances(scores, groups, seed)
+
+
+def has_effect(hyperparameters: Hyperparameters, name: str) -> bool:
+    """Whether a hyperparameter has an effect in this configuration."""
+    return name in vars(hyperparameters) and name not in inactive_in(vars(hyperparameters))
+
+
+def _groups(trials: Sequence[Finished], name: str) -> NDArray[np.int64]:
+    """Index of the group of each trial's value, (n,); -1 where the hyperparameter has no effect."""
+    active = np.array([has_effect(trial.hyperparameters, name) for trial in trials])
+    groups = np.full(len(trials), -1)
+    groups[active] = group_of(
+        [getattr(one.hyperparameters, name) for one, at in zip(trials, active, strict=True) if at]
+    )
+    return groups
 
 
 @dataclass(frozen=True)
@@ -145,20 +155,19 @@ def marginal_effects(search: SearchState) -> tuple[MarginalEffect, ...]:
     if len(trials) < FEWEST_TRIALS:
         return ()
     captured = np.array([one.captured for one in trials], dtype=float)
-    inactive = inactive_hyperparameters(vars(search.config))
     found = []
-    for name in search.varied:
-        values = [getattr(trial.hyperparameters, name) for trial in trials]
-        groups = group_of(values)
-        for group in np.unique(groups) if name not in inactive else ():
-            ours, others = captured[groups == group], captured[groups != group]
+    for name in (one for one in search.varied if one not in search.record.inactive):
+        values = [getattr(trial.hyperparameters, name, None) for trial in trials]
+        groups = _groups(trials, name)
+        for group in np.unique(groups[groups >= 0]):
+            ours, others = captured[groups == group], captured[(groups >= 0) & (groups != group)]
             if min(len(ours), len(others)) < FEWEST_OF_A_VALUE:
                 continue
             difference, low, high = shift(ours, others)
             members = [value for value, at in zip(values, groups, strict=True) if at == group]
             median = float(np.median(ours))
-            typical = members[0]
-            if len({label(one) for one in members}) > 1:
+            typical = sorted(members, key=magnitude)[len(members) // 2]
+            if len({label(one) for one in members}) > 1 and not isinstance(typical, tuple):
                 typical = float(f"{np.median(np.array(members, dtype=float)):.3g}")
             found.append(MarginalEffect(name, typical, len(ours), median, difference, low, high))
     return tuple(found)
@@ -188,19 +197,28 @@ def _thinned(values: Array) -> Array:
 def rank_importances(
     scores: Array, groups: Mapping[str, NDArray[np.int64]], seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[Importance, ...]:
-    """Importance of groupings of ``scores`` (n,), each an index of group (n,); the greatest first."""
-    groups = {name: index for name, index in groups.items() if len(np.unique(index)) > 1}
+    """Importance of groupings of ``scores`` (n,), each an index of group (n,), -1 for none; the greatest first."""
+    groups = {name: index for name, index in groups.items() if len(np.unique(index[index >= 0])) > 1}
     generator = np.random.default_rng(seed)
-    shuffled = generator.permuted(np.tile(mid_ranks(scores[None]), (resamples, 1)), axis=1)
+    whole = _shuffled(scores, resamples, generator)
     found = []
     for name, index in groups.items():
-        share = float(explained_share(mid_ranks(scores[None]), index[None])[0])
+        counted = index >= 0
+        ranks, shuffled = whole if counted.all() else _shuffled(scores[counted], resamples, generator)
+        index = index[counted]
+        share = float(explained_share(ranks, index[None])[0])
         by_chance = explained_share(shuffled, np.broadcast_to(index, shuffled.shape))
         # The ranking itself counts as one of the shuffles, so that p is never 0.
         p_value = float((1 + np.sum(by_chance >= share - 1e-12)) / (1 + resamples))
         stands_out = p_value < ALPHA / len(groups)
         found.append(Importance(name, max(0.0, share), p_value, stands_out))
     return tuple(sorted(found, key=lambda importance: -importance.share))
+
+
+def _shuffled(scores: Array, resamples: int, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Ranks of ``scores`` (1, n), and so many shuffles of them (b, n)."""
+    ranks = mid_ranks(scores[None])
+    return ranks, generator.permuted(np.tile(ranks, (resamples, 1)), axis=1)
 
 
 def mid_ranks(values: Array) -> Array:
@@ -244,10 +262,18 @@ def explained_share(ranks: Array, groups: NDArray[np.int64]) -> Array:
     return explained
 
 
+def magnitude(value: Any) -> float:
+    """A number itself; layers by the number of their connections; of words, nothing."""
+    if isinstance(value, list | tuple) and value:
+        widths = np.array(value, dtype=float)
+        return float(np.sum(widths[:-1] * widths[1:]) + widths[0])
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 def group_of(values: Sequence[Any]) -> NDArray[np.int64]:
-    """Index of the group of each value: equal values together, or quantiles of a number that takes many values."""
-    if all(isinstance(value, int | float) for value in values) and len(set(values)) > MAX_GROUPS:
-        array = np.array(values, dtype=float)
+    """Index of the group of each value: equal values together, or quantiles of numbers or layers that take many values."""
+    if not any(isinstance(one, str) for one in values) and len({label(one) for one in values}) > MAX_GROUPS:
+        array = np.array([magnitude(value) for value in values])
         edges = np.quantile(array, np.linspace(0, 1, QUANTILE_GROUPS + 1)[1:-1])
         return np.searchsorted(edges, array, side="left").astype(np.int64)
     return np.unique([label(value) for value in values], return_inverse=True)[1].astype(np.int64)

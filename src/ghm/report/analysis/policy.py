@@ -37,7 +37,7 @@ CASH_NODES = 120
 """Values of cash shown: finer than a screen's pixels in a figure of half a page."""
 
 CASH_SHOWN = 2.0
-"""Cash is shown up to this multiple of the highest payout level: beyond, every sensible policy pays."""
+"""Cash is shown up to this multiple of the highest payout boundary: beyond, every sensible policy pays."""
 
 FIRMS = 2000
 """Simulated firms behind the percentages: a standard error of one percentage point."""
@@ -103,7 +103,7 @@ class PolicyStudy:
     value: Array
     optimal_value: Array
     wind_up_value: Array
-    """Value of closing the firm at once, c + ℓ, (N,)."""
+    """Value of immediate liquidation, c + ℓ, (N,)."""
     firms: Firms
     optimal_firms: Firms
     """The same firms under the optimum."""
@@ -128,12 +128,12 @@ def moments(study: PolicyStudy) -> list[Moment]:
 def _figures(firms: Firms) -> dict[str, float]:
     early = firms.early
     return {
-        "Payouts a year": early.payouts / early.years,
+        "Payouts per year": early.payouts / early.years,
         "Size of a payout (cash)": early.paid / early.payouts if early.payouts else math.nan,
-        "Dividends a year (cash)": early.paid / early.years,
-        "Equity issues a year": early.issues / early.years,
+        "Dividends per year (cash)": early.paid / early.years,
+        "Equity issues per year": early.issues / early.years,
         "Size of an issue (cash)": early.raised / early.issues if early.issues else math.nan,
-        "Liquidations a year (hazard)": early.liquidations / early.years,
+        "Liquidations per year (hazard)": early.liquidations / early.years,
         "Mean cash": float(np.nanmean(early_cash(firms))),
     }
 
@@ -250,7 +250,7 @@ def simulate_firms(
         shock = generator.standard_normal(count)
         cash = after + model.firm_drift(after) * dt + model.volatility(after) * math.sqrt(dt) * shock
         survives = alive & (cash > 0)
-        if step < max(steps // 2, 1):
+        if step < problem.first_half:
             done = alive if step else np.zeros_like(alive)  # not the first action, as above
             down, up = np.where(done, before - after, 0.0), np.where(done, after - before, 0.0)
             lost = alive.sum() - survives.sum()

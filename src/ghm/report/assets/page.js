@@ -136,7 +136,7 @@
   }
 
   // One trial by itself: everything is in the page, and drawn when it is chosen.
-  const LEVELS = [["payout_level", "pays out above", "solid"], ["issue_target", "issues up to", "dash"], ["issue_below", "issues below", "dot"]];
+  const LEVELS = content.boundaries;
 
   function chosen() {
     const select = document.getElementById("trial");
@@ -153,15 +153,15 @@
     set("trial-files", one.files);
     const line = (x, y, name, dash, shade) => ({ type: "scatter", mode: x.length > 1 ? "lines" : "markers", x, y, name, line: { dash, color: colour(shade), width: 2 } });
     const axis = (title, more) => ({ title: { text: title }, ...more });
-    Plotly.react("trial-curve", [line(one.x, one.gap, "missing", "solid", "accent")],
-      layout({ showlegend: false, xaxis: axis("training iterations", { rangemode: "tozero" }), yaxis: axis("missing to the optimum", { type: "log", tickformat: ".2~%", dtick: "D2" }) }), settings);
+    Plotly.react("trial-curve", [line(one.x, one.gap, "optimality gap", "solid", "accent")],
+      layout({ showlegend: false, xaxis: axis("training iterations", { rangemode: "tozero" }), yaxis: axis("optimality gap", { type: "log", tickformat: ".2~%", dtick: "D2" }) }), settings);
     const during = one.levels.x;
     const ends = during.length ? [during[0], during[during.length - 1]] : [];
     const optimal = LEVELS.filter(([key]) => one.optimal[key] !== null && ends.length)
       .map(([key, , dash]) => ({ ...line(ends, [one.optimal[key], one.optimal[key]], "", dash, "muted"), showlegend: false, hoverinfo: "skip" }));
     Plotly.react("trial-levels", [...optimal, ...LEVELS.map(([key, name, dash]) => line(during, one.levels[key], name, dash, "accent"))],
       layout({ xaxis: axis("training iterations", { rangemode: "tozero" }), yaxis: axis("cash", { rangemode: "tozero" }) }), settings);
-    set("trial-policy-note", one.policy ? "Levels over time to horizon." : "The page has the policies of the best trials only; ghm evaluate with this trial's checkpoints/best_model.pt and --figures draws it.");
+    set("trial-policy-note", one.policy ? "Over time to horizon." : "The page has the policies of the best trials only; ghm evaluate with this trial's checkpoints/best_model.pt and --figures draws it.");
     Plotly.react("trial-policy", one.policy ? LEVELS.map(([key, name, dash]) => line(one.policy.x, one.policy[key], name, dash, "accent")) : [],
       layout({ xaxis: axis("time to horizon (years)", { type: "log", dtick: 1 }), yaxis: axis("cash", { rangemode: "tozero" }) }), settings);
   }
@@ -236,12 +236,23 @@
     document.documentElement.dataset.figures = "drawn";
   }
 
+  // A page of a running search is written again now and then: once drawn, it is loaded again, where it was left, when nobody is at
+  // work with it.
+  function reloading() {
+    const seconds = Number(document.documentElement.dataset.reload);
+    if (!seconds) return;
+    let last = 0;
+    for (const kind of ["scroll", "pointerdown", "keydown"]) addEventListener(kind, () => { last = performance.now(); }, { passive: true });
+    const quiet = () => !document.hidden && performance.now() - last > Math.min(5000, 500 * seconds);
+    setInterval(() => { if (quiet()) location.reload(); }, 1000 * seconds);
+  }
+
   document.querySelectorAll("table.sortable").forEach(sortable);
   copying();
   control();
   document.getElementById("trial")?.addEventListener("change", chosen);
   // The page can be read before the first figure is drawn.
-  addEventListener("load", () => setTimeout(drawAll));
+  addEventListener("load", () => setTimeout(() => drawAll().then(reloading)));
   dark.addEventListener("change", drawAll);
   narrow.addEventListener("change", drawAll);
   // Paper is narrower than the screen that figures were drawn for.

@@ -1,7 +1,7 @@
 """The page's charts of a search, as Plotly figures in plain JSON types.
 
-Colours are names of the page's palette, written ``@name``; the page's script puts in the colours of the light or the
-dark scheme. Whatever comes from a record is escaped, since Plotly reads a subset of HTML in its texts.
+Colours are names of `ghm.report.drawing.palette`, written ``@name``; the page's script puts in the colours of the light or
+the dark scheme. Whatever comes from a record is escaped, since Plotly reads a subset of HTML in its texts.
 """
 
 import html
@@ -11,19 +11,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ghm.report.analysis.findings import percent
-from ghm.report.analysis.importance import Importance, group_of
+from ghm.report.analysis.findings import percent, trial_name
+from ghm.report.analysis.importance import Importance, group_of, has_effect
+from ghm.report.drawing.palette import COLOURS, SYMBOLS, line
 from ghm.report.drawing.scales import scale
 from ghm.search.records.state import SearchState
-from ghm.search.settings.inactive import inactive_hyperparameters
-from ghm.search.settings.space import label
-from ghm.search.trials.outcome import Outcome
+from ghm.search.settings.distributions import label
+from ghm.search.trials.outcome import TrialRecord
 
 FLOOR = -0.25
 """Captured values below this are drawn at it: a ruined trial can lie arbitrarily low, and would flatten the rest."""
 
 MEDIANS = 3
-"""Trials a value from which on a slice has medians: fewer are a trial or two joined by a line."""
+"""Trials per value from which on a panel has medians: fewer are a trial or two joined by a line."""
 
 HIGHLIGHTED = 5
 """Curves of the best trials that stand out from the others'."""
@@ -33,12 +33,6 @@ MAX_LABEL = 24
 
 SHORT_LABEL = 6
 """Characters of a value up to which four fit beside each other under a small panel."""
-
-COLOURS = ("@accent", "@second", "@third", "@fourth", "@fifth")
-"""Okabe and Ito's colours, which people with any common colour blindness can tell apart."""
-
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
-"""Marks that tell the same curves apart without colour."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def text(value: Any) -> str:
     return html.escape(shown)
 
 
-def compared(search: SearchState) -> tuple[Outcome, ...]:
+def compared(search: SearchState) -> tuple[TrialRecord, ...]:
     """Trials of the exploration with a captured value, best first."""
     return tuple(trial for trial in search.ranked if trial.captured_value is not None)
 
@@ -77,7 +71,7 @@ def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> l
         return []
     charts = [order_chart(search), *curve_charts(search)]
     if search.varied:
-        idle = inactive_hyperparameters(vars(search.config))
+        idle = search.record.inactive
         charts += [parallel_chart(search), *(panel_chart(search, name) for name in search.varied if name not in idle)]
     if importances:
         charts.append(importance_chart(importances))
@@ -85,7 +79,7 @@ def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> l
 
 
 def captured_axis(title: str = "captured value") -> dict[str, Any]:
-    """An axis of captured value, 0 (closing the firm) to 1 (the optimum)."""
+    """An axis of captured value, 0 (immediate liquidation) to 1 (the optimum)."""
     # As many decimals as ticks need, up to two: with none, close ticks would read the same.
     return {"title": {"text": title}, "tickformat": ".2~%"}
 
@@ -97,16 +91,13 @@ def order_chart(search: SearchState) -> Chart:
     values = [_floored(trial) for trial in trials]
     failed = [trial.trial_num for trial in search.failures]
     points = _points("trial", numbers, values, numbers)
-    best = {
-        "type": "scatter", "mode": "lines", "name": "best so far", "x": numbers,
-        "y": np.maximum.accumulate(values).tolist(), "line": {"shape": "hv", "color": "@second", "width": 2},
-        "hoverinfo": "skip",
-    }  # fmt: skip
+    highest = np.maximum.accumulate(values).tolist()
+    best = line(numbers, highest, "best so far", "@second", line={"shape": "hv"}, hoverinfo="skip")
     marks = _points("failed", failed, [min(values)] * len(failed), failed)
     marks["marker"] = {"symbol": "x", "size": 9, "color": "@bad"}
     return Chart(
         "order",
-        "Trials in order",
+        "Optimisation history",
         f"Captured value of {len(trials)} trials in order of their number, from {percent(min(values))} to "
         f"{percent(max(values))}; the best is trial {compared(search)[0].trial_num}. {len(failed)} failed.",
         "Each point is a trial; the line is the best so far." + _floor_note(search) + _failed_note(failed),
@@ -139,18 +130,20 @@ def _curves(search: SearchState, name: str, key: Literal["iteration", "seconds"]
         f"Captured value against {title.partition(' (')[0]}",
         f"Learning curves of {len(curves)} trials. The best, trial {best.trial_num}, went from {percent(y[0])} at "
         f"{x[0]:,.0f} to {percent(y[-1])} at {x[-1]:,.0f} ({title}).",
-        "Exact captured value at each evaluation"
+        "Captured value at each evaluation"
         + (f"; the {HIGHLIGHTED} best trials stand out." if len(curves) > HIGHLIGHTED else "."),
-        highlighted(curves),
+        highlighted(search, curves),
         {"xaxis": {"title": {"text": title}, "rangemode": "tozero"}, "yaxis": captured_axis()},
     )
 
 
-Curve = tuple[Outcome, tuple[list[float], list[float]]]
+Curve = tuple[TrialRecord, tuple[list[float], list[float]]]
 """A trial and its evaluations."""
 
 
-def highlighted(curves: Sequence[Curve], shown: Callable[[float], float] = float) -> list[dict[str, Any]]:
+def highlighted(
+    search: SearchState, curves: Sequence[Curve], shown: Callable[[float], float] = float
+) -> list[dict[str, Any]]:
     """Traces of curves, the best trial's first: the best ones stand out, and all others are one trace."""
     others_x: list[float | None] = []
     others_y: list[float | None] = []
@@ -158,22 +151,21 @@ def highlighted(curves: Sequence[Curve], shown: Callable[[float], float] = float
         # One trace for all, broken by gaps: hundreds of traces would make the page slow.
         others_x += [*x, None]
         others_y += [*map(shown, y), None]
-    others = {
-        "type": "scatter", "mode": "lines", "name": f"{len(curves) - HIGHLIGHTED} others", "x": others_x,
-        "y": others_y, "line": {"color": "@faint", "width": 1}, "hoverinfo": "skip",
-    }  # fmt: skip
+    others = line(others_x, others_y, f"{len(curves) - HIGHLIGHTED} others", "@faint", width=1, hoverinfo="skip")
     best = [
-        {
-            "type": "scatter", "mode": "lines+markers", "name": f"trial {trial.trial_num}", "x": x, "y": [*map(shown, y)],
-            "line": {"color": colour, "width": 2}, "marker": {"color": colour, "symbol": symbol, "size": 6},
-        }
+        line(x, [*map(shown, y)], html.escape(trial_name(search, trial)), colour) | marked(colour, symbol)
         for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False)
-    ]  # fmt: skip
+    ]
     return [*([others] if others_x else []), *best]
 
 
+def marked(colour: str, symbol: str) -> dict[str, Any]:
+    """What marks the points of a curve."""
+    return {"mode": "lines+markers", "marker": {"color": colour, "symbol": symbol, "size": 6}}
+
+
 def evaluations(
-    search: SearchState, trial: Outcome, key: Literal["iteration", "seconds"]
+    search: SearchState, trial: TrialRecord, key: Literal["iteration", "seconds"]
 ) -> tuple[list[float], list[float]]:
     """A trial's evaluations: figure ``key`` of the history, and captured value, floored for drawing."""
     pairs = [(getattr(line, key), line.captured_value) for line in search.history(trial)]
@@ -186,14 +178,14 @@ def parallel_chart(search: SearchState) -> Chart:
     trials = compared(search)
     axes, columns = [], []
     for name in search.varied:
-        ticks, positions = scale([getattr(trial.hyperparameters, name) for trial in trials])
+        ticks, positions = scale([getattr(trial.hyperparameters, name, None) for trial in trials])
         axes.append({"title": text(name), "ticks": [{"at": at, "text": text(value)} for at, value in ticks]})
         columns.append(positions)
     values = [_floored(trial) for trial in trials]
     low, high = min(values), max(max(values), min(values) + 1e-6)
     return Chart(
         "parallel",
-        "Configurations and what they reached",
+        "Hyperparameters and captured value of every trial",
         f"Parallel coordinates: {len(trials)} trials as lines through the values of {len(axes)} hyperparameters to "
         "their captured value. The same figures are in the leaderboard.",
         "Each line is a trial; the stronger its colour, the better it ranks. The slider fades trials below a captured value.",
@@ -212,7 +204,7 @@ def parallel_chart(search: SearchState) -> Chart:
 
 def panel_chart(search: SearchState, name: str) -> Chart:
     """Captured value by the values of one hyperparameter."""
-    trials = compared(search)
+    trials = [trial for trial in compared(search) if has_effect(trial.hyperparameters, name)]
     tried = [getattr(trial.hyperparameters, name) for trial in trials]
     ticks, positions = scale(tried)
     groups = group_of(tried)
@@ -222,11 +214,9 @@ def panel_chart(search: SearchState, name: str) -> Chart:
     # A fixed sideways scatter, so that trials of one value do not hide each other and a page looks the same twice.
     spread = 0.25 / max(len(ticks) - 1, 2) * np.random.default_rng(0).uniform(-1, 1, len(trials))
     points = _points("trial", (positions + spread).tolist(), values.tolist(), [t.trial_num for t in trials])
-    line = {
-        "type": "scatter", "mode": "lines+markers", "name": "median", "x": [at for at, _ in medians],
-        "y": [median for _, median in medians], "hoverinfo": "skip", "line": {"color": "@second", "width": 2},
-        "marker": {"symbol": "line-ew", "size": 22, "line": {"color": "@second", "width": 3}},
-    }  # fmt: skip
+    bars = line([at for at, _ in medians], [median for _, median in medians], "median", "@second", hoverinfo="skip")
+    bars |= marked("@second", "line-ew")
+    bars["marker"] |= {"size": 22, "line": {"color": "@second", "width": 3}}
     enough = min(int(m.sum()) for m in members) >= MEDIANS
     # Long labels lean to the left, where there is room, and none is left out.
     angle = -35 if any(len(text(value)) > SHORT_LABEL for _, value in ticks) else 0
@@ -236,8 +226,8 @@ def panel_chart(search: SearchState, name: str) -> Chart:
         f"panel-{list(search.varied).index(name)}",
         label(name),
         f"Captured value by {label(name)}, at {listed}. Medians from left to right: {shown}.",
-        "A point a trial; bars are medians." if enough else "A point a trial; too few a value for medians.",
-        data=[points, line] if enough else [points],
+        "One point per trial; bars are medians." if enough else "One point per trial; too few per value for a median.",
+        data=[points, bars] if enough else [points],
         layout={
             "xaxis": {"tickvals": [at for at, _ in ticks], "ticktext": [text(value) for _, value in ticks],
                       "range": [-0.25, 1.25], "showgrid": False,
@@ -263,10 +253,10 @@ def importance_chart(importances: tuple[Importance, ...]) -> Chart:
     }  # fmt: skip
     return Chart(
         "importance",
-        "What the ranking depends on",
+        "Importance of the hyperparameters",
         f"Share of the ranking's variance that each hyperparameter explains: {listed}.",
-        "Share of the variance of the ranking that each hyperparameter explains by itself, less what chance "
-        "explains; failures rank last. Grey bars cannot be told from chance.",
+        "Share of the variance of the ranking that each hyperparameter explains by itself, beyond what chance explains. "
+        "Failed trials rank last. Grey bars cannot be told from chance.",
         [bars],
         {"xaxis": {"title": {"text": "importance"}, "tickformat": ".0%", "range": [0, 1]}, "showlegend": False},
         height=90 + 36 * len(importances),
@@ -280,7 +270,7 @@ def _points(name: str, x: list[Any], y: list[float], trials: list[int]) -> dict[
     }  # fmt: skip
 
 
-def _floored(trial: Outcome) -> float:
+def _floored(trial: TrialRecord) -> float:
     return max(trial.captured_value or 0.0, FLOOR)
 
 

@@ -7,16 +7,17 @@ import numpy as np
 
 from ghm.report.analysis.policy import PolicyStudy, early_cash, moments
 from ghm.report.drawing.charts import Chart
+from ghm.report.drawing.palette import BOUNDARIES, LEARNED, OPTIMAL, line
 from ghm.report.drawing.policy_charts import numbers
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.search.records.state import SearchState
 from ghm.solvers.validation import Card
 
 SYMBOLS = {
-    "alpha": ("α", "mean cash flow a year"),
-    "mu": ("μ", "growth rate of productivity a year"),
-    "r": ("r", "interest rate a year"),
-    "carry_cost": ("λ", "cost of holding cash a year"),
+    "alpha": ("α", "mean cash flow per year"),
+    "mu": ("μ", "growth rate of productivity per year"),
+    "r": ("r", "interest rate per year"),
+    "carry_cost": ("λ", "cost of holding cash per year"),
     "sigma_a": ("σ_A", "volatility of the permanent shock"),
     "sigma_x": ("σ_X", "volatility of the transitory shock"),
     "rho": ("ρ", "correlation of the two shocks"),
@@ -35,16 +36,15 @@ SLOPE_SHOWN = 2.0
 
 
 def parameters_table(search: SearchState) -> Table:
-    """Parameters of the best trial's model, the search's own without one, with their symbols."""
-    best = search.best_trial
-    model = search.config.model if best is None else search.model_of(best)
-    of_one = f" of the best trial, {best.calibration}" if best is not None and best.calibration is not None else ""
+    """Parameters of the model, or of each calibration, with their symbols."""
+    models = {one.name: one.model for one in search.record.calibrations} or {"Value": search.config.model}
     rows = tuple(
-        (Cell(symbol), Cell(meaning), Cell(f"{getattr(model, name):g}"), Cell(name))
+        (Cell(symbol), Cell(meaning), *(Cell(f"{getattr(model, name):g}") for model in models.values()), Cell(name))
         for name, (symbol, meaning) in SYMBOLS.items()
     )
-    heads = (Column("Symbol"), Column("Meaning"), Column("Value", True), Column("Flag, after --model."))
-    return Table(f"The firm{of_one}", heads, rows)
+    values = (Column(name, True) for name in models)
+    heads = (Column("Symbol"), Column("Meaning"), *values, Column("Flag, after --model."))
+    return Table("Parameters of the model", heads, rows)
 
 
 def moments_table(study: PolicyStudy, search: SearchState) -> Table:
@@ -53,25 +53,25 @@ def moments_table(study: PolicyStudy, search: SearchState) -> Table:
     best, reference = search.best_trial, None if search.best_trial is None else search.reference_of(search.best_trial)
     if best is not None and best.best_return is not None and reference is not None:
         learned, optimal = best.best_return, reference.optimal_return
-        rows.append((Cell("Firm value, mean over starts"), Cell(f"{learned:.4f}"), Cell(f"{optimal:.4f}")))
-        rows.append((Cell("Loss in per cent of firm value"), Cell(f"{100 * (1 - learned / optimal):.3f}%"), Cell("0%")))
+        rows.append((Cell("Firm value, mean over initial cash"), Cell(f"{learned:.4f}"), Cell(f"{optimal:.4f}")))
+        rows.append((Cell("Loss of firm value"), Cell(f"{100 * (1 - learned / optimal):.3f}%"), Cell("0%")))
     heads = (
         Column(f"{len(study.firms.cash):,} simulated firms, first half of the horizon"),
         Column("Learned", True),
         Column("Optimum", True),
     )
-    return Table("What firms do and become", heads, tuple(rows))
+    on = "" if best is None or best.calibration is None else f", on {best.calibration}"
+    return Table(f"Simulated firms under the best policy and the optimum{on}", heads, tuple(rows))
 
 
-def card_table() -> Table:
-    """The validation card of the default calibration."""
-    card = Card.default()
+def card_table(calibration: str | None, card: Card) -> Table:
+    """The validation card of a calibration, or of the search's own model."""
     rows = tuple(
         (Cell(line.claim), Cell(f"{line.figure:.1e}"), Cell(f"{line.tolerance:.1e}"), Cell(line.status))
         for line in card.lines
     )
     heads = (Column("Claim"), Column("Off by", True), Column("Allowed", True), Column(""))
-    return Table("The optimum of the default calibration, checked", heads, rows)
+    return Table("Checks of the optimum" + ("" if calibration is None else f" on {calibration}"), heads, rows)
 
 
 def economics_charts(study: PolicyStudy) -> list[Chart]:
@@ -85,31 +85,26 @@ def slope_chart(study: PolicyStudy) -> Chart:
     cost = study.model.proportional_cost
     top = min(SLOPE_SHOWN, 1.1 * float(np.nanmax([optimal.max(), learned.max(), cost])))
     data = [
-        _line(study.cash, optimal, "optimum", {"color": "@second", "width": 2}),
-        _line(study.cash, learned, "learned", {"color": "@accent", "width": 2, "dash": "dash"}),
+        line(numbers(study.cash), numbers(optimal), "optimum", OPTIMAL),
+        line(numbers(study.cash), numbers(learned), "learned", LEARNED, "dash"),
     ]
-    marks = (
-        ("pays out above", "payout_level", "solid"),
-        ("issues below", "issue_below", "dot"),
-        ("issues up to", "issue_target", "dash"),
-    )
-    shapes = []
-    for _, key, dash in marks:
-        for levels, colour in ((study.levels, "@accent"), (study.optimal_levels, "@second")):
+    shapes: list[dict[str, Any]] = []
+    for key, _, dash in BOUNDARIES:
+        for levels, colour in ((study.levels, LEARNED), (study.optimal_levels, OPTIMAL)):
             at = float(getattr(levels, key)[-1])
             if math.isfinite(at):
-                line = {"color": colour, "dash": dash, "width": 1}
-                shapes.append({"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+                style = {"color": colour, "dash": dash, "width": 1}
+                shapes.append({"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": style})
     for level in (1.0, cost):
-        line = {"color": "@muted", "width": 1}
-        shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": line})
+        style = {"color": "@muted", "width": 1}
+        shapes.append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": style})
     return Chart(
         "policy-slope",
-        "What one more unit of cash is worth: V′(c)",
+        "Marginal value of cash V′(c)",
         f"Slope of the value over cash with the whole horizon ahead. At the optimum it falls from {optimal[0]:.2f} at no cash to "
-        f"1 at the payout level {_level(study.optimal_levels.payout_level[-1])}.",
-        "Vertical lines: payout level (solid), issue threshold (dotted), issue target (dashed); blue learned, orange optimal. "
-        f"Grey lines: 1, below which cash is paid out, and p = {cost:g}, what a unit raised costs.",
+        f"1 at the payout boundary {_level(study.optimal_levels.payout_level[-1])}.",
+        "Vertical lines: payout boundary (solid), issuance boundary (dotted), post-issuance cash (dashed); blue learned, "
+        f"orange optimal. Grey lines: 1, where cash is paid out, and p = {cost:g}, the cost of a unit of cash raised.",
         data,
         {
             "xaxis": {"title": {"text": "cash"}, "range": [0, float(study.cash[-1])]},
@@ -123,26 +118,22 @@ def cash_chart(study: PolicyStudy) -> Chart:
     """How cash is distributed over simulated firms and years."""
     edges = np.linspace(0.0, float(study.cash[-1]), BINS + 1)
     middle, data, means = (edges[1:] + edges[:-1]) / 2, [], []
-    pairs = (("optimum", study.optimal_firms, "@second", "solid"), ("learned", study.firms, "@accent", "dash"))
+    pairs = (("optimum", study.optimal_firms, OPTIMAL, "solid"), ("learned", study.firms, LEARNED, "dash"))
     for name, firms, colour, dash in pairs:
         kept = early_cash(firms)
         held = kept[np.isfinite(kept)]
         counts, _ = np.histogram(held, edges)
         means.append(f"{held.mean():.3f} ({name})")
         density = counts / (held.size * (edges[1] - edges[0]))
-        data.append(_line(middle, density, name, {"color": colour, "width": 2, "dash": dash, "shape": "hvh"}))
+        data.append(line(numbers(middle), numbers(density), name, colour, dash, line={"shape": "hvh"}))
     return Chart(
         "policy-cash",
-        "How much cash firms hold",
+        "Distribution of cash",
         f"Density of cash over simulated firms and years; the mean is {' and '.join(means)}.",
-        "Over the first half of the horizon and all firms alike, after each transaction; liquidated firms are left out.",
+        "Cash after each transaction in the first half of the horizon, over all firms that are not liquidated.",
         data,
         {"xaxis": {"title": {"text": "cash"}}, "yaxis": {"title": {"text": "density"}, "rangemode": "tozero"}},
     )
-
-
-def _line(x: Any, y: Any, name: str, line: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "scatter", "mode": "lines", "name": name, "x": numbers(x), "y": numbers(y), "line": line}
 
 
 def _shown(value: float) -> str:

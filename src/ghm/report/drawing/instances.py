@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.report.analysis.findings import percent
-from ghm.report.drawing.charts import COLOURS, FLOOR, Chart, captured_axis, evaluations
+from ghm.report.analysis.findings import interval_text, percent
+from ghm.report.drawing.charts import FLOOR, Chart, captured_axis, evaluations
+from ghm.report.drawing.palette import COLOURS, line
 from ghm.report.drawing.tables import Cell, Column, Table, settings_cells
-from ghm.search.decisions.ranking import ConfigurationScore, captured_or_return
-from ghm.search.decisions.statistics import aggregate
+from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.records.state import SearchState
-from ghm.search.settings.config import RANK_WORDS, RankBy
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.settings.config import RANK_WORDS
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import number as figure
 
 MOST = 40
@@ -20,18 +20,24 @@ MOST = 40
 
 
 def configurations_table(search: SearchState) -> Table | None:
-    """Ranked configurations with the spread over their trials, best first; None where each has one trial only."""
+    """Ranked configurations with the spread over their trials, best first; None where each has one trial only.
+
+    Each calibration has a column.
+    """
     ranking = search.ranking()
     if search.n_instances == 1 or not ranking:
         return None
-    heads = ("Rank", "Configuration", "Mean", "Interquartile mean", "95% interval", "Worst", "Failures", "Iterations")
+    firms, rank_by = [one.name for one in search.record.calibrations], search.config.rank_by
+    heads = ["Rank", "Configuration", "Mean", "Interquartile mean", "95% interval", "Worst"]
+    heads += [*(f"{RANK_WORDS[rank_by].capitalize()}, {firm}" for firm in firms), "Failures", "Iterations"]
     columns = [*(Column(title, True) for title in heads), *(Column(name) for name in search.varied)]
     rows = tuple(
         (
             *(_whole(value) for value in (rank, one.configuration)),
             *(_share(one.figure(name)) for name in ("mean", "iqm")),
-            Cell(_interval(one.interval)),
+            Cell(interval_text(one.interval)),
             _share(one.figure("worst")),
+            *(_share(one.figure_on(firm, rank_by)) for firm in firms),
             *(_whole(value) for value in (one.failures, one.reached)),
             *settings_cells(one.hyperparameters, search.varied),
         )
@@ -48,7 +54,7 @@ def configurations_table(search: SearchState) -> Table | None:
 
 
 def calibrations_table(search: SearchState) -> Table | None:
-    """What the best configuration reaches on each calibration beside the best one there; None where there is one only.
+    """What the best configuration reaches on each calibration, a column each, beside the best one there; None where there is one.
 
     Both are figures of as many trainings, those that tuned, by what ranks configurations: the best single training would be the
     luckiest of all.
@@ -57,25 +63,21 @@ def calibrations_table(search: SearchState) -> Table | None:
     names = [one.name for one in search.record.calibrations]
     if best is None or len(names) < 2:
         return None
-    rows = []
+    parts = []
     for name in names:
-        there = {one.configuration: _figure_on(one, name, rank_by) for one in search.ranking()}
+        there = {one.configuration: one.figure_on(name, rank_by) for one in search.ranking()}
         ours = there.get(best.configuration)
         top = max((value for value in there.values() if value is not None), default=None)
         reference = search.references.get(name)
-        optimum, closing = (None, None) if reference is None else (reference.optimal_return, reference.wind_up_return)
+        values = (None, None) if reference is None else (reference.optimal_return, reference.wind_up_return)
         cost = None if ours is None or top is None else top - ours
-        known = (Cell(figure(value), "" if value is None else value) for value in (optimum, closing))
-        rows.append((Cell(name), *known, *map(_share, (ours, top, cost))))
-    heads = ("Optimum", "Closing the firm", "This configuration", "Best configuration there", "Cost of not tuning")
-    caption = f"What configuration {best.configuration} costs on each calibration, by the {RANK_WORDS[rank_by]} captured value"
-    return Table(caption, (Column("Calibration"), *(Column(title, True) for title in heads)), tuple(rows))
-
-
-def _figure_on(one: ConfigurationScore, calibration: str, rank_by: RankBy) -> float | None:
-    """The configuration's figure over its trials on one calibration; None where all of them failed."""
-    values = [t.captured_value for t in one.trials if t.calibration == calibration and t.captured_value is not None]
-    return aggregate(values, rank_by) if values else None
+        parts.append([*(Cell(figure(value)) for value in values), *map(_share, (ours, top, cost))])
+    what = f"{RANK_WORDS[rank_by]} captured value"
+    heads = ("optimal firm value", "immediate-liquidation value", f"{what} of configuration {best.configuration}")
+    heads += (f"{what} of the best configuration there", "difference")
+    rows = tuple((Cell(head), *cells) for head, *cells in zip(heads, *parts, strict=True))
+    caption = f"Configuration {best.configuration} on each calibration, beside the configuration that is best there"
+    return Table(caption, (Column(""), *(Column(name, True) for name in names)), rows)
 
 
 def confirmation_table(search: SearchState) -> Table | None:
@@ -88,18 +90,16 @@ def confirmation_table(search: SearchState) -> Table | None:
             _whole(one.configuration),
             _share(one.tuned),
             _share(one.confirmed),
-            Cell(_interval(one.interval)),
+            Cell(interval_text(one.interval)),
             _share(one.difference),
             _whole(one.failures),
         )
         for one in confirmation.configurations
     )
-    what = (
-        "The worst of each configuration's trials, in" if confirmation.figure == "worst" else "Interquartile means of"
-    )
-    heads = ("Configuration", "When tuned", "Confirmed", "95% interval", "Difference", "Failures")
+    what = "Worst" if confirmation.figure == "worst" else "Interquartile mean of"
+    heads = ("Configuration", "In the search", "On fresh seeds", "95% interval", "Difference", "Failures")
     return Table(
-        f"{what} captured value; the difference shows how much of the tuned value was luck",
+        f"{what} captured value; the difference is how much of the value in the search was luck",
         tuple(Column(title, True) for title in heads),
         rows,
     )
@@ -124,7 +124,7 @@ def spreads(search: SearchState) -> list[tuple[str, list[float]]]:
     return [(number, ours) for number, ours in values if ours]
 
 
-def _counts(trial: Outcome) -> bool:
+def _counts(trial: TrialRecord) -> bool:
     return trial.status.has_result
 
 
@@ -134,7 +134,9 @@ def learning_bands(search: SearchState) -> list[tuple[str, list[float], NDArray[
         return []
     found = []
     for one in search.ranking()[: len(COLOURS)]:
-        curves = [dict(zip(*evaluations(search, trial, "iteration"), strict=True)) for trial in one.trials]
+        curves = [
+            dict(zip(*evaluations(search, trial, "iteration"), strict=True)) for trial in filter(_counts, one.trials)
+        ]
         at = sorted(set.intersection(*map(set, curves))) if curves else []
         if len(at) > 1:  # a point is no curve
             found.append((str(one.configuration), at, np.array([[curve[x] for x in at] for curve in curves])))
@@ -175,7 +177,7 @@ def _bands(search: SearchState) -> Chart | None:
     first, ours = shown[0]
     return Chart(
         "bands",
-        "Configurations and their spread",
+        "Spread of each configuration over its trials",
         f"Least, mean and greatest captured value of {len(shown)} configurations in order of rank; the best, {first}, spreads "
         f"from {percent(min(ours))} to {percent(max(ours))}.",
         "Each band spans the trials of a configuration, from the least to the greatest; the point is their mean.",
@@ -202,7 +204,7 @@ def _curves(search: SearchState) -> Chart | None:
         return None
     return Chart(
         "configuration-curves",
-        "Configurations as they learn",
+        "Learning curves of the best configurations",
         f"Captured value against training iterations of the {len(data) // 3} best configurations.",
         "Lines are medians over a configuration's trials, bands go from the least to the greatest.",
         data,
@@ -211,28 +213,28 @@ def _curves(search: SearchState) -> Chart | None:
 
 
 def _rungs(search: SearchState) -> Chart | None:
-    """Trials at each rung: those that went on and those that were stopped there."""
+    """Trials at each rung: those that were promoted and those that were stopped there."""
     ends, courses = rung_courses(search)
     if not courses:
         return None
-    style = {"type": "scatter", "mode": "lines+markers", "hoverinfo": "x+y"}
 
-    def lines(stopped: bool, name: str, line: dict[str, Any]) -> dict[str, Any]:
+    def lines(stopped: bool, name: str, colour: str, width: int) -> dict[str, Any]:
         # One trace for all: a gap (null) between a trial and the next.
         joined = [point for which, points in courses if which == stopped for point in (*points, (None, None))]
-        return {**style, "name": name, "x": [x for x, _ in joined], "y": [y for _, y in joined], "line": line}
+        x, y = [x for x, _ in joined], [y for _, y in joined]
+        return line(x, y, name, colour, width=width, mode="lines+markers", hoverinfo="x+y")
 
     fallen = sum(stopped for stopped, _ in courses)
     return Chart(
         "rungs",
-        "Rungs",
+        "Captured value at the rungs",
         f"Best captured value of each trial at the rungs {', '.join(map(str, ends[:-1]))}: {fallen} of {len(courses)} were "
         "stopped at one.",
         "Grey trials were stopped at their last rung"
-        + ("; --resume with --keep 1.0 lets them go on." if search.choice is None else "."),
+        + ("; --resume with --keep 1.0 promotes them." if search.choice is None else "."),
         [
-            lines(True, "stopped", {"color": "@faint", "width": 1}),
-            lines(False, "went to the end", {"color": "@accent", "width": 2}),
+            lines(True, "stopped", "@faint", 1),
+            lines(False, "trained to the end", "@accent", 2),
         ],
         {"xaxis": {"title": {"text": "training iterations"}, "tickvals": ends}, "yaxis": captured_axis()},
     )
@@ -244,7 +246,3 @@ def _share(value: float | None) -> Cell:
 
 def _whole(value: int) -> Cell:
     return Cell(str(value), value)
-
-
-def _interval(interval: tuple[float, float] | None) -> str:
-    return "–" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"

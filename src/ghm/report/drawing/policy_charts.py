@@ -9,12 +9,7 @@ from ghm.economics.actions import HOLD, ISSUE, PAY
 from ghm.economics.model import Array
 from ghm.report.analysis.policy import SHOWN_FIRMS, SHOWN_TIMES, PolicyStudy
 from ghm.report.drawing.charts import Chart
-
-LEVELS = (
-    ("payout_level", "pays out above", "solid"),
-    ("issue_target", "issues up to", "dash"),
-    ("issue_below", "issues below", "dot"),
-)
+from ghm.report.drawing.palette import BOUNDARIES, LEARNED, OPTIMAL, line
 
 DECIMALS = 5
 """Of figures in the page: finer than a pixel of any figure."""
@@ -28,30 +23,22 @@ def policy_charts(study: PolicyStudy) -> list[Chart]:
 def levels_chart(study: PolicyStudy) -> Chart:
     """Levels of cash over time to horizon, learned and optimal."""
     data = [
-        _line(
-            study.time_to_horizon,
-            getattr(levels, key),
-            name=f"{title} ({who})",
-            line={"color": colour, "dash": dash, "width": 2},
-        )
-        for key, title, dash in LEVELS
-        for who, levels, colour in (
-            ("learned", study.levels, "@accent"),
-            ("optimal", study.optimal_levels, "@second"),
-        )
+        _line(study.time_to_horizon, getattr(levels, key), f"{title} ({who})", colour, dash)
+        | {"showlegend": who == "learned"}
+        for key, title, dash in BOUNDARIES
+        for who, levels, colour in (("learned", study.levels, LEARNED), ("optimal", study.optimal_levels, OPTIMAL))
     ]
     at_start = "; ".join(
-        f"{title} {_shown(getattr(study.levels, key)[-1])}, optimally {_shown(getattr(study.optimal_levels, key)[-1])}"
-        for key, title, _ in LEVELS
+        f"{title} {_shown(getattr(study.levels, key)[-1])}, optimal {_shown(getattr(study.optimal_levels, key)[-1])}"
+        for key, title, _ in BOUNDARIES
     )
     return Chart(
         "policy-levels",
-        "Levels of cash that the policy acts at",
-        f"Levels over time to horizon, learned and optimal. With the whole horizon ahead: {at_start}.",
-        "Blue: learned. Orange: optimal. Where a line is missing, it is the most likely action at no level of cash.",
+        "What the policy does, beside the optimum",
+        f"Boundaries over time to horizon, learned and optimal. With the whole horizon ahead: {at_start}.",
+        "Blue: learned. Orange: optimal. A line is missing where the greedy policy never pays out or never issues.",
         data,
         {"xaxis": _time_axis(study), "yaxis": {"title": {"text": "cash"}, "rangemode": "tozero"}},
-        height=460,
     )
 
 
@@ -70,18 +57,15 @@ def modes_chart(study: PolicyStudy) -> Chart:
     for _, name, colour in colours:
         mark = {"color": colour, "symbol": "square", "size": 12, "line": {"color": "@muted", "width": 1}}
         data.append({"type": "scatter", "mode": "markers", "x": [None], "y": [None], "name": name, "marker": mark})
-    for key, title, dash in (LEVELS[0], LEVELS[2]):
-        line = {"color": "@text", "dash": dash, "width": 2}
-        data.append(
-            _line(study.time_to_horizon, getattr(study.optimal_levels, key), name=f"optimum {title}", line=line)
-        )
+    for key, title, dash in (BOUNDARIES[0], BOUNDARIES[2]):
+        data.append(_line(study.time_to_horizon, getattr(study.optimal_levels, key), f"optimal {title}", "@text", dash))
     shares = [float((study.modes == mode).mean()) for mode, _, _ in colours]
     return Chart(
         "policy-modes",
-        "What the firm does",
-        "Map of the policy's most likely action over time to horizon and cash: "
+        "Action in each state",
+        "Map of the greedy policy's action over time to horizon and cash: "
         f"it holds in {shares[0]:.0%} of the states shown, pays in {shares[1]:.0%} and issues in {shares[2]:.0%}.",
-        "The policy's most likely action; lines are the optimum's thresholds.",
+        "What the greedy policy does; lines are the optimal boundaries.",
         data,
         {"xaxis": _time_axis(study), "yaxis": {"title": {"text": "cash"}, "range": [0, float(study.cash[-1])]}},
         height=460,
@@ -89,35 +73,35 @@ def modes_chart(study: PolicyStudy) -> Chart:
 
 
 def value_chart(study: PolicyStudy) -> Chart:
-    """Value over cash with the whole horizon ahead, less that of closing the firm at once."""
+    """Value over cash with the whole horizon ahead, less that of immediate liquidation."""
     learned, optimal = study.value[-1] - study.wind_up_value, study.optimal_value[-1] - study.wind_up_value
     data = [
-        _line(study.cash, optimal, name="optimum", line={"color": "@second", "width": 2}),
-        _line(study.cash, learned, name="learned", line={"color": "@accent", "width": 2, "dash": "dash"}),
+        _line(study.cash, optimal, "optimum", OPTIMAL),
+        _line(study.cash, learned, "learned", LEARNED, "dash"),
     ]
     middle = len(study.cash) // 2
     return Chart(
         "policy-value",
         "Value of the firm",
-        f"Value over cash, less closing the firm at once. At cash {study.cash[middle]:.3f} the policy is worth "
-        f"{learned[middle]:.4f} more than closing, the optimum {optimal[middle]:.4f}.",
-        "Exact value with the whole horizon ahead, less what closing the firm at once gives.",
+        f"Value over cash, less immediate liquidation. At cash {study.cash[middle]:.3f} the policy is worth "
+        f"{learned[middle]:.4f} more than immediate liquidation, the optimum {optimal[middle]:.4f}.",
+        "Exact value with the whole horizon ahead, less the value of immediate liquidation.",
         data,
         {
             "xaxis": {"title": {"text": "cash"}, "range": [0, float(study.cash[-1])]},
-            "yaxis": {"title": {"text": "value less closing"}},
+            "yaxis": {"title": {"text": "value less liquidation"}},
         },
     )
 
 
 def loss_chart(study: PolicyStudy) -> Chart:
-    """Value that the policy gives away against the optimum, over (c, τ)."""
+    """Value that the policy loses against the optimum, over (c, τ)."""
     # Both values carry a numerical error of up to 1e-4; a loss below zero is that error.
     loss = np.maximum(study.optimal_value - study.value, 0.0)
     worst = np.unravel_index(int(np.argmax(loss)), loss.shape)
     return Chart(
         "policy-loss",
-        "Value given away",
+        "Value lost",
         f"Map of the optimum's value less the policy's. The most, {loss.max():.4f}, is lost at time to horizon "
         f"{study.time_to_horizon[worst[0]]:.2f} and cash {study.cash[worst[1]]:.3f}.",
         "Value of the optimum less exact value of the policy, from each state on.",
@@ -147,18 +131,11 @@ def paths_chart(study: PolicyStudy) -> Chart:
     data = [
         {"type": "scatter", "mode": "lines", "name": f"{SHOWN_FIRMS - 1} firms", "x": x, "y": y, "hoverinfo": "skip",
          "line": {"color": "@soft", "width": 1}, "opacity": 0.8},
-        _line(firms.time[::every], firms.cash[0, ::every], name="one firm", line={"color": "@accent", "width": 2}),
+        _line(firms.time[::every], firms.cash[0, ::every], "one firm", LEARNED),
     ]  # fmt: skip
     horizon = study.time_to_horizon[-1]
-    for (key, title, dash), colour in ((LEVELS[0], "@second"), (LEVELS[2], "@third")):
-        data.append(
-            _line(
-                horizon - study.time_to_horizon,
-                getattr(study.levels, key),
-                name=title,
-                line={"color": colour, "dash": dash},
-            )
-        )
+    for (key, title, dash), colour in ((BOUNDARIES[0], OPTIMAL), (BOUNDARIES[2], "@third")):
+        data.append(_line(horizon - study.time_to_horizon, getattr(study.levels, key), title, colour, dash))
     issues, dividends = firms.issues.mean(), firms.dividends.mean()
     facts = (
         f"Of {len(firms.cash):,} simulated firms {firms.liquidated:.1%} are liquidated within {horizon:g} years; on "
@@ -185,8 +162,8 @@ def _time_axis(study: PolicyStudy) -> dict[str, Any]:
     }
 
 
-def _line(x: Array, y: Array | NDArray[np.float32], **rest: Any) -> dict[str, Any]:
-    return {"type": "scatter", "mode": "lines", "x": numbers(x), "y": numbers(y), **rest}
+def _line(x: Array, y: Array | NDArray[np.float32], name: str, colour: str, dash: str = "solid") -> dict[str, Any]:
+    return line(numbers(x), numbers(y), name, colour, dash)
 
 
 def numbers(values: Array | NDArray[np.float32]) -> list[float | None]:
@@ -195,4 +172,4 @@ def numbers(values: Array | NDArray[np.float32]) -> list[float | None]:
 
 
 def _shown(value: float) -> str:
-    return f"{value:.4f}" if np.isfinite(value) else "never the most likely action"
+    return f"{value:.4f}" if np.isfinite(value) else "none"

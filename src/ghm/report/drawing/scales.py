@@ -5,33 +5,30 @@ from typing import Any
 
 import numpy as np
 
-from ghm.report.analysis.importance import MAX_GROUPS
-from ghm.search.settings.space import label
+from ghm.report.analysis.importance import MAX_GROUPS, magnitude
+from ghm.search.settings.distributions import label
 
 
 def scale(values: Sequence[Any]) -> tuple[list[tuple[float, Any]], np.ndarray]:
     """Places of ``values`` on an axis from 0 to 1, and the places to label.
 
-    Few distinct values are spaced evenly, in order; many distinct numbers keep their distances, on a logarithmic axis
-    where all are positive and span more than a factor of ten.
+    Few distinct values, and layers, are spaced evenly, in order; many distinct numbers keep their distances, on a logarithmic
+    axis where all are positive and span more than a factor of ten.
     """
     numeric = all(isinstance(value, int | float) for value in values)
     distinct = {label(value): value for value in values}
     if numeric and len(distinct) > MAX_GROUPS:
         return _continuous(np.array(values, dtype=float))
-    ordered = sorted(distinct.values(), key=(lambda value: (float(value), "")) if numeric else _size_order)
+    ordered = sorted(distinct.values(), key=lambda value: (magnitude(value), "" if numeric else label(value)))
     place = {label(value): at for value, at in zip(ordered, np.linspace(0, 1, len(ordered)), strict=True)}
     if len(ordered) == 1:
         place = dict.fromkeys(place, 0.5)
-    return [(float(place[label(v)]), v) for v in ordered], np.array([place[label(value)] for value in values])
-
-
-def _size_order(value: Any) -> tuple[float, str]:
-    """Layers by the number of their connections, other values by their text."""
-    widths = value if isinstance(value, list | tuple) else []
-    if widths:
-        return float(np.sum(np.array(widths[:-1]) * np.array(widths[1:])) + widths[0]), label(value)
-    return 0.0, label(value)
+    shown = (
+        ordered
+        if len(ordered) <= 2 * MAX_GROUPS
+        else [ordered[at] for at in np.linspace(0, len(ordered) - 1, 4).astype(int)]
+    )
+    return [(float(place[label(v)]), v) for v in shown], np.array([place[label(value)] for value in values])
 
 
 def _continuous(numbers: np.ndarray) -> tuple[list[tuple[float, Any]], np.ndarray]:

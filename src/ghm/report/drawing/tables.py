@@ -4,22 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghm.report.analysis.findings import percent
+from ghm.io.text import loss_text, policy_rows
+from ghm.report.analysis.certainty import Answer
+from ghm.report.analysis.findings import loss, percent, trial_name
+from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import NAMES, label
-from ghm.search.trials.outcome import Outcome, TrialState
-from ghm.solvers.levels import level_words
+from ghm.search.records.values import BestConfiguration
+from ghm.search.settings.configurations import hyperparameters_dict
+from ghm.search.settings.distributions import label
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
 
 MAX_CELL = 300
 """Characters of a recorded text that a cell shows."""
-
-LEVELS = (
-    ("payout_level", "Pays out above (cash)"),
-    ("issue_below", "Issues equity below (cash)"),
-    ("issue_target", "Issues up to (cash)"),
-)
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def leaderboard(search: SearchState, most: int | None = None) -> Table | None:
     of = ["Configuration", "Seed"] if search.n_instances > 1 else []
     heads = [Column(title, True) for title in ("Rank", "Trial", *of)]
     heads += [Column("Calibration")] if search.record.calibrations else []
-    heads += [Column("Captured value", True), Column("Best return", True)]
+    heads += [Column("Captured value", True), Column("Firm value", True)]
     heads += [Column("Verdict"), Column("Training time", True)]
     settings = [Column(name, _numeric(search, name)) for name in search.varied]
     rows = tuple(_row(rank, trial, search) for rank, trial in enumerate(ranked[:most], start=1))
@@ -72,21 +70,48 @@ def best_configuration(search: SearchState) -> Table | None:
     best = search.best_trial
     if best is None:
         return None
-    rows = tuple((Cell(name), Cell(_shown(getattr(best.hyperparameters, name)))) for name in NAMES)
+    rows = tuple(
+        (Cell(name), Cell(_shown(value))) for name, value in hyperparameters_dict(best.hyperparameters).items()
+    )
     return Table(f"Hyperparameters of trial {best.trial_num}", (Column("Hyperparameter"), Column("Value", True)), rows)
 
 
-def best_levels(search: SearchState) -> Table | None:
-    """What the best policy does at the start of an episode, beside the optimum; None where no trial recorded it."""
-    best = search.best_trial
-    if best is None or not any(key in best.metrics for key, _ in LEVELS):
+def best_policy(search: SearchState) -> Table | None:
+    """What the best policy does beside the optimum, two columns for each firm; None where no trial recorded it."""
+    best = search.best_configuration
+    if best is None:
         return None
-    reference = search.reference_of(best)
-    optimum = None if reference is None else reference.optimal_return
-    rows = [(Cell(title), Cell(level(best, key)), Cell(level(best, f"optimal_{key}"))) for key, title in LEVELS]
-    rows.append((Cell("Return"), Cell(number(best.best_return)), Cell(number(optimum))))
-    columns = (Column("At the full time to horizon"), Column("Learned", True), Column("Optimum", True))
-    return Table("The best policy and the optimal one", columns, tuple(rows))
+    columns, parts = [Column(f"With {search.config.T:g} years to the horizon")], []
+    shown = [one for name in dict.fromkeys(t.calibration for t in best.trials) if (one := _trial_on(best, name))]
+    for trial in shown:
+        if rows := policy_rows(trial.figure, trial.word("action_rule")):
+            reference = search.reference_of(trial)
+            optimum = None if reference is None else reference.optimal_return
+            rows.append(("firm value", number(trial.best_return), number(optimum)))
+            parts.append([*rows, ("loss of firm value", loss_text(loss(search, trial)), "0%")])
+            of = "" if trial.calibration is None else f", {trial.calibration}"
+            columns += [Column(f"Learned{of}", True), Column(f"Optimum{of}", True)]
+    if not parts:
+        return None
+    cells = (
+        (first[0], *(text for _, *both in (first, *others) for text in both))
+        for first, *others in zip(*parts, strict=True)
+    )
+    names = ", ".join(trial_name(search, trial) for trial in shown)
+    return Table(f"Policy of {names}", tuple(columns), tuple(tuple(map(Cell, row)) for row in cells))
+
+
+def _trial_on(best: BestConfiguration, calibration: str | None) -> TrialRecord | None:
+    """The trial whose policy is shown of a firm: the one that the verdict is about, else the best one."""
+    found = [trial for trial in best_first(best.trials) if trial.calibration == calibration]
+    return best.shown if best.shown in found else next(iter(found), None)
+
+
+def certainty_table(answers: Sequence[Answer]) -> Table | None:
+    """How sure the findings are; None where there are none."""
+    rows = tuple(tuple(map(Cell, answer)) for answer in answers)
+    heads = (Column("Question"), Column("Answer", long=True), Column("What follows", long=True))
+    return Table("How far the results can be relied on", heads, rows) if rows else None
 
 
 def failures(search: SearchState) -> Table | None:
@@ -113,7 +138,7 @@ def damaged(search: SearchState) -> Table | None:
     return Table("Records that could not be read; --resume makes them again", columns, rows) if rows else None
 
 
-def reason(trial: Outcome) -> str:
+def reason(trial: TrialRecord) -> str:
     """Why a trial has no result, in one line."""
     if not trial.final:
         return "running, or interrupted: --resume continues it"
@@ -125,7 +150,7 @@ def settings(search: SearchState) -> list[Table]:
     columns, record = (Column("Name"), Column("Value", long=True)), search.record
     parts = (
         ("Search settings", flat(record.config.to_dict())),
-        ("Search space", {name: ", ".join(map(label, values)) for name, values in record.choices.items()}),
+        ("Search space", {name: str(values) for name, values in record.choices.items()}),
         ("Environment", flat(record.environment)),
     )
     return [
@@ -143,7 +168,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _row(rank: int, trial: Outcome, search: SearchState) -> tuple[Cell, ...]:
+def _row(rank: int, trial: TrialRecord, search: SearchState) -> tuple[Cell, ...]:
     captured, best = trial.captured_value, trial.best_return
     bar = None if captured is None else round(100 * min(max(captured, 0.0), 1.0), 1)
     return (
@@ -161,7 +186,7 @@ def _row(rank: int, trial: Outcome, search: SearchState) -> tuple[Cell, ...]:
 
 def settings_cells(hyperparameters: Hyperparameters, names: Sequence[str]) -> tuple[Cell, ...]:
     """A cell for each of these hyperparameters."""
-    values = [getattr(hyperparameters, name) for name in names]
+    values = [getattr(hyperparameters, name, None) for name in names]
     return tuple(Cell(_shown(value), value if isinstance(value, int | float) else None) for value in values)
 
 
@@ -171,18 +196,7 @@ def _key(value: float | None) -> float | str:
 
 
 def _numeric(search: SearchState, name: str) -> bool:
-    return isinstance(search.record.choices[name][0], int | float)
-
-
-def level(trial: Outcome, key: str) -> str:
-    """A level of cash by its name in the metrics, or that the policy acts at none."""
-    value = trial.figure(key)
-    if value is not None:
-        return number(value)
-    if key.startswith("optimal_"):
-        return level_words(None)
-    times = trial.figure("payouts" if key == "payout_level" else "issues") or 0.0
-    return level_words(None, times, "randomised" if trial.word("action_rule") == "randomised" else "greedy")
+    return isinstance(search.record.choices[name].first, int | float)
 
 
 def _shown(value: Any) -> str:

@@ -1,24 +1,24 @@
-"""What a tuner looks for: the gap to the optimum on a logarithmic axis, what values buy, and any trial by itself."""
+"""What a tuner looks for: the optimality gap on a logarithmic axis, effects of values, and any trial by itself."""
 
-from collections.abc import Sequence
+import html
 from pathlib import Path
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, read_bytes
-from ghm.report.analysis.findings import percent
+from ghm.io.text import LEVELS, policy_rows
+from ghm.report.analysis.findings import percent, trial_name
 from ghm.report.analysis.importance import Importance, MarginalEffect
 from ghm.report.analysis.policy import trial_levels
 from ghm.report.drawing.charts import Chart, compared, evaluations, highlighted, text
-from ghm.report.drawing.policy_charts import LEVELS
-from ghm.report.drawing.tables import Cell, Column, Table, level, reason
+from ghm.report.drawing.tables import Cell, Column, Table, reason
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import label
-from ghm.search.trials.outcome import Outcome
+from ghm.search.settings.distributions import label
+from ghm.search.trials.outcome import TrialRecord
 from ghm.training.logging.metrics import METRICS
 from ghm.training.logging.progress import duration
 
 LEAST_GAP = 1e-4
-"""What is missing to the optimum is drawn from here on: less is the error of the optimum itself."""
+"""Optimality gaps are drawn from here on: less is the error of the optimum itself."""
 
 CHOOSABLE = 200
 """Trials that can be looked at one by one, the best ones and those that failed: a page of some hundred kilobytes more."""
@@ -30,22 +30,27 @@ LOG_BYTES, LOG_LINES = 1 << 22, 12
 """Of a log that is larger nothing is shown; of another, its end."""
 
 
-_ELSEWHERE = ("verdict_text", *(f"{which}{key}" for key, _, _ in LEVELS for which in ("", "optimal_")))
+_ELSEWHERE = (
+    "verdict_text",
+    "issues",
+    "early_liquidation",
+    *(which + key for key in LEVELS for which in ("", "optimal_")),
+)
 """Metrics of a trial that the page has beside the list of all others."""
 
 
 def gap(captured: float) -> float:
-    """What is missing to the optimum, for a logarithmic axis."""
+    """The optimality gap, one less captured value, for a logarithmic axis."""
     return max(1.0 - captured, LEAST_GAP)
 
 
-def gap_axis(title: str = "missing to the optimum") -> dict[str, Any]:
+def gap_axis(title: str = "optimality gap") -> dict[str, Any]:
     """A logarithmic axis of one less captured value; Plotly places the ticks, also within less than a decade."""
-    return {"title": {"text": title}, "type": "log", "tickformat": ".2~%"}
+    return {"title": {"text": title}, "type": "log", "tickformat": ".2~%", "nticks": 5}
 
 
 def gap_charts(search: SearchState) -> list[Chart]:
-    """What is missing to the optimum, on a logarithmic axis: good trials differ in little else."""
+    """The optimality gap during training, on a logarithmic axis, which alone tells good trials apart."""
     curves = [
         (trial, curve) for trial in compared(search) if len((curve := evaluations(search, trial, "iteration"))[0]) > 1
     ]
@@ -55,11 +60,11 @@ def gap_charts(search: SearchState) -> list[Chart]:
     return [
         Chart(
             "gap",
-            "What is missing to the optimum",
-            f"One less captured value against training iterations, on a logarithmic axis, for {len(curves)} trials. The best, "
-            f"trial {best.trial_num}, ended {100 * gap(y[-1]):.2f}% short.",
-            f"One less captured value, on a logarithmic axis; what is below {100 * LEAST_GAP:g}% is drawn there.",
-            highlighted(curves, gap),
+            "How the best trials learn",
+            f"Optimality gap against training iterations, on a logarithmic axis, for {len(curves)} trials. The best, trial "
+            f"{best.trial_num}, ended with a gap of {100 * gap(y[-1]):.2f}%.",
+            f"Optimality gap: 100% less captured value. Gaps below {100 * LEAST_GAP:g}% are drawn there.",
+            highlighted(search, curves, gap),
             {"xaxis": {"title": {"text": "training iterations"}, "rangemode": "tozero"}, "yaxis": gap_axis()},
         )
     ]
@@ -89,27 +94,28 @@ def marginal_effects_table(
         for one in marginal_effects
     )
     more = (
-        Column("Against the other values (points)", True),
+        Column("Difference to other values (points)", True),
         Column("90% interval", True),
-        Column("Hyperparameter beyond chance"),
+        Column("Effect beyond chance"),
     )
-    caption = (
-        "What each value buys: median captured value, and the middle of its differences to those with other values"
-    )
+    caption = "Effect of each value: median captured value, and its difference to that of trials with other values"
     return Table(caption, (*heads, *more), rows, sortable=True)
 
 
 def trial_texts(search: SearchState) -> dict[int, str]:
-    """Each trial in a few lines, for the label under the pointer: once a page, by number."""
-    return {trial.trial_num: _describe(trial, search.varied) for trial in search.trials}
+    """Each trial in a few lines, for the label under the pointer: once per page, by number."""
+    return {trial.trial_num: _describe(search, trial) for trial in search.trials}
 
 
-def _describe(trial: Outcome, names: Sequence[str]) -> str:
-    head = f"Trial {trial.trial_num}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
-    return "<br>".join([head, *(f"{text(name)} {text(getattr(trial.hyperparameters, name))}" for name in names)])
+def _describe(search: SearchState, trial: TrialRecord) -> str:
+    name = html.escape(trial_name(search, trial)).capitalize()
+    head = f"{name}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
+    return "<br>".join(
+        [head, *(f"{text(one)} {text(getattr(trial.hyperparameters, one, '–'))}" for one in search.varied)]
+    )
 
 
-def choosable(search: SearchState) -> list[Outcome]:
+def choosable(search: SearchState) -> list[TrialRecord]:
     """Trials that can be looked at one by one: the best, then those without a result."""
     return [*search.ranked, *(one for one in search.trials if not one.status.has_result)][:CHOOSABLE]
 
@@ -119,7 +125,7 @@ def trial_details(search: SearchState) -> list[dict[str, Any]]:
     return [_details(search, trial, rank < WITH_POLICY) for rank, trial in enumerate(choosable(search))]
 
 
-def _details(search: SearchState, trial: Outcome, with_policy: bool) -> dict[str, Any]:
+def _details(search: SearchState, trial: TrialRecord, with_policy: bool) -> dict[str, Any]:
     x, y = evaluations(search, trial, "iteration")
     evaluated = [line for line in search.history(trial) if line.exact_return is not None]
     status = trial.status.replace("_", " ")
@@ -129,22 +135,22 @@ def _details(search: SearchState, trial: Outcome, with_policy: bool) -> dict[str
         ("seed", str(trial.seed)),
         *((one.label, one.shown(trial.metrics.get(one.name))) for one in METRICS if one.name not in _ELSEWHERE),
         *(
-            (f"{title} (optimum)", f"{level(trial, key)} ({level(trial, 'optimal_' + key)})")
-            for key, title, _ in LEVELS
+            (f"{name} (optimum)", f"{learned} ({optimal})")
+            for name, learned, optimal in policy_rows(trial.figure, trial.word("action_rule"))
         ),
         *((name, label(value)) for name, value in vars(trial.hyperparameters).items()),
     ]
     return {
-        "name": f"trial {trial.trial_num}: {percent(trial.captured_value) if trial.status.has_result else status}",
+        "name": f"{trial_name(search, trial)}: {percent(trial.captured_value) if trial.status.has_result else status}",
         "facts": [[name, _short(value)] for name, value in facts],
         "verdict": _short(trial.word("verdict_text") or "", 600),
         "x": x,
         "gap": [round(gap(one), 6) for one in y],
         "levels": {
             "x": [line.iteration for line in evaluated],
-            **{key: [_rounded(getattr(line, key)) for line in evaluated] for key, _, _ in LEVELS},
+            **{key: [_rounded(getattr(line, key)) for line in evaluated] for key in LEVELS},
         },
-        "optimal": {key: trial.figure(f"optimal_{key}") for key, _, _ in LEVELS},
+        "optimal": {key: trial.figure(f"optimal_{key}") for key in LEVELS},
         "policy": trial_levels(search.checkpoint(trial)) if with_policy and trial.status.has_result else None,
         "log": log_end(search.directory(trial)),
         "files": f"{trial.directory}/",

@@ -12,7 +12,9 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Literal, Self
+
+import msgspec
 
 from ghm.errors import UserError
 from ghm.io.atomic import write_atomically
@@ -30,11 +32,26 @@ _NAME = "search.json"
 # The sign has some 300 bytes.
 _MOST_BYTES = 4096
 
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=MAX_HEARTBEAT)]
+"""For which a search's or worker's silence may be waited for."""
+
 BEATS = 6
 """Signs a heartbeat: three may fail before a trial is asked to stop."""
 
 # Ctrl-Z waits this long for the order to be written before the search stands still.
 _PAUSE_WAIT_S = 2.0
+
+
+class Sign(msgspec.Struct, frozen=True):
+    """What the file says."""
+
+    search: str
+    """Which call of the search."""
+    owner: Owner
+    heartbeat: Seconds
+    order: Order
+    beat: int
+    """How often it was written: what changes."""
 
 
 class Heartbeat:
@@ -110,19 +127,12 @@ class Heartbeat:
 
     def _notice_another(self) -> None:
         found = _read(self._path)
-        self.superseded = found is not None and found.get("search") != self.token
+        self.superseded = found is not None and found.search != self.token
 
     def _write(self) -> None:
         order = self._order
         self._beat += 1
-        content = {
-            "search": self.token,
-            "owner": this_process().to_dict(),
-            "heartbeat": self.heartbeat,
-            "order": order,
-            "beat": self._beat,
-        }
-        write_atomically(self._path, seal(content), durable=False, own=1)
+        _put(self._path, Sign(self.token, this_process(), self.heartbeat, order, self._beat))
         self._written = order
 
 
@@ -137,7 +147,7 @@ class SearchWatch:
 
     def __init__(self, results_dir: Path, token: str, heartbeat: float) -> None:
         self._path, self._token, self._heartbeat = _sign(results_dir), token, heartbeat
-        self._seen: dict[str, Any] | None = None
+        self._seen: Sign | None = None
         self._news = time.monotonic()
 
     @property
@@ -150,25 +160,14 @@ class SearchWatch:
         found, now = _read(self._path), time.monotonic()
         if found is not None and found != self._seen:
             self._seen, self._news = found, now
-        if self._seen is not None and self._seen.get("search") != self._token:
+        if self._seen is not None and self._seen.search != self._token:
             return "stop"  # the search was started again, and decides anew who runs this trial
-        order = None if self._seen is None else self._seen.get("order")
+        order = "run" if self._seen is None else self._seen.order
         silence = now - self._news
         # One that stands still by Ctrl-Z gives no signs; its trials stand still with it.
         if order != "pause" and silence >= self._heartbeat / 2:
             return "kill" if silence >= self._heartbeat else "stop"
-        if order == "over":
-            return "stop"
-        for known in ("pause", "stop", "kill"):
-            if order == known:
-                return known
-        return "run"
-
-
-def bounded(seconds: Any) -> float | None:
-    """Seconds for which a search's or worker's silence may be waited for; None where a record says anything else."""
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return float(seconds) if number and 0 < seconds <= MAX_HEARTBEAT else None
+        return "stop" if order == "over" else order
 
 
 def take_over(results_dir: Path) -> None:
@@ -189,27 +188,22 @@ def take_over(results_dir: Path) -> None:
             path.unlink()  # damaged: its search is told by the silence
         return
     _refuse_living(results_dir, path, found)
-    ended = {**found, "search": secrets.token_hex(16), "order": "over"}
-    write_atomically(path, seal(ended), durable=False, own=1)
+    _put(path, msgspec.structs.replace(found, search=secrets.token_hex(16), order="over"))
 
 
-def _refuse_living(results_dir: Path, path: Path, found: dict[str, Any]) -> None:
+def _refuse_living(results_dir: Path, path: Path, found: Sign) -> None:
     """Refuse a directory whose search of another host lives; on this machine the lock tells."""
-    heartbeat = bounded(found.get("heartbeat"))
-    try:
-        owner = Owner.from_dict(found.get("owner"))
-    except DamagedError:
-        return
-    if heartbeat is None or owner.here or found.get("order") == "over":
+    heartbeat, owner = found.heartbeat, found.owner
+    if owner.here or found.order == "over":
         return
     sys.stderr.write(
-        f"{results_dir} was last used by another search ({owner}); waiting {heartbeat / 2:.0f} s for signs of life ...\n"
+        f"{results_dir} was last used by another search ({owner}); waiting {heartbeat / 2:.0f} s for its heartbeat ...\n"
     )
     until = time.monotonic() + heartbeat / 2
     while time.monotonic() < until:
         time.sleep(heartbeat / BEATS / 2)
         now = _read(path)
-        if now is not None and now != found and now.get("order") != "over":
+        if now is not None and now != found and now.order != "over":
             raise UserError(
                 f"--results_dir {results_dir} is in use by another search ({owner}), whose lock its file server does not "
                 "pass on to this host; wait for it, stop it, or choose another directory"
@@ -220,8 +214,12 @@ def _sign(results_dir: Path) -> Path:
     return results_dir / DIRECTORY / _NAME
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Sign | None:
     try:
-        return check_seal(read_bytes(path, _MOST_BYTES))
-    except (OSError, DamagedError):
+        return msgspec.convert(check_seal(read_bytes(path, _MOST_BYTES)), Sign)
+    except (OSError, DamagedError, msgspec.ValidationError):
         return None
+
+
+def _put(path: Path, sign: Sign) -> None:
+    write_atomically(path, seal(msgspec.to_builtins(sign)), durable=False, own=1)

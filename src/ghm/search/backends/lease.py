@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from ghm.io.atomic import write_atomically
 from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.io.sealed import check_seal, seal
-from ghm.search.backends.heartbeat import bounded
+from ghm.search.backends.heartbeat import Seconds
 from ghm.search.backends.process_identity import Owner, this_process
 from ghm.search.trials.process import end_processes_of
 
@@ -49,13 +50,11 @@ class Lease:
     """A lease that this process holds."""
 
     directory: Path
-    """The trial's directory."""
     number: int
     """N."""
     term: float
     """Seconds after which others may take an unchanged one."""
     owner: Owner
-    """This process."""
     beat: int = 0
     """How often it was written: what changes."""
     renewed: float = 0.0
@@ -72,12 +71,7 @@ class Lease:
         if _newest(self.directory) > self.number:
             raise LostError(f"{self.directory}: another process has taken it over")
         self.beat += 1
-        content: dict[str, Any] = {
-            "owner": self.owner.to_dict(),
-            "term": self.term,
-            "beat": self.beat,
-            "released": released,
-        }
+        content = msgspec.to_builtins(_Held(self.owner, self.term, self.beat, released))
         # Not forced to disk: after a power cut nobody holds anything.
         write_atomically(_path(self.directory, self.number), seal(content), durable=False, own=1)
         self.renewed = began
@@ -147,13 +141,13 @@ def holder(directory: Path) -> Owner | None:
     return None if held.released or held.dead else held.owner or Owner("unknown", "", 0, 0)
 
 
-@dataclass(frozen=True)
-class _Held:
+class _Held(msgspec.Struct, frozen=True):
     """What a lease's file says; a damaged or half-written one says nothing, and counts until its term is over."""
 
     owner: Owner | None
-    term: float
-    released: bool
+    term: Seconds
+    beat: int = 0
+    released: bool = False
 
     def __str__(self) -> str:
         return "an unknown process" if self.owner is None else str(self.owner)
@@ -165,11 +159,9 @@ class _Held:
     @classmethod
     def parse(cls, data: bytes, term: float) -> "_Held":
         try:
-            content = check_seal(data)
-            owner = Owner.from_dict(content.get("owner"))
-        except DamagedError:
-            return cls(None, term, released=False)
-        return cls(owner, bounded(content.get("term")) or term, content.get("released") is True)
+            return msgspec.convert(check_seal(data), cls)
+        except (DamagedError, msgspec.ValidationError):
+            return cls(None, term)
 
 
 def _make(directory: Path, number: int, term: float) -> Lease | None:

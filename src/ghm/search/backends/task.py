@@ -23,15 +23,14 @@ from ghm.io.sealed import read_sealed
 from ghm.search.backends.heartbeat import BEATS, SearchWatch
 from ghm.search.backends.lease import Lease, LostError, take
 from ghm.search.backends.preflight import difference
-from ghm.search.records.restore import unrecorded_outcome
 from ghm.search.settings.command import training_command
 from ghm.search.trials.forking import starter
 from ghm.search.trials.gpus import claimed_gpu, visible_gpus
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import Start
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
-from ghm.search.trials.workspace import record_outcome
+from ghm.search.trials.workspace import record_outcome, unrecorded_outcome
 
 # Orders are looked for this often: a stop is felt at once, and a file server is asked a few times a second.
 LOOK_S = 0.5
@@ -42,7 +41,6 @@ class Task:
     """What a worker has to know to run a trial."""
 
     trial: Trial
-    """The trial."""
     results_dir: Path
     """The search's directory, at the same path on every host."""
     search: str
@@ -58,7 +56,7 @@ class Task:
     trial_timeout: float | None = None
     """Seconds after which an attempt is stopped."""
     max_retries: int = 1
-    """How often the trial is started again after a failure of the machine."""
+    """How often the trial is started again after an infrastructure failure."""
     popen: Start = subprocess.Popen
     """Starts a process; by default the worker forks trials from a warm one."""
 
@@ -67,7 +65,7 @@ class Task:
 class Report:
     """What came of a task."""
 
-    outcome: Outcome | None = None
+    outcome: TrialRecord | None = None
     """How the trial ended; None if it was not run, since the search stops."""
     fault: str | None = None
     """Why this worker can run no trial of the search at all."""
@@ -80,7 +78,7 @@ def run_task(task: Task, take_lease: Callable[..., Lease | None] = take) -> Repo
 
     Args:
         task: the trial and what it needs.
-        take_lease: takes the lease of a directory; the tests' wrong twin takes none.
+        take_lease: takes the lease of a directory; the tests' wrong variant takes none.
 
     Raises:
         LostError: when another process has taken the trial's directory, which then has the truth.
@@ -114,7 +112,7 @@ def _fault(task: Task, watch: SearchWatch) -> str | None:
     return difference(task.code)
 
 
-def _run(task: Task, lease: Lease, watch: SearchWatch) -> Outcome:
+def _run(task: Task, lease: Lease, watch: SearchWatch) -> TrialRecord:
     if told := recorded_since(task.trial, task.known) or unrecorded_outcome(task.trial):
         return told
     gpus = visible_gpus() if task.trial.config.device == "cuda" else []
@@ -135,10 +133,10 @@ def _run(task: Task, lease: Lease, watch: SearchWatch) -> Outcome:
     return outcome
 
 
-def recorded_since(trial: Trial, known: dict[str, Any] | None) -> Outcome | None:
+def recorded_since(trial: Trial, known: dict[str, Any] | None) -> TrialRecord | None:
     """The end of the trial, or its pause at the rung, that was recorded since the record ``known``; None if none was."""
     try:
-        outcome = Outcome.from_entry(read_sealed(trial.outcome_path))
+        outcome = TrialRecord.from_entry(read_sealed(trial.outcome_path))
     except (OSError, DamagedError):
         return None
     if outcome.trial_num != trial.number or outcome.to_entry() == known:

@@ -1,4 +1,4 @@
-"""The search's messages: a line an event, as the documentation has them."""
+"""The search's messages: one line per event, as the documentation has them."""
 
 import sys
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import number
 
@@ -20,7 +20,7 @@ MANY = 20
 
 
 class PlainObserver(Observer):
-    """Prints a line an event.
+    """Prints one line per event.
 
     Args:
         stream: where to; default: standard output.
@@ -44,16 +44,16 @@ class PlainObserver(Observer):
         self._state = results
 
     def decided(self, decision: Decision) -> None:
-        """Say who goes on at a rung, and who is confirmed; proposals are seen from their trials."""
+        """Say which configurations are promoted at a rung or confirmed; proposals are seen from their trials."""
         if text := decision_text(decision):
             self._print(text)
 
     def trial_started(self, trial: Trial) -> None:
         """Say that a trial starts."""
-        going_on = " from its last checkpoint" if trial.checkpoint.is_file() else ""
-        self._print(f"{trial.label} Starting training{going_on}{self._instance(trial)}...")
+        continued = " from its last checkpoint" if trial.checkpoint.is_file() else ""
+        self._print(f"{trial.label} Starting training{continued}{self._instance(trial)}...")
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended."""
         best = None if self._state is None else self._state.best_configuration
         if outcome.note:
@@ -99,11 +99,15 @@ def _trials_text(plan: Plan) -> str:
     ]
     factors += [f"{len(numbering.calibrations)} calibrations"] if numbering.calibrations else []
     parts = [" x ".join(factors)]
-    parts += [f"{numbering.n_confirmed} to confirm"] if config.confirm else []
+    parts += [f"{numbering.n_confirmed} for the confirmation"] if config.confirm else []
     rungs = " and ".join(map(str, config.rungs))
     going = numbering.n_configurations
     counts = [str(going := places(config.keep, going)) for _ in config.rungs]
-    parts += [f"the best {100 * config.keep:g}% go on at {rungs}: {' and '.join(counts)}"] if config.rungs else []
+    parts += (
+        [f"the best {100 * config.keep:g}% are promoted at {rungs} iterations: {' and '.join(counts)}"]
+        if config.rungs
+        else []
+    )
     return f"{text} ({'; '.join(parts)})"
 
 
@@ -113,19 +117,20 @@ def decision_text(decision: Decision) -> str:
         going = decision.content["go_on"]
         shown = ", ".join(map(str, going[:MANY])) + (" …" if len(going) > MANY else "")
         rung, total = decision.subject["rung"], decision.content["of"]
-        return f"[Rung {rung}] {len(going)} of {total} configurations go on: {shown or 'none'}"
+        return f"[Rung {rung}] {len(going)} of {total} configurations promoted: {shown or 'none'}"
     if decision.kind == "confirmation":
         chosen = [str(one) for one, _ in decision.content["chosen"]]
-        return f"[Confirmation] on {len(decision.content['seeds'])} fresh seeds: configurations {', '.join(chosen) or 'none'}"
+        seeds, again = len(decision.content["seeds"]), ", ".join(chosen) or "none"
+        return f"[Confirmation] trained again on {seeds} fresh seeds: configurations {again}"
     return ""
 
 
-def outcome_text(outcome: Outcome, best: BestConfiguration | None, instance: str = "") -> str:
+def outcome_text(outcome: TrialRecord, best: BestConfiguration | None, instance: str = "") -> str:
     """How a trial ended, in one line, and what is the best so far."""
-    captured = "" if outcome.captured_value is None else f", captured {share_text(outcome.captured_value)}"
-    reached = f"return {number(outcome.best_return)}{captured}{_best(best)}"
+    captured = "" if outcome.captured_value is None else f", captured value {share_text(outcome.captured_value)}"
+    reached = f"firm value {number(outcome.best_return)}{captured}{_best(best)}"
     if outcome.status is TrialState.PAUSED:
-        return f"Paused at iteration {outcome.iterations}{instance}: {reached}"
+        return f"Paused at rung {outcome.iterations}{instance}: {reached}"
     if not outcome.success:
         return f"{outcome.status} after {duration(outcome.seconds)}{instance}: {outcome.error} (log: {outcome.log})"
     return f"Completed in {duration(outcome.seconds)}{instance}: {reached}"

@@ -1,7 +1,7 @@
 """What a search shows while it runs: a live table on a terminal, plain lines elsewhere.
 
 Both say the same: the spec's messages as they come, and of each running trial its configuration, how far it is, its
-return and captured value and the time left; how many trials finished and failed, the best so far, and the time left for
+firm value and captured value and the time left; how many trials finished and failed, the best so far, and the time left for
 the search. Drawing takes a bounded share of the search's time (`ghm.training.logging.progress.DrawingBudget`).
 """
 
@@ -17,7 +17,7 @@ from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Plan
 from ghm.search.display.running import Running, SearchProgress, configuration, standing
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import DrawingBudget, duration, number
 
@@ -75,7 +75,7 @@ class PlainView(PlainObserver):
             self._next[trial.number] = time.monotonic() + self._interval
             self._print(f"{trial.label} {configuration(trial.hyperparameters)}")
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended, and how the search stands."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
@@ -128,7 +128,7 @@ class LiveView(PlainObserver):
         if self._progress is not None:
             self._progress.start(trial)
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended, and take its row away."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
@@ -197,7 +197,7 @@ def _settings(one: Running) -> "Text":
 
 
 def _trials(running: list[Running], console: "Console", head: bool = True) -> "Table":
-    """The running trials, a row each; widths are fixed, so that tables under each other line up."""
+    """The running trials, one row per trial; widths are fixed, so that tables under each other line up."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
@@ -208,7 +208,7 @@ def _trials(running: list[Running], console: "Console", head: bool = True) -> "T
     if wide:
         table.add_column("configuration", no_wrap=True)
     table.add_column("progress", ratio=1)
-    for title, width in (("iteration", 11), ("return", 6), ("captured", 8), ("left", 7)):
+    for title, width in (("iteration", 11), ("firm value", 10), ("captured", 8), ("left", 7)):
         table.add_column(title, justify="right", no_wrap=True, min_width=width)
     for one in running:
         total = one.trial.config.n_iterations

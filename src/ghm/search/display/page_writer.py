@@ -15,11 +15,11 @@ from typing import BinaryIO, TextIO
 
 from ghm.errors import shown
 from ghm.io.guard import survive, told_fault
-from ghm.io.platforms import EXIT_INFRASTRUCTURE, PYTHON
+from ghm.io.platforms import PYTHON, ExitStatus
 from ghm.search.display.displays import DETAILS_NAME
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 
 SHARE = 0.01
@@ -28,10 +28,13 @@ SHARE = 0.01
 FIRST_S = 60.0
 """Seconds before the first refresh: it costs about three, and a shorter search gets its page at the end."""
 
-LAST_LIMIT_S = 120.0
-"""Seconds that the last page may take before the search ends without it."""
+RELOAD_S = 60
+"""Seconds after which a page that is open loads its new state, while the search runs."""
 
-_EXPLAINED = (2, EXIT_INFRASTRUCTURE)
+LAST_LIMIT_S = 120.0
+"""Seconds that the last page may take before the search ends without it; checking each firm's optimum takes three."""
+
+_EXPLAINED = (ExitStatus.USER_ERROR, ExitStatus.INFRASTRUCTURE)
 """Exit statuses of ``ghm report`` with a message of its own: a record or a disk is at fault, not the program."""
 
 
@@ -76,7 +79,7 @@ class ReportRefresher(Observer):
         self._path = results.path
         self._next = self._clock() + FIRST_S
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:  # noqa: ARG002  (the interface's)
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:  # noqa: ARG002  (the interface's)
         """The page is behind from now on."""
         self._stale = True
 
@@ -92,7 +95,7 @@ class ReportRefresher(Observer):
             self._next = now + (now - self._began) / SHARE
         if self._process is None and self._stale and now >= self._next:
             self._stale = False
-            self._start()
+            self._start(running=True)
 
     def stopping(self) -> None:
         """An interrupted search ends as soon as its trials allow, and does not wait for its page."""
@@ -138,11 +141,11 @@ class ReportRefresher(Observer):
     def _not_written(self, reason: str) -> str:
         return f"The report could not be written: {reason}; try `ghm report {self._path}`"
 
-    def _start(self) -> None:
+    def _start(self, running: bool = False) -> None:
         self._began = self._clock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (read when the process has ended; a pipe would fill up)
         self._process = subprocess.Popen(
-            [*self._command, str(self._path)],
+            [*self._command, str(self._path), *(["--reload", str(RELOAD_S)] if running else [])],
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             env={**os.environ, "OMP_NUM_THREADS": "1"},

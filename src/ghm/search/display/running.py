@@ -1,5 +1,6 @@
 """How a running search stands: each trial from its history, the search from its state."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -13,9 +14,10 @@ from ghm.search.decisions.workload import Workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import TrialPace, seconds_left, weight
 from ghm.search.records.state import SearchState
-from ghm.search.settings.space import label
+from ghm.search.settings.configurations import NAMES
+from ghm.search.settings.distributions import Range, label
 from ghm.search.trials.history import HistoryLine, parse_line
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
@@ -119,7 +121,7 @@ class Running:
 
     @property
     def current_return(self) -> float | None:
-        """Exact return at the last evaluation, the simulated one before the first."""
+        """Exact firm value at the last evaluation, the simulated one before the first."""
         newest = self._tail.newest
         if newest is None or newest.exact_return is not None:
             return None if newest is None else newest.exact_return
@@ -144,8 +146,9 @@ class SearchProgress:
         self._plan, self._state, self._clock = plan, state, clock
         self._started = clock()
         self._paces: list[TrialPace] = []
-        paths = state.record.choices["n_trajectories"]
         n_steps = plan.config.training().n_steps
+        paths = state.record.choices["n_trajectories"]
+        paths = dataclasses.replace(paths, points=5).grid() if isinstance(paths, Range) else paths.grid()
         self._mean_weight = sum(weight(one, n_steps) for one in paths) / len(paths)
         self.running: dict[int, Running] = {}
         self._work = Workload((), 0)
@@ -158,7 +161,7 @@ class SearchProgress:
         self._paces.append(one.pace)
         self._is_stale = True
 
-    def finish(self, trial: Trial, outcome: Outcome) -> None:
+    def finish(self, trial: Trial, outcome: TrialRecord) -> None:
         """A trial ended."""
         one = self.running.pop(trial.number, None)
         self._is_stale = True
@@ -196,7 +199,7 @@ class SearchProgress:
         return "" if left is None else f"about {duration(left)} left"
 
     def counts(self) -> str:
-        """Finished, failed and running trials, and how many stand at each rung."""
+        """Finished, failed and running trials, and how many are paused or stopped at each rung."""
         found = self._state.counts(self.running)
         parts = [f"{found.completed} of {found.asked} trials completed", f"{found.failed} failed"]
         for rung in self._plan.config.rungs if found.paused or found.stopped else ():
@@ -216,7 +219,7 @@ class SearchProgress:
             return self._best_running()
         if best.basis == "trial":
             captured = "" if best.captured_value is None else f", captured value {share_text(best.captured_value)}"
-            return f"best so far: trial {best.trial.trial_num}, return {number(best.trial.best_return)}{captured}"
+            return f"best so far: trial {best.trial.trial_num}, firm value {number(best.trial.best_return)}{captured}"
         values = [one.captured_value for one in best.trials if one.captured_value is not None]
         spread = (
             f", captured value {share_text(min(values))} to {share_text(max(values))} over {len(values)} trials"
@@ -233,7 +236,7 @@ class SearchProgress:
         if not reached:
             return "best so far: none yet"
         value, trial = max(reached)
-        return f"best so far: captured value {share_text(value)}, trial {trial}, which still runs"
+        return f"best so far: captured value {share_text(value)}, trial {trial}, still running"
 
     @property
     def _workload(self) -> Workload:
@@ -247,18 +250,18 @@ class SearchProgress:
 
 
 def configuration(hyperparameters: Hyperparameters) -> str:
-    """The eight hyperparameters on one line, what matters most first."""
+    """A configuration on one line, what matters most first."""
     chosen = {name: label(value) for name, value in vars(hyperparameters).items()}
     return (
         f"lr {chosen['lr_policy']}/{chosen['lr_baseline']} entropy {chosen['entropy_weight']} "
         f"paths {chosen['n_trajectories']} net {chosen['policy_hidden']}/{chosen['value_hidden']} "
         f"clip {chosen['max_grad_norm']} reg {chosen['action_reg_weight']}"
-    )
+    ) + "".join(f" {name} {value}" for name, value in chosen.items() if name not in NAMES)
 
 
 def standing(one: Running) -> str:
     """How a running trial stands, on one line."""
-    captured = "" if one.captured_value is None else f", captured {share_text(one.captured_value)}"
+    captured = "" if one.captured_value is None else f", captured value {share_text(one.captured_value)}"
     left = "" if one.seconds_left is None else f", about {duration(one.seconds_left)} left"
     total = one.trial.config.n_iterations
-    return f"iteration {one.iteration}/{total}: return {number(one.current_return)}{captured}{left}"
+    return f"iteration {one.iteration}/{total}: firm value {number(one.current_return)}{captured}{left}"

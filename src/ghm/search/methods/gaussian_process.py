@@ -1,9 +1,9 @@
-"""A Gaussian process over the enumerated configurations, and the one with the greatest expected improvement.
+"""A Gaussian process over configurations, and the one with the greatest expected improvement.
 
 ======  ==================  ======  ==================================================================================
 symbol  name                shape   meaning
 ======  ==================  ======  ==================================================================================
-x       ``known``           (n, d)  indices of configurations with an outcome
+x       ``known``           (n, d)  places of configurations with an outcome, see ``settings/distributions.py``
 y       ``objective``       (n,)    their objective, standardised; less is better
 δ_j     ``distances``       (n, n)  squared distance along axis j: of positions from 0 to 1 where values have an order,
                                     0 or 1 where they have none
@@ -23,7 +23,7 @@ Linear algebra runs on one thread: on several its rounding, and then the proposa
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,16 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-Indices = NDArray[np.int64]
+from ghm.search.settings.distributions import Range, Values
+
 Array = NDArray[np.float64]
 
 MAX_CANDIDATES = 20_000
-"""A larger grid is represented by so many of its configurations, drawn anew for each proposal."""
+"""A larger space is represented by so many of its configurations, drawn anew for each proposal."""
+
+N_GOOD = 5
+DISTANCES = (0.2, 0.05, 0.0125)
+"""Where there are ranges, half of the candidates are near the best known configurations: so far away, on an axis of length 1."""
 
 # Priors on the logarithms of length scale, process and noise variance: mean and standard deviation. An axis has length 1,
 # the outcomes variance 1; the noise is smaller as a rule, but another seed can move a trial by as much as a setting does.
@@ -46,55 +51,49 @@ _LENGTH, _VARIANCE, _NOISE = (0.0, 1.0), (0.0, 0.5), (math.log(0.05), 1.5)
 _JITTER = 1e-8
 
 
-@dataclass(frozen=True)
-class Axis:
-    """A hyperparameter's values, and whether they have an order."""
+Axis = Values | Range
+"""What may be tried of a hyperparameter."""
 
-    values: tuple[Any, ...]
-    ordered: bool
 
-    @classmethod
-    def of(cls, values: Sequence[Any]) -> Self:
-        """Numbers in increasing order; layers, which have none, as they come."""
-        numbers = all(isinstance(value, int | float) for value in values)
-        return cls(tuple(sorted(values)) if numbers else tuple(values), numbers)
-
-    def distances(self, first: Indices, second: Indices) -> Array:
-        """Squared distances between indices (n,) and (m,), (n, m)."""
-        indices = np.arange(len(self.values))
-        steps = indices[:, None] - indices[None, :]
-        # Of the values, which are few; looking it up is cheaper than computing it for each of 11,664 candidates.
-        table: Array = np.square(steps / max(len(indices) - 1, 1)) if self.ordered else (steps != 0).astype(np.float64)
-        found: Array = table.take(second, axis=1).take(first, axis=0)
-        return found
+def distances(axis: Axis, first: Array, second: Array) -> Array:
+    """Squared distances between places (n,) and (m,), (n, m)."""
+    if isinstance(axis, Range):
+        return np.square(np.subtract.outer(first, second))
+    # Of the values, which are few; looking it up is cheaper than computing it for each of 11,664 candidates.
+    steps = np.subtract.outer(indices := np.arange(len(axis)), indices)
+    table: Array = np.square(steps / max(len(axis) - 1, 1)) if axis.ordered else (steps != 0).astype(np.float64)
+    found: Array = table.take(second.astype(int), axis=1).take(first.astype(int), axis=0)
+    return found
 
 
 def propose(
-    axes: Sequence[Axis], known: Indices, objective: Array, pending: Indices, seed: np.random.SeedSequence
-) -> list[int]:
+    axes: Sequence[Axis], known: Array, objective: Array, pending: Array, seed: np.random.SeedSequence
+) -> list[float]:
     """The configuration of greatest expected improvement that is neither known nor pending.
 
     Args:
-        axes: the hyperparameters' values, d of them.
-        known: indices of configurations whose outcome counts, (n, d).
+        axes: what may be tried of the hyperparameters, d of them.
+        known: places of configurations whose outcome counts, (n, d).
         objective: what they reached, to be minimised, (n,).
-        pending: indices of configurations without an outcome yet, (m, d).
-        seed: of this one proposal; it decides among candidates only where the grid is too large to be enumerated.
+        pending: places of configurations without an outcome yet, (m, d).
+        seed: of this one proposal; it decides among candidates only where there are too many to enumerate.
 
     Returns:
-        An index for each axis.
+        A place on each axis.
     """
     with threadpool_limits(1):
         spread = float(objective.std()) or 1.0
         process = _Process.fit(axes, known, (objective - objective.mean()) / spread)
         if len(pending):
             process = process.believing(pending)
-        candidates = _candidates(axes, known, pending, seed)
+        expected = process.predict(known)[0]
+        good = known[np.argsort(expected, kind="stable")[:N_GOOD]]
+        candidates = _candidates(axes, known, pending, good, seed)
         mean, deviation = process.predict(candidates)
-        best = float(process.predict(known)[0].min())
+        best = float(expected.min())
         z = (best - mean) / deviation
         improvement = deviation * (z * norm.cdf(z) + norm.pdf(z))
-        return [int(index) for index in candidates[int(np.argmax(improvement))]]
+        return [float(place) for place in candidates[int(np.argmax(improvement))]]
 
 
 @dataclass(frozen=True)
@@ -104,24 +103,24 @@ class _Process:
     axes: Sequence[Axis]
     logs: Array
     """Logarithms of length scales (d), variance and noise variance, (d + 2,)."""
-    seen: Indices
+    seen: Array
     outcomes: Array
 
     @classmethod
-    def fit(cls, axes: Sequence[Axis], seen: Indices, outcomes: Array) -> Self:
-        distances = [axis.distances(column, column) for axis, column in zip(axes, seen.T, strict=True)]
+    def fit(cls, axes: Sequence[Axis], seen: Array, outcomes: Array) -> Self:
+        squares = [distances(axis, column, column) for axis, column in zip(axes, seen.T, strict=True)]
         priors = np.array([*[_LENGTH] * len(axes), _VARIANCE, _NOISE])
         start = priors[:, 0].copy()
         bounds = [(mean - 4 * deviation, mean + 4 * deviation) for mean, deviation in priors]
-        found = minimize(_loss, start, (distances, outcomes, priors), "L-BFGS-B", jac=True, bounds=bounds)
+        found = minimize(_loss, start, (squares, outcomes, priors), "L-BFGS-B", jac=True, bounds=bounds)
         return cls(axes, found.x, seen, outcomes)
 
-    def believing(self, pending: Indices) -> Self:
+    def believing(self, pending: Array) -> Self:
         """This process once ``pending`` had come out as predicted."""
         outcomes = np.concatenate([self.outcomes, self.predict(pending)[0]])
         return type(self)(self.axes, self.logs, np.concatenate([self.seen, pending]), outcomes)
 
-    def predict(self, places: Indices) -> tuple[Array, Array]:
+    def predict(self, places: Array) -> tuple[Array, Array]:
         """Mean and standard deviation at ``places`` (m, d), (m,) each."""
         variance, noise = np.exp(self.logs[-2:])
         matrix = self._covariance(self.seen) + (noise + _JITTER * variance) * np.eye(len(self.seen))
@@ -132,10 +131,10 @@ class _Process:
         left = np.maximum(variance - np.sum(explained**2, axis=0), _JITTER * variance)
         return mean, np.sqrt(left)
 
-    def _covariance(self, places: Indices) -> Array:
+    def _covariance(self, places: Array) -> Array:
         scaled = np.zeros((len(places), len(self.seen)))
         for axis, log, first, second in zip(self.axes, self.logs[:-2], places.T, self.seen.T, strict=True):
-            scaled += axis.distances(first, second) * math.exp(-2 * log)
+            scaled += distances(axis, first, second) * math.exp(-2 * log)
         return _matern(scaled, math.exp(self.logs[-2]))[0]
 
 
@@ -163,19 +162,25 @@ def _matern(squared: Array, variance: float) -> tuple[Array, Array]:
     return decay * (1 + r + r**2 / 3), decay * (1 + r) * 5 / 3
 
 
-def _candidates(axes: Sequence[Axis], known: Indices, pending: Indices, seed: np.random.SeedSequence) -> Indices:
+def _candidates(axes: Sequence[Axis], known: Array, pending: Array, good: Array, seed: np.random.SeedSequence) -> Array:
     """Configurations to choose from, (m, d): all but the known and pending ones, or all where nothing else is left."""
-    lengths = [len(axis.values) for axis in axes]
-    if math.prod(lengths) <= MAX_CANDIDATES:
-        grid = np.indices(lengths).reshape(len(lengths), -1).T
+    generator = np.random.default_rng(seed)
+    if any(isinstance(axis, Range) for axis in axes):
+        found = _around(axes, good, generator)
+    elif math.prod(lengths := [len(axis) for axis in axes if isinstance(axis, Values)]) <= MAX_CANDIDATES:
+        found = np.indices(lengths).reshape(len(lengths), -1).T.astype(np.float64)
     else:
-        grid = np.random.default_rng(seed).integers(lengths, size=(MAX_CANDIDATES, len(lengths)))
-    seen = np.concatenate([known, pending]) if len(pending) else known
-    fresh = np.isin(_numbers(grid, lengths), _numbers(seen, lengths), invert=True)
-    return grid[fresh] if fresh.any() else grid
+        found = generator.integers(lengths, size=(MAX_CANDIDATES, len(lengths))).astype(np.float64)
+    seen = {*map(tuple, known.tolist()), *map(tuple, pending.tolist())}
+    fresh = np.array([tuple(row) not in seen for row in found.tolist()])
+    return found[fresh] if fresh.any() else found
 
 
-def _numbers(configurations: Indices, lengths: Sequence[int]) -> Indices:
-    """A number for each configuration, (m,), its indices as digits; modulo 2^64, where a rare clash costs a candidate."""
-    strides = np.cumprod([1, *lengths[:0:-1]], dtype=np.int64)[::-1]
-    return np.asarray(configurations @ strides)
+def _around(axes: Sequence[Axis], good: Array, generator: np.random.Generator) -> Array:
+    """Half of them anywhere, half near one of the configurations ``good`` (k, d), (m, d)."""
+    half = MAX_CANDIDATES // 4  # more find nothing better
+    anywhere = [axis.places(generator, half) for axis in axes]
+    near = good[np.arange(half) % len(good)]
+    distance = np.array(DISTANCES)[np.arange(half) // len(good) % len(DISTANCES)]
+    beside = [axis.near(places, distance, generator) for axis, places in zip(axes, near.T, strict=True)]
+    return np.stack([np.concatenate(pair) for pair in zip(anywhere, beside, strict=True)], axis=1)

@@ -6,28 +6,29 @@ otherwise flatten the differences among good ones. A configuration that failed c
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ghm.errors import UserError
 from ghm.search.methods.gaussian_process import Axis, propose
 from ghm.search.methods.proposals import Known, RandomProposal, unseen
-from ghm.search.settings.space import NAMES, Choices
+from ghm.search.settings.configurations import make_hyperparameters
+from ghm.search.settings.distributions import Range
+from ghm.search.settings.inactive import distinct
+from ghm.search.settings.methods import N_STARTUP
+from ghm.search.settings.space import Choices
 from ghm.training.settings import Hyperparameters
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
 
-N_STARTUP = 10
-"""Outcomes before which proposals are random draws, those of a random search: a model of fewer is guesswork."""
-
 SMALLEST_GAP = 1e-6
 """What is missing to the optimum is resolved down to this: the reference solution itself is good to about as much."""
 
 WORST_GAP = 1.0
-"""A configuration that failed counts at least as closing the firm at once, which misses all of the value."""
+"""A configuration that failed counts at least as immediate liquidation, which misses all of the value."""
 
 
 class LearnedProposal:
@@ -35,7 +36,7 @@ class LearnedProposal:
 
     Args:
         method: ``tpe`` or ``gp``.
-        choices: the search space; hyperparameters of one value are fixed.
+        choices: the search space; a hyperparameter of one value is fixed.
         seed_base: of the search.
     """
 
@@ -46,12 +47,12 @@ class LearnedProposal:
         self._choices = choices
         self._seed_base = seed_base
         self._random = RandomProposal(choices, seed_base)
-        self._varied = [name for name in NAMES if len(choices[name]) > 1]
-        self.axes = [Axis.of(choices[name]) for name in self._varied]
+        self._varied = [name for name, values in choices.items() if values.size > 1]
+        self.axes: list[Axis] = [part for name in self._varied for part in choices[name].parts]
 
     def __call__(self, configuration: int, history: Sequence[Known] = ()) -> Hyperparameters:
         """Hyperparameters of a configuration (numbered from 1), given all those before it, by number."""
-        chosen = self._chosen(configuration, history)
+        chosen = distinct(self._chosen(configuration, history), self._choices)
         taken = {one.hyperparameters for one in history}
         return unseen(self._choices, chosen, taken, self._seed_base, configuration)
 
@@ -59,30 +60,37 @@ class LearnedProposal:
         known = [one for one in history if not one.pending]
         if len(known) < N_STARTUP or not self._varied or all(one.value is None for one in known):
             return self._random(configuration)
-        positions = np.array([self._position(one.hyperparameters) for one in history])
+        places = np.array([self._places(one.hyperparameters) for one in history])
         pending = np.array([one.pending for one in history])
         objective = objectives([one.value for one in known])
         # A seed of its own for each configuration, independent of those of the random draws.
         seed = np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 1))
-        return self._configuration(self.ask(positions[~pending], objective, positions[pending], seed))
+        return self._configuration(self.ask(places[~pending], objective, places[pending], seed))
 
     def ask(
         self, known: np.ndarray, objective: np.ndarray, pending: np.ndarray, seed: np.random.SeedSequence
-    ) -> Sequence[int]:
-        """An index for each hyperparameter that is varied; the arguments are those of ``ask_optuna``."""
+    ) -> Sequence[float]:
+        """A place on each axis; the arguments are those of ``ask_optuna``."""
         if self._method == "gp":
             return propose(self.axes, known, objective, pending, seed)
         return ask_optuna(parzen_estimator(seed), self.axes, known, objective, pending)
 
-    def _position(self, hyperparameters: Hyperparameters) -> list[int]:
-        values = [getattr(hyperparameters, name) for name in self._varied]
-        return [axis.values.index(value) for axis, value in zip(self.axes, values, strict=True)]
+    def _places(self, hyperparameters: Hyperparameters) -> list[float]:
+        return [
+            part.place(value)
+            for name in self._varied
+            for part, value in zip(
+                self._choices[name].parts, self._choices[name].split(getattr(hyperparameters, name)), strict=True
+            )
+        ]
 
-    def _configuration(self, position: Sequence[int]) -> Hyperparameters:
-        chosen: dict[str, Any] = {name: self._choices[name][0] for name in NAMES}
-        for name, axis, index in zip(self._varied, self.axes, position, strict=True):
-            chosen[name] = axis.values[index]
-        return Hyperparameters(**chosen)
+    def _configuration(self, places: Sequence[float]) -> Hyperparameters:
+        left = iter(places)
+        chosen = {name: values.first for name, values in self._choices.items()}
+        for name in self._varied:
+            values = self._choices[name]
+            chosen[name] = values.join(*(part.at(next(left)) for part in values.parts))
+        return make_hyperparameters(chosen)
 
 
 def tpe_proposal(choices: Choices, seed_base: int) -> LearnedProposal:
@@ -123,35 +131,30 @@ def parzen_estimator(seed: np.random.SeedSequence) -> "BaseSampler":
 
 def ask_optuna(
     sampler: "BaseSampler", axes: Sequence[Axis], known: np.ndarray, objective: np.ndarray, pending: np.ndarray
-) -> list[int]:
+) -> list[float]:
     """What a sampler proposes when it is told all that is known, and nothing else.
 
     Args:
         sampler: fresh, with a seed of its own.
-        axes: the hyperparameters' values.
-        known: indices of configurations whose outcome counts, (n, d), in order of number: TPE depends on the order.
+        axes: what may be tried of the hyperparameters.
+        known: places of configurations whose outcome counts, (n, d), in order of number: TPE depends on the order.
         objective: what they reached, to be minimised, (n,).
-        pending: indices of configurations without an outcome yet, (m, d).
+        pending: places of configurations without an outcome yet, (m, d).
 
     Returns:
-        An index for each axis.
+        A place on each axis.
     """
     import optuna
     from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    names = [f"x{index}" for index in range(len(axes))]
-    spaces: dict[str, BaseDistribution] = {
-        name: (
-            optuna.distributions.IntDistribution(0, len(axis.values) - 1)
-            if axis.ordered
-            else optuna.distributions.CategoricalDistribution(list(range(len(axis.values))))
-        )
-        for name, axis in zip(names, axes, strict=True)
-    }
+    spaces = {f"x{index}": _optuna_distribution(axis) for index, axis in enumerate(axes)}
 
-    def parameters(row: np.ndarray) -> dict[str, int]:
-        return {name: int(index) for name, index in zip(names, row, strict=True)}
+    def parameters(row: np.ndarray) -> dict[str, float]:
+        return {
+            name: float(place) if isinstance(axis, Range) else int(place)
+            for name, axis, place in zip(spaces, axes, row, strict=True)
+        }
 
     study = optuna.create_study(sampler=sampler)
     study.add_trials(
@@ -162,4 +165,15 @@ def ask_optuna(
         + [create_trial(state=TrialState.RUNNING, params=parameters(row), distributions=spaces) for row in pending]
     )
     asked = study.ask(spaces)
-    return [int(asked.params[name]) for name in names]
+    return [float(asked.params[name]) for name in spaces]
+
+
+def _optuna_distribution(axis: Axis) -> "BaseDistribution":
+    """Of places: indices of a list, shares of a range."""
+    from optuna import distributions
+
+    if isinstance(axis, Range):
+        return distributions.FloatDistribution(0.0, 1.0)
+    if axis.ordered:
+        return distributions.IntDistribution(0, len(axis) - 1)
+    return distributions.CategoricalDistribution(list(range(len(axis))))

@@ -13,7 +13,10 @@ from typing import Protocol
 
 import numpy as np
 
-from ghm.search.settings.space import NAMES, Choices, size
+from ghm.search.settings.configurations import make_hyperparameters
+from ghm.search.settings.distributions import Values
+from ghm.search.settings.inactive import distinct, size, subspaces
+from ghm.search.settings.space import Choices
 from ghm.training.settings import Hyperparameters
 
 
@@ -22,7 +25,6 @@ class Known:
     """What is known of an earlier configuration when one is proposed."""
 
     hyperparameters: Hyperparameters
-    """What it is."""
     value: float | None = None
     """How it ranks, captured value as a rule; None where all its trials failed, or it is pending."""
     pending: bool = False
@@ -43,7 +45,7 @@ class Proposal(Protocol):
 
 
 class RandomProposal:
-    """Each hyperparameter drawn uniformly from its list, independently; a configuration may come up again."""
+    """Each hyperparameter drawn from its list or range, independently; a configuration may come up again."""
 
     n_trials = None
 
@@ -55,9 +57,13 @@ class RandomProposal:
         """Hyperparameters of a configuration: one draw from its own generator."""
         # spawn_key makes the trials' streams independent; seed_base + k as the seed would make
         # trial 2 of seed 1 the same as trial 1 of seed 2.
-        generator = np.random.default_rng(np.random.SeedSequence(self._seed_base, spawn_key=(configuration,)))
-        lengths = [len(self._choices[name]) for name in NAMES]
-        return _configuration(self._choices, [int(index) for index in generator.integers(lengths)])
+        return draw(self._choices, np.random.SeedSequence(self._seed_base, spawn_key=(configuration,)))
+
+
+def draw(choices: Choices, seed: np.random.SeedSequence) -> Hyperparameters:
+    """A configuration at random."""
+    generator = np.random.default_rng(seed)
+    return make_hyperparameters({name: values.draw(generator) for name, values in choices.items()})
 
 
 class OutsideGridError(Exception):
@@ -65,15 +71,22 @@ class OutsideGridError(Exception):
 
 
 class GridProposal:
-    """Every configuration once. The last hyperparameter, ``value_hidden``, varies fastest, as digits of a number."""
+    """Every configuration once, without those that differ in hyperparameters without effect alone.
+
+    The last hyperparameter varies fastest, as digits of a number; the settings that decide which others have an effect vary
+    slowest.
+
+    Raises:
+        UserError: when a range has too many values and does not say how many points to take.
+    """
 
     def __init__(self, choices: Choices) -> None:
-        self._choices = choices
+        self._grids = [{name: one.grid() for name, one in space.items()} for space in subspaces(choices)]
 
     @property
     def n_trials(self) -> int:
         """The size of the grid."""
-        return size(self._choices)
+        return sum(math.prod(map(len, grid.values())) for grid in self._grids)
 
     def __call__(self, configuration: int, history: Sequence[Known] = ()) -> Hyperparameters:  # noqa: ARG002  (it learns nothing)
         """Hyperparameters of a configuration, from 1 to the size of the grid.
@@ -81,12 +94,16 @@ class GridProposal:
         Raises:
             OutsideGridError: when it is none of them.
         """
-        if not 1 <= configuration <= self.n_trials:
-            raise OutsideGridError(f"trial {configuration} is outside the grid of {self.n_trials}")
-        lengths = tuple(len(self._choices[name]) for name in NAMES)
-        strides = [math.prod(lengths[position + 1 :]) for position in range(len(lengths))]
-        digits = [(configuration - 1) // stride % length for stride, length in zip(strides, lengths, strict=True)]
-        return _configuration(self._choices, digits)
+        left = configuration - 1
+        for grid in self._grids if left >= 0 else ():
+            if left < (size := math.prod(map(len, grid.values()))):
+                chosen = {}
+                for name, values in grid.items():
+                    size //= len(values)
+                    chosen[name] = values[left // size % len(values)]
+                return make_hyperparameters(chosen)
+            left -= size
+        raise OutsideGridError(f"trial {configuration} is outside the grid of {self.n_trials}")
 
 
 def grid_proposal(choices: Choices, seed_base: int) -> GridProposal:  # noqa: ARG001  (no draws)
@@ -97,20 +114,21 @@ def grid_proposal(choices: Choices, seed_base: int) -> GridProposal:  # noqa: AR
 def unseen(
     choices: Choices, chosen: Hyperparameters, taken: Collection[Hyperparameters], seed_base: int, configuration: int
 ) -> Hyperparameters:
-    """``chosen``; if it is taken, another one that is not, as long as there is one: the next after a random place in the grid.
+    """``chosen``; if it is taken, another one that is not, as long as there is one.
 
-    It depends on ``(seed_base, configuration)`` and on what was proposed before, as every proposal does.
+    Of a space of lists it is the next after a random place in the grid, else another random one. It depends on
+    ``(seed_base, configuration)`` and on what was proposed before, as every proposal does.
     """
     total = size(choices)
     if chosen not in taken or len(taken) >= total:
         return chosen
-    grid = GridProposal(choices)
-    generator = np.random.default_rng(np.random.SeedSequence(seed_base, spawn_key=(configuration, 2)))
-    place = int(generator.integers(total))
-    while (other := grid(place % total + 1)) in taken:
-        place += 1
+    seed = np.random.SeedSequence(seed_base, spawn_key=(configuration, 2))
+    if all(isinstance(values, Values) for values in choices.values()):
+        grid = GridProposal(choices)
+        place = int(np.random.default_rng(seed).integers(grid.n_trials))
+        while (other := grid(place % grid.n_trials + 1)) in taken:
+            place += 1
+        return other
+    while (other := distinct(draw(choices, seed.spawn(1)[0]), choices)) in taken:
+        pass
     return other
-
-
-def _configuration(choices: Choices, indices: list[int]) -> Hyperparameters:
-    return Hyperparameters(**{name: choices[name][index] for name, index in zip(NAMES, indices, strict=True)})

@@ -5,6 +5,7 @@
     results_dir/
         search_results_TIMESTAMP.json    the index, made again from what follows whenever needed
         search.json                      the search's settings
+        search.toml                      the settings file that repeats it
         journal.jsonl                    every decision, written down before it was acted on
         report.html                      what `ghm report` makes of it
         reference.npz                    the model's solution, one for all trials
@@ -25,24 +26,21 @@ from pathlib import Path
 import filelock
 
 from ghm.errors import UserError
-from ghm.io import safe_read as reading
 from ghm.io.atomic import write_json
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes, refuse_links
 from ghm.io.sealed import read_sealed, write_sealed
 from ghm.search.records.search_record import SearchRecord
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import OUTCOME_NAME, directory_number
 
 RECORD_NAME = "search.json"
+SETTINGS_NAME = "search.toml"
 EARLIER_NAME = "earlier"
 UNREADABLE_NAME = "unknown"
 """What is moved is called this where no search can be read in it."""
 
 REPORT_NAME = "report.html"
 JOURNAL_NAME = "journal.jsonl"
-
-BYTES_A_TRIAL = 8192
-"""Bytes of a trial and its configuration in the results JSON at most; usual are 2,000, of which texts are the most."""
 
 _LOCK_NAME = ".search.lock"
 _OWNER_NAME = ".search.owner.json"
@@ -121,18 +119,6 @@ def trial_directories(results_dir: Path) -> dict[int, Path]:
     return {number: path for number, path in sorted(found.items(), key=lambda item: item[0] or 0) if number}
 
 
-def most_bytes(results: Path) -> int:
-    """Size up to which a results JSON is read: as of any record, or what the trials beside it account for.
-
-    A million trials make 2 GB, which nobody should have to take from a file that stands alone.
-    """
-    if not results.name.startswith("search_results_") or results.stat().st_size <= reading.MAX_BYTES:
-        return reading.MAX_BYTES
-    with os.scandir(results.parent) as entries:
-        n_trials = sum(directory_number(entry.name) is not None for entry in entries)
-    return max(reading.MAX_BYTES, BYTES_A_TRIAL * n_trials)
-
-
 def move_earlier(results_dir: Path) -> Path | None:
     """Move a search that is in the directory to one beside it, whole, so that it can still be read and resumed.
 
@@ -170,7 +156,6 @@ def finish_move(results_dir: Path) -> None:
         return
     try:
         recorded = read_sealed(note)
-        # A note without the second key is of a version that moved searches into the directory itself.
         parent = _beside(results_dir) if recorded.get("beside") is True else results_dir / EARLIER_NAME
         name = recorded.get("to")
         if not isinstance(name, str) or not _NAME_OF_EARLIER.match(name):
@@ -247,12 +232,12 @@ def _newest(directory: Path, flag: str = "") -> SearchRecord:
     raise UserError(f"{flag}{directory}: no search there ({'; '.join(reasons[:3])}){remedy if whole else ''}")
 
 
-def recorded_trials(results_dir: Path) -> dict[int, Outcome]:
+def recorded_trials(results_dir: Path) -> dict[int, TrialRecord]:
     """The trials' own records in the directory that can be read, by number."""
     found = {}
     for number, directory in trial_directories(results_dir).items() if results_dir.is_dir() else ():
         with contextlib.suppress(OSError, DamagedError):
-            outcome = Outcome.from_entry(read_sealed(directory / OUTCOME_NAME))
+            outcome = TrialRecord.from_entry(read_sealed(directory / OUTCOME_NAME))
             if outcome.trial_num == number:
                 found[number] = outcome
     return found
@@ -261,7 +246,7 @@ def recorded_trials(results_dir: Path) -> dict[int, Outcome]:
 def _read(path: Path) -> SearchRecord | str:
     """The record in the file, or why there is none."""
     try:
-        return SearchRecord.from_dict(read_sealed(path, most_bytes(path)))
+        return SearchRecord.from_dict(read_sealed(path))
     except DamagedError as error:
         return str(error)
     except OSError as error:
@@ -271,7 +256,13 @@ def _read(path: Path) -> SearchRecord | str:
 def _parts(results_dir: Path) -> list[Path]:
     """What belongs to the search in the directory, its record first."""
     indexes = sorted(results_dir.glob("search_results_*.json"))
-    files = [results_dir / RECORD_NAME, *indexes, results_dir / JOURNAL_NAME, results_dir / REPORT_NAME]
+    files = [
+        results_dir / RECORD_NAME,
+        results_dir / SETTINGS_NAME,
+        *indexes,
+        results_dir / JOURNAL_NAME,
+        results_dir / REPORT_NAME,
+    ]
     return [*(file for file in files if file.exists()), *trial_directories(results_dir).values()]
 
 
@@ -288,7 +279,7 @@ def _beside(results_dir: Path) -> Path:
 
 
 def _places(results_dir: Path) -> tuple[Path, Path]:
-    """Where an earlier search of the directory may be; in the second, versions before put it always."""
+    """Where an earlier search of the directory may be."""
     return _beside(results_dir), results_dir / EARLIER_NAME
 
 

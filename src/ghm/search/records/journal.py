@@ -167,7 +167,8 @@ def require_same_size(
         UserError: when there is such a decision and it was among another number, on other seeds, or kept more; or less,
             and a confirmation has been made since.
     """
-    decisions = list({one.key: one for one in made}.values())  # of those made again, the last
+    # Of those made again, the last: also of a cut that a larger --keep has made anew.
+    decisions = list({(one.kind, one.subject.get("rung", one.key)): one for one in made}.values())
     confirmation = next((one for one in decisions if one.kind == "confirmation"), None)
     for decision in decisions:
         if decision.kind == "cut" and decision.subject["keep"] > keep:

@@ -15,14 +15,14 @@ from ghm.errors import UserError
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.io.sealed import check_seal, read_sealed
 from ghm.search.decisions.selection import Decision, chosen_by
-from ghm.search.records.directory import RECORD_NAME, most_bytes, recorded_trials, trial_directories
+from ghm.search.records.directory import RECORD_NAME, recorded_trials, trial_directories
 from ghm.search.records.journal import read_journal
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
-from ghm.search.settings.space import parse_hyperparameters
+from ghm.search.settings.configurations import parse_hyperparameters
 from ghm.search.trials.history import last_line
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.settings import Hyperparameters, require_path
 
 
@@ -73,12 +73,12 @@ def restored_search(results_dir: Path, record: SearchRecord) -> SearchState:
     path = results_dir / record.results_name
     state = SearchState(path, record)
     with contextlib.suppress(OSError, DamagedError, msgspec.ValidationError):  # made again from the directories
-        _take_index(state, msgspec.convert(read_sealed(path, most_bytes(path)), _Index))
+        _take_index(state, msgspec.convert(read_sealed(path), _Index))
     _take_directories(state)
     return state
 
 
-def known_trial(state: SearchState, number: int) -> Outcome:
+def known_trial(state: SearchState, number: int) -> TrialRecord:
     """The trial of that number, which a command's ``--trial`` names.
 
     Raises:
@@ -105,8 +105,8 @@ def newest_results(directory: Path) -> Path:
 
 def _read_results(path: Path) -> dict[str, Any]:
     try:
-        data = read_bytes(path, most_bytes(path), follow=True)
-        content = parse_object(data, lenient=True)
+        data = read_bytes(path, follow=True)
+        content = parse_object(data)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; give a search_results_*.json") from error
     except DamagedError as error:
@@ -125,7 +125,7 @@ def _read_results(path: Path) -> dict[str, Any]:
 def _take_index(state: SearchState, index: _Index) -> None:
     for place, entry in enumerate(index.results, 1):
         try:
-            state.add(Outcome.from_entry(entry))
+            state.add(TrialRecord.from_entry(entry))
         except DamagedError as error:
             state.damaged[f"entry {place} of the results"] = str(error)
     for one in (_Reference(index.optimal_return, index.wind_up_return), *index.calibrations):
@@ -184,7 +184,7 @@ def _decisions(state: SearchState) -> list[Decision]:
         return []
 
 
-def _started(state: SearchState, number: int, place: Path, proposed: dict[int, Hyperparameters]) -> Outcome:
+def _started(state: SearchState, number: int, place: Path, proposed: dict[int, Hyperparameters]) -> TrialRecord:
     """A trial that was started and left no record: what the search gave it, and how far its history says that it has come."""
     numbering = state.numbering
     chosen = () if state.choice is None else chosen_by(state.choice)
@@ -192,7 +192,7 @@ def _started(state: SearchState, number: int, place: Path, proposed: dict[int, H
     # The file is not sealed; the decisions are.
     hyperparameters = proposed.get(configuration) or _hyperparameters(place)
     last = last_line(place)
-    return Outcome(
+    return TrialRecord(
         number,
         hyperparameters,
         instance.seed,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.safe_read import DamagedError, read_bytes
+from ghm.io.safe_read import DamagedError, read_given
 
 # More calibrations than this, or a larger file, is a mistake.
 MAX_CALIBRATIONS = 1000
@@ -27,7 +26,6 @@ class Calibration:
     name: str
     """What messages, records and the solution's file call it."""
     model: GHMModel
-    """Its parameters."""
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration as JSON types, every parameter spelled out."""
@@ -43,15 +41,13 @@ def read_calibrations(path: Path, base: GHMModel) -> tuple[Calibration, ...]:
         UserError: when the file cannot be read, is not JSON, or holds no calibrations.
     """
     try:
-        return parse_calibrations(json.loads(read_bytes(path, MAX_FILE_BYTES, follow=True).decode()), base)
+        return parse_calibrations(read_given(path, MAX_FILE_BYTES, "calibrations"), base)
     except OSError as error:
         raise UserError(f"--calibrations {path}: {error.strerror}; give a readable JSON file") from error
     except DamagedError as error:
-        raise UserError(f"--calibrations {path}: the file is {error}; give a JSON file") from error
+        raise UserError(f"--calibrations {path}: the file is {error}; give a JSON file of models") from error
     except UserError as error:
         raise UserError(f"--calibrations {path}: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"--calibrations {path}: not JSON ({error})") from error
 
 
 def parse_calibrations(values: Any, base: GHMModel) -> tuple[Calibration, ...]:

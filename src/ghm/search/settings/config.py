@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
 from ghm.io.plain import make_plain
-from ghm.search.settings.methods import METHODS, Method, SearchType
+from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
 from ghm.training.settings import (
     MAX_ITERATIONS,
     Baseline,
@@ -68,7 +68,7 @@ DECISIVE = (
 )
 """Settings that the trials' results depend on: a resumed search must have the same."""
 
-OF_ONE_CALL = ("resume", "dry_run", "retry_failed", "allow_drift", "progress")
+OF_ONE_CALL = ("config", "time_limit", "resume", "dry_run", "retry_failed", "allow_drift", "progress")
 """Flags that say what this one call does; a resumed search does not inherit them."""
 
 
@@ -81,91 +81,119 @@ class SearchConfig:
     """
 
     search_type: SearchType = "random"
-    """Random draws from the search space; every configuration of it; or proposals that learn from what was recorded: a
-    tree-structured Parzen estimator (needs `ghm[optuna]`), a Gaussian process."""
+    """How configurations are chosen.
+    Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
+    `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
     n_trials: int = 20
-    """Configurations of the search in total, also with --resume; a grid's number follows from its space. With one seed
-    and one calibration, the default, each is one trial."""
+    """Configurations in total, also with --resume; a grid has its own number.
+    With one seed and one calibration, the default, each configuration is one trial."""
     n_seeds: int = 1
-    """Seeds that each configuration is trained on: the same ones for all, seed_base + 1 and so on."""
+    """Seeds per configuration, the same for all: from seed_base + 1 on."""
     calibrations: Path | None = None
-    """Models that each configuration is trained on, as a JSON file: a list of objects with a name and parameters."""
+    """JSON file of the models to train every configuration on.
+    A list of objects, each with a name and the parameters that differ from the search's model."""
     rank_by: RankBy = "mean"
-    """What of a configuration's trials ranks it: mean, interquartile mean, or worst."""
+    """What ranks a configuration of several trials."""
     proposal_lag: int = 4
-    """A learning proposal sees the outcomes of all configurations but the last ones, this many; so many can run at once."""
+    """tpe and gp learn from all configurations but this many, the latest.
+    So many can then run at once, and proposals are the same with any number of workers."""
     rungs: tuple[int, ...] = ()
-    """Iterations below n_iterations at which all configurations are evaluated and pause, and only the best go on, from
-    their checkpoints."""
+    """Iterations at which all trials pause and only the best continue.
+    Increasing, below n_iterations. A trial that continues does so from its checkpoint."""
     keep: float = 0.34
-    """Share of the configurations that go on at each rung; with --resume a larger one lets more of them go on."""
+    """Share of the configurations that continue at a rung.
+    With --resume it may be raised, and more of them continue."""
     confirm: int = 0
-    """Best configurations to train again on fresh seeds once the search is over; also of a finished search."""
+    """Best configurations to train again on fresh seeds at the end."""
     confirm_seeds: int = 5
-    """Fresh seeds of the confirmation, disjoint from all that the search tunes on."""
+    """Fresh seeds of the confirmation; the search uses none of them."""
     confirm_iterations: int | None = None
-    """Training iterations of the confirmation; default: n_iterations."""
+    """Iterations of the confirmation; left out: n_iterations."""
     n_iterations: int = 5000
-    """Training iterations of each trial."""
+    """Training iterations per trial."""
+    budget: int | None = None
+    """Training iterations of the whole search; n_trials follows from it.
+    As many configurations as can be trained, rungs and confirmation included, whatever fails."""
+    time_limit: float | None = None
+    """Hours after which the search stops in order; --resume continues it."""
     n_workers: int = 1
-    """Trials that run at the same time, each in its own process; with --dask_scheduler, the cluster's workers decide."""
+    """Trials that run at the same time, each in its own process."""
     executor: ExecutorName = "local"
-    """Who runs the trials: processes of this host, or a Dask cluster, started here unless --dask_scheduler names one."""
+    """Where trials run."""
     dask_scheduler: str | None = None
-    """With --executor dask: address of a running scheduler (tcp://host:port), or its scheduler file."""
+    """Scheduler of a running Dask cluster: tcp://host:port, or its file."""
     heartbeat: float = 60.0
-    """With --executor dask: seconds of silence after which a search, or whoever runs a trial, counts as lost."""
+    """Seconds of silence after which a Dask worker counts as lost.
+    So does a search whose directory another one wants."""
     dt: float = 0.01
-    """Length of a time step (years)."""
+    """Time step (years)."""
     T: float = 10.0
-    """Horizon of an episode (years), a whole multiple of dt."""
+    """Horizon (years), a multiple of dt."""
     seed_base: int = 123
-    """Trial k trains with seed seed_base + k; with several seeds, each configuration with seed_base + 1 and so on."""
+    """Trial k trains with seed seed_base + k.
+    With several seeds, every configuration trains with seed_base + 1 and so on."""
     device: Device = "cpu"
-    """Where the networks run; with several GPUs the workers get different ones."""
+    """Where the networks run.
+    With several GPUs each worker gets its own."""
     results_dir: Path = Path("results/hyperparam_search")
-    """Directory of the trials and the results JSON; an earlier search there is moved, whole, to RESULTS_DIR_earlier/."""
+    """Directory of the results.
+    An earlier search there is moved, whole, to RESULTS_DIR_earlier/."""
     log_freq: int = 100
-    """Iterations between two log lines of a trial, each of them an exact evaluation."""
+    """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Iterations between two exact evaluations of a trial with a checkpoint to continue from."""
+    """Iterations between two evaluations that also write a checkpoint."""
     ckpt_freq: int = 5000
-    """Iterations between two numbered checkpoints of a trial."""
+    """Iterations between two numbered checkpoints."""
     keep_checkpoints: int = 1
-    """Numbered checkpoints kept a trial (the newest ones), besides best_model.pt and final_model.pt."""
+    """Numbered checkpoints to keep, besides best_model.pt and final_model.pt."""
     resume: Path | None = None
-    """Results JSON, or results directory, of a search to continue; its settings hold unless given again."""
+    """Search to continue: its directory or results JSON.
+    Its settings hold unless given again."""
     retry_failed: bool = False
-    """With --resume: run failed trials again; refused once a decision was made from their outcomes."""
+    """With --resume: run failed trials again.
+    Refused once a decision was made from their results."""
     allow_drift: bool = False
-    """With --resume: continue although code or settings differ from the record; the difference is recorded."""
+    """With --resume: continue although code or settings have changed.
+    The record keeps what changed."""
     trial_timeout: float | None = None
-    """Seconds after which a trial is stopped and counted as failed; default: none."""
+    """Stop a trial after this many seconds and count it as failed."""
     max_retries: int = 1
-    """Times a trial is started again after a failure of the machine (killed, out of memory, disk)."""
+    """Times to start a trial again that was killed, or lacked memory or disk."""
     space: Path | None = None
-    """Search space as a JSON file of lists; a hyperparameter that it does not name keeps its default list."""
+    """JSON file of what to search: lists or ranges.
+    Such as {"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [250, 500]}. Any setting that changes how a
+    policy learns can be named; one of the eight hyperparameters that is not keeps its default list."""
+    start_with: Path | None = None
+    """JSON file of configurations to try first.
+    A list of objects such as [{"lr_policy": 0.01}]; what one does not name is as in ghm train, and all is in the space."""
+    config: Path | None = None
+    """TOML file of settings, such as a search's search.toml; options override it.
+    The model's are in [model]; [space] and [[calibrations]] are what --space and --calibrations read. For the command line."""
     dry_run: bool = False
     """Print the plan and stop."""
     progress: Progress = "auto"
-    """Progress display: live table, plain lines, none; auto picks live on a terminal."""
+    """What is shown meanwhile.
+    live: a table that stays in place; plain: lines; auto: live on a terminal, else plain."""
     learner: LearnerName = "model_based"
-    """What the trials' learner may know: model_based, the transition law; model_free, a simulator and what transactions cost."""
+    """What a trial may use of the model.
+    model_based: the transition law; model_free: a simulator and what a transaction costs."""
     estimator: Estimator | None = None
-    """Policy-gradient estimator of the trials: bootstrap (default), conditional, martingale, monte_carlo; model_free:
-    after_state (default), gae, monte_carlo."""
+    """Gradient estimator.
+    model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
     baseline: Baseline | None = None
-    """Where values come from: network (default) or exact; model_free: returns."""
+    """What predicts values.
+    model_based: network by default, or exact; model_free: returns."""
     gae_lambda: float = TrainConfig.gae_lambda
-    """λ of `--estimator gae`, 0 to 1."""
+    """λ of --estimator gae, from 0 to 1."""
     critic_memory: float = TrainConfig.critic_memory
-    """Iterations that the critic of `--estimator after_state` remembers, as a share of those done, 0 to 1."""
+    """Share of past iterations that after_state remembers, from 0 to 1."""
     select: Selection = "exact"
-    """Returns by which a trial's best policy is chosen: exact ones, or simulated ones, which other models have too."""
+    """Firm value by which a trial's best policy is chosen."""
     terminal: Terminal = "liquidation"
-    """What shareholders get at the horizon: cash and liquidation value; nothing; or the infinite-horizon value."""
+    """Value at the horizon.
+    liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     n_threads: int = 1
-    """Threads of a trial; one core a trial unless told otherwise."""
+    """Threads per trial."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
     """Parameters of the model."""
 
@@ -185,15 +213,23 @@ class SearchConfig:
             require_integer("confirm_iterations", self.confirm_iterations, lower=1, upper=MAX_ITERATIONS)
         # The last trial's seed, seed_base + k, must still be a seed.
         require_integer("seed_base", self.seed_base, lower=0, upper=2**62)
-        if self.trial_timeout is not None:
-            require_number("trial_timeout", self.trial_timeout, lower=0.0, strict=True)
+        for name in ("trial_timeout", "time_limit"):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name), lower=0.0, strict=True)
+        if self.budget is not None:
+            require_integer("budget", self.budget, lower=1)
+        for name in ("budget", "start_with"):
+            if getattr(self, name) is not None and self.search_type == "grid":
+                raise UserError(
+                    f"--{name} is not for a grid, which has all its configurations once; use --search_type random"
+                )
         for name in ("retry_failed", "allow_drift", "dry_run"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"--{name} must be true or false; received {getattr(self, name)!r}")
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
-        for name in ("results_dir", "resume", "space", "calibrations"):
+        for name in ("results_dir", "config", "resume", "space", "start_with", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
         shared = self.training(evaluate_at=())
@@ -230,6 +266,11 @@ class SearchConfig:
     def method(self) -> Method:
         """Its search method."""
         return METHODS[self.search_type]
+
+    @property
+    def learns_from(self) -> int | None:
+        """Number of the first configuration that is proposed from recorded outcomes; None of a method that does not learn."""
+        return N_STARTUP + self.proposal_lag if self.method.learns else None
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition.

@@ -1,4 +1,4 @@
-"""The search methods: what command line, messages, ``ghm why`` and the page say of each, and where it is.
+"""The search methods: what command line, messages, ``ghm explain`` and the page say of each, and where it is.
 
 A new method is one entry here and one file in ``search/methods/``.
 """
@@ -6,6 +6,9 @@ A new method is one entry here and one file in ``search/methods/``.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+N_STARTUP = 10
+"""Outcomes before which a method that learns draws at random, as a random search: a model of fewer is guesswork."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Method:
     description: str
     """How the page calls a search by it."""
     proposed: str
-    """Where a configuration comes from, for ``ghm why``: after "Proposed:"."""
+    """Where a configuration comes from, for ``ghm explain``: after "Proposed:"."""
     maker: str
     """``module:name`` of what makes it from the space and ``seed_base``; imported when it is asked for."""
     learns: bool = False
@@ -30,7 +33,7 @@ METHODS: Mapping[str, Method] = {
     "random": Method(
         "Random search",
         "A random search",
-        "drawn at random from the search space, by a generator that depends on seed_base and its number alone",
+        "drawn at random from the search space; the draw depends on seed_base and its number alone",
         "ghm.search.methods.proposals:RandomProposal",
         draws_inactive=True,
     ),
@@ -40,14 +43,14 @@ METHODS: Mapping[str, Method] = {
     "tpe": Method(
         "TPE search",
         "A search by the tree-structured Parzen estimator",
-        "proposed by the tree-structured Parzen estimator",
+        "by the tree-structured Parzen estimator",
         "ghm.search.methods.learned:tpe_proposal",
         learns=True,
     ),
     "gp": Method(
         "Gaussian process search",
         "A search by a Gaussian process",
-        "proposed by the Gaussian process",
+        "by the Gaussian process",
         "ghm.search.methods.learned:gp_proposal",
         learns=True,
     ),

@@ -1,48 +1,78 @@
-"""The search space: a list of values for each of the eight hyperparameters."""
+"""The search space: a list of values or a range for each of the eight hyperparameters and other settings of a training."""
 
 import dataclasses
 import difflib
-import json
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.safe_read import DamagedError, read_bytes, require_shallow
-from ghm.training.settings import Hyperparameters
+from ghm.io.plain import plain
+from ghm.io.safe_read import DamagedError, read_given
+from ghm.search.settings.configurations import NAMES, SEARCHABLE, make_hyperparameters, require_value
+from ghm.search.settings.distributions import MAX_VALUES, Distribution, Layers, Range, Values, label
+from ghm.training.settings import MAX_HIDDEN_LAYERS, Hyperparameters, TrainConfig, require_integer
 
-Choices = dict[str, tuple[Any, ...]]
-"""A checked search space: every hyperparameter's values, in the order of :data:`NAMES`."""
+Choices = dict[str, Distribution]
+"""A checked search space: what may be tried of each hyperparameter, in the order of :data:`SEARCHABLE`."""
 
-NAMES = tuple(field.name for field in dataclasses.fields(Hyperparameters))
-"""The eight hyperparameters, in the order in which they are drawn and counted."""
-
-_LAYERS = ("policy_hidden", "value_hidden")
-_INTEGERS = ("n_trajectories",)
-
-# A list longer than this, or a file larger than this, is a mistake, not a search space.
-MAX_VALUES = 10_000
+# A file larger than this is a mistake, not a search space.
 MAX_FILE_BYTES = 1_000_000
+
+_LAYERS = tuple(name for name, setting in SEARCHABLE.items() if setting.type == tuple[int, ...])
+_PROBLEM = ("dt", "T", "terminal", "model")
+_ELSEWHERE = {
+    "seed": "train each configuration on several seeds with --n_seeds",
+    "n_iterations": "it is a flag; --rungs stops the worst configurations early",
+}
+
+
+def FloatRange(low: float, high: float, step: float | None = None, points: int | None = None) -> Range:  # noqa: N802
+    """Numbers from ``low`` to ``high``, or every ``step`` of them; ``points``: how many a grid takes."""
+    return Range(float(low), float(high), step=step, points=points)
+
+
+def LogFloat(low: float, high: float, points: int | None = None) -> Range:  # noqa: N802
+    """Numbers from ``low`` to ``high``, uniform in the logarithm; ``points``: how many a grid takes."""
+    return Range(float(low), float(high), log=True, points=points)
+
+
+def IntRange(low: int, high: int, step: int = 1, points: int | None = None) -> Range:  # noqa: N802
+    """Every ``step``-th whole number from ``low`` to ``high``; ``points``: how many a grid takes."""
+    return Range(low, high, step=None if step == 1 else step, points=points)
+
+
+def LogInt(low: int, high: int, points: int | None = None) -> Range:  # noqa: N802
+    """Whole numbers from ``low`` to ``high``, uniform in the logarithm; ``points``: how many a grid takes."""
+    return Range(low, high, log=True, points=points)
 
 
 @dataclass
 class SearchSpace:
-    """Values to search over. Assign to the lists, name them as class attributes, or override :meth:`__post_init__`.
+    """What to search over. Assign lists or ranges, name them as class attributes, or override :meth:`__post_init__`.
 
-    They are checked when used.
+    Any other setting of a training that changes how a policy learns can be assigned, too, such as ``gae_lambda``. All of it
+    is checked when used.
+
+    >>> from ghm.search import IntRange, Layers, LogFloat, LogInt, SearchSpace
+    >>> space = SearchSpace()
+    >>> space.lr_policy = LogFloat(1e-5, 1e-1)
+    >>> space.n_trajectories = IntRange(100, 2000, step=50)
+    >>> space.policy_hidden = Layers(IntRange(1, 3), LogInt(16, 256))
     """
 
-    lr_policy: list[float] = field(init=False)
-    lr_baseline: list[float] = field(init=False)
-    entropy_weight: list[float] = field(init=False)
-    action_reg_weight: list[float] = field(init=False)
-    max_grad_norm: list[float] = field(init=False)
-    n_trajectories: list[int] = field(init=False)
-    policy_hidden: list[tuple[int, ...]] = field(init=False)
-    value_hidden: list[tuple[int, ...]] = field(init=False)
+    lr_policy: Any = field(init=False)
+    lr_baseline: Any = field(init=False)
+    entropy_weight: Any = field(init=False)
+    action_reg_weight: Any = field(init=False)
+    max_grad_norm: Any = field(init=False)
+    n_trajectories: Any = field(init=False)
+    policy_hidden: Any = field(init=False)
+    value_hidden: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.lr_policy = [1e-4, 3e-4, 1e-3]
@@ -53,132 +83,203 @@ class SearchSpace:
         self.n_trajectories = [250, 500, 1000]
         self.policy_hidden = [(32, 32), (64, 64), (128, 128), (64, 64, 64)]
         self.value_hidden = [(32, 32), (64, 64), (128, 128), (64, 64, 64)]
-        for name in NAMES:
-            if hasattr(type(self), name):  # a list that a subclass names beside its methods
+        for name in SEARCHABLE:
+            if hasattr(type(self), name):  # one that a subclass names beside its methods
                 setattr(self, name, getattr(type(self), name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in NAMES:
-            raise UserError(f"the search space has no {name!r}{_suggestion(name)}; it has {', '.join(NAMES)}")
+        if name not in SEARCHABLE:
+            raise UserError(_refusal(name))
         super().__setattr__(name, value)
 
     def choices(self) -> Choices:
-        """The lists, checked and made immutable.
+        """Lists and ranges, checked and made immutable.
 
         Raises:
-            UserError: when a list is missing, empty, too long, holds a value twice or one out of range.
+            UserError: when a list is missing, empty, too long, or holds a value twice; when a range is empty; when a value is out
+                of its setting's range.
         """
-        return {name: _checked(name, getattr(self, name, None)) for name in NAMES}
+        named = [name for name in SEARCHABLE if name in NAMES or hasattr(self, name)]
+        return {name: _checked(name, getattr(self, name, None)) for name in named}
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:
-        """The space with these lists; a list that is not named keeps its default.
+        """The space with these lists and ranges; one of the eight that is not named keeps its default list.
 
         Raises:
-            UserError: when ``values`` is no mapping of hyperparameters to lists of allowed values.
+            UserError: when ``values`` is no mapping of hyperparameters to lists of allowed values, or ranges.
         """
         if not isinstance(values, dict):
-            raise UserError(f"a search space must map hyperparameters to lists; received {_shown(values)}")
+            raise UserError(f"a search space must map hyperparameters to lists or ranges; received {_shown(values)}")
         space = cls()
-        for name, items in values.items():
-            setattr(space, str(name), [tuple(v) if isinstance(v, list) else v for v in _listed(str(name), items)])
+        for name, given in values.items():
+            items = (
+                [tuple(v) if isinstance(v, list) else v for v in given] if isinstance(given, list | tuple) else given
+            )
+            setattr(space, str(name), items)
         space.choices()
         return space
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """The space in a JSON file, such as ``{"lr_policy": [0.0003, 0.001], "policy_hidden": [[64, 64]]}``.
+        """The space in a JSON file, or in the table ``space`` of a TOML file.
 
         Raises:
             UserError: when the file cannot be read, is not JSON, or holds no search space.
         """
         try:
-            values = json.loads(read_bytes(path, MAX_FILE_BYTES, follow=True).decode())
-            require_shallow(values)
+            values = read_given(path, MAX_FILE_BYTES, "space")
         except OSError as error:
             raise UserError(f"--space {path}: {error.strerror}; give a readable JSON file") from error
         except DamagedError as error:
-            raise UserError(f"--space {path}: the file is {error}; give a JSON file of lists") from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"--space {path}: not JSON ({error})") from error
+            raise UserError(f"--space {path}: the file is {error}; give a JSON file of lists and ranges") from error
         try:
             return cls.from_dict(values)
         except UserError as error:
             raise UserError(f"--space {path}: {error}") from error
 
 
-def size(choices: Choices) -> int:
-    """How many configurations the space holds."""
-    return math.prod(len(values) for values in choices.values())
-
-
-def hyperparameters_dict(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """The eight hyperparameters by name, hidden layers as tuples."""
-    return {name: getattr(hyperparameters, name) for name in NAMES}
-
-
-def plain_hyperparameters(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """The eight hyperparameters as JSON types."""
-    values = {name: getattr(hyperparameters, name) for name in NAMES}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def parse_hyperparameters(values: dict[str, Any]) -> Hyperparameters:
-    """The hyperparameters that :func:`plain_hyperparameters` wrote.
+def read_configurations(path: Path, choices: Choices) -> tuple[Hyperparameters, ...]:
+    """The configurations in a JSON file, a list such as ``[{"lr_policy": 0.01}]``, or in ``start_with`` of a TOML file.
 
     Raises:
-        UserError: when one is missing, or its value out of range.
+        UserError: when the file cannot be read, or holds no configurations of the space.
     """
-    if missing := [name for name in NAMES if name not in values]:
-        raise UserError(f"the hyperparameters {', '.join(missing)} are missing")
-    chosen: dict[str, Any] = {name: values[name] for name in NAMES}
-    for name, value in chosen.items():
-        chosen[name] = tuple(value) if isinstance(value, list) else value
-    return Hyperparameters(**chosen)
+    try:
+        return parse_configurations(read_given(path, MAX_FILE_BYTES, "start_with"), choices)
+    except OSError as error:
+        raise UserError(f"--start_with {path}: {error.strerror}; give a readable JSON file") from error
+    except DamagedError as error:
+        raise UserError(f"--start_with {path}: the file is {error}; give a JSON list of configurations") from error
+    except UserError as error:
+        raise UserError(f"--start_with {path}: {error}") from error
 
 
-def label(value: Any) -> str:
-    """A hyperparameter's value as people write it: 0.0003, 64x64."""
-    if isinstance(value, list | tuple):
-        return "x".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def parse_configurations(given: Any, choices: Choices) -> tuple[Hyperparameters, ...]:
+    """The configurations that a JSON list describes; a hyperparameter that one does not name has its value of training's flags.
+
+    Raises:
+        UserError: when ``given`` is no list of objects, two are the same, or a value is not in the space.
+    """
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise UserError(f'give a list of configurations such as [{{"lr_policy": 0.01}}]; received {_shown(given)}')
+    found = tuple(_configuration(number, one, choices) for number, one in enumerate(given, 1))
+    for number, one in enumerate(found, 1):
+        if one in found[: number - 1]:
+            raise UserError(f"configuration {number} is there twice; leave one out")
+    return found
 
 
-def _listed(name: str, values: Any) -> list[Any]:
-    if isinstance(values, np.ndarray):
-        values = values.tolist()
-    if not isinstance(values, list | tuple):
-        raise UserError(f"search space: {name} must be a list of values; received {_shown(values)}")
-    return list(values)
+def _configuration(number: int, given: dict[str, Any], choices: Choices) -> Hyperparameters:
+    if unknown := [name for name in given if name not in choices]:
+        raise UserError(f"configuration {number}: the space has no {unknown[0]!r}; it has {', '.join(choices)}")
+    values = {}
+    for name, space in choices.items():
+        value = given.get(name, SEARCHABLE[name].default)
+        value = _checked_value(name, tuple(value) if isinstance(value, list) else value)
+        if value not in space:
+            what = "" if name in given else ", the flag's,"
+            raise UserError(
+                f"configuration {number}: {name} {label(value)}{what} is not in the space ({space}); change one of them"
+            )
+        values[name] = value
+    return make_hyperparameters(values)
 
 
-def _checked(name: str, values: Any) -> tuple[Any, ...]:
-    items = _listed(name, values)
-    if not 1 <= len(items) <= MAX_VALUES:
-        raise UserError(f"search space: {name} must hold 1 to {MAX_VALUES} values; received a list of {len(items)}")
-    checked = tuple(_checked_value(name, item) for item in items)
-    if len(set(checked)) < len(checked):
-        raise UserError(f"search space: {name} holds a value twice: {_shown(list(checked))}")
-    return checked
+def _checked(name: str, given: Any) -> Distribution:
+    """What may be tried of a setting, with each value in the setting's own type."""
+    if isinstance(given, dict):
+        given = _parsed(name, given)
+    if isinstance(given, Layers):
+        if name not in _LAYERS:
+            raise UserError(f"search space: {name} has no layers; give a list or a range")
+        return Layers(
+            _simple(name, given.layers, lambda layers: _whole("layers", layers, MAX_HIDDEN_LAYERS)),
+            _simple(name, given.width, lambda width: _checked_value(name, (width,))[0]),
+        )
+    return _simple(name, given, lambda value: _checked_value(name, value))
+
+
+def _parsed(name: str, given: dict[str, Any]) -> Any:
+    """A range or layers from their JSON form."""
+    if set(given) == {"layers", "width"}:
+        parts = {key: _parsed(name, value) if isinstance(value, dict) else value for key, value in given.items()}
+        return Layers(**parts)
+    known = [field.name for field in dataclasses.fields(Range)]
+    if not {"low", "high"} <= set(given) <= set(known):
+        raise UserError(
+            f'search space: {name} must be a list of values, or a range such as {{"low": 1, "high": 10}} with '
+            f"{', '.join(known)}; received {_shown(given)}"
+        )
+    try:
+        return Range(**given)
+    except UserError as error:
+        raise UserError(f"search space: {name}: {str(error).removeprefix('--')}") from error
+
+
+def _simple(name: str, given: Any, checked: Callable[[Any], Any]) -> Values | Range:
+    """A list or a range of which ``checked`` makes each value its setting's own."""
+    if not isinstance(given, Range):
+        items = plain(given) if isinstance(given, np.ndarray) else given
+        if not isinstance(items, list | tuple):
+            raise UserError(f"search space: {name} must be a list of values, or a range; received {_shown(given)}")
+        if not 1 <= len(items) <= MAX_VALUES:
+            raise UserError(f"search space: {name} must hold 1 to {MAX_VALUES} values; received a list of {len(items)}")
+        values = Values(map(checked, items))
+        if len(set(values)) < len(values):
+            raise UserError(f"search space: {name} holds a value twice: {_shown(list(values))}")
+        return values
+    low, high, step = checked(given.low), checked(given.high), given.step
+    if not isinstance(low, int | float):
+        raise UserError(f"search space: {name} has no order, so it has no range; give a list of values")
+    if isinstance(low, int) and step is not None:
+        step = _whole(f"step of {name}", step)
+    return Range(low, high, given.log, step, given.points)
 
 
 def _checked_value(name: str, value: Any) -> Any:
-    """The value in its field's own type; NumPy's scalars (``np.logspace``) become Python's."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if name in _LAYERS and isinstance(value, list | tuple):
-        value = tuple(width.item() if isinstance(width, np.generic) else width for width in value)
+    """The value in its field's own type; NumPy's scalars (``np.logspace``) become Python's, and 1e3 a whole number."""
+    value, kind = plain(value), SEARCHABLE[name].type
+    if kind is int:
+        value = _integer(value)
+    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    elif isinstance(value, tuple):
+        value = tuple(map(_integer, value))
     try:
-        # Hyperparameters is the one place that knows each value's range.
-        dataclasses.replace(Hyperparameters(), **{name: value})
+        require_value(name, value)
     except UserError as error:
         raise UserError(f"search space: {str(error).removeprefix('--')}") from error
-    return value if name in _LAYERS + _INTEGERS else float(value)
+    return value
 
 
-def _suggestion(name: str) -> str:
-    close = difflib.get_close_matches(name, NAMES, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def _integer(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _whole(what: str, value: Any, upper: int | None = None) -> int:
+    whole: int = _integer(plain(value))
+    try:
+        require_integer(what, whole, lower=1, upper=upper)
+    except UserError as error:
+        raise UserError(f"search space: {str(error).removeprefix('--')}") from error
+    return whole
+
+
+def _refusal(name: str) -> str:
+    """Why a space has no such hyperparameter, and what to do about it."""
+    if name in (*_PROBLEM, *GHMModel.names()):
+        return (
+            f"{name} is part of the problem, not of how a policy learns, so a search does not vary it; to train every "
+            "configuration on several models give --calibrations, and dt, T and terminal as flags"
+        )
+    if name in _ELSEWHERE:
+        return f"{name} is not in a search space; {_ELSEWHERE[name]}"
+    if name in {field.name for field in dataclasses.fields(TrainConfig)}:
+        return f"{name} does not change how a policy learns, so a search does not vary it"
+    close = difflib.get_close_matches(name, SEARCHABLE, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"the search space has no {name!r}{hint}; it has {', '.join(SEARCHABLE)}"
 
 
 def _shown(value: Any) -> str:

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta
 
+from ghm.errors import UserError
 from ghm.io.sealed import DamagedError
 from ghm.search.settings.config import MAX_TRIALS
-from ghm.search.settings.space import plain_hyperparameters
+from ghm.search.settings.configurations import parse_hyperparameters, plain_hyperparameters
 from ghm.search.trials.history import last_line
 from ghm.search.trials.trial import RungResult, Stage, Trial, directory_name
 from ghm.training.settings import Hyperparameters
@@ -93,21 +94,17 @@ Metrics = Annotated[dict[str, Metric], Meta(max_length=MAX_METRICS)]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialRecord:
     """The record of one trial. Types and bounds are checked where it is read."""
 
     trial_num: Number
     """The trial's number k."""
     hyperparameters: Hyperparameters
-    """What it is trained with."""
     seed: int
-    """Its training seed."""
     status: TrialState
-    """How it stands, or ended."""
     error: Line | None = None
     """The last line of its error; None if it completed."""
     iterations: Count = 0
-    """Training iterations done."""
     seconds: Seconds = 0.0
     """Training time (seconds)."""
     metrics: Metrics = dataclasses.field(default_factory=dict)
@@ -121,11 +118,10 @@ class Outcome:
     calibration: Line | None = None
     """Name of the model that it is trained on; None: the search's own."""
     stage: Stage = "explore"
-    """What it is run for."""
     rungs: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it passed, in order."""
     machine_failures: Count = 0
-    """Times the machine failed it, over all calls."""
+    """Its infrastructure failures, over all calls."""
     note: Line | None = None
     """What else the user should know, such as that it started over."""
 
@@ -151,7 +147,7 @@ class Outcome:
 
     @property
     def infrastructure_failure(self) -> bool:
-        """Whether the machine failed rather than the configuration, so that another attempt makes sense."""
+        """Whether this is an infrastructure failure, so that another attempt makes sense."""
         killed = self.exit_status is not None and self.exit_status < 0
         return self.status in _OF_THE_MACHINE or (self.status is TrialState.CRASHED and killed)
 
@@ -234,7 +230,9 @@ class Outcome:
                     del own[name]
             fields = {name: metrics[name] for name in _IN_METRICS if name in metrics}
             record = msgspec.convert({**entry, **fields, "metrics": own}, cls)
-        except msgspec.ValidationError as error:
+            # Beside the eight there may be other settings, as the space has them.
+            record = dataclasses.replace(record, hyperparameters=parse_hyperparameters(entry["hyperparameters"]))
+        except (msgspec.ValidationError, UserError) as error:
             raise DamagedError(f"no record of a trial: {error}") from error
         if record.status.has_result and record.best_return is None:
             raise DamagedError(f"trial {record.trial_num} is recorded as {record.status} without a return")
@@ -246,14 +244,14 @@ _IN_METRICS = ("status", "error", "iterations", "seconds")
 
 _OF_ENTRY = tuple(
     one.name
-    for one in dataclasses.fields(Outcome)
+    for one in dataclasses.fields(TrialRecord)
     if one.name not in (*_IN_METRICS, "trial_num", "hyperparameters", "metrics", "rungs")
 )
 
 
-def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> Outcome:
+def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> TrialRecord:
     """The record of ``trial`` with what the trial itself tells, the rungs that it has passed among it."""
-    outcome = Outcome(
+    outcome = TrialRecord(
         trial.number,
         trial.hyperparameters,
         trial.config.seed,
@@ -270,7 +268,7 @@ def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> Outcome:
     return dataclasses.replace(outcome, rungs=(*trial.passed, result))
 
 
-def failure(trial: Trial, status: TrialState | str, error: str, seconds: float, **known: Any) -> Outcome:
+def failure(trial: Trial, status: TrialState | str, error: str, seconds: float, **known: Any) -> TrialRecord:
     """The record of a trial that failed, or was cut short after ``seconds``: what it left no word of, its history tells."""
     reached: dict[str, Any] = {"seconds": seconds}
     if (last := last_line(trial.directory)) is not None:

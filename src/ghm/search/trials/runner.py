@@ -1,4 +1,4 @@
-"""Runs a trial: one process of the training script, started again if the machine failed it."""
+"""Runs a trial: one process of the training script, started again after an infrastructure failure."""
 
 import dataclasses
 import os
@@ -8,10 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from ghm.io.platforms import ExitStatus
 from ghm.search.settings.command import training_arguments
-from ghm.search.trials.exit_status import EXIT_UNUSABLE_CHECKPOINT, outcome_of_process, outcome_of_stop
+from ghm.search.trials.exit_status import outcome_of_process, outcome_of_stop
 from ghm.search.trials.gpus import GpuPool
-from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.outcome import TrialRecord, failure
 from ghm.search.trials.process import Cause, Start, TrialProcess, pause, start, watch
 from ghm.search.trials.trial import Trial
 from ghm.search.trials.workspace import prepare_directory, record_outcome, set_aside_checkpoints
@@ -24,10 +25,10 @@ class TrialRunner:
         command: what starts the training script; its flags are appended.
         gpus: GPUs to share out, one a running trial; empty: the environment is left alone.
         trial_timeout: seconds after which an attempt is stopped; None: never.
-        max_retries: how often a trial is started again after a failure of the machine.
+        max_retries: how often a trial is started again after an infrastructure failure.
         popen: starts a process; a test's double stands in for it.
-        before_attempt: called before each attempt touches the trial's directory, and before the outcome is recorded there; what
-            it raises ends the trial, but for an `OSError`, which is a failure of the machine.
+        before_attempt: called before each attempt touches the trial's directory; what it raises ends the trial, but for an
+            `OSError`, which is an infrastructure failure.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class TrialRunner:
         self._paused_s += time.monotonic() - self._paused_at
         pause(tuple(self._running), resume=True)
 
-    def __call__(self, trial: Trial) -> Outcome:
+    def __call__(self, trial: Trial) -> TrialRecord:
         """Run ``trial`` to its end, record its outcome in its directory, and return it.
 
         Raises:
@@ -79,12 +80,12 @@ class TrialRunner:
         record_outcome(trial, outcome)
         return outcome
 
-    def run(self, trial: Trial) -> Outcome:
+    def run(self, trial: Trial) -> TrialRecord:
         """Run ``trial`` to its end and return its outcome, which the caller has to record."""
         with self._gpus.lend() as gpu:
             return self._run(trial, gpu)
 
-    def _run(self, trial: Trial, gpu: str | None) -> Outcome:
+    def _run(self, trial: Trial, gpu: str | None) -> TrialRecord:
         failures, notes = trial.machine_failures, []
         for number in range(1, self._max_retries + 2):
             outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=number)
@@ -94,7 +95,7 @@ class TrialRunner:
                 break
         return dataclasses.replace(outcome, machine_failures=failures, note="; ".join(notes) or None)
 
-    def _attempt(self, trial: Trial, gpu: str | None) -> Outcome:
+    def _attempt(self, trial: Trial, gpu: str | None) -> TrialRecord:
         started = time.monotonic()
         try:
             self._before_attempt()
@@ -103,7 +104,9 @@ class TrialRunner:
         except OSError as error:
             return failure(trial, "infrastructure", str(error), time.monotonic() - started)
         seconds = time.monotonic() - started
-        if resumed and exit_status == EXIT_UNUSABLE_CHECKPOINT and cause == "exit":
+        if (
+            resumed and exit_status == ExitStatus.UNUSABLE_CHECKPOINT and cause == "exit"
+        ):  # the one reason to start over
             try:
                 note = set_aside_checkpoints(trial)
             except OSError as error:

@@ -4,10 +4,10 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.space import NAMES, hyperparameters_dict
+from ghm.search.settings.configurations import NAMES, configured, make_hyperparameters
 from ghm.search.settings.trial_numbering import Instance
 from ghm.training.settings import Hyperparameters, TrainConfig
 
@@ -23,7 +23,6 @@ class RungResult:
     """What a trial had reached at a rung."""
 
     iteration: int
-    """The rung."""
     best_return: float
     """Exact return of the best policy so far."""
     captured_value: float | None
@@ -37,17 +36,17 @@ class Trial:
     number: int
     """k, numbered from 1."""
     config: TrainConfig
-    """Settings of its training run."""
     configuration: int = 0
     """Number of its configuration; by default the trial's own, as in a search of one seed and one model."""
     calibration: str | None = None
     """Name of the model that it is trained on; None: the search's own."""
     stage: Stage = "explore"
-    """What it is run for."""
     passed: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it has passed, in order."""
     machine_failures: int = 0
     """Times that the machine failed it in earlier calls of the search."""
+    searched: tuple[str, ...] = NAMES
+    """Settings of its training that the search varies."""
 
     def __post_init__(self) -> None:
         if not self.configuration:
@@ -71,8 +70,8 @@ class Trial:
 
     @property
     def hyperparameters(self) -> Hyperparameters:
-        """The eight hyperparameters."""
-        return Hyperparameters(**{name: getattr(self.config, name) for name in NAMES})
+        """Its configuration."""
+        return make_hyperparameters({name: getattr(self.config, name) for name in self.searched})
 
     @property
     def checkpoint(self) -> Path:
@@ -81,7 +80,7 @@ class Trial:
 
     @property
     def hyperparameters_path(self) -> Path:
-        """The eight hyperparameters as JSON."""
+        """Its configuration as JSON."""
         return self.directory / "hyperparameters.json"
 
     @property
@@ -120,7 +119,7 @@ def make_trial(
     """
     instance = instance or Instance(config.seed_base + number, None)
     configuration = configuration or number
-    settings = hyperparameters_dict(hyperparameters) | {"seed": instance.seed}
+    settings: dict[str, Any] = {"seed": instance.seed}
     name = None
     if instance.calibration is not None:
         name = instance.calibration.name
@@ -129,8 +128,9 @@ def make_trial(
         settings |= {"n_iterations": config.confirm_iterations or config.n_iterations, "evaluate_at": ()}
     if config.n_seeds > 1 or stage == "confirm":
         settings["group"] = f"configuration {configuration}" + (f", {name}" if name else "") + _of(stage)
-    training = dataclasses.replace(config.training(), **settings)
-    return relocated(Trial(number, training, configuration, name, stage), results_dir)
+    training = configured(config.training(), hyperparameters, **settings)
+    trial = Trial(number, training, configuration, name, stage, searched=tuple(vars(hyperparameters)))
+    return relocated(trial, results_dir)
 
 
 def relocated(trial: Trial, results_dir: Path) -> Trial:
@@ -154,6 +154,11 @@ def relocated(trial: Trial, results_dir: Path) -> Trial:
 def reference_name(calibration: str | None) -> str:
     """File of a model's solution in the results directory."""
     return "reference.npz" if calibration is None else f"reference_{calibration}.npz"
+
+
+def card_name(calibration: str | None) -> str:
+    """File of the checks of that solution."""
+    return reference_name(calibration).replace(".npz", "_checks.json")
 
 
 def _of(stage: Stage) -> str:

@@ -84,7 +84,7 @@ class ExactEvaluation:
 
     @property
     def captured_value(self) -> float | None:
-        """(J − J₀)/(J* − J₀): 0 no better than closing the firm, 1 optimal; None where closing it is optimal."""
+        """(J − J₀)/(J* − J₀): 0 no better than immediate liquidation, 1 optimal; None where that is optimal."""
         return self.solution.captured_value(self.exact_return)
 
     @property

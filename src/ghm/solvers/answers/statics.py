@@ -50,7 +50,7 @@ class StaticsPoint:
     parameters: dict[str, float]
     """The parameters that are varied, and their values."""
     optimal_return: float | None
-    """J*; None where the decision problem has no solution."""
+    """J*; None where the discrete-time problem has no solution."""
     value_at_zero: float | None
     """V(0, T): the firm without cash, with the whole horizon ahead."""
     payout_level: float | None

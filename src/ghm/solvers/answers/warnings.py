@@ -34,7 +34,7 @@ def _horizon(solution: Solution) -> str:
     return (
         f"with {problem.T:g} years to the horizon the firm does not issue equity, though with an infinite one it does: issuing "
         f"pays up to a fixed cost of {near:.2f} with this horizon, of {ever:.2f} without end, and fixed_cost is "
-        f"{problem.model.fixed_cost:g}; use --terminal going_concern for a firm that is not closed at the horizon"
+        f"{problem.model.fixed_cost:g}; use --terminal going_concern for a firm that goes on after the horizon"
     )
 
 

@@ -25,9 +25,9 @@ import numpy as np
 
 from ghm.economics.model import Array, GHMModel
 from ghm.solvers.free_boundary import FreeBoundary, free_boundary
+from ghm.solvers.infinite_horizon.chain import run_out_probability
 from ghm.solvers.infinite_horizon.firms import Firms, firms_under_optimum
 from ghm.solvers.infinite_horizon.responses import Shock, impulse_response
-from ghm.solvers.infinite_horizon.survival import run_out_probability
 
 DATES = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Years after which the probability of having run out of cash is reported."""

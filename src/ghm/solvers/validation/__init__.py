@@ -4,7 +4,9 @@ from ghm.solvers.validation.card import Card, Line, card, validate
 from ghm.solvers.validation.evidence import Evidence
 from ghm.solvers.validation.simulation import SimulatedReturn, simulate
 from ghm.solvers.validation.stopping import StoppingSolution, optimal_stopping
+from ghm.solvers.validation.stored import load_or_validate
 
 __all__ = [
-    "Card", "Evidence", "Line", "SimulatedReturn", "StoppingSolution", "card", "optimal_stopping", "simulate", "validate",
+    "Card", "Evidence", "Line", "SimulatedReturn", "StoppingSolution", "card", "load_or_validate", "optimal_stopping",
+    "simulate", "validate",
 ]  # fmt: skip

@@ -27,7 +27,7 @@ optimal_stopping        φ = 0: V tends to the value whose slope solves the stop
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Self
@@ -67,7 +67,6 @@ class Line:
     name: str
     """The line's name for machines; the module's table has them all."""
     claim: str
-    """What is claimed."""
     figure: float
     """How far from it the solution is; 0 is exact."""
     tolerance: float
@@ -119,12 +118,27 @@ class Card:
     @classmethod
     def default(cls) -> Self:
         """The default calibration's card as recorded with the code: computing it takes seconds, and a test does."""
-        content = json.loads(resources.files("ghm.solvers.validation").joinpath("default_card.json").read_bytes())
+        return cls.from_dict(
+            json.loads(resources.files("ghm.solvers.validation").joinpath("default_card.json").read_bytes())
+        )
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The card that :meth:`to_dict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: when ``content`` is none.
+        """
         lines = tuple(
-            Line(one["name"], one["claim"], math.nan if one["figure"] is None else one["figure"], one["tolerance"])
+            Line(
+                str(one["name"]),
+                str(one["claim"]),
+                math.nan if one["figure"] is None else float(one["figure"]),
+                float(one["tolerance"]),
+            )
             for one in content["lines"]
         )
-        return cls(lines, tuple(content["notes"]))
+        return cls(lines, tuple(map(str, content["notes"])))
 
 
 def validate(problem: Problem) -> Card:

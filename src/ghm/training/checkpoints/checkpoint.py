@@ -24,8 +24,8 @@ from ghm.io.atomic import write_atomically
 from ghm.io.sealed import seal_archive
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.training.checkpoints.archive import FORMAT as FORMAT  # those who read checkpoints ask here
-from ghm.training.checkpoints.archive import add_policy, read_checkpoint
+from ghm.training.checkpoints.stored import FORMAT as FORMAT  # those who read checkpoints ask here
+from ghm.training.checkpoints.stored import add_policy, read_checkpoint
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import sweep_tables
 from ghm.training.learners.learner import Learner
@@ -195,12 +195,3 @@ def value_table(problem: DecisionProblem, config: TrainConfig, learner: Learner,
         return learner.values(tables)
     values = sweep_tables(problem, tables, None).values
     return values[np.maximum(problem.grid.n_steps - problem.grid.steps_to_go, 0)]
-
-
-def load_policy(path: Path) -> Policy:
-    """The policy that a checkpoint holds, as a function of the state, under the better of its two action rules.
-
-    Raises:
-        UserError: as :meth:`Checkpoint.load`.
-    """
-    return load_trained(path).policy

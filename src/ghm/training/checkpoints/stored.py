@@ -1,5 +1,19 @@
-"""A training's best policy from the tables inside its checkpoint (:mod:`ghm.training.checkpoints.archive`)."""
+"""A checkpoint's archive, and the best policy as tables inside it: showing that needs no networks, and none of PyTorch's memory.
 
+A checkpoint is an archive with a folder in which PyTorch finds what it wrote; in ``best_model.pt`` three files lie beside that:
+
+======================  ============================================================================================
+file                    content
+======================  ============================================================================================
+``policy/policy.json``  format, the problem (model, dt, T, terminal), and the better of the policy's two action rules
+``policy/modes.npy``    probabilities of paying and of issuing, (2, K, M), as in `ghm.policies.tables`
+``policy/levels.npy``   mean and standard deviation of the payout level, then of the issue target, (4, K)
+======================  ============================================================================================
+"""
+
+import io
+import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -11,16 +25,69 @@ from ghm.economics.actions import Policy
 from ghm.economics.grid import StateGrid
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
-from ghm.io.safe_read import parse_array, parse_object
-from ghm.policies.tables import ISSUE_MEAN, ISSUE_STD, PAYOUT_MEAN, PAYOUT_STD, PolicyTables
+from ghm.io.safe_read import DamagedError, parse_array, parse_object, read_archive
+from ghm.io.sealed import read_sealed_archive
+from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.training.checkpoints.archive import FORMAT, LEVELS, MODES, SETTINGS, read_checkpoint
 
-ROUNDING = 1e-4
-"""Of single precision, generously."""
+FORMAT = 2
+"""Number of the checkpoint's layout, and of what its tables mean; another number is refused."""
+
+MAX_BYTES = 1 << 30
+"""A larger file is no checkpoint of ours: the largest networks allowed make far smaller ones."""
+
+SETTINGS, MODES, LEVELS = "policy/policy.json", "policy/modes.npy", "policy/levels.npy"
 
 PROBLEM = ("model", "dt", "T", "terminal")
 """What a policy must say that it is a policy of: all of it, since a default would be a guess."""
+
+
+def add_policy(archive: bytes, problem: Problem, tables: PolicyTables, action_rule: ActionRule) -> bytes:
+    """The archive with a policy in it; the same bytes whenever it is made."""
+    settings = json.dumps({"format": FORMAT, "problem": problem.to_dict(), "action_rule": action_rule}).encode()
+    file = io.BytesIO(archive)
+    with zipfile.ZipFile(file, "a") as writer:
+        folder = writer.namelist()[0].partition("/")[0]  # PyTorch refuses an archive with a second one
+        for name, data in ((SETTINGS, settings), (MODES, _npy(tables.modes)), (LEVELS, _npy(tables.levels))):
+            writer.writestr(zipfile.ZipInfo(f"{folder}/{name}"), data)  # its date is 1980's
+    return file.getvalue()
+
+
+def read_checkpoint(path: Path) -> tuple[bytes, dict[str, bytes]]:
+    """A checkpoint's bytes, whole by their seal, and the files in its folder.
+
+    Raises:
+        UserError: when there is no such file, it cannot be read, or it is damaged.
+    """
+    if path.is_dir():
+        inside = [one for place in (path, path / "checkpoints") for one in sorted(place.glob("*.pt"))]
+        remedy = (
+            f"give one of {', '.join(map(str, inside))}"
+            if inside
+            else "give the path of a .pt file that training wrote"
+        )
+        raise UserError(f"{path} is a directory; {remedy}")
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}; give the path of a .pt file that training wrote")
+    try:
+        data = read_sealed_archive(path, MAX_BYTES, follow=True)
+        # Nothing in it is compressed: one that grows is no checkpoint.
+        files = read_archive(data, most=len(data))
+        if len({name.partition("/")[0] for name in files}) != 1:
+            raise DamagedError("not one folder in it")
+        return data, {name.partition("/")[2]: content for name, content in files.items()}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; mend that or use another") from error
+    except DamagedError as error:
+        raise UserError(
+            f"{path} is no checkpoint, or a damaged one ({error}); use another, such as best_model.pt"
+        ) from error
+
+
+def _npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
+    return file.getvalue()
 
 
 @dataclass(frozen=True)
@@ -35,18 +102,14 @@ class StoredPolicy:
 
 
 def load_stored(path: Path) -> StoredPolicy:
-    """The policy that a checkpoint holds; from its networks, where it was written before it held tables.
+    """The policy that ``best_model.pt`` holds as tables.
 
     Raises:
-        UserError: when there is no such file, it is no checkpoint, or it is damaged.
+        UserError: when there is no such file, it is no such checkpoint, or it is damaged.
     """
     members = read_checkpoint(path)[1]
     if SETTINGS not in members:
-        # Late: PyTorch takes seconds to import, and memory.
-        from ghm.training.checkpoints.checkpoint import load_trained
-
-        trained = load_trained(path)
-        return StoredPolicy(trained.config.problem, trained.returns.action_rule, trained.policy)
+        raise UserError(f"{path} holds networks alone; give best_model.pt, or judge this one by `ghm evaluate {path}`")
     try:
         settings = parse_object(members[SETTINGS])
         if settings["format"] != FORMAT:
@@ -69,11 +132,5 @@ def _require_whole(tables: PolicyTables, grid: StateGrid, action_rule: Any) -> N
         raise ValueError(f"tables of shapes {tables.modes.shape} and {tables.levels.shape} for {shape} nodes")
     if not all(table.dtype == np.float32 and np.isfinite(table).all() for table in tables):
         raise ValueError("tables that are not of finite numbers")
-    highest = np.log(grid.cash[-1] + grid.level_shift)
-    means, deviations = tables.levels[[PAYOUT_MEAN, ISSUE_MEAN]], tables.levels[[PAYOUT_STD, ISSUE_STD]]
-    if tables.modes.min() < 0 or tables.modes.sum(axis=0).max() > 1 + ROUNDING:
-        raise ValueError("probabilities below 0 or above 1")
-    if means.max() > highest + ROUNDING or deviations.min() <= 0 or deviations.max() > 1 + ROUNDING:
-        raise ValueError("levels beyond those that a network can have")
     if action_rule not in get_args(ActionRule):
         raise ValueError(f"no action rule {str(action_rule)[:40]!r}")

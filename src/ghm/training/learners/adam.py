@@ -36,8 +36,9 @@ class Adam:
         mean_scale, square_scale = 1 - beta_1**self._steps, math.sqrt(1 - beta_2**self._steps)
         self._mean.lerp_(gradient, 1 - beta_1)
         self._square.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
-        scale = (self._square.sqrt() / square_scale).add_(EPSILON)
-        self._parameters.addcdiv_(self._mean, scale, value=-self._learning_rate / mean_scale)
+        # Numerator and denominator of the paper's step, both times the square's scale.
+        scale = self._square.sqrt().add_(EPSILON * square_scale)
+        self._parameters.addcdiv_(self._mean, scale, value=-self._learning_rate * square_scale / mean_scale)
 
     def state_dict(self) -> dict[str, Any]:
         """Steps and moments, for a checkpoint."""

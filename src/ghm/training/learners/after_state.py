@@ -72,7 +72,7 @@ class AfterStateCritic:
     """W at the nodes, and the statistics that it is fitted to.
 
     Args:
-        problem: the decision problem; its transition law is not used.
+        problem: what is trained on; its transition law is not used.
         memory: how many iterations are remembered, as a share of those done.
     """
 

@@ -61,7 +61,7 @@ class GradientEstimate:
 
 @dataclass(frozen=True)
 class GradientEstimator:
-    """Estimates the policy gradient of one decision problem.
+    """Estimates the policy gradient of one problem.
 
     Args:
         problem: the problem.

@@ -35,12 +35,10 @@ RAREST_USE = 1e-4
 
 
 class Tabulation(NamedTuple):
-    """The policy network's outputs at the policy nodes, and what follows from them, differentiable."""
+    """The policy network's outputs at the policy nodes, and what follows from them."""
 
     passed: list[Tensor]
     """What each layer of the network passed on."""
-    raw: Tensor
-    """Raw outputs, (K, N, 7)."""
     distribution: Distribution
     tables: PolicyTables
 
@@ -60,7 +58,7 @@ class Learner:
     """Holds the networks and their optimisers.
 
     Args:
-        problem: the decision problem; decides inputs and bounds.
+        problem: what is trained on; decides inputs and bounds.
         config: hyperparameters, seed, device.
     """
 
@@ -79,19 +77,17 @@ class Learner:
         self.after_state = (
             AfterStateCritic(problem, config.critic_memory) if config.estimator == "after_state" else None
         )
-        self._spread = self._tensor(problem.policy_spread)
+        self._spread = torch.from_numpy(problem.policy_spread.astype(np.float32))
         # Values are learned as V − c − ℓ, in units that make outputs about 1.
         self._value_offset = problem.grid.cash + problem.model.liquidation_value
 
     def tabulate(self) -> Tabulation:
         """The policy now."""
         passed = self.policy(self._features)
-        raw = passed[-1].view(*self._shape, RAW_OUTPUTS).requires_grad_()
+        raw = passed[-1].view(*self._shape, RAW_OUTPUTS).cpu().numpy()
         distribution = Distribution.of(raw, self._bounds)
-        with torch.no_grad():
-            modes = (distribution.log_modes[1:].exp() @ self._spread).cpu().numpy()
-            levels = distribution.levels.cpu().numpy().copy()
-        return Tabulation(passed, raw, distribution, PolicyTables(modes, levels))
+        modes = _product(distribution.modes[1:], self._spread)
+        return Tabulation(passed, distribution, PolicyTables(modes, distribution.levels))
 
     def given_values(self) -> Array | None:
         """The value network's function where the estimator needs it: at R time nodes and all cash nodes, (R, M).
@@ -149,22 +145,22 @@ class Learner:
     def _learn_policy(
         self, tabulation: Tabulation, estimate: GradientEstimate, progress: float
     ) -> tuple[float, float, float]:
-        config = self._config
-        log_modes, levels = tabulation.distribution
-        modes = log_modes.exp()
+        config, distribution = self._config, tabulation.distribution
+        raw, modes, log_modes = distribution.raw, distribution.modes, distribution.log_modes
         by_mode, by_level = self._direction(tabulation.tables, estimate)
         # A loss whose gradient is that of −J: the tables' gradients are constants here.
-        loss = -(modes * self._to_nodes(by_mode)).sum() - (levels * self._tensor(by_level)).sum()
+        by_mode, by_level = -self._to_nodes(by_mode), -by_level.astype(np.float32)
+        loss = (modes * by_mode).sum() + (distribution.levels * by_level).sum()
         weight = self._to_nodes(estimate.visits / estimate.visits.sum())
-        entropy = -(weight * (modes * log_modes).sum(0)).sum()
-        saturation = (weight * tabulation.raw.square().mean(-1)).sum()
+        entropy = -(weight * (modes * log_modes).sum(axis=0)).sum()
+        saturation = (weight * np.square(raw).mean(axis=-1)).sum()
         fading = config.entropy_weight * (1 - progress)
         objective = loss - fading * entropy + config.action_reg_weight * saturation
-        objective.backward()  # type: ignore[no-untyped-call]
-        assert tabulation.raw.grad is not None
-        by_output = tabulation.raw.grad.view(-1, RAW_OUTPUTS)
+        by_raw = distribution.by_raw(by_mode + fading * weight * log_modes, by_level)
+        by_raw += (config.action_reg_weight * 2 / RAW_OUTPUTS) * weight[..., None] * raw
+        by_output = self._tensor(by_raw).view(-1, RAW_OUTPUTS)
         norm = self._step(self.policy_optimiser, self.policy.gradient(tabulation.passed, by_output))
-        return float(objective.detach()), float(entropy.detach()), norm
+        return float(objective), float(entropy), norm
 
     def _direction(self, tables: PolicyTables, estimate: GradientEstimate) -> tuple[Array, Array]:
         """What the tables should follow, per unit of cash: the gradient, entries of it lengthened (docs/design/estimators.md).
@@ -188,9 +184,9 @@ class Learner:
         share = np.divide(used.mean(axis=1, keepdims=True), used, out=np.zeros_like(used), where=used > 0)
         return by_mode, by_level * np.repeat(share, 2, axis=0)
 
-    def _to_nodes(self, array: Array) -> Tensor:
+    def _to_nodes(self, array: Array) -> NDArray[np.float32]:
         """A gradient with respect to a table (..., K, M) as one with respect to the network nodes, (..., K, N)."""
-        return self._tensor(array) @ self._spread.T
+        return _product(array, self._spread.T)
 
     def _learn_values(self, estimate: GradientEstimate) -> tuple[float, float]:
         scaled = (estimate.value_target - self._value_offset) / self._problem.value_scale
@@ -209,11 +205,18 @@ class Learner:
 
     def _step(self, optimiser: Adam, gradient: Tensor) -> float:
         """Take a step, a gradient that is too long scaled down; its length as it was."""
-        norm = float(gradient.norm())
+        norm = float(torch.linalg.vector_norm(gradient))
         if norm > self._config.max_grad_norm:
             gradient.mul_(self._config.max_grad_norm / norm)
         optimiser.step(gradient)
         return norm
+
+
+def _product(array: NDArray[Any], matrix: Tensor) -> NDArray[np.float32]:
+    """``array`` (..., A) times ``matrix`` (A, B), by PyTorch, which keeps to the number of threads that it was given."""
+    rows = torch.from_numpy(array.reshape(-1, array.shape[-1]).astype(np.float32))
+    product: NDArray[np.float32] = (rows @ matrix).numpy().reshape(*array.shape[:-1], -1)
+    return product
 
 
 NETWORKS = ("policy", "value")

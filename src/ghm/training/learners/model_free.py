@@ -97,7 +97,7 @@ class ReturnsEstimator:
         assert values is not None
         grid, discount = self.problem.grid, self.problem.discount
         modes, levels, visits = _room(self.problem)
-        targets, counts = np.zeros_like(visits), np.zeros_like(visits)
+        sums, counts = np.zeros_like(visits), np.zeros_like(visits)
         total = 0.0
         for first in range(0, self.n_paths, self._paths.returns.size):
             paths = self._paths.first(min(self._paths.returns.size, self.n_paths - first))
@@ -107,22 +107,21 @@ class ReturnsEstimator:
             advantages = np.empty(paths.cell.shape)
             returns.generalised_advantages(
                 paths, np.where(paths.cash[-1] >= 0, payoff, 0.0), values, grid.time_cell, grid.time_weight, discount,
-                self.trace, advantages, targets, counts,
+                self.trace, advantages, sums, counts,
             )  # fmt: skip
             scores.add_scores(paths, advantages, tables, grid.time_cell, grid.time_weight, discount, modes, levels)
         for array in (modes, levels, visits):
             array /= self.n_paths
-        target, weight = self._at_value_nodes(targets, counts, values)
+        target, weight = self._at_value_nodes(sums, counts, values)
         return GradientEstimate(modes, levels, visits, target, total / self.n_paths, sampled=True, value_weight=weight)
 
-    def _at_value_nodes(self, targets: Array, counts: Array, values: Array) -> tuple[Array, Array]:
-        """Mean and number of the targets around the nodes at which the value network is called; elsewhere V, and none, (K, M)."""
+    def _at_value_nodes(self, sums: Array, counts: Array, values: Array) -> tuple[Array, Array]:
+        """Target and weight of each node at which the value network is called; elsewhere V, and none, (K, M)."""
         cash, nodes = self.problem.grid.cash, self.problem.value_nodes
         spread = np.stack([np.interp(cash, cash[nodes], row) for row in np.eye(nodes.size)]).T
-        sums, weight = targets @ spread, np.zeros_like(counts)
+        weight, target, around = np.zeros_like(counts), values.copy(), sums @ spread
         weight[:, nodes] = counts @ spread
-        target = values.copy()
-        target[:, nodes] = np.divide(sums, weight[:, nodes], out=target[:, nodes], where=weight[:, nodes] > 0)
+        target[:, nodes] += np.divide(around, weight[:, nodes], out=np.zeros_like(around), where=weight[:, nodes] > 0)
         return target, weight
 
 

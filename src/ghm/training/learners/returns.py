@@ -8,7 +8,10 @@ with V the critic, f_t what a path pays in step t, γ = e^{−k dt},
 the payoff in place of V at the horizon, nothing after liquidation. λ = 1 is the return that followed, less V: REINFORCE with a
 learned baseline (Williams 1992), unbiased whatever V is. λ < 1 has less variance, and a bias where V errs.
 
-A least-squares fit needs of the targets at a node their mean and their number alone, so that is what is kept of them.
+The critic is fitted by least squares, V linear between its nodes. The derivative of half the squared error by V at a node is
+minus the sum of A_t around it, each weighted as V there is in V_t(c_t). So these sums and weights are all that is kept, and a
+node's target is its V plus their ratio. (The mean of the targets themselves would be V smoothed over the cells around: too low
+by the curvature, and at c = 0, where all are on one side, too high by the slope.)
 """
 
 import numpy as np
@@ -21,9 +24,9 @@ from ghm.simulation.kernel import Paths
 @compiled()
 def generalised_advantages(
     paths: Paths, payoff: Array, values: Array, time_cell, time_weight, discount: float, trace: float,
-    advantages: Array, targets: Array, counts: Array,
+    advantages: Array, sums: Array, counts: Array,
 ) -> None:  # fmt: skip
-    """A_t of each action taken, and the critic's targets.
+    """A_t of each action taken, and their sums around the nodes, which the critic learns from.
 
     Args:
         paths: recorded.
@@ -33,17 +36,17 @@ def generalised_advantages(
         discount: γ.
         trace: λ.
         advantages: filled, (n, N); 0 after liquidation.
-        targets: added to: the sum of the targets around each node, each shared out to the four nodes around it, (K, M).
+        sums: added to: the sum of the advantages around each node, each shared out to the four nodes around it, (K, M).
         counts: added to: how many, (K, M).
     """
     cash, cell, weight, flow = paths.cash, paths.cell, paths.weight, paths.flow
     n_steps, n_paths = cell.shape
     following, later = payoff.copy(), np.zeros(n_paths)  # V_{t+1}(c_{t+1}) and A_{t+1}
-    row, sums, visits = np.empty(values.shape[1]), np.empty(values.shape[1]), np.empty(values.shape[1])
+    row, total, visits = np.empty(values.shape[1]), np.empty(values.shape[1]), np.empty(values.shape[1])
     for t in range(n_steps - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
         row[:] = (1 - w) * values[k] + w * values[k + 1]
-        sums[:], visits[:] = 0.0, 0.0
+        total[:], visits[:] = 0.0, 0.0
         for i in range(n_paths):
             if cash[t, i] < 0:
                 following[i] = later[i] = advantages[t, i] = 0.0
@@ -52,11 +55,10 @@ def generalised_advantages(
             value = (1 - u) * row[j] + u * row[j + 1]
             later[i] = flow[t, i] + discount * following[i] - value + discount * trace * later[i]
             following[i], advantages[t, i] = value, later[i]
-            target = later[i] + value
-            sums[j] += (1 - u) * target
-            sums[j + 1] += u * target
+            total[j] += (1 - u) * later[i]
+            total[j + 1] += u * later[i]
             visits[j] += 1 - u
             visits[j + 1] += u
         for node, share in ((k, 1 - w), (k + 1, w)):
-            targets[node] += share * sums
+            sums[node] += share * total
             counts[node] += share * visits

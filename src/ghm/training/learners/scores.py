@@ -11,7 +11,8 @@ from ghm.economics.cubic import node_slopes, within_cell
 from ghm.economics.model import Array
 from ghm.io.compiled import compiled, inlined
 from ghm.policies.tables import PolicyTables
-from ghm.simulation.kernel import Paths, locate
+from ghm.simulation.kernel import Paths
+from ghm.simulation.steps import locate
 from ghm.training.learners.sweep import SweptValues
 
 _f32, _u32 = np.float32, np.uint32

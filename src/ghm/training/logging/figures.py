@@ -9,6 +9,7 @@ import numpy as np
 
 from ghm.economics.actions import ISSUE, PAY, Policy
 from ghm.economics.model import Array
+from ghm.io.text import LEVELS
 from ghm.solvers.policy_value import effective_probabilities
 from ghm.solvers.solution import Solution
 
@@ -20,7 +21,7 @@ LEARNED, OPTIMAL = "#0072B2", "#D55E00"
 """Okabe and Ito's blue and vermilion: apart for every kind of colour vision."""
 
 CASH_SHOWN = 3.0
-"""Cash is shown up to this multiple of the optimal payout level: beyond, every sensible policy pays."""
+"""Cash is shown up to this multiple of the optimal payout boundary: beyond, every sensible policy pays."""
 
 
 TAKEN = 0.05
@@ -28,7 +29,7 @@ TAKEN = 0.05
 
 
 def policy_figure(policy: Policy, reference: Solution) -> "Figure":
-    """Where the policy pays and issues, and its levels, over cash and time to horizon; the optimum's as lines."""
+    """Where the policy pays and issues, and its boundaries, over cash and time to horizon; the optimum's as lines."""
     from matplotlib.figure import Figure
 
     times = reference.time_to_horizon[1:]
@@ -46,7 +47,7 @@ def policy_figure(policy: Policy, reference: Solution) -> "Figure":
         mesh = axes.pcolormesh(times, cash, modes[:, :, mode].T, vmin=0, vmax=1, cmap="cividis", shading="nearest")
         figure.colorbar(mesh, ax=axes)
         axes.plot(times, optimal, color="white", linewidth=2.5)
-        axes.plot(times, optimal, color=OPTIMAL, linewidth=1.5, label="optimal threshold")
+        axes.plot(times, optimal, color=OPTIMAL, linewidth=1.5, label="optimal boundary")
         axes.set(title=title, ylabel="cash c")
         axes.legend(loc="upper left", fontsize="small")
     payout = np.array([one.median_payout_level[0] for one in actions])
@@ -64,16 +65,18 @@ def policy_figure(policy: Policy, reference: Solution) -> "Figure":
 
 def _levels(axes: "Axes", reference: Solution, payout: Array, target: Array) -> None:
     times = reference.time_to_horizon[1:]
-    axes.plot(times, payout, color=LEARNED, label="payout level")
-    axes.plot(times, target, color=LEARNED, linestyle="--", label="issue target")
-    axes.plot(times, reference.payout_level[1:], color=OPTIMAL, label="optimal payout level")
-    axes.plot(times, reference.issue_target[1:], color=OPTIMAL, linestyle="--", label="optimal issue target")
-    axes.set(title="levels", ylabel="cash", ylim=(0, 1.5 * axes.get_ylim()[1]))  # room for the legend above the lines
+    axes.plot(times, payout, color=LEARNED, label=LEVELS["payout_level"])
+    axes.plot(times, target, color=LEARNED, linestyle="--", label=LEVELS["issue_target"])
+    axes.plot(times, reference.payout_level[1:], color=OPTIMAL, label="optimal payout boundary")
+    axes.plot(times, reference.issue_target[1:], color=OPTIMAL, linestyle="--", label="optimal post-issuance cash")
+    axes.set(
+        title="boundaries", ylabel="cash c", ylim=(0, 1.5 * axes.get_ylim()[1])
+    )  # room for the legend above the lines
     axes.legend(fontsize="small", loc="upper left")
 
 
 def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: Solution) -> "Figure":
-    """The value network and the optimum, less what winding up gives (c + ℓ), at several times to horizon.
+    """The value network and the optimum, less that of immediate liquidation (c + ℓ), at several times to horizon.
 
     Args:
         cash: nodes, (M,).
@@ -94,7 +97,7 @@ def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: 
         axes.plot(reference.cash, optimal, color=OPTIMAL, alpha=shade, label=f"optimum, τ = {time_to_horizon[k]:.3g}")
         label = "value network" if k == chosen[-1] else None
         axes.plot(cash, values[k] - cash - wind_up, color=LEARNED, alpha=shade, linestyle="--", label=label)
-    axes.set(xlabel="cash c", ylabel="value less c + ℓ", title="value over cash, at several times to horizon")
+    axes.set(xlabel="cash c", ylabel="value less c + ℓ", title="firm value over cash, at several times to horizon")
     # Beside the lines: with the horizon near or far they lie anywhere, one on another.
     axes.legend(reverse=True, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

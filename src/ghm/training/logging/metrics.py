@@ -8,7 +8,7 @@ HParams dashboard.
 from dataclasses import dataclass
 from typing import Literal
 
-from ghm.io.text import loss_text, percent_text
+from ghm.io.text import LEVELS, loss_text, percent_text
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,6 @@ class Metric:
     unit: str = ""
     """What it is measured in; nothing for a share or a count."""
     kind: Literal["number", "share", "loss", "count", "text"] = "number"
-    """How it is shown."""
     dashboard: bool = False
     """Whether TensorBoard's HParams dashboard has a column of it."""
 
@@ -45,9 +44,14 @@ class Metric:
 
 
 METRICS = (
-    Metric("best_return", "return", "exact return of the best policy at an evaluation", dashboard=True),
+    Metric(
+        "best_return",
+        "firm value",
+        "exact firm value of the best policy; the manual calls it return",
+        dashboard=True,
+    ),
     Metric("best_iteration", "found at iteration", "iteration of that evaluation", kind="count"),
-    Metric("final_return", "return of the last policy", "exact return of the last policy", dashboard=True),
+    Metric("final_return", "firm value of the last policy", "exact firm value of the last policy", dashboard=True),
     Metric(
         "captured_value",
         "captured value",
@@ -62,35 +66,39 @@ METRICS = (
         kind="loss",
         dashboard=True,
     ),
-    Metric("optimal_return", "return of the optimum", "return of the optimum"),
-    Metric("wind_up_return", "return of closing at once", "return of closing the firm at once"),
+    Metric("optimal_return", "optimal firm value", "firm value of the optimum"),
+    Metric("wind_up_return", "immediate-liquidation value", "firm value of immediate liquidation"),
     Metric(
         "monte_carlo_return",
-        "simulated return",
-        "the best policy's return simulated on held-out draws: the check of best_return",
+        "simulated firm value",
+        "the best policy's firm value simulated on held-out draws: the check of best_return",
         dashboard=True,
     ),
     Metric("monte_carlo_standard_error", "its standard error", "standard error of monte_carlo_return"),
-    Metric("verdict", "verdict", "the best policy in a word, such as near_optimal or never_issues", kind="text"),
-    Metric("verdict_text", "verdict in words", "the verdict in a sentence, with its figures", kind="text"),
+    Metric("verdict", "verdict", "the best policy in a word, such as near_optimal or never_pays", kind="text"),
+    Metric("verdict_text", "verdict in words", "the verdict in a sentence", kind="text"),
     Metric(
         "payout_level",
-        "pays out above",
+        LEVELS["payout_level"],
         "cash above which the best policy pays out with the whole horizon ahead; empty if never",
         "cash",
     ),
-    Metric("issue_below", "issues below", "cash below which it issues equity; empty if never", "cash"),
-    Metric("issue_target", "issues up to", "cash that an issue raises to; empty if never", "cash"),
-    Metric("optimal_payout_level", "optimum pays out above", "the optimum's payout level; empty if never", "cash"),
-    Metric("optimal_issue_below", "optimum issues below", "the optimum's issue threshold; empty if never", "cash"),
-    Metric("optimal_issue_target", "optimum issues up to", "the optimum's issue target; empty if never", "cash"),
-    Metric("issues", "equity issues of a firm", "equity issues of a firm over the horizon, exactly", dashboard=True),
-    Metric("payouts", "payouts of a firm", "steps with a dividend of a firm over the horizon, exactly", dashboard=True),
-    Metric("years", "life of a firm", "years that a firm lives within the horizon, exactly", "years", dashboard=True),
+    Metric("issue_below", LEVELS["issue_below"], "cash below which it issues equity; empty if never", "cash"),
+    Metric("issue_target", LEVELS["issue_target"], "cash after an issue; empty if never", "cash"),
+    Metric("optimal_payout_level", "optimal payout boundary", "the optimum's payout boundary; empty if never", "cash"),
+    Metric(
+        "optimal_issue_below", "optimal issuance boundary", "the optimum's issuance boundary; empty if never", "cash"
+    ),
+    Metric(
+        "optimal_issue_target", "optimal post-issuance cash", "the optimum's post-issuance cash; empty if never", "cash"
+    ),
+    Metric("issues", "equity issues per firm", "expected equity issues per firm over the horizon", dashboard=True),
+    Metric("payouts", "payouts per firm", "expected steps with a dividend per firm over the horizon", dashboard=True),
+    Metric("years", "life of a firm", "expected years that a firm lives within the horizon", "years", dashboard=True),
     Metric(
         "early_liquidation",
-        "liquidated early",
-        "probability of being liquidated in the first half of the horizon, exactly",
+        "liquidated in the first half",
+        "probability of liquidation in the first half of the horizon",
         kind="share",
         dashboard=True,
     ),

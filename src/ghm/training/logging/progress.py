@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 
+from ghm.io.text import LEVELS
 from ghm.training.settings import Progress
 
 if TYPE_CHECKING:
@@ -24,12 +25,10 @@ SHORTEST_INTERVAL = 0.25
 """Seconds between two drawings at least: people do not read faster."""
 
 LABELS = {
-    "simulated_return": "simulated return",
-    "exact_return": "exact return",
+    "simulated_return": "simulated firm value",
+    "exact_return": "firm value",
     "captured_value": "captured value",
-    "payout_level": "pays out above",
-    "issue_below": "issues below",
-    "issue_target": "issues up to",
+    **LEVELS,
     "policy_loss": "policy loss",
     "value_loss": "value loss",
     "entropy": "entropy",

@@ -3,37 +3,28 @@
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, parse_object
-from ghm.io.text import error_text, loss_text, share_text
-from ghm.solvers.levels import level_words
+from ghm.io.text import error_text, loss_text, policy_rows, share_text, table_lines
 from ghm.training.settings import TrainConfig
 
 
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
-    """The run in a few plain lines."""
-
-    def level(name: str) -> str:
-        learned, optimal = metrics[name], metrics[f"optimal_{name}"]
-        times = metrics["payouts" if name == "payout_level" else "issues"]
-        return f"{level_words(learned, times, metrics['action_rule'])} (optimum {level_words(optimal)})"
-
+    """The run in a few plain lines, and the policy beside the optimum."""
     captured = metrics["captured_value"]
     untrained = _untrained(config)
     before = "" if captured is None or untrained is None else f" (before training {untrained:.4f})"
     lines = [
         f"Trained {config.n_iterations} iterations in {seconds:.1f} s ({1000 * seconds / config.n_iterations:.1f} ms each).",
-        f"  best return      {metrics['best_return']:.4f} at iteration {metrics['best_iteration']}"
-        f" (optimum {metrics['optimal_return']:.4f}, winding up {metrics['wind_up_return']:.4f})",
+        f"  best firm value  {metrics['best_return']:.4f} at iteration {metrics['best_iteration']}"
+        f" (optimum {metrics['optimal_return']:.4f}, immediate liquidation {metrics['wind_up_return']:.4f})",
         f"  captured value   {'undefined' if captured is None else share_text(captured, 4)}{before}",
-        f"  loss             {loss_text(metrics['loss'])}",
+        f"  loss             {loss_text(metrics['loss'])} of firm value",
         f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {error_text(metrics['monte_carlo_standard_error'])}",
-        f"  pays out above   {level('payout_level')}",
-        f"  issues below     {level('issue_below')}",
-        f"  issues up to     {level('issue_target')}",
         f"  verdict          {metrics['verdict_text']}",
         f"  checkpoints      {config.ckpt_dir}",
+        *table_lines(("", "learned", "optimum"), *policy_rows(metrics.get, metrics["action_rule"])),
     ]
     if not metrics["monte_carlo_agrees"]:
-        lines.append("  WARNING: the exact and the simulated return differ by more than four standard errors")
+        lines.append("  WARNING: the exact and the simulated firm value differ by more than four standard errors")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What `ghm why` says: true of the decisions that were made, whatever the method."""
+"""What `ghm explain` says: true of the decisions that were made, whatever the method."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,10 @@ import pytest
 
 from ghm.cli import main
 from ghm.report.page import render
+from ghm.search.explain import _despite, _threshold, explain
 from ghm.search.methods.proposals import RandomProposal
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import read_search
-from ghm.search.why import _despite, _threshold
-from ghm.search.why import why as explain
 from tests.search.instant import INSTANT
 from tests.search.support import read, run_search
 from tests.search.test_duplicates import space_file
@@ -21,7 +20,7 @@ FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
 
 def says(results_dir: Path, trial: int, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    assert main(["why", str(results_dir), "--trial", str(trial)]) == 0
+    assert main(["explain", str(results_dir), "--trial", str(trial)]) == 0
     return capsys.readouterr().out
 
 
@@ -33,15 +32,15 @@ def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
     cut = next(decision for decision in read_journal(tmp_path) if decision.kind == "cut")
     for rank, (configuration, value) in enumerate(cut.content["ranking"], 1):
         text = says(tmp_path, configuration, capsys)
-        verdict = "went on" if rank <= 2 else "was stopped"
-        assert f"At iteration 2 its configuration {verdict}: it had a return of {value:.4f}, rank {rank} of 4" in text
+        verdict = "was promoted" if rank <= 2 else "was stopped"
+        assert f"At rung 2 its configuration {verdict}: it had a firm value of {value:.4f}, rank {rank} of 4" in text
         assert "drawn at random" in text
     confirmation = read(tmp_path)["confirmation"]
     (winner,) = confirmation["configurations"]
     for number in winner["trials"]:
         text = says(tmp_path, number, capsys)
         assert f"configuration {winner['configuration']}, trained again on a seed that nothing was tuned on" in text
-        assert "ranked 1 of 4 as tuned" in text
+        assert "ranked 1 of 4 in the search" in text
 
 
 def test_a_configuration_of_several_trials_is_not_taken_for_one_of_them(
@@ -56,15 +55,17 @@ def test_a_configuration_of_several_trials_is_not_taken_for_one_of_them(
         explored = [number for number in ours if entries[number]["stage"] == "explore"]
         assert value == min(entries[number]["rungs"][0]["best_return"] for number in explored)
         text = says(tmp_path, explored[0], capsys)
-        assert f"had a return of {value:.4f}, the worst of its trials, rank {rank} of 4" in text
+        assert f"had a firm value of {value:.4f}, the worst of its trials, rank {rank} of 4" in text
 
 
 def test_why_one_was_stopped_that_had_no_less_than_the_last_that_went_on() -> None:
     ranking = [[2, 0.5], [1, 0.4], [3, 0.4], [4, 0.3], [5, 0.9]]
     assert _threshold(ranking, [1, 2]) == ", the last of them with 0.4000"
-    assert _despite(ranking, [1, 2], 0.4, failed=False) == "; of equals the one with the lower number goes first"
+    assert _despite(ranking, [1, 2], 0.4, failed=False) == "; of equal ones the lower number ranks first"
     assert _despite(ranking, [1, 2], 0.3, failed=False) == ""
-    assert _despite(ranking, [1, 2], 0.9, failed=True) == "; one with a failed trial comes after all without"
+    assert (
+        _despite(ranking, [1, 2], 0.9, failed=True) == "; a configuration with a failed trial ranks below all without"
+    )
     # The last in rank went on in spite of a failure.
     assert _threshold(ranking, [1, 2, 3, 4, 5]) == ", the last of them with 0.9000"
 
@@ -88,15 +89,15 @@ def test_a_cut_is_told_with_its_threshold_and_a_confirmation_with_all_its_seeds(
 
 def test_a_learning_proposal_names_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_search("--search_type", "gp", "--n_trials", 14, "--proposal_lag", 2, *FLAGS, "--results_dir", tmp_path)
-    assert "drawn at random, since the outcomes of only 0 configurations counted" in says(tmp_path, 1, capsys)
-    assert "from the outcomes of configurations 1 to 12; the 1 after those counted as pending" in says(
+    assert "drawn at random, because only 0 outcomes were available" in says(tmp_path, 1, capsys)
+    assert "from the outcomes of configurations 1 to 12. The 1 after these were treated as pending" in says(
         tmp_path, 14, capsys
     )
 
 
 def test_an_unknown_trial_and_a_search_without_a_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_search("--n_trials", 2, *FLAGS, "--results_dir", tmp_path)
-    assert main(["why", str(tmp_path), "--trial", "9"]) == 2
+    assert main(["explain", str(tmp_path), "--trial", "9"]) == 2
     assert "it has 1 to 2" in capsys.readouterr().err
     (tmp_path / "journal.jsonl").unlink()
     assert "not recorded" in says(tmp_path, 1, capsys)
@@ -126,7 +127,7 @@ def test_after_a_confirmation_no_more_go_on_and_nothing_recommends_it(
     }
     told = [explain(tmp_path / "r", number) for number in range(1, 7)]
     assert not any("--keep 1.0" in text for text in told)
-    assert sum("cannot go on any more, since a confirmation has been made" in text for text in told) == 3
+    assert sum("cannot be promoted any more: the confirmation has been made" in text for text in told) == 3
     assert "--keep 1.0" not in render(read_search(tmp_path / "r")).decode()
     assert run_search("--resume", tmp_path / "r", "--progress", "none") == 0, "which is what remains"
 
@@ -137,7 +138,7 @@ def test_what_why_recommends_works(tmp_path: Path) -> None:
     stopped = [e["trial_num"] for e in read(tmp_path / "r")["results"] if e["metrics"]["status"] == "stopped_at_rung"]
     assert stopped
     for number in stopped:
-        assert "--resume with --keep 1.0 lets it go on" in explain(tmp_path / "r", number)
+        assert "--resume with --keep 1.0 promotes it" in explain(tmp_path / "r", number)
     assert "--keep 1.0" in render(read_search(tmp_path / "r")).decode()
     assert run_search("--resume", tmp_path / "r", "--keep", 1.0, "--progress", "none") == 0
     assert {e["metrics"]["status"] for e in read(tmp_path / "r")["results"]} == {"completed"}

@@ -1,4 +1,4 @@
-"""``ghm why``: why a trial was run, stopped or chosen, in plain words, from the journal and the records alone."""
+"""``ghm explain``: why a trial was run, stopped or chosen, in plain words, from the journal and the records alone."""
 
 import sys
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from ghm.command_line import parse
 from ghm.errors import UserError, shown
 from ghm.io.text import share_text
 from ghm.search.decisions.ranking import captured_or_return
@@ -20,27 +21,28 @@ from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS
-from ghm.search.settings.space import label
+from ghm.search.settings.distributions import label
+from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import number
 
 
 @dataclass(frozen=True)
-class WhyConfig:
+class ExplainConfig:
     """Say in plain words why a trial of a search was run, stopped or chosen."""
 
     results: Annotated[Path, tyro.conf.Positional]
-    """Results JSON, or results directory, of the search."""
+    """Results JSON or directory of the search."""
     trial: int
     """Number of the trial."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``ghm why``; return its exit status: 0, or 2 for the user's mistake."""
-    config = tyro.cli(WhyConfig, prog="ghm why", args=arguments, use_underscores=True)
+    """Run ``ghm explain``; return its exit status: 0, or 2 for the user's mistake."""
+    config = parse(ExplainConfig, arguments, "ghm explain")
     try:
-        text = why(config.results, config.trial)
+        text = explain(config.results, config.trial)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def why(results: Path, trial_num: int) -> str:
+def explain(results: Path, trial_num: int) -> str:
     """Why trial ``trial_num`` of the search at ``results`` was run, stopped or chosen.
 
     Raises:
@@ -69,7 +71,7 @@ def why(results: Path, trial_num: int) -> str:
     return "\n".join([*lines, _ended(outcome, decisions)])
 
 
-def _what(outcome: Outcome, record: SearchRecord) -> str:
+def _what(outcome: TrialRecord, record: SearchRecord) -> str:
     where = f"calibration {outcome.calibration}" if outcome.calibration else "the search's model"
     aim = "trained again on a seed that nothing was tuned on" if outcome.stage == "confirm" else "trained"
     values = ", ".join(f"{name} {label(value)}" for name, value in vars(outcome.hyperparameters).items())
@@ -79,11 +81,13 @@ def _what(outcome: Outcome, record: SearchRecord) -> str:
     )
 
 
-def _proposed(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> list[str]:
+def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
     config = record.config
+    if outcome.configuration <= len(record.start_with):
+        return ["Proposed: given with --start_with."]
     made = [d for d in decisions if d.kind == "proposal" and d.subject.get("configuration") == outcome.configuration]
     if not made:
-        return ["Why it was proposed is not recorded: the search was run before there was a journal."]
+        return ["Why it was proposed is not recorded: the search has no journal."]
     seen = made[-1].content.get("seen")
     how = config.method.proposed
     if seen is None and _replaced(outcome, record):
@@ -93,21 +97,19 @@ def _proposed(outcome: Outcome, decisions: list[Decision], record: SearchRecord)
         ]
     if seen is None:
         return [f"Proposed: {how}."]
-    from ghm.search.methods.learned import N_STARTUP  # late: a random search needs none of it
-
     if seen < N_STARTUP:
         return [
-            f"Proposed: drawn at random, since the outcomes of only {seen} configurations counted; from {N_STARTUP} on, "
-            "proposals learn."
+            f"Proposed: drawn at random, because only {seen} outcomes were available; proposals learn from {N_STARTUP} "
+            "outcomes on."
         ]
     later = outcome.configuration - 1 - seen
     return [
-        f"Proposed: {how}, from the outcomes of configurations 1 to {seen}; the {later} after those counted as pending "
-        f"(--proposal_lag {config.proposal_lag}), however many of them were done."
+        f"Proposed: {how}, from the outcomes of configurations 1 to {seen}. The {later} after these were treated as pending "
+        f"(--proposal_lag {config.proposal_lag}), whether or not they had ended, so that proposals never depend on timing."
     ]
 
 
-def _replaced(outcome: Outcome, record: SearchRecord) -> bool:
+def _replaced(outcome: TrialRecord, record: SearchRecord) -> bool:
     """Whether a random search has not taken the configuration that it drew: on the same seeds nothing is trained twice."""
     config = record.config
     if config.search_type != "random" or config.n_seeds == 1 or record.drift:
@@ -115,15 +117,15 @@ def _replaced(outcome: Outcome, record: SearchRecord) -> bool:
     return RandomProposal(record.choices, config.seed_base)(outcome.configuration) != outcome.hyperparameters
 
 
-def _figure(outcome: Outcome, record: SearchRecord, value: float) -> str:
+def _figure(outcome: TrialRecord, record: SearchRecord, value: float) -> str:
     """What ranks a configuration, in words: of its one trial, or of its several."""
     numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
     captured = measure_of(numbering) is captured_or_return and outcome.captured_value is not None
-    figure = f"a captured value of {share_text(value, 4)}" if captured else f"a return of {value:.4f}"
+    figure = f"a captured value of {share_text(value, 4)}" if captured else f"a firm value of {value:.4f}"
     return figure if numbering.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
 
 
-def _cuts(outcome: Outcome, decisions: list[Decision], state: SearchState) -> list[str]:
+def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "cut":
@@ -137,18 +139,18 @@ def _cuts(outcome: Outcome, decisions: list[Decision], state: SearchState) -> li
         going = decision.content["go_on"]
         went = outcome.configuration in going
         reached = "all its trials had failed" if value is None else f"it had {_figure(outcome, state.record, value)}"
-        verdict = "went on" if went else "was stopped"
+        verdict = "was promoted" if went else "was stopped"
         failed = any(one.configuration == outcome.configuration for one in state.failures)
         lines.append(
-            f"At iteration {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
-            f"{len(ranking)}; the best {len(going)} (--keep {decision.subject['keep']:g}) went on"
+            f"At rung {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
+            f"{len(ranking)}. The best {len(going)} were promoted (--keep {decision.subject['keep']:g})"
             f"{_threshold(ranking, going)}{'' if went else _despite(ranking, going, value, failed)}."
         )
     return lines
 
 
 def _last(ranking: list[list[Any]], going: list[int]) -> float | None:
-    """What the last that went on had; one with a failed trial comes after all without, whatever it had."""
+    """What the last promoted one had; one with a failed trial ranks below all without, whatever it had."""
     values = [value for one, value in ranking if one in going and value is not None]
     return values[-1] if values else None
 
@@ -159,16 +161,16 @@ def _threshold(ranking: list[list[Any]], going: list[int]) -> str:
 
 
 def _despite(ranking: list[list[Any]], going: list[int], value: float | None, failed: bool) -> str:
-    """Why a configuration was stopped with as much as the last that went on, or more; nothing where it had less."""
+    """Why a configuration was stopped with as much as the last promoted one, or more; nothing where it had less."""
     last = _last(ranking, going)
     if last is None or value is None or value < last:
         return ""
     if failed:
-        return "; one with a failed trial comes after all without"
-    return "; of equals the one with the lower number goes first" if value == last else ""
+        return "; a configuration with a failed trial ranks below all without"
+    return "; of equal ones the lower number ranks first" if value == last else ""
 
 
-def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> list[str]:
+def _chosen(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "confirmation":
@@ -180,25 +182,24 @@ def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -
             rank = chosen.index(outcome.configuration)
             value = decision.content["chosen"][rank][1]
             lines.append(
-                f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} as tuned, with "
-                f"{_figure(outcome, record, value)}, and the "
-                f"best {len(chosen)} are trained again {where}."
+                f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} in the search, with "
+                f"{_figure(outcome, record, value)}. The best {len(chosen)} are trained again {where}."
             )
         else:
             lines.append(f"Not confirmed: its configuration was not among the best {len(chosen)}.")
     return lines
 
 
-def _ended(outcome: Outcome, decisions: list[Decision]) -> str:
+def _ended(outcome: TrialRecord, decisions: list[Decision]) -> str:
     if outcome.status is TrialState.PAUSED:
-        return f"It waits at iteration {outcome.iterations}; --resume goes on with the search."
+        return f"It is paused at rung {outcome.iterations}; --resume continues the search."
     if outcome.status.is_at_rung:
-        stands = f"It stands at iteration {outcome.iterations}; its checkpoint is kept"
+        stopped = f"It was stopped at rung {outcome.iterations}; its checkpoint is kept"
         if any(decision.kind == "confirmation" for decision in decisions):
-            return f"{stands}. It cannot go on any more, since a confirmation has been made among those that did."
-        return f"{stands}, and --resume with --keep 1.0 lets it go on."
+            return f"{stopped}. It cannot be promoted any more: the confirmation has been made without it."
+        return f"{stopped}, and --resume with --keep 1.0 promotes it."
     if outcome.success:
-        return f"It completed {outcome.iterations} iterations with a return of {number(outcome.best_return)}."
+        return f"It completed {outcome.iterations} iterations with a firm value of {number(outcome.best_return)}."
     if outcome.status is TrialState.UNFINISHED:
-        return f"It left no record of an end: it runs, or was killed with its search; {outcome.iterations} iterations are done."
+        return f"It has no recorded end: it is running, or was killed with its search; {outcome.iterations} iterations are done."
     return f"It ended as {outcome.status} after {outcome.iterations} iterations: {outcome.error}"
