@@ -126,7 +126,7 @@ figures: $(STAMP) ## docs/figures: terminal.svg, page.png, policy.png, from a re
 .PHONY: learners
 learners: $(STAMP) ## each learner on five seeds, what its hyperparameters do, and whether what is tuned transfers (two hours; what is recorded is kept)
 	$(BIN)/python benchmarks/learners.py curves --learner model_based after_state gae monte_carlo
-	$(BIN)/python benchmarks/learners.py ppo table seeds calibrations transfer --learner gae
+	$(BIN)/python benchmarks/learners.py ppo table calibrations transfer seeds --learner gae
 	$(BIN)/python benchmarks/learner_tables.py --plot docs/figures/learners.png
 
 .PHONY: lint

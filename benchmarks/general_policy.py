@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor, nn
 
@@ -52,7 +53,7 @@ class Policy:
         nn.init.zeros_(layers[-1].weight)  # type: ignore[arg-type]
         self.network = nn.Sequential(*layers)
 
-    def at(self, states: Array) -> tuple[Tensor, Tensor]:
+    def at(self, states: NDArray[Any]) -> tuple[Tensor, Tensor]:
         """Logarithms of the modes' probabilities (..., M, 3), and mean and deviation of both levels (..., M, 4)."""
         raw = self.network(torch.from_numpy(states.astype(np.float32)))
         if not self._general:
@@ -73,8 +74,9 @@ class Policy:
         times = np.full(ends.shape, time_to_horizon)
         with torch.no_grad():
             modes, levels = self.at(features(self._problem.problem, ends, times))
-        rows = levels[1:-1].double().numpy().T
-        return Actions(modes[1:-1].exp().double().numpy(), *rows, level_shift=self._problem.grid.level_shift)
+        payout_mean, payout_std, issue_mean, issue_std = levels[1:-1].double().numpy().T
+        shift = self._problem.grid.level_shift
+        return Actions(modes[1:-1].exp().double().numpy(), payout_mean, payout_std, issue_mean, issue_std, shift)
 
 
 def after(problem: DecisionProblem, levels: Array) -> Array:
@@ -175,7 +177,7 @@ def train(general: bool, n_iterations: int, seed: int) -> None:
         objective = (weight * log_modes.exp().double().permute(2, 0, 1)[1:] * by_mode).sum()
         objective = objective + (per_use * weight * probabilities * gain).sum()
         optimiser.zero_grad()
-        (-objective / problem.cash_unit).backward()
+        (-objective / problem.cash_unit).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(policy.network.parameters(), 1.0)
         optimiser.step()
     values = [optimum.captured_value(policy_value(policy, config.problem, rule)) for rule in (True, False)]

@@ -75,7 +75,7 @@ def test_confidence(search: SearchState, tmp_path: Path) -> None:
         f"Not confirmed: 2 other trials came within 1 percentage point, and each had one seed only. {advice}"
     )
     assert findings.confidence(over_seeds(tmp_path / "seeds")) == (
-        "Not confirmed: it is the best of 3 configurations by the results that chose it, 10.0% to 90.0% over its trials. "
+        "Not confirmed: its trials captured 10.0% to 90.0%, and the best of 3 configurations is partly the luckiest. "
         f"{advice}"
     )
     ends = re.fullmatch(

@@ -19,7 +19,7 @@ from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
-from ghm.search.settings.config import RANK_WORDS, SearchConfig
+from ghm.search.settings.config import RANK_WORDS
 from ghm.search.settings.distributions import label
 from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.trial_numbering import TrialNumbering
@@ -63,7 +63,7 @@ def explain(results: Path, trial_num: int) -> str:
     state = restored_search(results_dir, record)
     outcome = known_trial(state, trial_num)
     decisions = read_journal(results_dir)
-    lines = [_what(outcome, record), *_proposed(outcome, decisions, record.config)]
+    lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
         lines += _cuts(outcome, decisions, state)
     lines += _chosen(outcome, decisions, record)
@@ -80,7 +80,10 @@ def _what(outcome: TrialRecord, record: SearchRecord) -> str:
     )
 
 
-def _proposed(outcome: TrialRecord, decisions: list[Decision], config: SearchConfig) -> list[str]:
+def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
+    config = record.config
+    if outcome.configuration <= len(record.start_with):
+        return ["Proposed: given with --start_with."]
     made = [d for d in decisions if d.kind == "proposal" and d.subject.get("configuration") == outcome.configuration]
     if not made:
         return ["Why it was proposed is not recorded: the search has no journal."]

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import math
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -212,7 +213,11 @@ class HyperparameterSearch:
     def _run_trials(self, queue: StepQueue, file: ResultsFile, state: SearchState, backend: Backend) -> None:
         """Next steps from recorded outcomes, the journal, the trials, the record; until nothing is left to be done."""
         running: dict[Future[Any], Trial] = {}
+        limit = self._config.time_limit
+        end = math.inf if limit is None else time.monotonic() + 3600 * limit
         while True:
+            if not self._stopping and time.monotonic() >= end:
+                self._stop(backend)
             if not self._stopping:
                 queue.advance()
             for decision in queue.drain_decisions():

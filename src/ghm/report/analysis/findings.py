@@ -203,8 +203,8 @@ def _spread(search: SearchState, best: BestConfiguration) -> str:
     """What is known of how much the result depends on the seed."""
     if best.basis != "trial":
         values = [one.captured_value for one in best.trials if one.captured_value is not None]
-        ranked = f"it is the best of {len(search.ranking())} configurations by the results that chose it"
-        return f"{ranked}, {interval_text((min(values), max(values)))} over its trials" if values else ranked
+        luck = f"the best of {count_text(len(search.ranking()), 'configuration')} is partly the luckiest"
+        return f"its trials captured {interval_text((min(values), max(values)))}, and {luck}" if values else luck
     close = close_rivals(search)
     if close:
         return f"{count_text(close, 'other trial')} came within {100 * CLOSE:.0f} percentage point, and each had one seed only"

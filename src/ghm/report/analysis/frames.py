@@ -92,6 +92,36 @@ def _settings(search: SearchState, hyperparameters: Hyperparameters) -> dict[str
     return {name: label(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+CURVE_COLUMNS = {
+    "trial_num": "number of the trial",
+    "configuration": "number of its configuration",
+    "iteration": "training iterations done; 0 is the untrained policy",
+    "seconds": "training time so far",
+    "captured_value": "captured value of the policy after the iteration, exact",
+    "exact_return": "its firm value, exact",
+    "simulated_return": "mean return of the iteration's paths",
+    "payout_level": "cash above which it pays out, with the whole horizon ahead",
+    "issue_below": "cash below which it issues",
+    "issue_target": "cash that it issues up to",
+}
+"""Columns of the table of learning curves in order, with what each means."""
+
+
+def curves_frame(search: SearchState) -> "pd.DataFrame":
+    """Learning curves of a search's trials, a row per evaluation, in order of trial and iteration; a missing figure is NaN."""
+    import pandas as pd
+
+    rows = [
+        {"trial_num": trial.trial_num, "configuration": trial.configuration}
+        | {name: getattr(line, name) for name in list(CURVE_COLUMNS)[2:]}
+        for trial in search.trials
+        for line in search.history(trial)
+    ]
+    whole = ("trial_num", "configuration", "iteration")
+    types = {name: int if name in whole else float for name in CURVE_COLUMNS}
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(types)
+
+
 CONFIGURATION_FIGURES = {
     "mean": "mean captured value over its trials that did not fail",
     "iqm": "interquartile mean of it",

@@ -8,7 +8,7 @@ steps are the same, in the same order.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
@@ -51,6 +51,7 @@ class Scheduler:
         check: called with each recorded outcome and the trial that it should be of; raises where it is of another.
         retry_failed: trials that have failed already are to be run again.
         keep_recorded: a configuration of which a trial is recorded stays what it was, whatever would be proposed now.
+        start_with: the first configurations, whatever the method.
         retry_machine: so are those with an infrastructure failure, unless they had too many.
     """
 
@@ -64,6 +65,7 @@ class Scheduler:
         retry_failed: bool = False,
         retry_machine: bool = False,
         keep_recorded: bool = False,
+        start_with: Sequence[Hyperparameters] = (),
     ) -> None:
         self._numbering, self._config = numbering, numbering.config
         self._make, self._outcomes, self._check = make, outcomes, check
@@ -73,14 +75,18 @@ class Scheduler:
         self._distinct = functools.partial(distinct, choices=choices, inactive=inactive)
         self._effective = effective_choices(choices, inactive)
         self._taken: set[Hyperparameters] = set()
+        self._given = dict(enumerate(start_with, 1))
         self._kept = {one.configuration: one.hyperparameters for one in outcomes.values()} if keep_recorded else {}
         self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
         self._values: list[float | None] = []
         self._measure = measure_of(numbering)
+        given = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
         calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
         basis = {name: getattr(self._config, name) for name in _BASIS}
-        self._settings = digest(basis, {name: values.to_json() for name, values in choices.items()}, calibrations)
+        self._settings = digest(
+            basis, {name: values.to_json() for name, values in choices.items()}, calibrations, *given
+        )
 
     def steps(self) -> Iterator[Step]:
         """All steps, each once; see :data:`Step`."""
@@ -118,7 +124,9 @@ class Scheduler:
                 Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
                 for number, hyperparameters in self._configurations.items()
             ]
-        chosen = self._kept.get(configuration) or self._propose(configuration, history)
+        chosen = (
+            self._kept.get(configuration) or self._given.get(configuration) or self._propose(configuration, history)
+        )
         # On the same seeds it would be the same training; on another one, which --n_seeds 1 gives it, it is not.
         fresh = configuration not in self._kept
         if fresh and self._config.n_seeds > 1 and (plain := self._distinct(chosen)) in self._taken:

@@ -1,5 +1,6 @@
 """How a running search stands: each trial from its history, the search from its state."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import TrialPace, seconds_left, weight
 from ghm.search.records.state import SearchState
 from ghm.search.settings.configurations import NAMES
-from ghm.search.settings.distributions import label
+from ghm.search.settings.distributions import Range, label
 from ghm.search.trials.history import HistoryLine, parse_line
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
@@ -146,7 +147,8 @@ class SearchProgress:
         self._started = clock()
         self._paces: list[TrialPace] = []
         n_steps = plan.config.training().n_steps
-        paths = state.record.choices["n_trajectories"].typical
+        paths = state.record.choices["n_trajectories"]
+        paths = dataclasses.replace(paths, points=5).grid() if isinstance(paths, Range) else paths.grid()
         self._mean_weight = sum(weight(one, n_steps) for one in paths) / len(paths)
         self.running: dict[int, Running] = {}
         self._work = Workload((), 0)

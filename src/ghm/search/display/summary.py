@@ -33,7 +33,7 @@ def summary(state: SearchState, interrupted: bool) -> str:
     blocks = [_heading(state)]
     best, config = state.best_configuration, state.config
     if best is not None:
-        blocks += [_best(state, best), _top(state), *_confirmation(state.confirmation)]
+        blocks += [_best(state, best), _top(state), *_started_with(state), *_confirmation(state.confirmation)]
         blocks += [*_rungs(rung_agreements(state.trials, config)), *_inactive(state)]
     elif state.trials and not interrupted and all(one.failed for one in state.trials):
         blocks.append("Every trial failed: there is no best configuration.")
@@ -102,7 +102,7 @@ def _worst(best: BestConfiguration) -> list[str]:
 
 def _top(state: SearchState) -> str:
     """One column per configuration: side by side the names alone would be wider than a terminal."""
-    tuned = "" if state.confirmation is None else ", as tuned"
+    tuned = "" if state.confirmation is None else " before the confirmation"
     first = state.ranking()[:TOP]
     if state.n_instances == 1:
         columns: list[tuple[str, ...]] = [("rank", "trial", "firm value", "captured value", *state.record.choices)]
@@ -124,7 +124,20 @@ def _top(state: SearchState) -> str:
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *figures, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
     what = _measured([trial for one in first for trial in one.trials])
-    return f"Top {TOP} configurations{tuned}, ranked by {RANK_WORDS[rank_by]}, in {what}\n{_rows(columns)}"
+    return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {what} of their trials\n{_rows(columns)}"
+
+
+def _started_with(state: SearchState) -> list[str]:
+    """How the configurations did that the search was to try first."""
+    ranks = {one.configuration: (rank, one) for rank, one in enumerate(state.ranking(), 1)}
+    lines = []
+    for configuration in range(1, min(len(state.record.start_with), state.numbering.n_configurations) + 1):
+        reached = "no result"
+        if configuration in ranks and (figure := ranks[configuration][1].figure(state.config.rank_by)) is not None:
+            rank, one = ranks[configuration]
+            reached = f"{_measured(one.trials)} {share_text(figure, 4)}, rank {rank} of {len(ranks)}"
+        lines.append(f"  configuration {configuration}: {reached}")
+    return ["Given with --start_with\n" + "\n".join(lines)] if lines else []
 
 
 def _measured(trials: Sequence[TrialRecord]) -> str:
@@ -144,7 +157,7 @@ def _rows(columns: Sequence[tuple[str, ...]]) -> str:
 def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation is None or not any(one.trials for one in confirmation.configurations):
         return []
-    rows: list[tuple[str, ...]] = [("configuration", "tuned", "confirmed", "95% interval", "difference", "failed")]
+    rows: list[tuple[str, ...]] = [("configuration", "in search", "confirmed", "95% interval", "difference", "failed")]
     for one in confirmation.configurations:
         interval = "-" if one.interval is None else " to ".join(share_text(end, 4) for end in one.interval)
         figures = ["-" if value is None else share_text(value, 4) for value in (one.tuned, one.confirmed)]
