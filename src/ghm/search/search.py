@@ -169,7 +169,7 @@ class HyperparameterSearch:
             )
             record, moved = take_directory(resolved)
             self._config = dataclasses.replace(self._config, resume=directory, results_dir=directory)
-            end_orphans(directory, holds_lease(directory))
+            end_orphans(directory, functools.partial(holds_lease, directory))
             state = restored_search(directory, record)
             if not isinstance(backend, ExecutorBackend):  # whose tasks wait, each for its own trial
                 left = (one for one in trial_directories(directory) if not _over(state, one))

@@ -29,7 +29,6 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ghm.search.settings.config import RankBy
 
@@ -62,7 +61,8 @@ def aggregate(values: Sequence[float], rank_by: RankBy) -> float:
 
 def interquartile_mean(values: Sequence[float]) -> float:
     """Mean of the middle half of ``values`` (n ≥ 1); of fewer than four, of all."""
-    return float(_middle_means(np.array([values], dtype=np.float64))[0])
+    cut = int(_QUARTER * len(values))
+    return float(np.sort(np.asarray(values, dtype=np.float64))[cut : len(values) - cut].mean())
 
 
 def interquartile_interval(seeds: Seeds) -> tuple[float, float] | None:
@@ -109,10 +109,3 @@ def rank_correlation(before: Sequence[float], after: Sequence[float]) -> tuple[f
     z = math.atanh(max(min(rho, most), -most))
     reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt((1 + rho * rho / 2) / (n - 3))
     return rho, math.tanh(z - reach), math.tanh(z + reach)
-
-
-def _middle_means(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of each row (b, n) without its lowest and highest quarter, rounded down, (b,)."""
-    cut = int(_QUARTER * rows.shape[1])
-    ordered = np.sort(rows, axis=1)
-    return np.asarray(ordered[:, cut : rows.shape[1] - cut].mean(axis=1))
