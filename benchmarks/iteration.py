@@ -70,7 +70,7 @@ def cpu_seconds(action: Callable[[], Any], repeats: int = REPEATS) -> float:
 TIMED = {
     "tabulate": (Learner, "tabulate"),
     "bootstrap values": (Learner, "given_values"),
-    "sweep": (GradientEstimator, "exact"),
+    "sweep": (GradientEstimator, "sweep"),
     "simulate": (Simulator, "run"),
     "estimate": (GradientEstimator, "__call__"),
     "learn policy": (Learner, "_learn_policy"),

@@ -33,7 +33,7 @@ from ghm.search.display.observer import Plan
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 
 PARTS = 10
@@ -52,7 +52,7 @@ class Tenths(Observer):
         print("trials   ms a trial   CPU ms   memory MB")
         self._started, self._cpu = time.perf_counter(), time.process_time()
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:  # noqa: ARG002  (the interface's)
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:  # noqa: ARG002  (the interface's)
         """Another one."""
         self._n += 1
         if self._n % self._each == 0:

@@ -25,7 +25,7 @@ from ghm.search import SearchConfig, SearchSpace
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.calibrations import read_calibrations
 from ghm.solvers.free_boundary import free_boundary
-from ghm.training.checkpoints import archive
+from ghm.training.checkpoints import stored
 from ghm.training.checkpoints.checkpoint import Checkpoint
 from ghm.training.checkpoints.stored import load_stored
 from ghm.training.settings import MAX_WEIGHTS, Hyperparameters, TrainConfig
@@ -134,7 +134,7 @@ def repeated() -> Any:
 )
 def test_a_checkpoint_is_no_larger_in_memory_than_on_disk(content: Any, tmp_path: Path) -> None:
     path = tmp_path / "best_model.pt"
-    path.write_bytes(seal_archive(archived({"data.pkl": pickle.dumps({"format": archive.FORMAT, "x": content}, 2)})))
+    path.write_bytes(seal_archive(archived({"data.pkl": pickle.dumps({"format": stored.FORMAT, "x": content}, 2)})))
     with at_most(40), pytest.raises(UserError, match=r"best_model\.pt is no checkpoint of this program"):
         Checkpoint.load(path)
 
@@ -151,9 +151,9 @@ def archived(members: dict[str, bytes]) -> bytes:
 @pytest.mark.parametrize("change", [{"r": 1e300}, {"r": 1e12}, {"c_max": 1e300}, {"carry_cost": -1e9}], ids=str)
 def test_a_stored_policy_makes_no_grid_of_recorded_size(change: dict[str, float], tmp_path: Path) -> None:
     problem = {"model": dataclasses.asdict(GHMModel()) | change, "dt": 0.01, "T": 10.0, "terminal": "liquidation"}
-    settings = json.dumps({"format": archive.FORMAT, "problem": problem, "action_rule": "greedy"}).encode()
-    arrays = {archive.MODES: np.zeros((2, 24, 242), np.float32), archive.LEVELS: np.zeros((4, 24), np.float32)}
-    members = {archive.SETTINGS: settings, **{name: npy(array) for name, array in arrays.items()}}
+    settings = json.dumps({"format": stored.FORMAT, "problem": problem, "action_rule": "greedy"}).encode()
+    arrays = {stored.MODES: np.zeros((2, 24, 242), np.float32), stored.LEVELS: np.zeros((4, 24), np.float32)}
+    members = {stored.SETTINGS: settings, **{name: npy(array) for name, array in arrays.items()}}
     path = tmp_path / "best_model.pt"
     path.write_bytes(seal_archive(archived(members)))
     with at_most(20), pytest.raises(UserError, match="holds no whole policy"):

@@ -32,7 +32,7 @@ DPI = 160
 """Sharp on a high-resolution screen at the width of a README, in under 200 kB."""
 
 COLUMNS, LINES = 104, 40
-PAGE = {"width": 1200, "height": 900}
+PAGE = {"width": 1200, "height": 1360}
 
 SHOWN = b"results/figures"
 """What the picture has in place of the path of whoever made it."""

@@ -15,7 +15,7 @@ from ghm.errors import UserError
 from ghm.io.sealed import seal_archive
 from ghm.solvers import policy_value
 from ghm.solvers.dynamic_program import solve
-from ghm.training.checkpoints.checkpoint import FORMAT, load_policy, load_trained
+from ghm.training.checkpoints.checkpoint import FORMAT, load_trained
 from ghm.training.main import main as train
 
 MODEL = GHMModel(sigma_x=0.15)
@@ -40,7 +40,11 @@ def evaluated(*words):
 
 
 def test_figures(checkpoint):
-    found, policy, reference = evaluated(checkpoint), load_policy(checkpoint), solve(MODEL, DT, T, "liquidation")
+    found, policy, reference = (
+        evaluated(checkpoint),
+        load_trained(checkpoint).policy,
+        solve(MODEL, DT, T, "liquidation"),
+    )
     drawn = load_trained(checkpoint).drawn_policy
     with fine_quadrature():
         expected = {

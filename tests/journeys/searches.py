@@ -77,7 +77,7 @@ def random_one_worker(place: Path) -> Stages:
 
 def random_two_workers(place: Path) -> Stages:
     ran = run(*plain(place, *SMALL, "--n_trials", 3, "--n_workers", 2))
-    yield "random, two workers", expecting(observe(place / "r", ran, 2, exported=True, command=run), 3)
+    yield "random, two workers", expecting(observe(place / "r", ran, replayed=2, exported=True), 3)
 
 
 def rungs(place: Path) -> Stages:
@@ -100,7 +100,7 @@ def two_rungs(place: Path) -> Stages:
 
 def grid(place: Path) -> Stages:
     ran = run(*search(place, *SMALL, "--search_type", "grid", "--n_workers", 2), columns=160)
-    yield "grid", expecting(observe(place / "r", ran), 4)
+    yield "grid", expecting(observe(place / "r", ran, command=run), 4)
 
 
 def learning(method: str) -> Callable[[Path], Stages]:

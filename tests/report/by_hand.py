@@ -21,7 +21,7 @@ from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import RungResult
 from ghm.training.settings import Hyperparameters
 
@@ -30,7 +30,7 @@ OPTIMUM = ReferenceReturns(optimal_return=6.65, wind_up_return=5.95)
 NAN = math.nan
 
 
-def trial(number: int, captured: float | None = None, status: str = "completed", **known: Any) -> Outcome:
+def trial(number: int, captured: float | None = None, status: str = "completed", **known: Any) -> TrialRecord:
     """A record of 100 iterations in 10 ``number`` seconds; what has no captured value has no return."""
     metrics: dict[str, Any] = {}
     if captured is not None:
@@ -39,12 +39,12 @@ def trial(number: int, captured: float | None = None, status: str = "completed",
     known["metrics"] = metrics | known.get("metrics", {})
     error = None if status in ("completed", "stopped_at_rung", "paused") else f"reason {number}"
     known = {"iterations": 100, "seconds": 10.0 * number, "error": error} | known
-    return Outcome(number, Hyperparameters(**settings), 123 + number, TrialState(status), **known)
+    return TrialRecord(number, Hyperparameters(**settings), 123 + number, TrialState(status), **known)
 
 
 def search_of(
     directory: Path,
-    trials: Sequence[Outcome],
+    trials: Sequence[TrialRecord],
     histories: Mapping[int, Sequence[Mapping[str, Any]]] | None = None,
     calibrations: tuple[Calibration, ...] = (),
     **settings: Any,
@@ -175,7 +175,7 @@ FRESH = (0.7949, 0.8651)
 and 0.84, squared deviations from 0.83 sum to 0.0004, three values count, √(0.0004/6) = 0.00816; and t(2) = 4.303."""
 
 
-def rung_trials() -> list[Outcome]:
+def rung_trials() -> list[TrialRecord]:
     """Four configurations with a rung at 20: trials 1 and 2 went on, 3 and 4 were stopped there though 3 was at 0.99."""
 
     def at(captured: float) -> tuple[RungResult, ...]:

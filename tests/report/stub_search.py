@@ -10,7 +10,7 @@ from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.space import SearchSpace
-from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.outcome import TrialRecord, failure
 from ghm.search.trials.trial import Trial, make_trial
 from ghm.training.settings import Hyperparameters
 
@@ -51,9 +51,11 @@ def _record(trial: Trial, iteration: int) -> None:
         file.write(json.dumps(record) + "\n")
 
 
-def _completed(trial: Trial) -> Outcome:
+def _completed(trial: Trial) -> TrialRecord:
     metrics = {"best_return": 6.4 + trial.number / 100, "final_return": 6.4, "captured_value": 0.8 + trial.number / 100}
-    return Outcome(trial.number, trial.hyperparameters, trial.config.seed, "completed", None, ITERATIONS, 20.0, metrics)
+    return TrialRecord(
+        trial.number, trial.hyperparameters, trial.config.seed, "completed", None, ITERATIONS, 20.0, metrics
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ghm.report.drawing.tables import plain_rows
 from ghm.report.page import _words, render
 from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_confidence(search: SearchState, tmp_path: Path) -> None:
         f"Not confirmed: 2 other trials came within 1 percentage point, and each had one seed only. {advice}"
     )
     assert findings.confidence(over_seeds(tmp_path / "seeds")) == (
-        "Not confirmed: it is the best of 3 configurations by the results that chose it, 10.0% to 90.0% over its trials. "
+        "Not confirmed: its trials captured 10.0% to 90.0%, and the best of 3 configurations is partly the luckiest. "
         f"{advice}"
     )
     ends = re.fullmatch(
@@ -320,7 +320,7 @@ class TestSideBySide:
 def test_best_of_a_configuration_goes_by_how_far_it_went(tmp_path: Path) -> None:
     """A trial that was stopped with more is not the best of its configuration."""
 
-    def numbers(trials: list[Outcome]) -> list[int]:
+    def numbers(trials: list[TrialRecord]) -> list[int]:
         return [one.trial_num for one in best_first(trials)]
 
     stopped = trial(1, 0.99, "stopped_at_rung", iterations=20)

@@ -27,7 +27,7 @@ from ghm.search import SearchConfig, SearchSpace
 from ghm.search.records.reader import read_search
 from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.solvers.validation import Card, validate
 from ghm.training.settings import Hyperparameters
 
@@ -267,7 +267,7 @@ def test_a_sample_has_whole_configurations_and_its_best(tmp_path: Path) -> None:
         hyperparameters = Hyperparameters(lr_policy=10.0 ** -(configuration % 3))
         metrics = {"best_return": configuration + number / 1000, "captured_value": configuration / 40}
         known = {"configuration": configuration, "metrics": metrics, "iterations": 10}
-        whole.add(Outcome(number, hyperparameters, 124, TrialState.COMPLETED, **known))
+        whole.add(TrialRecord(number, hyperparameters, 124, TrialState.COMPLETED, **known))
     drawn = sample(whole, most=50)
     counts = Counter(trial.configuration for trial in drawn.trials)
     assert set(counts.values()) == {4}

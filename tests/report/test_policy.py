@@ -107,10 +107,10 @@ def test_the_best_trials_checkpoint_is_studied(studied: Made) -> None:
     search = read_search(studied.path)
     found = study_best(search)
     assert found.modes.shape == found.value.shape == (found.time_to_horizon.size, found.cash.size)
-    from ghm.training.checkpoints.checkpoint import load_policy
+    from ghm.training.checkpoints.checkpoint import load_trained
 
     assert search.best_trial is not None
-    policy = load_policy(search.checkpoint(search.best_trial))
+    policy = load_trained(search.checkpoint(search.best_trial)).policy
     reference = solve(MODEL, 0.05, 1.0, "liquidation")
     again = study(policy, reference)
     assert np.array_equal(found.modes, again.modes)

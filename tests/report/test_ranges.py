@@ -137,3 +137,42 @@ def test_a_search_is_a_methods_once_it_was_one(n_trials: int, expected: str, tmp
     flags = ("--search_type", "gp", "--n_trials", n_trials, "--n_iterations", 6, "--eval_freq", 2)
     assert run_search(*flags, "--results_dir", tmp_path / "r", "--progress", "none", **INSTANT) == 0
     assert searched(read_search(tmp_path / "r")).startswith(expected)
+
+
+def test_the_study_has_every_trial_its_parameters_and_its_curve(search: SearchState, tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna")
+    for trial in search.trials:  # as a training leaves them; the stub has none
+        lines = [
+            {"iteration": at, "captured_value": 0.1 * at, "exact_return": 6.0, "seconds": 1.0 * at} for at in (0, 2, 4)
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (search.directory(trial) / "history.jsonl").write_text(text)
+    results = ghm.load_results(search.path)
+    study = results.to_optuna(f"sqlite:///{tmp_path / 'study.db'}")
+    assert len(study.trials) == N
+    for trial, ours in zip(study.trials, results.search.trials, strict=True):
+        values = vars(ours.hyperparameters)
+        assert trial.value == ours.captured_value
+        assert trial.intermediate_values == {0: 0.0, 2: 0.2, 4: 0.4}
+        assert {name: trial.params[name] for name in ("lr_policy", "n_trajectories", "estimator", "gae_lambda")} == {
+            name: values[name] for name in ("lr_policy", "n_trajectories", "estimator", "gae_lambda")
+        }
+        assert (trial.params["policy_hidden_width"],) * trial.params["policy_hidden_layers"] == values["policy_hidden"]
+        assert trial.user_attrs["seed"] == ours.seed
+    assert study.best_trial.user_attrs["trial_num"] == search.ranked[0].trial_num
+    assert study.trials[0].distributions["lr_policy"] == optuna.distributions.FloatDistribution(1e-5, 1e-3, log=True)
+    with pytest.raises(ghm.UserError, match=r"has a study .* already"):
+        results.to_optuna(f"sqlite:///{tmp_path / 'study.db'}")
+    assert optuna.importance.get_param_importances(study)["lr_policy"] > 0.5
+
+
+def test_curves_have_a_row_for_each_evaluation(search: SearchState) -> None:
+    (trial, *_) = search.trials
+    lines = [{"iteration": at, "captured_value": 0.2 * at} for at in (0, 3)]
+    (search.directory(trial) / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    results = ghm.load_results(search.path)
+    ours = results.curves[results.curves["trial_num"] == trial.trial_num]
+    assert ours["iteration"].tolist() == [0, 3]
+    assert ours["captured_value"].tolist() == pytest.approx([0.0, 0.6])
+    assert ours["exact_return"].isna().all()
+    assert set(results.curve_descriptions) == set(results.curves.columns)

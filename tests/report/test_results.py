@@ -26,7 +26,7 @@ from ghm.errors import UserError
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.report.export import as_latex, escape, export
 from ghm.report.main import main
-from ghm.training.checkpoints.checkpoint import load_policy
+from ghm.training.checkpoints.checkpoint import load_trained
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +60,7 @@ def test_trials_are_a_tidy_frame(studied: Made) -> None:
 def test_the_best_policy_is_a_function_of_the_state(studied: Made) -> None:
     results = ghm.load_results(str(studied.path.parent))
     assert results.search.best_trial is not None
-    policy = load_policy(results.search.checkpoint(results.search.best_trial))
+    policy = load_trained(results.search.checkpoint(results.search.best_trial)).policy
     cash, time = np.array([[0.0, 0.1], [0.5, 2.0]]), np.array([0.25, 1.0])
     action = results.best_policy(cash, time)
     for row in range(2):

@@ -17,7 +17,7 @@ from ghm.search.display.live import LiveView, PlainView
 from ghm.search.display.running import HistoryTail, Running, configuration
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import make_trial
 from ghm.training.settings import Hyperparameters
 
@@ -198,7 +198,7 @@ def test_importing_the_view_imports_no_heavy_library() -> None:
 def test_an_event_costs_the_same_however_many_trials_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts made anew from all trials at each event take a time that grows with their square."""
 
-    def all_of_them(_self: SearchState) -> list[Outcome]:
+    def all_of_them(_self: SearchState) -> list[TrialRecord]:
         raise AssertionError("all trials were asked for")
 
     with monkeypatch.context() as patch:

@@ -284,9 +284,7 @@ def test_results_dir_elsewhere_than_the_resumed_search(capsys: pytest.CaptureFix
 
 
 ENVIRONMENTS = [
-    {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
-    {"TERM": "dumb", "COLUMNS": "1"},
-    {"HOME": "/nowhere", "PATH": ""},
+    {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "1", "HOME": "/nowhere", "PATH": ""},
     {"OMP_NUM_THREADS": "many", "CUDA_VISIBLE_DEVICES": "none,of,these"},
     {"PYTHONOPTIMIZE": "2"},
 ]

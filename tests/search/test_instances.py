@@ -253,7 +253,7 @@ def test_a_finished_search_is_confirmed_later(tmp_path: Path, capsys: pytest.Cap
     assert results["best_config"] == first["hyperparameters"]
     printed = capsys.readouterr().out
     assert "Confirmation on fresh seeds 1000124 to 1000126, 8 iterations" in printed
-    assert "The first beats the second with a probability of" in printed
+    assert "the first beats the second with a probability of" in printed
 
 
 def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,7 +95,7 @@ def test_several_seeds(tmp_path: Path) -> None:
         "Best configuration: 2, mean captured value 0.6850 over its 4 trials",
         "  (its best trial: trial 5, firm value 6.5800, captured value 0.900)",
     ]
-    assert top.startswith("Top 5 configurations, ranked by mean, in captured value\n")
+    assert top.startswith("Top 5 configurations, by the mean captured value of their trials\n")
     found = columns(top)
     assert {name: found[name] for name in ("configuration", "trials", "mean", "worst", "best", "failed")} == {
         "configuration": ["2", "1", "3"],
@@ -121,11 +121,11 @@ def test_confirmation(tmp_path: Path) -> None:
     )
     assert found is not None, best
     assert [float(end) for end in found.groups()] == pytest.approx(FRESH, abs=1e-4)
-    assert top.startswith("Top 5 configurations, as tuned, ranked by mean, in captured value\n")
+    assert top.startswith("Top 5 configurations before the confirmation, by the mean captured value of their trials\n")
     title, head, first, second, last = confirmation.splitlines()
     assert title == "Confirmation on fresh seeds 1001 to 1005, 250 iterations; interquartile means"
     assert re.split(r"\s{2,}", head.strip()) == [
-        "configuration", "tuned", "confirmed", "95% interval", "difference", "failed",
+        "configuration", "in search", "confirmed", "95% interval", "difference", "failed",
     ]  # fmt: skip
     cells = [re.split(r"\s{2,}", row.strip()) for row in (first, second)]
     assert [[*row[:3], *row[4:]] for row in cells] == [

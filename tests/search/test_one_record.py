@@ -32,7 +32,7 @@ from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import RungResult, Trial, make_trial
 from ghm.training.settings import Hyperparameters
 from tests.search.support import read, results_file, run_search
@@ -53,7 +53,7 @@ def tiles(search: SearchState) -> dict[str, str]:
     return dict(re.findall(r"<dt>([^<]*)</dt>\s*<dd>([^<]*)</dd>", html.unescape(page)))
 
 
-def state_of(directory: Path, *trials: Outcome, **settings: Any) -> SearchState:
+def state_of(directory: Path, *trials: TrialRecord, **settings: Any) -> SearchState:
     """A search that has these trials, as its results JSON has it."""
     config = SearchConfig(**{"n_iterations": 100, "eval_freq": 10, "results_dir": directory} | settings)
     record = new_record(config, SearchSpace().choices())
@@ -64,12 +64,12 @@ def state_of(directory: Path, *trials: Outcome, **settings: Any) -> SearchState:
     return state
 
 
-def trial(number: int, captured: float | None = None, status: str = "completed", **known: Any) -> Outcome:
+def trial(number: int, captured: float | None = None, status: str = "completed", **known: Any) -> TrialRecord:
     """A record; of what has no captured value the training failed, or is on its way."""
     metrics = {} if captured is None else {"best_return": 5.95 + 0.7 * captured, "captured_value": captured}
     metrics |= {} if captured is None else {"final_return": 5.95}
     known = {"iterations": 100, "metrics": metrics, "error": None if status == "completed" else "words"} | known
-    return Outcome(number, Hyperparameters(lr_policy=1e-3 / number), 123 + number, TrialState(status), **known)
+    return TrialRecord(number, Hyperparameters(lr_policy=1e-3 / number), 123 + number, TrialState(status), **known)
 
 
 def test_a_configuration_with_a_trial_to_run_is_ranked_nowhere(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def rung(captured: float) -> tuple[RungResult, ...]:
     return (RungResult(20, 5.95 + 0.7 * captured, captured),)
 
 
-def at_rung(number: int, captured: float, status: str) -> Outcome:
+def at_rung(number: int, captured: float, status: str) -> TrialRecord:
     return trial(number, captured, status, iterations=20, rungs=rung(captured))
 
 

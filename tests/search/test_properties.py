@@ -17,7 +17,7 @@ from ghm.economics.model import GHMModel
 from ghm.io.sealed import DamagedError, read_sealed, seal, write_sealed
 from ghm.search import SearchConfig, SearchSpace
 from ghm.search.settings.command import training_arguments, verification_command
-from ghm.search.trials.outcome import NO_RETURN, Outcome, TrialState
+from ghm.search.trials.outcome import NO_RETURN, TrialRecord, TrialState
 from ghm.training.settings import Hyperparameters, TrainConfig
 from tests.search.instant import INSTANT
 from tests.search.support import comparable, read, results_file, run_search
@@ -100,7 +100,7 @@ names = st.text(max_size=20).filter(
 )
 lines = st.text(st.characters(categories=["L", "N", "P"]), max_size=100)
 outcomes = st.builds(
-    Outcome,
+    TrialRecord,
     trial_num=st.integers(1, 10**6),
     hyperparameters=st.builds(Hyperparameters, **hyperparameters),
     seed=st.integers(0, 2**63),
@@ -117,15 +117,15 @@ outcomes = st.builds(
 
 
 @given(outcomes, st.none() | st.floats(-1e8, 1e8))
-def test_outcomes_survive_json(outcome: Outcome, best: float | None) -> None:
+def test_outcomes_survive_json(outcome: TrialRecord, best: float | None) -> None:
     if best is not None:
         outcome.metrics["best_return"] = best
     entry = json.loads(json.dumps(outcome.to_entry(), allow_nan=False))
     if best is None and outcome.status.has_result:
         with pytest.raises(DamagedError, match="without a return"):
-            Outcome.from_entry(entry)
+            TrialRecord.from_entry(entry)
         return
-    assert Outcome.from_entry(entry) == outcome
+    assert TrialRecord.from_entry(entry) == outcome
     assert entry["metrics"]["best_return"] == (NO_RETURN if best is None else best)
     assert isinstance(f"{entry['metrics']['best_return']:.4f}", str)
 

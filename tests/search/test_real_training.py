@@ -143,6 +143,7 @@ def test_killed_two_ways_and_stopped_with_two_workers_it_ends_the_same(
     assert without_paths(read(results_dir)) == without_paths(read(undisturbed))
 
 
+@pytest.mark.journey
 def test_a_real_trial_is_replayed_bit_for_bit(undisturbed: Path) -> None:
     command = [str(Path(sys.executable).with_name("ghm")), "replay", str(undisturbed), "--trial", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
@@ -156,6 +157,7 @@ def test_other_seeds_end_elsewhere(undisturbed: Path) -> None:
     assert first["metrics"]["final_return"] != second["metrics"]["final_return"]
 
 
+@pytest.mark.journey
 @pytest.mark.skipif(not SPEC.exists(), reason=f"the specification is not at {SPEC}")
 def test_the_specs_search_and_verification_run_as_documented(tmp_path: Path) -> None:
     """On the real trainer, from the repository's scripts, with smaller numbers."""

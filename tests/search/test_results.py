@@ -10,14 +10,14 @@ from ghm.search.records import results_file as results_module
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.search_record import new_record
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.training.settings import Hyperparameters
 
 
-def outcome(number: int, value: float | None = 6.0) -> Outcome:
+def outcome(number: int, value: float | None = 6.0) -> TrialRecord:
     if value is None:
-        return Outcome(number, Hyperparameters(), 123 + number, "crashed", "killed")
-    return Outcome(number, Hyperparameters(), 123 + number, "completed", metrics={"best_return": value})
+        return TrialRecord(number, Hyperparameters(), 123 + number, "crashed", "killed")
+    return TrialRecord(number, Hyperparameters(), 123 + number, "completed", metrics={"best_return": value})
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_trial_that_runs_again_replaces_itself(results: SearchState) -> None:
 
 
 def test_a_failed_trial_with_a_high_return_is_not_the_best(results: SearchState) -> None:
-    results.add(Outcome(1, Hyperparameters(), 124, "diverged", "nan", metrics={"best_return": 9.0}))
+    results.add(TrialRecord(1, Hyperparameters(), 124, "diverged", "nan", metrics={"best_return": 9.0}))
     assert results.best_trial is None
     ResultsFile(results).write()
     content = json.loads(results.path.read_text())

@@ -22,7 +22,7 @@ from ghm.errors import UserError
 from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
 from ghm.search.display.observer import Observer
 from ghm.search.records.directory import locked
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import STOP_GRACE_S, end_orphans
 from ghm.search.trials.trial import Trial
 from tests.search.instant import INSTANT, InstantTrial
@@ -124,7 +124,7 @@ def test_of_a_stop_people_are_told_before_the_trials_that_it_ends(tmp_path: Path
         def stopping(self) -> None:
             told.append("stopping")
 
-        def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+        def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
             told.append(outcome.status)
 
     class Ended(InstantTrial):

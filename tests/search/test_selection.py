@@ -7,18 +7,18 @@ import pytest
 
 from ghm.search.decisions.ranking import ConfigurationScore, best_return, captured_or_return, ranked, score
 from ghm.search.decisions.selection import Confirmation, Decision, confirmed, cut
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import RungResult
 from ghm.training.settings import Hyperparameters
 
 
-def ended(configuration: int, value: float | None, **known: Any) -> Outcome:
+def ended(configuration: int, value: float | None, **known: Any) -> TrialRecord:
     """A trial that completed with this captured value, or diverged before its first evaluation (None)."""
     if value is None:
-        return Outcome(configuration, Hyperparameters(), 1, "diverged", **known)
+        return TrialRecord(configuration, Hyperparameters(), 1, "diverged", **known)
     known = {"iterations": 6} | known
     metrics = {"best_return": 5.95 + value, "captured_value": value}
-    return Outcome(configuration, Hyperparameters(), 1, "completed", metrics=metrics, **known)
+    return TrialRecord(configuration, Hyperparameters(), 1, "completed", metrics=metrics, **known)
 
 
 def stands(configuration: int, *values: float | None, **known: Any) -> ConfigurationScore:
@@ -69,7 +69,7 @@ def test_no_failed_configuration_goes_on_in_a_place_that_is_left() -> None:
 def test_a_rung_counts_what_was_reached_there_and_not_what_came_after() -> None:
     """The first is ahead at iteration 2, the second at 4, the first again at the end; the third failed in between."""
 
-    def passed(configuration: int, value: float | None, *at_rungs: float) -> Outcome:
+    def passed(configuration: int, value: float | None, *at_rungs: float) -> TrialRecord:
         rungs = tuple(RungResult(rung, 5.95 + one, one) for rung, one in zip((2, 4), at_rungs, strict=False))
         return ended(configuration, value, rungs=rungs)
 

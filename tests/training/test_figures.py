@@ -35,8 +35,8 @@ def curves(figure: Figure) -> dict[str, Array]:
 def test_policy_figure_has_learned_and_optimal_levels(reference: Solution) -> None:
     figure = policy_figure(pays_above(0.3), reference)  # type: ignore[arg-type]
     found = curves(figure)
-    assert found["payout level"] == pytest.approx(0.3)
-    assert found["optimal payout level"] == pytest.approx(reference.payout_level[1:], nan_ok=True)
+    assert found["payout boundary"] == pytest.approx(0.3)
+    assert found["optimal payout boundary"] == pytest.approx(reference.payout_level[1:], nan_ok=True)
     other = policy_figure(pays_above(0.1), reference)  # type: ignore[arg-type]
     assert not np.array_equal(pixels(figure), pixels(other)), "another policy, another picture"
 
@@ -44,9 +44,9 @@ def test_policy_figure_has_learned_and_optimal_levels(reference: Solution) -> No
 def test_levels_that_the_policy_does_not_use_are_not_drawn(reference: Solution) -> None:
     """It never issues: its issue target is no level of its; nor is the payout level of one that never pays."""
     found = curves(policy_figure(pays_above(0.3), reference))  # type: ignore[arg-type]
-    assert np.isnan(found["issue target"]).all()
+    assert np.isnan(found["post-issuance cash"]).all()
     never = curves(policy_figure(pays_above(reference.cash[-1]), reference))  # type: ignore[arg-type]
-    assert np.isnan(never["payout level"]).all()
+    assert np.isnan(never["payout boundary"]).all()
 
 
 def test_value_figure_puts_equal_values_on_the_optimums_curves(reference: Solution) -> None:

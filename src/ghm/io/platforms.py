@@ -149,8 +149,11 @@ def stop_signals(
         os.kill(os.getpid(), signal.SIGSTOP)
         go_on()
 
-    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), handle)
-    handlers |= {} if pause is None else {signal.SIGTSTP: stand_still}
+    handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = dict.fromkeys(
+        (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), handle
+    )
+    if pause is not None:
+        handlers[signal.SIGTSTP] = stand_still
     before = {number: signal.getsignal(number) for number in handlers}
     for number, handler in handlers.items():
         if before[number] is not signal.SIG_IGN or number not in (signal.SIGHUP, signal.SIGTSTP):

@@ -12,6 +12,7 @@ import math
 import os
 import stat
 import struct
+import tomllib
 import zipfile
 import zlib
 from pathlib import Path
@@ -120,6 +121,36 @@ def parse_given(data: bytes) -> Any:
     value = parse_json(data)
     json.loads(data, object_pairs_hook=once)
     return value
+
+
+def read_given(path: Path, most: int, table: str) -> Any:
+    """What a file that the user names holds: a JSON value, or that table of a TOML file (``.toml``).
+
+    Raises:
+        OSError: when it cannot be read.
+        DamagedError: when it is no regular file, is too large, is neither JSON nor TOML, or lacks the table.
+    """
+    data = read_bytes(path, most, follow=True)
+    if path.suffix != ".toml":
+        return parse_given(data)
+    content = parse_toml(data)
+    if table not in content:
+        raise DamagedError(f"without a table [{table}]")
+    return content[table]
+
+
+def parse_toml(data: bytes) -> dict[str, Any]:
+    """The TOML document in ``data``, with or without a byte-order mark.
+
+    Raises:
+        DamagedError: when it is none, or nested deeper than :data:`MAX_DEPTH`.
+    """
+    try:
+        content = tomllib.loads(data.removeprefix(codecs.BOM_UTF8).decode())
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"not TOML ({error})") from error
+    _require_bounds(content)
+    return content
 
 
 def parse_object(data: bytes) -> dict[str, Any]:

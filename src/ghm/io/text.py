@@ -77,8 +77,10 @@ def policy_rows(figure: Callable[[str], float | None], action_rule: object = "gr
         ("issues", "equity issues per firm", ".2f"),
         ("early_liquidation", "liquidated in the first half", ".1%"),
     ):
-        both = (figure(key), figure(f"optimal_{key}"))
-        rows.append((name, *("–" if value is None else format(value, form) for value in both)))
+        learned, optimal = (
+            "–" if value is None else format(value, form) for value in (figure(key), figure(f"optimal_{key}"))
+        )
+        rows.append((name, learned, optimal))
     return rows
 
 

@@ -46,7 +46,7 @@ class ThresholdPolicy:
     ) -> Self:
         """The policy with the same levels at every time to horizon, which liquidates nowhere; None: never."""
         levels = (np.nan if level is None else level for level in (payout_level, issue_below, issue_target, None))
-        times = dt * np.arange(1, round(T / dt) + 1)
+        times = np.asarray(dt * np.arange(1, round(T / dt) + 1), dtype=np.float64)
         return cls(times, Levels(*(np.full(times.size, level) for level in levels)))
 
     def __call__(self, cash: Array, time_to_horizon: float) -> Actions:

@@ -101,7 +101,7 @@ def render(search: SearchState, reload: int = 0) -> bytes:
     charts = [*search_charts(drawn, weights), *gap_charts(drawn), *instance_charts(search), *policy]
     first = sorted((one for one in charts if one.name in FIRST), key=lambda one: FIRST.index(one.name))[:SHOWN_FIRST]
     rest = [one for one in charts if one not in first]
-    details = trial_details(drawn)
+    details = trial_details(drawn) if charts else []
     cards, unchecked = _cards(search) if search.best_trial is not None else ([], "")
     content = {
         **_words(search),
@@ -142,31 +142,10 @@ def render(search: SearchState, reload: int = 0) -> bytes:
 
 def page(words: dict[str, Any], instances: list[Chart]) -> bytes:
     """A page of another content in the same dress: headline, notes, tables, and charts under them."""
-    absent = (
-        "certainty",
-        "best",
-        "policy_table",
-        "verdict",
-        "command",
-        "leaderboard",
-        "policy_note",
-        "failures",
-        "damaged",
-    )
-    absent += ("marginal_effects", "confidence", "unchecked", "check", "reload")
-    lists = (
-        "tiles",
-        "counts",
-        "first",
-        "progress",
-        "effects",
-        "panels",
-        "policy_charts",
-        "settings",
-        "economics",
-        "details",
-    )
-    empty: dict[str, Any] = {**dict.fromkeys(absent), **dict.fromkeys((*lists, "cards"), ())}
+    absent = "certainty best policy_table verdict command leaderboard policy_note failures damaged marginal_effects confidence "
+    absent += "unchecked check reload"
+    lists = "tiles counts first progress effects panels policy_charts settings economics details cards"
+    empty: dict[str, Any] = {**dict.fromkeys(absent.split()), **dict.fromkeys(lists.split(), ())}
     figures = {"trials": {}, "charts": [_figure(chart) for chart in instances], "details": []}
     version = importlib.metadata.version("ghm")
     return _filled({**empty, "instances": instances, "figures": figures, "version": version, **words})

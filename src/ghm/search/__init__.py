@@ -11,8 +11,8 @@ from ghm.search.display.observer import Observer
 from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch, SearchOutcome
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.distributions import FloatRange, IntRange, Layers, LogFloat, LogInt
-from ghm.search.settings.space import SearchSpace
+from ghm.search.settings.distributions import Layers
+from ghm.search.settings.space import FloatRange, IntRange, LogFloat, LogInt, SearchSpace
 
 __all__ = [
     "FloatRange",

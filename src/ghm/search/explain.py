@@ -19,11 +19,11 @@ from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
-from ghm.search.settings.config import RANK_WORDS, SearchConfig
+from ghm.search.settings.config import RANK_WORDS
 from ghm.search.settings.distributions import label
 from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import number
 
 
@@ -63,14 +63,14 @@ def explain(results: Path, trial_num: int) -> str:
     state = restored_search(results_dir, record)
     outcome = known_trial(state, trial_num)
     decisions = read_journal(results_dir)
-    lines = [_what(outcome, record), *_proposed(outcome, decisions, record.config)]
+    lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
         lines += _cuts(outcome, decisions, state)
     lines += _chosen(outcome, decisions, record)
     return "\n".join([*lines, _ended(outcome, decisions)])
 
 
-def _what(outcome: Outcome, record: SearchRecord) -> str:
+def _what(outcome: TrialRecord, record: SearchRecord) -> str:
     where = f"calibration {outcome.calibration}" if outcome.calibration else "the search's model"
     aim = "trained again on a seed that nothing was tuned on" if outcome.stage == "confirm" else "trained"
     values = ", ".join(f"{name} {label(value)}" for name, value in vars(outcome.hyperparameters).items())
@@ -80,7 +80,10 @@ def _what(outcome: Outcome, record: SearchRecord) -> str:
     )
 
 
-def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig) -> list[str]:
+def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
+    config = record.config
+    if outcome.configuration <= len(record.start_with):
+        return ["Proposed: given with --start_with."]
     made = [d for d in decisions if d.kind == "proposal" and d.subject.get("configuration") == outcome.configuration]
     if not made:
         return ["Why it was proposed is not recorded: the search has no journal."]
@@ -100,7 +103,7 @@ def _proposed(outcome: Outcome, decisions: list[Decision], config: SearchConfig)
     ]
 
 
-def _figure(outcome: Outcome, record: SearchRecord, value: float) -> str:
+def _figure(outcome: TrialRecord, record: SearchRecord, value: float) -> str:
     """What ranks a configuration, in words: of its one trial, or of its several."""
     numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
     captured = measure_of(numbering) is captured_or_return and outcome.captured_value is not None
@@ -108,7 +111,7 @@ def _figure(outcome: Outcome, record: SearchRecord, value: float) -> str:
     return figure if numbering.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
 
 
-def _cuts(outcome: Outcome, decisions: list[Decision], state: SearchState) -> list[str]:
+def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "cut":
@@ -153,7 +156,7 @@ def _despite(ranking: list[list[Any]], going: list[int], value: float | None, fa
     return "; of equal ones the lower number ranks first" if value == last else ""
 
 
-def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -> list[str]:
+def _chosen(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "confirmation":
@@ -173,7 +176,7 @@ def _chosen(outcome: Outcome, decisions: list[Decision], record: SearchRecord) -
     return lines
 
 
-def _ended(outcome: Outcome, decisions: list[Decision]) -> str:
+def _ended(outcome: TrialRecord, decisions: list[Decision]) -> str:
     if outcome.status is TrialState.PAUSED:
         return f"It is paused at rung {outcome.iterations}; --resume continues the search."
     if outcome.status.is_at_rung:

@@ -20,6 +20,7 @@ from ghm.search.records.journal import counted, read_journal
 from ghm.search.records.reader import restored_search
 from ghm.search.resolved import resumed_config
 from ghm.search.search import HyperparameterSearch
+from ghm.search.settings.command import file_arguments
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.configurations import NAMES
 from ghm.search.settings.space import SearchSpace
@@ -34,8 +35,8 @@ DESCRIPTION = (
 )
 
 GROUPS = {
-    "search": ("search_type", "space", "n_trials", "proposal_lag", "dry_run"),
-    "budget and rungs": ("n_iterations", "rungs", "keep", "trial_timeout", "max_retries"),
+    "search": ("search_type", "space", "n_trials", "start_with", "config", "proposal_lag", "dry_run"),
+    "budget and rungs": ("n_iterations", "budget", "time_limit", "rungs", "keep", "trial_timeout", "max_retries"),
     "seeds and confirmation": (
         "seed_base", "n_seeds", "calibrations", "rank_by", "confirm", "confirm_seeds", "confirm_iterations",
     ),
@@ -50,14 +51,18 @@ GROUPS = {
 
 
 def parse(arguments: Sequence[str], prog: str | None = None) -> SearchConfig:
-    """The settings that the flags give; with ``--resume``, the recorded ones hold where no flag is given.
+    """The settings that the flags give; where none is given, those of ``--config`` hold, or with ``--resume`` the recorded ones.
 
     Raises:
         UserError: when the search to resume cannot be found, or a flag is one of training's that the search varies.
         SystemExit: with status 2 and a message when the flags are wrong; with 0 after ``--help``.
     """
     _refuse_varied(arguments)
-    resume = _resume_path(arguments)
+    resume, config = _path_of("--resume", arguments), _path_of("--config", arguments)
+    if resume is not None and config is not None:
+        raise UserError("--config is of a new search, and --resume has the recorded settings; leave one out")
+    if config is not None:
+        arguments = [*file_arguments(config), *arguments]
     # Without a default, so that a setting that follows from another is left open.
     default = None if resume is None else dataclasses.replace(resumed_config(resume), resume=None)
     return parse_words(SearchConfig, arguments, prog, default, DESCRIPTION, GROUPS)
@@ -74,12 +79,12 @@ def _refuse_varied(arguments: Sequence[str]) -> None:
             )
 
 
-def _resume_path(arguments: Sequence[str]) -> Path | None:
-    """What ``--resume`` names; settings that are given with it may be in order only together with the recorded ones."""
+def _path_of(option: str, arguments: Sequence[str]) -> Path | None:
+    """What an option names; settings that are given with it may be in order only together with what it reads."""
     path = None  # of several, the last one counts, as for every flag
     for flag, value in zip(arguments, [*arguments, ""][1:], strict=True):
         name, equals, attached = flag.partition("=")
-        if name == "--resume":
+        if name == option:
             text = attached if equals else value
             path = None if text in ("", "None") or (not equals and text.startswith("--")) else Path(text)
     return path

@@ -21,7 +21,7 @@ from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
 from ghm.search.settings.configurations import configured
 from ghm.search.trials.gpus import assigned_gpus
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial, directory_name, relocated
 from ghm.training.settings import TrainConfig
@@ -38,9 +38,8 @@ _MARK_NAME = ".replays"
 class Replay:
     """A trial as recorded and as trained again."""
 
-    recorded: Outcome
-    """How it ended."""
-    replayed: Outcome
+    recorded: TrialRecord
+    replayed: TrialRecord
     """How it ended this time."""
     surroundings: tuple[str, ...]
     """What differs of versions and machine, a line each."""
@@ -164,14 +163,14 @@ def _holds_record(place: Path) -> bool:
     return (place / RECORD_NAME).exists() or any(place.glob("search_results_*.json"))
 
 
-def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> Outcome:
+def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> TrialRecord:
     outcome = known_trial(restored_search(results_dir, record), trial_num)
     if outcome.status not in (TrialState.COMPLETED, TrialState.DIVERGED):
         raise UserError(f"--trial {trial_num} ended as {outcome.status}: there is no result to compare with")
     return outcome
 
 
-def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> TrainConfig:
+def _settings(recorded: TrialRecord, results_dir: Path, record: SearchRecord) -> TrainConfig:
     """What the trial ran with: its own record where it is there, else the search's."""
     try:
         result = read_sealed(results_dir / directory_name(recorded.trial_num) / "result.json")
@@ -186,7 +185,7 @@ def _settings(recorded: Outcome, results_dir: Path, record: SearchRecord) -> Tra
     return configured(own, recorded.hyperparameters, seed=recorded.seed)
 
 
-def _comparable(outcome: Outcome) -> dict[str, Any]:
+def _comparable(outcome: TrialRecord) -> dict[str, Any]:
     return {"status": outcome.status, "error": outcome.error, "iterations": outcome.iterations} | {
         key: value for key, value in outcome.metrics.items() if key != "seconds"
     }

@@ -1,5 +1,6 @@
 """What a search is to run, settled before anything is written: settings, space, trials, and the search it continues."""
 
+import bisect
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
@@ -17,15 +18,15 @@ from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.config import MAX_TRIALS, SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
 from ghm.search.settings.methods import N_STARTUP
-from ghm.search.settings.space import Choices, SearchSpace
+from ghm.search.settings.space import Choices, SearchSpace, read_configurations
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial, make_trial
-from ghm.training.settings import require_path
+from ghm.training.settings import Hyperparameters, require_path
 
 # A grid larger than this is announced with a warning.
 LARGE_GRID = 100
@@ -36,9 +37,7 @@ class ResolvedSearch:
     """A search, ready to run."""
 
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     results_dir: Path
     """Its directory, absolute, so that trials find it from wherever they run."""
     recorded: SearchRecord | None
@@ -48,6 +47,8 @@ class ResolvedSearch:
 
     calibrations: tuple[Calibration, ...] = ()
     """Models to train on; empty: the settings' own one."""
+    start_with: tuple[Hyperparameters, ...] = ()
+    """Configurations to try first."""
     asked: int | None = None
     """``--n_trials``, whatever is made of it; None: it was not given."""
 
@@ -73,15 +74,17 @@ class ResolvedSearch:
 
     def scheduler(
         self,
-        outcomes: Mapping[int, Outcome],
-        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        outcomes: Mapping[int, TrialRecord],
+        check: Callable[[TrialRecord, Trial], None] = lambda _outcome, _trial: None,
         retry_machine: bool = False,
         drifted: bool = False,
     ) -> Scheduler:
         """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
         make = functools.partial(make_trial, self.config, self.results_dir)
         retry = self.config.retry_failed
-        return Scheduler(self.numbering, self.choices, make, outcomes, check, retry, retry_machine, drifted)
+        return Scheduler(
+            self.numbering, self.choices, make, outcomes, check, retry, retry_machine, drifted, self.start_with
+        )
 
     def record(self) -> SearchRecord:
         """The record of this search as it is now.
@@ -90,8 +93,10 @@ class ResolvedSearch:
             UserError: when it continues one whose results would not be comparable.
         """
         if self.recorded is None:
-            return new_record(self.config, self.choices, names_taken(self.results_dir), self.calibrations)
-        return resumed_record(self.recorded, self.config, self.choices, self.calibrations)
+            return new_record(
+                self.config, self.choices, names_taken(self.results_dir), self.calibrations, self.start_with
+            )
+        return resumed_record(self.recorded, self.config, self.choices, self.calibrations, self.start_with)
 
     def plan(self, state: SearchState | None = None, retry_machine: bool = False) -> Plan:
         """What the user is told before it starts, given what is recorded."""
@@ -102,7 +107,7 @@ class ResolvedSearch:
         notes = (*self._notes(), *self._duration(records, left))
         return Plan(self.config, self.results_dir, n_trials, left.n_trials, notes, self.numbering, again)
 
-    def _duration(self, records: Mapping[int, Outcome], left: Workload) -> list[str]:
+    def _duration(self, records: Mapping[int, TrialRecord], left: Workload) -> list[str]:
         """How long it will take, at the pace of what is recorded."""
         told = [one for one in records.values() if one.iterations and one.seconds]
         if not left.parts:
@@ -134,6 +139,14 @@ class ResolvedSearch:
             notes.append(f"The space has only {count} distinct configurations: each is trained once on each seed.")
         elif count < self.config.n_trials:
             notes.append(f"The space has only {count} distinct configurations: some trials differ in their seed alone.")
+        if self.config.budget is not None:
+            iterations = workload(self.numbering, {}).iterations
+            notes.append(
+                f"--budget {self.config.budget:,}: {self.numbering.n_configurations} configurations, {iterations:,} training "
+                "iterations in all."
+            )
+        if self.start_with:
+            notes.append(f"Configurations 1 to {len(self.start_with)} are those of --start_with.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
         if (first := self.config.learns_from) is not None:
@@ -169,7 +182,7 @@ class ResolvedSearch:
         return f"{name} learns from configuration {first} on ({why}); those before it are drawn at random."
 
 
-def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
+def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
     """The search that ``space`` and ``config`` describe; nothing is written.
 
     ``space`` None stands for ``config.space``, else the recorded space, else the default one. ``elsewhere``: an executor of
@@ -187,14 +200,19 @@ def make_blueprint(space: SearchSpace | None, config: SearchConfig, elsewhere: b
                 f"--results_dir {config.results_dir} is not where the search to --resume is, {results_dir}; "
                 "leave --results_dir out"
             )
+    choices = _choices(space, config, recorded)
     resolved = ResolvedSearch(
         config,
-        _choices(space, config, recorded),
+        choices,
         _absolute(results_dir),
         recorded,
         () if elsewhere or config.executor != "local" else assigned_gpus(config),
         _calibrations(config, recorded),
+        _start_with(config, choices, recorded),
     )
+    if config.budget is not None:
+        config = dataclasses.replace(config, n_trials=_affordable(resolved, config.budget))
+        resolved = dataclasses.replace(resolved, config=config)
     resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
@@ -215,7 +233,25 @@ def resumed_config(resume: Path) -> SearchConfig:
     """
     directory, record = find_record(resume)
     # The content of the recorded files holds; one that is named again is read again.
-    return dataclasses.replace(record.config, resume=resume, results_dir=directory, space=None, calibrations=None)
+    return dataclasses.replace(
+        record.config, resume=resume, results_dir=directory, space=None, calibrations=None, start_with=None
+    )
+
+
+def _affordable(resolved: ResolvedSearch, budget: int) -> int:
+    """The most configurations that a budget of training iterations trains, rungs and confirmation included."""
+    config, instances = resolved.config, resolved.numbering.n_instances
+
+    def cost(count: int) -> int:
+        return workload(TrialNumbering(config, resolved.calibrations, count), {}).iterations
+
+    least = (config.rungs or (config.n_iterations,))[0] * instances
+    count = bisect.bisect_right(range(1, min(budget // least, MAX_TRIALS // instances) + 1), budget, key=cost)
+    if count == 0:
+        raise UserError(
+            f"--budget {budget} is less than one configuration takes, {cost(1)} training iterations; raise it"
+        )
+    return count
 
 
 def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[Calibration, ...]:
@@ -223,6 +259,13 @@ def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[
     if config.calibrations is not None:
         return read_calibrations(config.calibrations, config.model)
     return () if recorded is None else recorded.calibrations
+
+
+def _start_with(config: SearchConfig, choices: Choices, recorded: SearchRecord | None) -> tuple[Hyperparameters, ...]:
+    """The configurations to try first: those of a file that is given, whose content counts; else the recorded ones."""
+    if config.start_with is not None:
+        return read_configurations(config.start_with, choices)
+    return () if recorded is None else recorded.start_with
 
 
 def _absolute(results_dir: Path) -> Path:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import math
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -35,12 +36,12 @@ from ghm.search.records.reader import restored_search
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
-from ghm.search.resolved import ResolvedSearch, make_blueprint
+from ghm.search.resolved import ResolvedSearch, resolve
 from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.step_queue import StepQueue
 from ghm.search.taking import check_same, moved_note, take_directory
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import end_orphans
 from ghm.search.trials.trial import Trial, reference_name
 
@@ -137,7 +138,7 @@ class HyperparameterSearch:
         Raises:
             UserError: when settings, space, device or the record to resume are not in order.
         """
-        return make_blueprint(self._space, self._config, elsewhere=self._executor is not None)
+        return resolve(self._space, self._config, elsewhere=self._executor is not None)
 
     def run(self) -> SearchOutcome:
         """Run the trials that are still to be run; called again, go on with the same search.
@@ -178,7 +179,7 @@ class HyperparameterSearch:
         # A failure that a decision was made from has had its consequences.
         retry_machine = not journal.counted
         scheduler = resolved.scheduler(state.by_number, check, retry_machine, drifted)
-        queue = StepQueue(scheduler.steps(), state, journal, room=config.n_workers)
+        queue = StepQueue(scheduler.steps(), state, journal, at_least=config.n_workers)
         file = ResultsFile(state)
         queue.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         file.write()
@@ -212,7 +213,11 @@ class HyperparameterSearch:
     def _run_trials(self, queue: StepQueue, file: ResultsFile, state: SearchState, backend: Backend) -> None:
         """Next steps from recorded outcomes, the journal, the trials, the record; until nothing is left to be done."""
         running: dict[Future[Any], Trial] = {}
+        limit = self._config.time_limit
+        end = math.inf if limit is None else time.monotonic() + 3600 * limit
         while True:
+            if not self._stopping and time.monotonic() >= end:
+                self._stop(backend)
             if not self._stopping:
                 queue.advance()
             for decision in queue.drain_decisions():
@@ -255,7 +260,7 @@ class HyperparameterSearch:
         backend.stop()
 
 
-def _check(results_dir: Path, drifted: bool, outcome: Outcome, trial: Trial) -> None:
+def _check(results_dir: Path, drifted: bool, outcome: TrialRecord, trial: Trial) -> None:
     if not drifted:
         check_same(outcome, trial, results_dir)
 

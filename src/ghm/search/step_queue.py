@@ -9,7 +9,7 @@ from ghm.search.decisions.selection import Decision
 from ghm.search.methods.proposals import OutsideGridError
 from ghm.search.records.journal import Journal
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 from ghm.search.trials.workspace import rewrite_outcome, unrecorded_outcome
 
@@ -24,14 +24,14 @@ class StepQueue:
         steps: what is to be done, see :data:`ghm.search.decisions.scheduler.Step`.
         state: what is recorded; steps depend on it.
         journal: where decisions are written down.
-        room: trials to have ready at least.
+        at_least: trials to have ready.
     """
 
-    def __init__(self, steps: Iterator[Step], state: SearchState, journal: Journal, room: int) -> None:
-        self._steps, self._state, self._journal, self._room = steps, state, journal, room
+    def __init__(self, steps: Iterator[Step], state: SearchState, journal: Journal, at_least: int) -> None:
+        self._steps, self._state, self._journal, self._at_least = steps, state, journal, at_least
         self._ready: deque[Trial] = deque()
         self._exhausted = False
-        self._news: list[Decision] = []
+        self._made: list[Decision] = []
 
     @property
     def finished(self) -> bool:
@@ -45,9 +45,9 @@ class StepQueue:
             UserError: when a decision comes out otherwise than it was recorded, or a record is of another trial.
             OSError: when something cannot be written.
         """
-        if len(self._ready) >= self._room:
+        if len(self._ready) >= self._at_least:
             return
-        while len(self._ready) < max(self._room, LOOKAHEAD) and not self._exhausted:
+        while len(self._ready) < max(self._at_least, LOOKAHEAD) and not self._exhausted:
             try:
                 step = next(self._steps)
             except StopIteration:
@@ -62,8 +62,8 @@ class StepQueue:
 
     def drain_decisions(self) -> list[Decision]:
         """Decisions made and written down since this was last asked for."""
-        news, self._news = self._news, []
-        return news
+        made, self._made = self._made, []
+        return made
 
     def next_trial(self) -> Trial | None:
         """A trial that is ready to run."""
@@ -78,13 +78,13 @@ class StepQueue:
         """The trial is to be run again, before all others: what is run does not depend on whose workers are lost."""
         self._ready.appendleft(trial)
 
-    def _take(self, step: Decision | Outcome | Trial) -> None:
+    def _take(self, step: Decision | TrialRecord | Trial) -> None:
         if isinstance(step, Decision):
             if self._journal.take(step):
-                self._news.append(step)
+                self._made.append(step)
             if step.kind == "confirmation":
                 self._state.choose(step)
-        elif isinstance(step, Outcome):
+        elif isinstance(step, TrialRecord):
             self._journal.write()  # a decision is written down before it is acted on
             rewrite_outcome(self._state.directory(step), step)
             self._state.add(step)

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from ghm.errors import UserError
-from ghm.io.atomic import remove_unfinished_writes
+from ghm.io.atomic import remove_unfinished_writes, write_atomically
 from ghm.io.sealed import write_sealed
-from ghm.search.records.directory import RECORD_NAME, UNREADABLE_NAME, finish_move, move_earlier
+from ghm.search.records.directory import RECORD_NAME, SETTINGS_NAME, UNREADABLE_NAME, finish_move, move_earlier
 from ghm.search.records.journal import read_journal, require_no_retry, require_same_size
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.resolved import ResolvedSearch
-from ghm.search.trials.outcome import Outcome
+from ghm.search.settings.command import settings_text
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 
 
@@ -31,6 +32,8 @@ def take_directory(resolved: ResolvedSearch) -> tuple[SearchRecord, Path | None]
         require_continuation(resolved)
     record = resolved.record()
     write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
+    text = settings_text(record.config, record.choices, record.calibrations, record.start_with)
+    write_atomically(resolved.results_dir / SETTINGS_NAME, text.encode())
     return record, moved
 
 
@@ -47,7 +50,7 @@ def require_continuation(resolved: ResolvedSearch) -> None:
     require_same_size(decisions, resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)
 
 
-def check_same(outcome: Outcome, trial: Trial, results_dir: Path) -> None:
+def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:
     """Refuse a record that is of another trial than the search runs under its number.
 
     Raises:

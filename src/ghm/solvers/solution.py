@@ -90,7 +90,7 @@ class Solution:
     def policy(self) -> ThresholdPolicy:
         """The optimal policy."""
         dt, n_steps = self.problem.dt, self.problem.n_steps
-        return ThresholdPolicy(dt * np.arange(1, n_steps + 1), self.levels)
+        return ThresholdPolicy(np.asarray(dt * np.arange(1, n_steps + 1), dtype=np.float64), self.levels)
 
     @cached_property
     def free_boundary(self) -> FreeBoundary | None:

@@ -40,7 +40,10 @@ BEST_OF_RETURN = rf"\(its best trial(?: on them)?: trial (\d+)(?: on \S+)?, firm
 REFERENCE = rf"\((?:on \S+, )?captured value 0: immediate liquidation, ({NUMBER}); 1: the optimum, ({NUMBER})\)"
 RANKED = r"^ *rank +1.*\n +(?:trial|configuration) +([\d ]+)$"
 NOT_COMPLETED = r"trial (\d+): (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted): "
-VERDICT = r"(?:the optimum, [\d.]+\)|captured value [^)]*?\)) (?P<verdict>[A-Z][a-z].*?\.) (?:learned|lr_policy)"
+OF_TRIAL = r"(?:Trial \d+(?: on \S+)?: )?"
+VERDICT = (
+    rf"(?:the optimum, [\d.]+\)|captured value [^)]*?\)) {OF_TRIAL}(?P<verdict>[A-Z][a-z].*?\.) (?:learned|lr_policy)"
+)
 
 
 def one_line(text: str) -> str:

@@ -17,7 +17,7 @@ from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
 from ghm.search.decisions.ranking import RungAgreement, rung_agreements
 from ghm.search.records.state import SearchState
 from ghm.search.settings.inactive import inactive_hyperparameters, inactive_note
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 
 
 class Answer(NamedTuple):
@@ -51,7 +51,7 @@ def expected_best(values: np.ndarray, draws: int) -> float:
     return float(np.sum(ordered * np.diff(share**draws)))
 
 
-def _noise(best: Outcome) -> list[Answer]:
+def _noise(best: TrialRecord) -> list[Answer]:
     rows = [
         Answer("Simulation noise in the ranking", "none", "Firm values are computed exactly, by backward induction.")
     ]

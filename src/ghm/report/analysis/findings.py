@@ -11,7 +11,7 @@ from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import check_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.methods import METHODS
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 
 CLOSE = 0.01
 """Captured values that differ by less than this are called close: another seed moves a good trial by about as much."""
@@ -75,7 +75,7 @@ def _method(search: SearchState) -> str:
 def meaning(search: SearchState) -> str:
     """What firm value and captured value are, with the untrained policy beside them."""
     text = (
-        f"Firm value is the expected discounted value of what shareholders get over {search.config.T:g} years, averaged over "
+        f"Firm value is the expected discounted value of what shareholders get over {years(search)}, averaged over "
         "initial cash uniform on [0, c̄]; the manual calls it return. Captured value is 0 for immediate liquidation and 1 "
         "(100%) for the optimum."
     )
@@ -134,7 +134,12 @@ def count_text(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def trial_name(search: SearchState, trial: Outcome) -> str:
+def years(search: SearchState) -> str:
+    """The horizon of a search."""
+    return f"{search.config.T:g} year{'' if search.config.T == 1 else 's'}"
+
+
+def trial_name(search: SearchState, trial: TrialRecord) -> str:
     """What a trial is called: its number; where a configuration has several, also its seed and calibration."""
     if search.n_instances == 1 and trial.stage == "explore":
         return f"trial {trial.trial_num}"
@@ -142,7 +147,7 @@ def trial_name(search: SearchState, trial: Outcome) -> str:
     return f"trial {trial.trial_num} (seed {trial.seed}{on})"
 
 
-def loss(search: SearchState, trial: Outcome) -> float | None:
+def loss(search: SearchState, trial: TrialRecord) -> float | None:
     """Share of the optimal firm value that a trial's best policy loses; None where it cannot be told."""
     reference = search.reference_of(trial)
     if trial.best_return is None or reference is None or not reference.optimal_return:
@@ -157,7 +162,7 @@ def basis_words(best: BestConfiguration, rank_by: RankBy) -> str:
     return f"{RANK_WORDS[rank_by]} of its {best.n_trials} trials" if best.basis == "ranked" else ""
 
 
-def simulation_doubt(best: Outcome) -> str | None:
+def simulation_doubt(best: TrialRecord) -> str | None:
     """That simulation contradicts the exact firm value of a trial, and by how much; None where it does not."""
     check = simulation_check(best)
     if check is None or check[2] <= STANDARD_ERRORS:
@@ -169,7 +174,7 @@ def simulation_doubt(best: Outcome) -> str | None:
     )
 
 
-def simulation_check(best: Outcome) -> tuple[float, float, float] | None:
+def simulation_check(best: TrialRecord) -> tuple[float, float, float] | None:
     """Simulated firm value of a trial's policy, its standard error, and how many of these it is from the exact value."""
     simulated, error = best.figure("monte_carlo_return"), best.figure("monte_carlo_standard_error")
     if simulated is None or not error or best.best_return is None:
@@ -203,8 +208,8 @@ def _spread(search: SearchState, best: BestConfiguration) -> str:
     """What is known of how much the result depends on the seed."""
     if best.basis != "trial":
         values = [one.captured_value for one in best.trials if one.captured_value is not None]
-        ranked = f"it is the best of {len(search.ranking())} configurations by the results that chose it"
-        return f"{ranked}, {interval_text((min(values), max(values)))} over its trials" if values else ranked
+        luck = f"the best of {count_text(len(search.ranking()), 'configuration')} is partly the luckiest"
+        return f"its trials captured {interval_text((min(values), max(values)))}, and {luck}" if values else luck
     close = close_rivals(search)
     if close:
         return f"{count_text(close, 'other trial')} came within {100 * CLOSE:.0f} percentage point, and each had one seed only"
@@ -217,10 +222,10 @@ def close_rivals(search: SearchState) -> int:
     return sum(1 for value in others if value is not None and best is not None and best - value < CLOSE)
 
 
-def _on(trial: Outcome) -> str:
+def _on(trial: TrialRecord) -> str:
     return "" if trial.calibration is None else f" on {trial.calibration}"
 
 
-def _reasons(trials: Sequence[Outcome]) -> str:
+def _reasons(trials: Sequence[TrialRecord]) -> str:
     counts = Counter(trial.status.replace("_", " ") for trial in trials)
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())

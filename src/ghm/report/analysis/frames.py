@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import FIGURES
 from ghm.search.settings.distributions import label
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.training.logging.metrics import METRICS
 from ghm.training.settings import Hyperparameters
 
@@ -69,7 +69,7 @@ def trials_frame(search: SearchState) -> "pd.DataFrame":
     )
 
 
-def _row(search: SearchState, trial: Outcome) -> dict[str, Any]:
+def _row(search: SearchState, trial: TrialRecord) -> dict[str, Any]:
     return {
         "trial_num": trial.trial_num,
         "configuration": trial.configuration,
@@ -90,6 +90,36 @@ def _row(search: SearchState, trial: Outcome) -> dict[str, Any]:
 def _settings(search: SearchState, hyperparameters: Hyperparameters) -> dict[str, Any]:
     values = {name: getattr(hyperparameters, name, None) for name in _hyperparameters(search)}
     return {name: label(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+CURVE_COLUMNS = {
+    "trial_num": "number of the trial",
+    "configuration": "number of its configuration",
+    "iteration": "training iterations done; 0 is the untrained policy",
+    "seconds": "training time so far",
+    "captured_value": "captured value of the policy after the iteration, exact",
+    "exact_return": "its firm value, exact",
+    "simulated_return": "mean return of the iteration's paths",
+    "payout_level": "cash above which it pays out, with the whole horizon ahead",
+    "issue_below": "cash below which it issues",
+    "issue_target": "cash that it issues up to",
+}
+"""Columns of the table of learning curves in order, with what each means."""
+
+
+def curves_frame(search: SearchState) -> "pd.DataFrame":
+    """Learning curves of a search's trials, a row per evaluation, in order of trial and iteration; a missing figure is NaN."""
+    import pandas as pd
+
+    rows = [
+        {"trial_num": trial.trial_num, "configuration": trial.configuration}
+        | {name: getattr(line, name) for name in list(CURVE_COLUMNS)[2:]}
+        for trial in search.trials
+        for line in search.history(trial)
+    ]
+    whole = ("trial_num", "configuration", "iteration")
+    types = {name: int if name in whole else float for name in CURVE_COLUMNS}
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(types)
 
 
 CONFIGURATION_FIGURES = {

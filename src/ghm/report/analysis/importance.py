@@ -272,7 +272,7 @@ def magnitude(value: Any) -> float:
 
 def group_of(values: Sequence[Any]) -> NDArray[np.int64]:
     """Index of the group of each value: equal values together, or quantiles of numbers or layers that take many values."""
-    if not any(isinstance(value, str) for value in values) and len(set(values)) > MAX_GROUPS:
+    if not any(isinstance(one, str) for one in values) and len({label(one) for one in values}) > MAX_GROUPS:
         array = np.array([magnitude(value) for value in values])
         edges = np.quantile(array, np.linspace(0, 1, QUANTILE_GROUPS + 1)[1:-1])
         return np.searchsorted(edges, array, side="left").astype(np.int64)

@@ -11,13 +11,22 @@ from numpy.typing import ArrayLike
 from ghm.economics.actions import HOLD, ISSUE, PAY, Policy
 from ghm.economics.model import Array
 from ghm.errors import UserError
-from ghm.report.analysis.frames import columns, configuration_columns, configurations_frame, trials_frame
+from ghm.report.analysis.frames import (
+    CURVE_COLUMNS,
+    columns,
+    configuration_columns,
+    configurations_frame,
+    curves_frame,
+    trials_frame,
+)
+from ghm.report.analysis.study import make_study
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
 from ghm.solvers.policy_value import effective_probabilities
 from ghm.training.logging.progress import number
 
 if TYPE_CHECKING:
+    import optuna
     import pandas as pd
 
 
@@ -108,6 +117,27 @@ class Results:
     def configurations(self) -> "pd.DataFrame":
         """All configurations, a row each; `configuration_descriptions` says what the columns are."""
         return configurations_frame(self.search)
+
+    @cached_property
+    def curves(self) -> "pd.DataFrame":
+        """Learning curves of all trials, a row per evaluation; `curve_descriptions` says what the columns are."""
+        return curves_frame(self.search)
+
+    @property
+    def curve_descriptions(self) -> dict[str, str]:
+        """What each column of `curves` means."""
+        return CURVE_COLUMNS
+
+    def to_optuna(self, storage: str | None = None) -> "optuna.Study":
+        """The search as an Optuna study, captured value to be maximised, with intermediate values.
+
+        Args:
+            storage: Where Optuna keeps it, such as ``sqlite:///study.db`` for `optuna-dashboard`; None: in memory.
+
+        Raises:
+            UserError: when Optuna is not installed, or ``storage`` has a study of this search already.
+        """
+        return make_study(self.search, storage)
 
     @property
     def configuration_descriptions(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 
 DRAWN = 500
 """Trials drawn at most: beyond, points and curves cover each other, and a page of 10,000 takes minutes and 20 MB.
@@ -20,7 +20,7 @@ def sample(search: SearchState, most: int = DRAWN, seed: int = 0) -> SearchState
     trials, best = search.trials, search.best_trial
     if len(trials) <= most:
         return search
-    groups: dict[int, list[Outcome]] = {}
+    groups: dict[int, list[TrialRecord]] = {}
     for trial in trials:
         groups.setdefault(trial.configuration, []).append(trial)
     kept = groups.pop(best.configuration, []) if best is not None else []

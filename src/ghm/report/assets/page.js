@@ -236,7 +236,8 @@
     document.documentElement.dataset.figures = "drawn";
   }
 
-  // A page of a running search is written again now and then: it is loaded again when nobody is at work with it, where it was left.
+  // A page of a running search is written again now and then: once drawn, it is loaded again, where it was left, when nobody is at
+  // work with it.
   function reloading() {
     const seconds = Number(document.documentElement.dataset.reload);
     if (!seconds) return;
@@ -247,12 +248,11 @@
   }
 
   document.querySelectorAll("table.sortable").forEach(sortable);
-  reloading();
   copying();
   control();
   document.getElementById("trial")?.addEventListener("change", chosen);
   // The page can be read before the first figure is drawn.
-  addEventListener("load", () => setTimeout(drawAll));
+  addEventListener("load", () => setTimeout(() => drawAll().then(reloading)));
   dark.addEventListener("change", drawAll);
   narrow.addEventListener("change", drawAll);
   // Paper is narrower than the screen that figures were drawn for.

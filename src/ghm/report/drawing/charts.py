@@ -17,7 +17,7 @@ from ghm.report.drawing.palette import COLOURS, SYMBOLS, line
 from ghm.report.drawing.scales import scale
 from ghm.search.records.state import SearchState
 from ghm.search.settings.distributions import label
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 
 FLOOR = -0.25
 """Captured values below this are drawn at it: a ruined trial can lie arbitrarily low, and would flatten the rest."""
@@ -60,7 +60,7 @@ def text(value: Any) -> str:
     return html.escape(shown)
 
 
-def compared(search: SearchState) -> tuple[Outcome, ...]:
+def compared(search: SearchState) -> tuple[TrialRecord, ...]:
     """Trials of the exploration with a captured value, best first."""
     return tuple(trial for trial in search.ranked if trial.captured_value is not None)
 
@@ -137,7 +137,7 @@ def _curves(search: SearchState, name: str, key: Literal["iteration", "seconds"]
     )
 
 
-Curve = tuple[Outcome, tuple[list[float], list[float]]]
+Curve = tuple[TrialRecord, tuple[list[float], list[float]]]
 """A trial and its evaluations."""
 
 
@@ -165,7 +165,7 @@ def marked(colour: str, symbol: str) -> dict[str, Any]:
 
 
 def evaluations(
-    search: SearchState, trial: Outcome, key: Literal["iteration", "seconds"]
+    search: SearchState, trial: TrialRecord, key: Literal["iteration", "seconds"]
 ) -> tuple[list[float], list[float]]:
     """A trial's evaluations: figure ``key`` of the history, and captured value, floored for drawing."""
     pairs = [(getattr(line, key), line.captured_value) for line in search.history(trial)]
@@ -270,7 +270,7 @@ def _points(name: str, x: list[Any], y: list[float], trials: list[int]) -> dict[
     }  # fmt: skip
 
 
-def _floored(trial: Outcome) -> float:
+def _floored(trial: TrialRecord) -> float:
     return max(trial.captured_value or 0.0, FLOOR)
 
 

@@ -12,7 +12,7 @@ from ghm.report.drawing.tables import Cell, Column, Table, settings_cells
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import number as figure
 
 MOST = 40
@@ -73,8 +73,8 @@ def calibrations_table(search: SearchState) -> Table | None:
         cost = None if ours is None or top is None else top - ours
         parts.append([*(Cell(figure(value)) for value in values), *map(_share, (ours, top, cost))])
     what = f"{RANK_WORDS[rank_by]} captured value"
-    heads = ("optimal firm value", "immediate-liquidation value", f"{what} of configuration {best.configuration}")
-    heads += (f"{what} of the best configuration there", "difference")
+    heads = ["optimal firm value", "immediate-liquidation value", f"{what} of configuration {best.configuration}"]
+    heads += [f"{what} of the best configuration there", "difference"]
     rows = tuple((Cell(head), *cells) for head, *cells in zip(heads, *parts, strict=True))
     caption = f"Configuration {best.configuration} on each calibration, beside the configuration that is best there"
     return Table(caption, (Column(""), *(Column(name, True) for name in names)), rows)
@@ -124,7 +124,7 @@ def spreads(search: SearchState) -> list[tuple[str, list[float]]]:
     return [(number, ours) for number, ours in values if ours]
 
 
-def _counts(trial: Outcome) -> bool:
+def _counts(trial: TrialRecord) -> bool:
     return trial.status.has_result
 
 

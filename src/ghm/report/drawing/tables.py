@@ -6,13 +6,13 @@ from typing import Any
 
 from ghm.io.text import loss_text, policy_rows
 from ghm.report.analysis.certainty import Answer
-from ghm.report.analysis.findings import loss, percent, trial_name
+from ghm.report.analysis.findings import loss, percent, trial_name, years
 from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.configurations import hyperparameters_dict
 from ghm.search.settings.distributions import label
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
 
@@ -81,7 +81,7 @@ def best_policy(search: SearchState) -> Table | None:
     best = search.best_configuration
     if best is None:
         return None
-    columns, parts = [Column(f"With {search.config.T:g} years to the horizon")], []
+    columns, parts = [Column(f"With {years(search)} to the horizon")], []
     shown = [one for name in dict.fromkeys(t.calibration for t in best.trials) if (one := _trial_on(best, name))]
     for trial in shown:
         if rows := policy_rows(trial.figure, trial.word("action_rule")):
@@ -101,7 +101,7 @@ def best_policy(search: SearchState) -> Table | None:
     return Table(f"Policy of {names}", tuple(columns), tuple(tuple(map(Cell, row)) for row in cells))
 
 
-def _trial_on(best: BestConfiguration, calibration: str | None) -> Outcome | None:
+def _trial_on(best: BestConfiguration, calibration: str | None) -> TrialRecord | None:
     """The trial whose policy is shown of a firm: the one that the verdict is about, else the best one."""
     found = [trial for trial in best_first(best.trials) if trial.calibration == calibration]
     return best.shown if best.shown in found else next(iter(found), None)
@@ -138,7 +138,7 @@ def damaged(search: SearchState) -> Table | None:
     return Table("Records that could not be read; --resume makes them again", columns, rows) if rows else None
 
 
-def reason(trial: Outcome) -> str:
+def reason(trial: TrialRecord) -> str:
     """Why a trial has no result, in one line."""
     if not trial.final:
         return "running, or interrupted: --resume continues it"
@@ -168,7 +168,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _row(rank: int, trial: Outcome, search: SearchState) -> tuple[Cell, ...]:
+def _row(rank: int, trial: TrialRecord, search: SearchState) -> tuple[Cell, ...]:
     captured, best = trial.captured_value, trial.best_return
     bar = None if captured is None else round(100 * min(max(captured, 0.0), 1.0), 1)
     return (

@@ -13,7 +13,7 @@ from ghm.report.drawing.charts import Chart, compared, evaluations, highlighted,
 from ghm.report.drawing.tables import Cell, Column, Table, reason
 from ghm.search.records.state import SearchState
 from ghm.search.settings.distributions import label
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.training.logging.metrics import METRICS
 from ghm.training.logging.progress import duration
 
@@ -107,7 +107,7 @@ def trial_texts(search: SearchState) -> dict[int, str]:
     return {trial.trial_num: _describe(search, trial) for trial in search.trials}
 
 
-def _describe(search: SearchState, trial: Outcome) -> str:
+def _describe(search: SearchState, trial: TrialRecord) -> str:
     name = html.escape(trial_name(search, trial)).capitalize()
     head = f"{name}: {percent(trial.captured_value) if trial.success else text(trial.status)}"
     return "<br>".join(
@@ -115,7 +115,7 @@ def _describe(search: SearchState, trial: Outcome) -> str:
     )
 
 
-def choosable(search: SearchState) -> list[Outcome]:
+def choosable(search: SearchState) -> list[TrialRecord]:
     """Trials that can be looked at one by one: the best, then those without a result."""
     return [*search.ranked, *(one for one in search.trials if not one.status.has_result)][:CHOOSABLE]
 
@@ -125,7 +125,7 @@ def trial_details(search: SearchState) -> list[dict[str, Any]]:
     return [_details(search, trial, rank < WITH_POLICY) for rank, trial in enumerate(choosable(search))]
 
 
-def _details(search: SearchState, trial: Outcome, with_policy: bool) -> dict[str, Any]:
+def _details(search: SearchState, trial: TrialRecord, with_policy: bool) -> dict[str, Any]:
     x, y = evaluations(search, trial, "iteration")
     evaluated = [line for line in search.history(trial) if line.exact_return is not None]
     status = trial.status.replace("_", " ")

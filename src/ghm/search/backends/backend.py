@@ -13,7 +13,7 @@ from ghm.io.guard import FAULTS, survive, told_fault
 from ghm.search.backends.heartbeat import Heartbeat, Order
 from ghm.search.backends.lease import holder, take
 from ghm.search.backends.task import Report, Task, recorded_since, run_task
-from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.outcome import TrialRecord, failure
 from ghm.search.trials.process import STOP_GRACE_S
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial, directory_name
@@ -26,10 +26,10 @@ class Backend(Protocol):
     def slots(self) -> int:
         """Trials that can run at the same time, now."""
 
-    def submit(self, trial: Trial, known: Outcome | None) -> "Future[Any]":
+    def submit(self, trial: Trial, known: TrialRecord | None) -> "Future[Any]":
         """Begin to run a trial, of which ``known`` is on record."""
 
-    def outcome(self, trial: Trial, future: "Future[Any]") -> Outcome | None:
+    def outcome(self, trial: Trial, future: "Future[Any]") -> TrialRecord | None:
         """How the trial ended, on record in its directory; None if it is to be run again, or the search stops.
 
         Raises:
@@ -75,11 +75,11 @@ class LocalBackend:
         """As many as there are threads."""
         return self._n_workers
 
-    def submit(self, trial: Trial, known: Outcome | None) -> "Future[Outcome]":  # noqa: ARG002  (the interface's)
+    def submit(self, trial: Trial, known: TrialRecord | None) -> "Future[TrialRecord]":  # noqa: ARG002  (the interface's)
         """Begin to run a trial."""
         return self._executor.submit(self._runner, trial)
 
-    def outcome(self, trial: Trial, future: "Future[Outcome]") -> Outcome:
+    def outcome(self, trial: Trial, future: "Future[TrialRecord]") -> TrialRecord:
         """How the trial ended.
 
         Raises:
@@ -140,7 +140,7 @@ class ExecutorBackend:
             self._until = time.monotonic()  # its futures may never tell; the trials are told by the search's signs
             raise
 
-    def submit(self, trial: Trial, known: Outcome | None) -> "Future[Report]":
+    def submit(self, trial: Trial, known: TrialRecord | None) -> "Future[Report]":
         """Begin to run a trial.
 
         Raises:
@@ -155,7 +155,7 @@ class ExecutorBackend:
         self._running.add(future)
         return future
 
-    def outcome(self, trial: Trial, future: "Future[Report]") -> Outcome | None:
+    def outcome(self, trial: Trial, future: "Future[Report]") -> TrialRecord | None:
         """How the trial ended; None if its worker was lost and it is to be run again.
 
         Raises:
@@ -189,7 +189,7 @@ class ExecutorBackend:
             return report.outcome
         return self._after_loss(trial, report.outcome.error or report.outcome.status)  # its worker was asked to end
 
-    def _after_loss(self, trial: Trial, reason: str) -> Outcome | None:
+    def _after_loss(self, trial: Trial, reason: str) -> TrialRecord | None:
         """The outcome of a trial whose worker was lost, once that has happened too often; None before."""
         known = self._known[trial.number]
         if told := recorded_since(trial, known):
@@ -202,7 +202,7 @@ class ExecutorBackend:
         error = f"its worker was lost {losses} times: {reason}"
         return self._record(trial, failure(trial, "infrastructure", error, 0.0, machine_failures=failures))
 
-    def _record(self, trial: Trial, outcome: Outcome) -> Outcome:
+    def _record(self, trial: Trial, outcome: TrialRecord) -> TrialRecord:
         """Write down what no worker could."""
         # A copy of the task may still live: it then has the directory, and what it records is found when resumed.
         if lease := take(trial.directory, self._task(trial).heartbeat, _at_once()):
@@ -253,7 +253,7 @@ def _at_once() -> Callable[[], bool]:
     return lambda: next(looks, True)
 
 
-def _defect(trial: Trial, error: Exception) -> Outcome:
+def _defect(trial: Trial, error: Exception) -> TrialRecord:
     """The outcome of a trial that a fault of ours ended, whose traceback is kept with the trial's own errors."""
     if not trial.directory.is_symlink():
         trial.directory.mkdir(exist_ok=True)

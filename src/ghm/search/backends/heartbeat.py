@@ -48,7 +48,6 @@ class Sign(msgspec.Struct, frozen=True):
     search: str
     """Which call of the search."""
     owner: Owner
-    """Its process."""
     heartbeat: Seconds
     order: Order
     beat: int

@@ -50,13 +50,11 @@ class Lease:
     """A lease that this process holds."""
 
     directory: Path
-    """The trial's directory."""
     number: int
     """N."""
     term: float
     """Seconds after which others may take an unchanged one."""
     owner: Owner
-    """This process."""
     beat: int = 0
     """How often it was written: what changes."""
     renewed: float = 0.0

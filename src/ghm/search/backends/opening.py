@@ -43,7 +43,6 @@ class Engine:
     """An executor, and what a search must know of it."""
 
     executor: Executor
-    """Runs tasks."""
     slots: Callable[[], int]
     """How many at the same time, now."""
     ask: Callable[[ProbeRequest], list[Answer]]

@@ -28,11 +28,8 @@ class ProbeRequest:
     directory: Path
     """Where the search has left a file."""
     name: str
-    """Name of that file."""
     code: dict[str, str]
-    """The search's versions."""
     device: str
-    """Where networks are to run."""
     patience: float = SIGHT_S
     """Seconds after which a file that is not there counts as unseen."""
 

@@ -24,7 +24,6 @@ class Owner:
     machine: Name
     """Its machine, this boot of it, and its space of process numbers: a container has its own."""
     pid: int
-    """Its process number."""
     started: int
     """When it was started (clock ticks since the machine was; milliseconds of a date where there is no /proc), since process
     numbers are used again."""

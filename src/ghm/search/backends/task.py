@@ -26,7 +26,7 @@ from ghm.search.backends.preflight import difference
 from ghm.search.settings.command import training_command
 from ghm.search.trials.forking import starter
 from ghm.search.trials.gpus import claimed_gpu, visible_gpus
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import Start
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
@@ -41,7 +41,6 @@ class Task:
     """What a worker has to know to run a trial."""
 
     trial: Trial
-    """The trial."""
     results_dir: Path
     """The search's directory, at the same path on every host."""
     search: str
@@ -66,7 +65,7 @@ class Task:
 class Report:
     """What came of a task."""
 
-    outcome: Outcome | None = None
+    outcome: TrialRecord | None = None
     """How the trial ended; None if it was not run, since the search stops."""
     fault: str | None = None
     """Why this worker can run no trial of the search at all."""
@@ -113,7 +112,7 @@ def _fault(task: Task, watch: SearchWatch) -> str | None:
     return difference(task.code)
 
 
-def _run(task: Task, lease: Lease, watch: SearchWatch) -> Outcome:
+def _run(task: Task, lease: Lease, watch: SearchWatch) -> TrialRecord:
     if told := recorded_since(task.trial, task.known) or unrecorded_outcome(task.trial):
         return told
     gpus = visible_gpus() if task.trial.config.device == "cuda" else []
@@ -134,10 +133,10 @@ def _run(task: Task, lease: Lease, watch: SearchWatch) -> Outcome:
     return outcome
 
 
-def recorded_since(trial: Trial, known: dict[str, Any] | None) -> Outcome | None:
+def recorded_since(trial: Trial, known: dict[str, Any] | None) -> TrialRecord | None:
     """The end of the trial, or its pause at the rung, that was recorded since the record ``known``; None if none was."""
     try:
-        outcome = Outcome.from_entry(read_sealed(trial.outcome_path))
+        outcome = TrialRecord.from_entry(read_sealed(trial.outcome_path))
     except (OSError, DamagedError):
         return None
     if outcome.trial_num != trial.number or outcome.to_entry() == known:

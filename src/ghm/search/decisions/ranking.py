@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ghm.search.decisions.statistics import Seeds, Strata, aggregate, interquartile_interval, rank_correlation
 from ghm.search.settings.config import RankBy, SearchConfig
-from ghm.search.trials.outcome import NO_RETURN, Outcome, TrialState
+from ghm.search.trials.outcome import NO_RETURN, TrialRecord, TrialState
 from ghm.search.trials.trial import RungResult
 from ghm.training.settings import Hyperparameters
 
@@ -32,10 +32,8 @@ class ConfigurationScore:
     """How one configuration stands."""
 
     configuration: int
-    """Its number."""
     hyperparameters: Hyperparameters
-    """What it is."""
-    trials: tuple[Outcome, ...]
+    trials: tuple[TrialRecord, ...]
     """Its trials, by number."""
     results: tuple[RungResult | None, ...]
     """What each of them reached; None where it failed."""
@@ -91,7 +89,9 @@ class ConfigurationScore:
         return interquartile_interval(by_seed(self.trials))
 
 
-def score(trials: Sequence[Outcome], rank_by: RankBy, measure: Measure, rung: int | None = None) -> ConfigurationScore:
+def score(
+    trials: Sequence[TrialRecord], rank_by: RankBy, measure: Measure, rung: int | None = None
+) -> ConfigurationScore:
     """How the configuration of ``trials`` (n ≥ 1, by number) stands at a rung, or by now (None)."""
     results = tuple(outcome.reached(rung) for outcome in trials)
     values = tuple(value for result in results if result is not None and (value := measure(result)) is not None)
@@ -105,7 +105,7 @@ def ranked(scores: Iterable[ConfigurationScore]) -> list[ConfigurationScore]:
     return sorted(scores, key=lambda one: one.key)
 
 
-def best_first(trials: Iterable[Outcome]) -> list[Outcome]:
+def best_first(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
     """Those of a configuration's trials that have a result, the best first.
 
     Those that went further come first, then the better ones, by captured value between several models, then the lower number:
@@ -114,7 +114,7 @@ def best_first(trials: Iterable[Outcome]) -> list[Outcome]:
     candidates = [one for one in trials if one.status.has_result]
     several = len({one.calibration for one in candidates}) > 1
 
-    def key(one: Outcome) -> tuple[float, float, int]:
+    def key(one: TrialRecord) -> tuple[float, float, int]:
         value = one.captured_value if several else one.best_return
         return (
             -one.iterations if one.status.is_at_rung else -math.inf,
@@ -125,7 +125,7 @@ def best_first(trials: Iterable[Outcome]) -> list[Outcome]:
     return sorted(candidates, key=key)
 
 
-def by_calibration(trials: Sequence[Outcome]) -> Strata:
+def by_calibration(trials: Sequence[TrialRecord]) -> Strata:
     """Captured values of the trials that did not fail, of those that wait at a rung so far, by calibration in order of number."""
     found: dict[str | None, list[float]] = {one.calibration: [] for one in trials}
     for one in trials:
@@ -134,7 +134,7 @@ def by_calibration(trials: Sequence[Outcome]) -> Strata:
     return list(found.values())
 
 
-def by_seed(trials: Sequence[Outcome]) -> Seeds:
+def by_seed(trials: Sequence[TrialRecord]) -> Seeds:
     """The same by seed, without those seeds of which a trial failed."""
     found: dict[int, list[float]] = {}
     for one in trials:
@@ -149,7 +149,6 @@ class RungAgreement:
     """How far the rankings of configurations at a rung and at the next one, or at the end, agree."""
 
     rung: int
-    """The rung."""
     following: int
     """The iteration of the next one, or of the end."""
     configurations: int
@@ -158,7 +157,7 @@ class RungAgreement:
     """Spearman's correlation with its 95% interval; None where too few went on."""
 
 
-def rung_agreements(trials: Iterable[Outcome], config: SearchConfig) -> list[RungAgreement]:
+def rung_agreements(trials: Iterable[TrialRecord], config: SearchConfig) -> list[RungAgreement]:
     """How far the rankings at each rung and at the next one agree, by configuration, as a cut chooses among these.
 
     A trial more or less of a configuration is no more evidence on the order of configurations.
@@ -188,6 +187,6 @@ def rung_agreement(
     return RungAgreement(rung, following, len(figures), correlation)
 
 
-def after_cut(outcome: Outcome, goes_on: bool) -> Outcome:
+def after_cut(outcome: TrialRecord, goes_on: bool) -> TrialRecord:
     """The record of a trial that stands at a rung once it is decided whether its configuration goes on."""
     return dataclasses.replace(outcome, status=TrialState.PAUSED if goes_on else TrialState.STOPPED_AT_RUNG)

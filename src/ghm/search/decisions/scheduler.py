@@ -8,7 +8,7 @@ steps are the same, in the same order.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
@@ -19,11 +19,11 @@ from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.inactive import distinct, effective_choices, inactive_hyperparameters
 from ghm.search.settings.space import Choices
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 from ghm.training.settings import Hyperparameters
 
-Step = Trial | Decision | Outcome | None
+Step = Trial | Decision | TrialRecord | None
 """A training to run; a decision to write down before anything that follows from it; the record of a trial at a rung once it is
 decided whether it goes on; or None: what comes next depends on outcomes that are not there yet."""
 
@@ -51,6 +51,7 @@ class Scheduler:
         check: called with each recorded outcome and the trial that it should be of; raises where it is of another.
         retry_failed: trials that have failed already are to be run again.
         keep_recorded: a configuration of which a trial is recorded stays what it was, whatever would be proposed now.
+        start_with: the first configurations, whatever the method.
         retry_machine: so are those with an infrastructure failure, unless they had too many.
     """
 
@@ -59,11 +60,12 @@ class Scheduler:
         numbering: TrialNumbering,
         choices: Choices,
         make: Callable[..., Trial],
-        outcomes: Mapping[int, Outcome],
-        check: Callable[[Outcome, Trial], None] = lambda _outcome, _trial: None,
+        outcomes: Mapping[int, TrialRecord],
+        check: Callable[[TrialRecord, Trial], None] = lambda _outcome, _trial: None,
         retry_failed: bool = False,
         retry_machine: bool = False,
         keep_recorded: bool = False,
+        start_with: Sequence[Hyperparameters] = (),
     ) -> None:
         self._numbering, self._config = numbering, numbering.config
         self._make, self._outcomes, self._check = make, outcomes, check
@@ -73,14 +75,18 @@ class Scheduler:
         self._distinct = functools.partial(distinct, choices=choices, inactive=inactive)
         self._effective = effective_choices(choices, inactive)
         self._taken: set[Hyperparameters] = set()
+        self._given = dict(enumerate(start_with, 1))
         self._kept = {one.configuration: one.hyperparameters for one in outcomes.values()} if keep_recorded else {}
         self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
         self._values: list[float | None] = []
         self._measure = measure_of(numbering)
+        given = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
         calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
         basis = {name: getattr(self._config, name) for name in _BASIS}
-        self._settings = digest(basis, {name: values.to_json() for name, values in choices.items()}, calibrations)
+        self._settings = digest(
+            basis, {name: values.to_json() for name, values in choices.items()}, calibrations, *given
+        )
 
     def steps(self) -> Iterator[Step]:
         """All steps, each once; see :data:`Step`."""
@@ -118,7 +124,9 @@ class Scheduler:
                 Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
                 for number, hyperparameters in self._configurations.items()
             ]
-        chosen = self._kept.get(configuration) or self._propose(configuration, history)
+        chosen = (
+            self._kept.get(configuration) or self._given.get(configuration) or self._propose(configuration, history)
+        )
         # On the same seeds it would be the same training; on another one, which --n_seeds 1 gives it, it is not.
         fresh = configuration not in self._kept
         if fresh and self._config.n_seeds > 1 and (plain := self._distinct(chosen)) in self._taken:
@@ -143,7 +151,7 @@ class Scheduler:
                 trial = dataclasses.replace(trial, config=dataclasses.replace(trial.config, pause_at=until))
                 yield from self._run(trial, outcome, run)
 
-    def _run(self, trial: Trial, outcome: Outcome | None, run: bool = True) -> Iterator[Step]:
+    def _run(self, trial: Trial, outcome: TrialRecord | None, run: bool = True) -> Iterator[Step]:
         """The trial, unless it is over or has come to where it is to pause."""
         if outcome is not None:
             self._check(outcome, trial)
@@ -204,6 +212,6 @@ def measure_of(numbering: TrialNumbering) -> Measure:
     return captured_or_return if len(numbering.calibrations) > 1 else best_return
 
 
-def run_again(outcomes: Mapping[int, Outcome], retry_failed: bool, retry_machine: bool) -> set[int]:
+def run_again(outcomes: Mapping[int, TrialRecord], retry_failed: bool, retry_machine: bool) -> set[int]:
     """Numbers of the failed trials that are to be run again."""
     return {k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.retryable)}

@@ -11,7 +11,7 @@ from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, by_
 from ghm.search.decisions.statistics import Strata, aggregate, interquartile_interval, probability_of_improvement
 from ghm.search.settings.config import RankBy
 from ghm.search.settings.configurations import plain_hyperparameters
-from ghm.search.trials.outcome import NO_RETURN, Outcome
+from ghm.search.trials.outcome import NO_RETURN, TrialRecord
 from ghm.training.settings import Hyperparameters
 
 
@@ -110,10 +110,8 @@ class Confirmed:
     """A configuration on seeds that it was not tuned on, in captured value."""
 
     configuration: int
-    """Its number."""
     hyperparameters: Hyperparameters
-    """What it is."""
-    trials: tuple[Outcome, ...]
+    trials: tuple[TrialRecord, ...]
     """Its trials of the confirmation so far."""
     tuned: float | None
     """Figure of the trials that it was chosen by."""
@@ -153,9 +151,7 @@ class Confirmation:
     configurations: tuple[Confirmed, ...]
     """The best confirmed one first."""
     seeds: tuple[int, ...]
-    """The fresh seeds."""
     iterations: int
-    """Training iterations of each trial."""
     complete: bool
     """Whether all its trials are over."""
     first_beats_second: float | None
@@ -186,7 +182,7 @@ class Confirmation:
 def confirmed(
     choice: Decision,
     tuned: Mapping[int, ConfigurationScore],
-    trials: Sequence[Outcome],
+    trials: Sequence[TrialRecord],
     n_calibrations: int,
     rank_by: RankBy = "mean",
 ) -> Confirmation:
@@ -208,7 +204,7 @@ def confirmed(
     return Confirmation(tuple(order), seeds, iterations, complete, beats, chosen_by(choice), figure)
 
 
-def _compared(trials: Sequence[Outcome], figure: RankBy) -> Strata:
+def _compared(trials: Sequence[TrialRecord], figure: RankBy) -> Strata:
     """Values by calibration; where the worst counts, of each seed that of its worst firm."""
     return [[min(values) for values in by_seed(trials)]] if figure == "worst" else by_calibration(trials)
 
@@ -218,7 +214,7 @@ def chosen_by(choice: Decision) -> tuple[int, ...]:
     return tuple(number for number, _ in choice.content["chosen"])
 
 
-def _confirmed(tuned: ConfigurationScore, trials: tuple[Outcome, ...], figure: RankBy) -> Confirmed:
+def _confirmed(tuned: ConfigurationScore, trials: tuple[TrialRecord, ...], figure: RankBy) -> Confirmed:
     values = [value for stratum in by_calibration(trials) for value in stratum]
     return Confirmed(
         tuned.configuration,

@@ -9,7 +9,7 @@ from ghm.search.decisions.ranking import score
 from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import go_on, places
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Workload:
 
 def workload(
     numbering: TrialNumbering,
-    records: Mapping[int, Outcome],
+    records: Mapping[int, TrialRecord],
     again: Collection[int] = (),
     running: Collection[int] = (),
     ahead: Mapping[int, int] = MappingProxyType({}),
@@ -60,7 +60,7 @@ class _Parts:
     """The parts so far, and the trials that they are of."""
 
     def __init__(
-        self, records: Mapping[int, Outcome], again: Collection[int], running: set[int], ahead: Mapping[int, int]
+        self, records: Mapping[int, TrialRecord], again: Collection[int], running: set[int], ahead: Mapping[int, int]
     ) -> None:
         self._records, self._again, self._running, self._ahead = records, again, running, ahead
         self.parts: list[int] = []
@@ -81,7 +81,7 @@ class _Parts:
         """Whether the trial is paused at a rung."""
         return (one := self._records.get(number)) is not None and one.status is TrialState.PAUSED
 
-    def trials(self, numbers: Iterable[int]) -> list[Outcome]:
+    def trials(self, numbers: Iterable[int]) -> list[TrialRecord]:
         """Their records."""
         return [self._records[number] for number in numbers]
 

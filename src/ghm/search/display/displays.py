@@ -8,7 +8,7 @@ from ghm.io.guard import survive
 from ghm.search.decisions.selection import Decision
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 
 DETAILS_NAME = "display_errors.log"
@@ -46,7 +46,7 @@ class Displays(Observer):
         self._tell(lambda one: one.trial_started(trial))
         self._running[trial.number] = trial
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Tell all."""
         self._running.pop(trial.number, None)
         self._tell(lambda one: one.trial_finished(trial, outcome))

@@ -10,7 +10,7 @@ from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import number
 
@@ -52,7 +52,7 @@ class PlainObserver(Observer):
         continued = " from its last checkpoint" if trial.checkpoint.is_file() else ""
         self._print(f"{trial.label} Starting training{continued}{self._instance(trial)}...")
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended."""
         best = None if self._state is None else self._state.best_configuration
         if outcome.note:
@@ -124,7 +124,7 @@ def decision_text(decision: Decision) -> str:
     return ""
 
 
-def outcome_text(outcome: Outcome, best: BestConfiguration | None, instance: str = "") -> str:
+def outcome_text(outcome: TrialRecord, best: BestConfiguration | None, instance: str = "") -> str:
     """How a trial ended, in one line, and what is the best so far."""
     captured = "" if outcome.captured_value is None else f", captured value {share_text(outcome.captured_value)}"
     reached = f"firm value {number(outcome.best_return)}{captured}{_best(best)}"

@@ -16,7 +16,7 @@ from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Plan
 from ghm.search.display.running import Running, SearchProgress, configuration, standing
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import DrawingBudget, duration, number
 
@@ -74,7 +74,7 @@ class PlainView(PlainObserver):
             self._next[trial.number] = time.monotonic() + self._interval
             self._print(f"{trial.label} {configuration(trial.hyperparameters)}")
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended, and how the search stands."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:
@@ -127,7 +127,7 @@ class LiveView(PlainObserver):
         if self._progress is not None:
             self._progress.start(trial)
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended, and take its row away."""
         super().trial_finished(trial, outcome)
         if self._progress is not None:

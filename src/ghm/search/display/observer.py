@@ -8,7 +8,7 @@ from ghm.search.decisions.selection import Decision
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.trial_numbering import TrialNumbering
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 
 
@@ -28,7 +28,7 @@ class Plan:
     """What the user should know before it starts."""
     numbering: TrialNumbering | None = None
     """Instances and numbers of its trials."""
-    again: Mapping[int, Outcome] = field(default_factory=dict)
+    again: Mapping[int, TrialRecord] = field(default_factory=dict)
     """Failed trials that are to be run again, by number."""
 
 
@@ -50,7 +50,7 @@ class Observer:
     def trial_started(self, trial: Trial) -> None:
         """A trial starts; its progress can be read from ``trial.history_path``."""
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """A trial ended, and ``results`` has its outcome."""
 
     def tick(self) -> None:

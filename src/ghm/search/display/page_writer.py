@@ -18,7 +18,7 @@ from ghm.io.platforms import PYTHON, ExitStatus
 from ghm.search.display.displays import DETAILS_NAME
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.records.state import SearchState
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 
 SHARE = 0.01
@@ -78,7 +78,7 @@ class ReportRefresher(Observer):
         self._path = results.path
         self._next = self._clock() + FIRST_S
 
-    def trial_finished(self, trial: Trial, outcome: Outcome) -> None:  # noqa: ARG002  (the interface's)
+    def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:  # noqa: ARG002  (the interface's)
         """The page is behind from now on."""
         self._stale = True
 

@@ -1,5 +1,6 @@
 """How a running search stands: each trial from its history, the search from its state."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -14,9 +15,9 @@ from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import TrialPace, seconds_left, weight
 from ghm.search.records.state import SearchState
 from ghm.search.settings.configurations import NAMES
-from ghm.search.settings.distributions import label
+from ghm.search.settings.distributions import Range, label
 from ghm.search.trials.history import HistoryLine, parse_line
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
@@ -146,7 +147,8 @@ class SearchProgress:
         self._started = clock()
         self._paces: list[TrialPace] = []
         n_steps = plan.config.training().n_steps
-        paths = state.record.choices["n_trajectories"].typical
+        paths = state.record.choices["n_trajectories"]
+        paths = dataclasses.replace(paths, points=5).grid() if isinstance(paths, Range) else paths.grid()
         self._mean_weight = sum(weight(one, n_steps) for one in paths) / len(paths)
         self.running: dict[int, Running] = {}
         self._work = Workload((), 0)
@@ -159,7 +161,7 @@ class SearchProgress:
         self._paces.append(one.pace)
         self._is_stale = True
 
-    def finish(self, trial: Trial, outcome: Outcome) -> None:
+    def finish(self, trial: Trial, outcome: TrialRecord) -> None:
         """A trial ended."""
         one = self.running.pop(trial.number, None)
         self._is_stale = True

@@ -13,7 +13,7 @@ from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.configurations import hyperparameters_dict
 from ghm.search.settings.distributions import label
 from ghm.search.settings.inactive import inactive_note
-from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, Outcome, TrialState
+from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, TrialRecord, TrialState
 from ghm.training.logging.progress import number
 from ghm.training.settings import Hyperparameters
 
@@ -33,7 +33,7 @@ def summary(state: SearchState, interrupted: bool) -> str:
     blocks = [_heading(state)]
     best, config = state.best_configuration, state.config
     if best is not None:
-        blocks += [_best(state, best), _top(state), *_confirmation(state.confirmation)]
+        blocks += [_best(state, best), _top(state), *_started_with(state), *_confirmation(state.confirmation)]
         blocks += [*_rungs(rung_agreements(state.trials, config)), *_inactive(state)]
     elif state.trials and not interrupted and all(one.failed for one in state.trials):
         blocks.append("Every trial failed: there is no best configuration.")
@@ -102,7 +102,7 @@ def _worst(best: BestConfiguration) -> list[str]:
 
 def _top(state: SearchState) -> str:
     """One column per configuration: side by side the names alone would be wider than a terminal."""
-    tuned = "" if state.confirmation is None else ", as tuned"
+    tuned = "" if state.confirmation is None else " before the confirmation"
     first = state.ranking()[:TOP]
     if state.n_instances == 1:
         columns: list[tuple[str, ...]] = [("rank", "trial", "firm value", "captured value", *state.record.choices)]
@@ -120,14 +120,27 @@ def _top(state: SearchState) -> str:
     for rank, one in enumerate(first, 1):
         values = [*(one.figure(figure) for figure in figures_of), max(one.captured)]
         values += [one.figure_on(firm, rank_by) for firm in firms]
-        figures = ("-" if value is None else share_text(value, 4) for value in values)
-        cells = (str(rank), str(one.configuration), str(len(one.trials)), *figures, str(one.failures))
+        shown = ("-" if value is None else share_text(value, 4) for value in values)
+        cells = (str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
     what = _measured([trial for one in first for trial in one.trials])
-    return f"Top {TOP} configurations{tuned}, ranked by {RANK_WORDS[rank_by]}, in {what}\n{_rows(columns)}"
+    return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {what} of their trials\n{_rows(columns)}"
 
 
-def _measured(trials: Sequence[Outcome]) -> str:
+def _started_with(state: SearchState) -> list[str]:
+    """How the configurations did that the search was to try first."""
+    ranks = {one.configuration: (rank, one) for rank, one in enumerate(state.ranking(), 1)}
+    lines = []
+    for configuration in range(1, min(len(state.record.start_with), state.numbering.n_configurations) + 1):
+        reached = "no result"
+        if configuration in ranks and (figure := ranks[configuration][1].figure(state.config.rank_by)) is not None:
+            rank, one = ranks[configuration]
+            reached = f"{_measured(one.trials)} {share_text(figure, 4)}, rank {rank} of {len(ranks)}"
+        lines.append(f"  configuration {configuration}: {reached}")
+    return ["Given with --start_with\n" + "\n".join(lines)] if lines else []
+
+
+def _measured(trials: Sequence[TrialRecord]) -> str:
     """What the figures of these trials are."""
     return "captured value" if any(one.captured_value is not None for one in trials) else "firm value"
 
@@ -144,7 +157,7 @@ def _rows(columns: Sequence[tuple[str, ...]]) -> str:
 def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation is None or not any(one.trials for one in confirmation.configurations):
         return []
-    rows: list[tuple[str, ...]] = [("configuration", "tuned", "confirmed", "95% interval", "difference", "failed")]
+    rows: list[tuple[str, ...]] = [("configuration", "in search", "confirmed", "95% interval", "difference", "failed")]
     for one in confirmation.configurations:
         interval = "-" if one.interval is None else " to ".join(share_text(end, 4) for end in one.interval)
         figures = ["-" if value is None else share_text(value, 4) for value in (one.tuned, one.confirmed)]
@@ -197,7 +210,7 @@ def _failures(state: SearchState) -> list[str]:
     return ["Not completed\n" + "\n".join(lines)]
 
 
-def _again(outcome: Outcome, state: SearchState) -> str:
+def _again(outcome: TrialRecord, state: SearchState) -> str:
     if not outcome.infrastructure_failure or not outcome.final:
         return ""
     count = f"\n    infrastructure failure {outcome.machine_failures} of at most {MOST_MACHINE_FAILURES}: "
@@ -206,12 +219,12 @@ def _again(outcome: Outcome, state: SearchState) -> str:
     return count + ("--resume runs it again" if outcome.retryable else "only --resume --retry_failed runs it again")
 
 
-def _captured(outcome: Outcome) -> str:
+def _captured(outcome: TrialRecord) -> str:
     value = outcome.captured_value
     return "" if value is None else f", captured value {share_text(value)}"
 
 
-def _on(outcome: Outcome) -> str:
+def _on(outcome: TrialRecord) -> str:
     return "" if outcome.calibration is None else f" on {outcome.calibration}"
 
 

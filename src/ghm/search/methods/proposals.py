@@ -25,7 +25,6 @@ class Known:
     """What is known of an earlier configuration when one is proposed."""
 
     hyperparameters: Hyperparameters
-    """What it is."""
     value: float | None = None
     """How it ranks, captured value as a rule; None where all its trials failed, or it is pending."""
     pending: bool = False

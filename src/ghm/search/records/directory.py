@@ -5,6 +5,7 @@
     results_dir/
         search_results_TIMESTAMP.json    the index, made again from what follows whenever needed
         search.json                      the search's settings
+        search.toml                      the settings file that repeats it
         journal.jsonl                    every decision, written down before it was acted on
         report.html                      what `ghm report` makes of it
         reference.npz                    the model's solution, one for all trials
@@ -28,10 +29,11 @@ from ghm.io.atomic import write_json
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes, refuse_links
 from ghm.io.sealed import read_sealed, write_sealed
 from ghm.search.records.search_record import SearchRecord
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import OUTCOME_NAME, directory_number
 
 RECORD_NAME = "search.json"
+SETTINGS_NAME = "search.toml"
 EARLIER_NAME = "earlier"
 UNREADABLE_NAME = "unknown"
 """What is moved is called this where no search can be read in it."""
@@ -223,12 +225,12 @@ def _newest(directory: Path, flag: str = "") -> SearchRecord:
     raise UserError(f"{flag}{directory}: no search there ({'; '.join(reasons[:3])}){remedy if whole else ''}")
 
 
-def recorded_trials(results_dir: Path) -> dict[int, Outcome]:
+def recorded_trials(results_dir: Path) -> dict[int, TrialRecord]:
     """The trials' own records in the directory that can be read, by number."""
     found = {}
     for number, directory in trial_directories(results_dir).items() if results_dir.is_dir() else ():
         with contextlib.suppress(OSError, DamagedError):
-            outcome = Outcome.from_entry(read_sealed(directory / OUTCOME_NAME))
+            outcome = TrialRecord.from_entry(read_sealed(directory / OUTCOME_NAME))
             if outcome.trial_num == number:
                 found[number] = outcome
     return found
@@ -247,7 +249,13 @@ def _read(path: Path) -> SearchRecord | str:
 def _parts(results_dir: Path) -> list[Path]:
     """What belongs to the search in the directory, its record first."""
     indexes = sorted(results_dir.glob("search_results_*.json"))
-    files = [results_dir / RECORD_NAME, *indexes, results_dir / JOURNAL_NAME, results_dir / REPORT_NAME]
+    files = [
+        results_dir / RECORD_NAME,
+        results_dir / SETTINGS_NAME,
+        *indexes,
+        results_dir / JOURNAL_NAME,
+        results_dir / REPORT_NAME,
+    ]
     return [*(file for file in files if file.exists()), *trial_directories(results_dir).values()]
 
 

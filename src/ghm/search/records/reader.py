@@ -22,7 +22,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.configurations import parse_hyperparameters
 from ghm.search.trials.history import last_line
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.settings import Hyperparameters, require_path
 
 
@@ -78,7 +78,7 @@ def restored_search(results_dir: Path, record: SearchRecord) -> SearchState:
     return state
 
 
-def known_trial(state: SearchState, number: int) -> Outcome:
+def known_trial(state: SearchState, number: int) -> TrialRecord:
     """The trial of that number, which a command's ``--trial`` names.
 
     Raises:
@@ -125,7 +125,7 @@ def _read_results(path: Path) -> dict[str, Any]:
 def _take_index(state: SearchState, index: _Index) -> None:
     for place, entry in enumerate(index.results, 1):
         try:
-            state.add(Outcome.from_entry(entry))
+            state.add(TrialRecord.from_entry(entry))
         except DamagedError as error:
             state.damaged[f"entry {place} of the results"] = str(error)
     for one in (_Reference(index.optimal_return, index.wind_up_return), *index.calibrations):
@@ -184,7 +184,7 @@ def _decisions(state: SearchState) -> list[Decision]:
         return []
 
 
-def _started(state: SearchState, number: int, place: Path, proposed: dict[int, Hyperparameters]) -> Outcome:
+def _started(state: SearchState, number: int, place: Path, proposed: dict[int, Hyperparameters]) -> TrialRecord:
     """A trial that was started and left no record: what the search gave it, and how far its history says that it has come."""
     numbering = state.numbering
     chosen = () if state.choice is None else chosen_by(state.choice)
@@ -192,7 +192,7 @@ def _started(state: SearchState, number: int, place: Path, proposed: dict[int, H
     # The file is not sealed; the decisions are.
     hyperparameters = proposed.get(configuration) or _hyperparameters(place)
     last = last_line(place)
-    return Outcome(
+    return TrialRecord(
         number,
         hyperparameters,
         instance.seed,

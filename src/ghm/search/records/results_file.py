@@ -12,7 +12,7 @@ from ghm.search.decisions.selection import chosen_by
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import FIGURES, ReferenceReturns
 from ghm.search.settings.configurations import plain_hyperparameters
-from ghm.search.trials.outcome import NO_RETURN, Outcome
+from ghm.search.trials.outcome import NO_RETURN, TrialRecord
 
 # Writing the whole file takes at most this share of the search's time: always at once for a search of tens of
 # trials (a millisecond), every ten seconds or so when it has thousands.
@@ -33,7 +33,7 @@ class ResultsFile:
     def __init__(self, state: SearchState, clock: Callable[[], float] = time.monotonic) -> None:
         self._state, self._clock = state, clock
         # Encoded once: a snapshot of thousands of trials joins texts instead of encoding all of them again.
-        self._trials: dict[int, tuple[Outcome, bytes]] = {}
+        self._trials: dict[int, tuple[TrialRecord, bytes]] = {}
         self._configurations: dict[int, tuple[ConfigurationScore, str, bytes]] = {}
         self._cost = 0.0
         self._written_at: float | None = None

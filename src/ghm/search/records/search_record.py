@@ -15,9 +15,11 @@ from ghm.io.sealed import DamagedError
 from ghm.search.records.environment import code_version, environment
 from ghm.search.settings.calibrations import Calibration, parse_calibrations
 from ghm.search.settings.config import DECISIVE, SearchConfig
+from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.inactive import inactive_hyperparameters
-from ghm.search.settings.space import Choices, SearchSpace
+from ghm.search.settings.space import Choices, SearchSpace, parse_configurations
 from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.training.settings import Hyperparameters
 
 FORMAT = 1
 
@@ -31,15 +33,15 @@ class SearchRecord:
     name: str
     """When the search was started, as in ``search_results_20231215-143022.json``."""
     config: SearchConfig
-    """Its settings."""
     choices: Choices
-    """Its search space."""
     code: dict[str, str]
     """Versions that results depend on, see :func:`ghm.search.records.environment.code_version`."""
     environment: dict[str, Any]
     """What it was started on."""
     calibrations: tuple[Calibration, ...] = ()
     """Models that every configuration is trained on; empty: the settings' own one."""
+    start_with: tuple[Hyperparameters, ...] = ()
+    """Its first configurations, given by the user."""
     drift: tuple[dict[str, Any], ...] = ()
     """What differed, and when, each time it was resumed with --allow_drift."""
 
@@ -61,6 +63,7 @@ class SearchRecord:
             "search_config": self.config.lasting().to_dict(),
             "search_space": {name: values.to_json() for name, values in self.choices.items()},
             "calibrations": [calibration.to_dict() for calibration in self.calibrations],
+            **({"start_with": [plain_hyperparameters(one) for one in self.start_with]} if self.start_with else {}),
             "code": self.code,
             "environment": self.environment,
             "drift": list(self.drift),
@@ -91,10 +94,11 @@ class SearchRecord:
             choices = SearchSpace.from_dict(values["search_space"]).choices()
             models = values.get("calibrations") or None
             calibrations = () if models is None else parse_calibrations(_plain(models), config.model)
+            start_with = parse_configurations(values.get("start_with", []), choices)
             TrialNumbering(config, calibrations, config.n_trials).require_countable()
         except UserError as error:
             raise DamagedError(str(error)) from error
-        return cls(name, config, choices, code, around, calibrations, tuple(drift))
+        return cls(name, config, choices, code, around, calibrations, start_with, tuple(drift))
 
 
 def _plain(models: Any) -> Any:
@@ -105,7 +109,11 @@ def _plain(models: Any) -> Any:
 
 
 def new_record(
-    config: SearchConfig, choices: Choices, taken: Container[str] = (), calibrations: tuple[Calibration, ...] = ()
+    config: SearchConfig,
+    choices: Choices,
+    taken: Container[str] = (),
+    calibrations: tuple[Calibration, ...] = (),
+    start_with: tuple[Hyperparameters, ...] = (),
 ) -> SearchRecord:
     """The record of a search that starts now, with a name that is not among those ``taken``."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -114,11 +122,15 @@ def new_record(
     while name in taken:
         copy += 1
         name = f"{stamp}-{copy}"
-    return SearchRecord(name, config, choices, code_version(), environment(), calibrations)
+    return SearchRecord(name, config, choices, code_version(), environment(), calibrations, start_with)
 
 
 def resumed_record(
-    recorded: SearchRecord, config: SearchConfig, choices: Choices, calibrations: tuple[Calibration, ...] = ()
+    recorded: SearchRecord,
+    config: SearchConfig,
+    choices: Choices,
+    calibrations: tuple[Calibration, ...] = (),
+    start_with: tuple[Hyperparameters, ...] = (),
 ) -> SearchRecord:
     """The record of a search that goes on with these settings.
 
@@ -126,9 +138,19 @@ def resumed_record(
         UserError: when results would depend on the difference, unless ``config.allow_drift``.
     """
     # Of files that were not named again, the names stay beside the contents.
-    kept = {name: getattr(config, name) or getattr(recorded.config, name) for name in ("space", "calibrations")}
+    kept = {
+        name: getattr(config, name) or getattr(recorded.config, name)
+        for name in ("space", "start_with", "calibrations")
+    }
     config = dataclasses.replace(config, **kept)
-    now = dataclasses.replace(recorded, config=config, choices=choices, calibrations=calibrations, code=code_version())
+    now = dataclasses.replace(
+        recorded,
+        config=config,
+        code=code_version(),
+        choices=choices,
+        calibrations=calibrations,
+        start_with=start_with,
+    )
     if config.search_type != "grid" and config.n_trials < recorded.config.n_trials and not config.allow_drift:
         raise UserError(
             f"--n_trials {config.n_trials} is fewer than the {recorded.config.n_trials} of the search to --resume, some of "
@@ -164,6 +186,7 @@ def _renumbered(recorded: SearchRecord, now: SearchRecord) -> list[str]:
         lines += _differences("search_type", recorded.config.search_type, now.config.search_type)
     if "grid" in (now.config.search_type, recorded.config.search_type) or now.config.method.learns:
         lines += _space_differences(recorded, now)
+    lines += _differences("start_with", recorded.start_with, now.start_with)
     names = [[one.name for one in record.calibrations] for record in (recorded, now)]
     lines += _differences("calibrations", *names)
     # One of another content is another firm, whatever it is called.

@@ -21,7 +21,7 @@ from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturn
 from ghm.search.settings.config import RankBy, SearchConfig
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.history import HistoryLine, read_history
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 
 
 class SearchState:
@@ -46,8 +46,8 @@ class SearchState:
         self.numbering = TrialNumbering(record.config, record.calibrations, record.config.n_trials)
         """Instances and numbers of its trials."""
         self._measure = measure_of(self.numbering)
-        self._recorded: dict[int, Outcome] = {}
-        self._unrecorded: dict[int, Outcome] = {}
+        self._recorded: dict[int, TrialRecord] = {}
+        self._unrecorded: dict[int, TrialRecord] = {}
         # Kept up to date rather than made from thousands of trials whenever it is asked for.
         self._numbers: dict[int, set[int]] = {}
         self._scores: dict[int, ConfigurationScore] = {}
@@ -60,7 +60,7 @@ class SearchState:
         """Its settings."""
         return self.record.config
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: TrialRecord) -> None:
         """Take in how a trial ended, or how far it has come."""
         number, before = outcome.trial_num, self._recorded.get(outcome.trial_num)
         if before is None:
@@ -83,23 +83,23 @@ class SearchState:
         self.choice = choice
 
     @property
-    def by_number(self) -> Mapping[int, Outcome]:
+    def by_number(self) -> Mapping[int, TrialRecord]:
         """All trials that left a record, a view that changes with them."""
         return MappingProxyType(self._recorded)
 
     @property
-    def trials(self) -> list[Outcome]:
+    def trials(self) -> list[TrialRecord]:
         """All trials that were started, by number."""
         found = self._unrecorded | self._recorded
         return [found[number] for number in sorted(found)]
 
     @property
-    def failures(self) -> list[Outcome]:
+    def failures(self) -> list[TrialRecord]:
         """Trials that failed, by number."""
         return [one for one in self.trials if one.failed]
 
     @property
-    def unfinished(self) -> list[Outcome]:
+    def unfinished(self) -> list[TrialRecord]:
         """Trials that were started and are not over, by number."""
         return [one for one in self.trials if not one.final]
 
@@ -121,7 +121,7 @@ class SearchState:
         return ranked(one for one in self._scores.values() if self._is_comparable(one))
 
     @property
-    def ranked(self) -> list[Outcome]:
+    def ranked(self) -> list[TrialRecord]:
         """Trials of the exploration that have a result, the best first: by their configurations, then among themselves.
 
         Those of configurations that cannot be ranked yet come last.
@@ -173,7 +173,7 @@ class SearchState:
         return BestConfiguration(one.configuration, basis, order[0], figure, one.trials, interval, by, shown)
 
     @property
-    def best_trial(self) -> Outcome | None:
+    def best_trial(self) -> TrialRecord | None:
         """The best trial of the best configuration."""
         return None if (best := self.best_configuration) is None else best.trial
 
@@ -198,7 +198,9 @@ class SearchState:
             running=len(now),
         )
 
-    def workload(self, again: Mapping[int, Outcome] = MappingProxyType({}), running: Collection[int] = ()) -> Workload:
+    def workload(
+        self, again: Mapping[int, TrialRecord] = MappingProxyType({}), running: Collection[int] = ()
+    ) -> Workload:
         """What is still to be started, given the numbers of the trials that run now.
 
         Args:
@@ -220,7 +222,7 @@ class SearchState:
         tried = [one.hyperparameters for one in self.trials]
         return tuple(name for name in self.record.choices if len({getattr(one, name, None) for one in tried}) > 1)
 
-    def model_of(self, trial: Outcome) -> GHMModel:
+    def model_of(self, trial: TrialRecord) -> GHMModel:
         """The model that a trial was trained on."""
         models = {one.name: one.model for one in self.record.calibrations}
         return models.get(trial.calibration or "", self.config.model)
@@ -230,25 +232,25 @@ class SearchState:
         """What the trials of a search without calibrations are measured against."""
         return self.references.get(None)
 
-    def reference_of(self, trial: Outcome) -> ReferenceReturns | None:
+    def reference_of(self, trial: TrialRecord) -> ReferenceReturns | None:
         """What a trial is measured against."""
         return self.references.get(trial.calibration)
 
-    def directory(self, trial: Outcome) -> Path:
+    def directory(self, trial: TrialRecord) -> Path:
         """The trial's directory."""
         return self.path.parent / trial.directory
 
-    def checkpoint(self, trial: Outcome) -> Path:
+    def checkpoint(self, trial: TrialRecord) -> Path:
         """File of the trial's best policy; it may not exist."""
         return self.directory(trial) / "checkpoints" / "best_model.pt"
 
-    def history(self, trial: Outcome) -> tuple[HistoryLine, ...]:
+    def history(self, trial: TrialRecord) -> tuple[HistoryLine, ...]:
         """The trial's history, read once."""
         if trial.trial_num not in self._histories:
             self._histories[trial.trial_num] = read_history(self.directory(trial))
         return self._histories[trial.trial_num]
 
-    def restricted(self, trials: Iterable[Outcome]) -> "SearchState":
+    def restricted(self, trials: Iterable[TrialRecord]) -> "SearchState":
         """The search as it would be with these trials only."""
         found = SearchState(self.path, self.record)
         found.references, found.choice, found._histories = self.references, self.choice, self._histories

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ghm.search.settings.config import RankBy
-from ghm.search.trials.outcome import Outcome
+from ghm.search.trials.outcome import TrialRecord
 
 FIGURES: tuple[RankBy, ...] = ("mean", "iqm", "worst")
 """Figures of a configuration's trials, each of which may rank it."""
@@ -53,20 +53,19 @@ class BestConfiguration:
     """The best configuration, by what decided that it is the best."""
 
     configuration: int
-    """Its number."""
     basis: Literal["confirmed", "ranked", "trial"]
     """A confirmation on fresh seeds; what its trials are ranked by; or the one trial that it has."""
-    trial: Outcome
+    trial: TrialRecord
     """The best of the trials that decided."""
     figure: float
     """Its captured value over these trials; its return where that is undefined."""
-    trials: tuple[Outcome, ...]
+    trials: tuple[TrialRecord, ...]
     """The trials that decided, by number."""
     interval: tuple[float, float] | None
     """95% interval of the figure of a confirmation; None with fewer than five seeds."""
     by: RankBy
     """Which figure of the trials it is."""
-    shown: Outcome
+    shown: TrialRecord
     """The trial that words and verdict are about: where the worst counts, the worst one; else the best."""
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.safe_read import DamagedError, parse_given, read_bytes
+from ghm.io.safe_read import DamagedError, read_given
 
 # More calibrations than this, or a larger file, is a mistake.
 MAX_CALIBRATIONS = 1000
@@ -26,7 +26,6 @@ class Calibration:
     name: str
     """What messages, records and the solution's file call it."""
     model: GHMModel
-    """Its parameters."""
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration as JSON types, every parameter spelled out."""
@@ -42,7 +41,7 @@ def read_calibrations(path: Path, base: GHMModel) -> tuple[Calibration, ...]:
         UserError: when the file cannot be read, is not JSON, or holds no calibrations.
     """
     try:
-        return parse_calibrations(parse_given(read_bytes(path, MAX_FILE_BYTES, follow=True)), base)
+        return parse_calibrations(read_given(path, MAX_FILE_BYTES, "calibrations"), base)
     except OSError as error:
         raise UserError(f"--calibrations {path}: {error.strerror}; give a readable JSON file") from error
     except DamagedError as error:

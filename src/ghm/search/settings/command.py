@@ -1,15 +1,22 @@
-"""Command lines: of a trial's process, and those that the user is shown."""
+"""Command lines: of a trial's process, those that the user is shown, and the settings file that says the same."""
 
 import dataclasses
+import difflib
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ghm.economics.model import GHMModel
+from ghm.errors import UserError
 from ghm.io.platforms import PYTHON
-from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.configurations import configured
-from ghm.training.settings import Hyperparameters, TrainConfig
+from ghm.io.safe_read import DamagedError, parse_toml, read_bytes
+from ghm.search.settings.calibrations import Calibration
+from ghm.search.settings.config import OF_ONE_CALL, SearchConfig
+from ghm.search.settings.configurations import configured, plain_hyperparameters
+from ghm.search.settings.space import MAX_FILE_BYTES, Choices
+from ghm.training.settings import BASELINES, ESTIMATORS, Hyperparameters, TrainConfig
 
 TRAINING_SCRIPT = "scripts/train_monte_carlo_ghm_time_augmented.py"
 SEARCH_SCRIPT = "scripts/hyperparameter_search.py"
@@ -19,6 +26,12 @@ SEARCH_SCRIPT = "scripts/hyperparameter_search.py"
 VERIFICATION_FACTOR = 4
 VERIFICATION_SEED = 999
 VERIFICATION_RUNS = Path("runs")
+
+_OF_FILES = [one.name for one in dataclasses.fields(SearchConfig) if one.name not in (*OF_ONE_CALL, "results_dir")]
+"""Settings that a file may have."""
+
+_READ = ("space", "calibrations", "start_with")
+"""Settings that are files of their own, or tables in it."""
 
 _SETTINGS = tuple(field.name for field in dataclasses.fields(TrainConfig))
 
@@ -56,6 +69,67 @@ def verification_command(config: SearchConfig, best: Hyperparameters, model: GHM
     run = VERIFICATION_RUNS / f"best-of-{config.results_dir.name}"
     kept = ["--log_dir", str(run / "logs"), "--ckpt_dir", str(run / "checkpoints")]
     return shlex.join([*_front(TRAINING_SCRIPT, "train"), *training_arguments(longer, tuple(names)), *kept])
+
+
+def settings_text(
+    config: SearchConfig,
+    choices: Choices,
+    calibrations: Sequence[Calibration] = (),
+    start_with: Sequence[Hyperparameters] = (),
+) -> str:
+    """The settings file (TOML) that repeats a search elsewhere: all settings but where it is, its space, its calibrations."""
+    values = {name: value for name, value in config.to_dict().items() if name in _OF_FILES}
+    # Files that it read are there whole; the learner's own estimator and baseline are left to the learner.
+    own = {"estimator": ESTIMATORS[config.learner][0], "baseline": BASELINES[config.learner][0]}
+    plain = {
+        name: value
+        for name, value in values.items()
+        if name not in (*_READ, "model") and value not in (None, (), own.get(name))
+    }
+    lines = ["# ghm search --config search.toml --results_dir ELSEWHERE does this search again.", ""]
+    lines += [f"{name} = {_toml(value)}" for name, value in plain.items()]
+    tables = {"[model]": values["model"], "[space]": {name: one.to_json() for name, one in choices.items()}}
+    firms = [("[[calibrations]]", one.to_dict()) for one in calibrations]
+    given = [("[[start_with]]", plain_hyperparameters(one)) for one in start_with]
+    for title, table in (*tables.items(), *firms, *given):
+        lines += ["", title, *(f"{name} = {_toml(value)}" for name, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def file_arguments(path: Path) -> list[str]:
+    """The flags that say the same as a settings file.
+
+    Raises:
+        UserError: when the file cannot be read, is not TOML, or has a name that is no setting.
+    """
+    try:
+        content = parse_toml(read_bytes(path, MAX_FILE_BYTES, follow=True))
+    except OSError as error:
+        raise UserError(f"--config {path}: {error.strerror}; give a readable TOML file") from error
+    except DamagedError as error:
+        raise UserError(f"--config {path}: the file is {error}; give a TOML file of settings") from error
+    arguments: list[str] = []
+    for name, value in content.items():
+        if name not in _OF_FILES:
+            close = difflib.get_close_matches(name, _OF_FILES, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise UserError(f"--config {path}: there is no setting {name!r} for a file{hint}; see ghm search --help")
+        if name == "model" and isinstance(value, dict):
+            arguments += [word for key, one in value.items() for word in (f"--model.{key}", _text(one))]
+        elif name in _READ and not isinstance(value, str):
+            arguments += [f"--{name}", str(path)]
+        else:
+            arguments += [f"--{name}", *map(_text, value if isinstance(value, list) else [value])]
+    return arguments
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    # Of texts TOML differs from JSON in one character that needs an escape.
+    return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def check_command(config: SearchConfig) -> str:

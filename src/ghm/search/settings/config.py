@@ -68,7 +68,7 @@ DECISIVE = (
 )
 """Settings that the trials' results depend on: a resumed search must have the same."""
 
-OF_ONE_CALL = ("resume", "dry_run", "retry_failed", "allow_drift", "progress")
+OF_ONE_CALL = ("config", "time_limit", "resume", "dry_run", "retry_failed", "allow_drift", "progress")
 """Flags that say what this one call does; a resumed search does not inherit them."""
 
 
@@ -111,6 +111,11 @@ class SearchConfig:
     """Iterations of the confirmation; left out: n_iterations."""
     n_iterations: int = 5000
     """Training iterations per trial."""
+    budget: int | None = None
+    """Training iterations of the whole search; n_trials follows from it.
+    As many configurations as can be trained, rungs and confirmation included, whatever fails."""
+    time_limit: float | None = None
+    """Hours after which the search stops in order; --resume continues it."""
     n_workers: int = 1
     """Trials that run at the same time, each in its own process."""
     executor: ExecutorName = "local"
@@ -158,6 +163,12 @@ class SearchConfig:
     """JSON file of what to search: lists or ranges.
     Such as {"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [250, 500]}. Any setting that changes how a
     policy learns can be named; one of the eight hyperparameters that is not keeps its default list."""
+    start_with: Path | None = None
+    """JSON file of configurations to try first.
+    A list of objects such as [{"lr_policy": 0.01}]; what one does not name is as in ghm train, and all is in the space."""
+    config: Path | None = None
+    """TOML file of settings, such as a search's search.toml; options override it.
+    The model's are in [model]; [space] and [[calibrations]] are what --space and --calibrations read. For the command line."""
     dry_run: bool = False
     """Print the plan and stop."""
     progress: Progress = "auto"
@@ -201,15 +212,23 @@ class SearchConfig:
             require_integer("confirm_iterations", self.confirm_iterations, lower=1, upper=MAX_ITERATIONS)
         # The last trial's seed, seed_base + k, must still be a seed.
         require_integer("seed_base", self.seed_base, lower=0, upper=2**62)
-        if self.trial_timeout is not None:
-            require_number("trial_timeout", self.trial_timeout, lower=0.0, strict=True)
+        for name in ("trial_timeout", "time_limit"):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name), lower=0.0, strict=True)
+        if self.budget is not None:
+            require_integer("budget", self.budget, lower=1)
+        for name in ("budget", "start_with"):
+            if getattr(self, name) is not None and self.search_type == "grid":
+                raise UserError(
+                    f"--{name} is not for a grid, which has all its configurations once; use --search_type random"
+                )
         for name in ("retry_failed", "allow_drift", "dry_run"):
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"--{name} must be true or false; received {getattr(self, name)!r}")
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
-        for name in ("results_dir", "resume", "space", "calibrations"):
+        for name in ("results_dir", "config", "resume", "space", "start_with", "calibrations"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, require_path(name, getattr(self, name)))
         shared = self.training(evaluate_at=())

@@ -13,10 +13,8 @@ Where values cannot be counted they are rounded, to six digits with ``log``, els
 differences train alike, and the last bit of a logarithm, which depends on the machine, has no say.
 """
 
-import itertools
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,11 +70,6 @@ class Values(Simple, tuple[Any, ...]):
     def first(self) -> Any:
         """The value of a hyperparameter that has no effect."""
         return self[0]
-
-    @property
-    def typical(self) -> Sequence[Any]:
-        """Values that stand for all."""
-        return self
 
     def grid(self) -> "Values":
         """The values of a grid: all."""
@@ -170,10 +163,9 @@ class Range(Simple):
         """The value of a hyperparameter that has no effect."""
         return self.low
 
-    @property
-    def typical(self) -> Sequence[Any]:
-        """Values that stand for all."""
-        return [self.at(place) for place in (0.1, 0.3, 0.5, 0.7, 0.9)]
+    def __contains__(self, value: object) -> bool:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+        return number and (math.isinf(self.size) or self.at(self.place(value)) == value)
 
     def grid(self) -> Values:
         """The values of a grid.
@@ -251,26 +243,6 @@ class Range(Simple):
         return round(value, -math.floor(math.log10(unit)))
 
 
-def FloatRange(low: float, high: float, step: float | None = None, points: int | None = None) -> Range:  # noqa: N802
-    """Numbers from ``low`` to ``high``, or every ``step`` of them; ``points``: how many a grid takes."""
-    return Range(float(low), float(high), step=step, points=points)
-
-
-def LogFloat(low: float, high: float, points: int | None = None) -> Range:  # noqa: N802
-    """Numbers from ``low`` to ``high``, uniform in the logarithm; ``points``: how many a grid takes."""
-    return Range(float(low), float(high), log=True, points=points)
-
-
-def IntRange(low: int, high: int, step: int = 1, points: int | None = None) -> Range:  # noqa: N802
-    """Every ``step``-th whole number from ``low`` to ``high``; ``points``: how many a grid takes."""
-    return Range(low, high, step=None if step == 1 else step, points=points)
-
-
-def LogInt(low: int, high: int, points: int | None = None) -> Range:  # noqa: N802
-    """Whole numbers from ``low`` to ``high``, uniform in the logarithm; ``points``: how many a grid takes."""
-    return Range(low, high, log=True, points=points)
-
-
 @dataclass(frozen=True)
 class Layers:
     """Hidden layers of one width: how many, and how wide, each a list or a range of whole numbers."""
@@ -291,6 +263,10 @@ class Layers:
         """The value that values of the parts make."""
         return (values[1],) * values[0]
 
+    def __contains__(self, value: object) -> bool:
+        layers = isinstance(value, tuple) and len(set(value)) == 1
+        return layers and all(one in part for part, one in zip(self.parts, self.split(value), strict=True))
+
     @property
     def size(self) -> float:
         """How many values there are."""
@@ -301,11 +277,6 @@ class Layers:
     def first(self) -> Any:
         """The value of a hyperparameter that has no effect."""
         return self.join(self.layers.first, self.width.first)
-
-    @property
-    def typical(self) -> Sequence[Any]:
-        """Values that stand for all."""
-        return [self.join(*pair) for pair in itertools.product(self.layers.typical, self.width.typical)]
 
     def grid(self) -> Values:
         """The values of a grid."""

@@ -12,10 +12,10 @@ import numpy as np
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.io.plain import plain
-from ghm.io.safe_read import DamagedError, parse_given, read_bytes
-from ghm.search.settings.configurations import NAMES, SEARCHABLE, require_value
-from ghm.search.settings.distributions import MAX_VALUES, Distribution, Layers, Range, Values
-from ghm.training.settings import MAX_HIDDEN_LAYERS, TrainConfig, require_integer
+from ghm.io.safe_read import DamagedError, read_given
+from ghm.search.settings.configurations import NAMES, SEARCHABLE, make_hyperparameters, require_value
+from ghm.search.settings.distributions import MAX_VALUES, Distribution, Layers, Range, Values, label
+from ghm.training.settings import MAX_HIDDEN_LAYERS, Hyperparameters, TrainConfig, require_integer
 
 Choices = dict[str, Distribution]
 """A checked search space: what may be tried of each hyperparameter, in the order of :data:`SEARCHABLE`."""
@@ -29,6 +29,26 @@ _ELSEWHERE = {
     "seed": "train each configuration on several seeds with --n_seeds",
     "n_iterations": "it is a flag; --rungs stops the worst configurations early",
 }
+
+
+def FloatRange(low: float, high: float, step: float | None = None, points: int | None = None) -> Range:  # noqa: N802
+    """Numbers from ``low`` to ``high``, or every ``step`` of them; ``points``: how many a grid takes."""
+    return Range(float(low), float(high), step=step, points=points)
+
+
+def LogFloat(low: float, high: float, points: int | None = None) -> Range:  # noqa: N802
+    """Numbers from ``low`` to ``high``, uniform in the logarithm; ``points``: how many a grid takes."""
+    return Range(float(low), float(high), log=True, points=points)
+
+
+def IntRange(low: int, high: int, step: int = 1, points: int | None = None) -> Range:  # noqa: N802
+    """Every ``step``-th whole number from ``low`` to ``high``; ``points``: how many a grid takes."""
+    return Range(low, high, step=None if step == 1 else step, points=points)
+
+
+def LogInt(low: int, high: int, points: int | None = None) -> Range:  # noqa: N802
+    """Whole numbers from ``low`` to ``high``, uniform in the logarithm; ``points``: how many a grid takes."""
+    return Range(low, high, log=True, points=points)
 
 
 @dataclass
@@ -102,13 +122,13 @@ class SearchSpace:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """The space in a JSON file, such as ``{"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [500]}``.
+        """The space in a JSON file, or in the table ``space`` of a TOML file.
 
         Raises:
             UserError: when the file cannot be read, is not JSON, or holds no search space.
         """
         try:
-            values = parse_given(read_bytes(path, MAX_FILE_BYTES, follow=True))
+            values = read_given(path, MAX_FILE_BYTES, "space")
         except OSError as error:
             raise UserError(f"--space {path}: {error.strerror}; give a readable JSON file") from error
         except DamagedError as error:
@@ -117,6 +137,53 @@ class SearchSpace:
             return cls.from_dict(values)
         except UserError as error:
             raise UserError(f"--space {path}: {error}") from error
+
+
+def read_configurations(path: Path, choices: Choices) -> tuple[Hyperparameters, ...]:
+    """The configurations in a JSON file, a list such as ``[{"lr_policy": 0.01}]``, or in ``start_with`` of a TOML file.
+
+    Raises:
+        UserError: when the file cannot be read, or holds no configurations of the space.
+    """
+    try:
+        return parse_configurations(read_given(path, MAX_FILE_BYTES, "start_with"), choices)
+    except OSError as error:
+        raise UserError(f"--start_with {path}: {error.strerror}; give a readable JSON file") from error
+    except DamagedError as error:
+        raise UserError(f"--start_with {path}: the file is {error}; give a JSON list of configurations") from error
+    except UserError as error:
+        raise UserError(f"--start_with {path}: {error}") from error
+
+
+def parse_configurations(given: Any, choices: Choices) -> tuple[Hyperparameters, ...]:
+    """The configurations that a JSON list describes; a hyperparameter that one does not name has its value of training's flags.
+
+    Raises:
+        UserError: when ``given`` is no list of objects, two are the same, or a value is not in the space.
+    """
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise UserError(f'give a list of configurations such as [{{"lr_policy": 0.01}}]; received {_shown(given)}')
+    found = tuple(_configuration(number, one, choices) for number, one in enumerate(given, 1))
+    for number, one in enumerate(found, 1):
+        if one in found[: number - 1]:
+            raise UserError(f"configuration {number} is there twice; leave one out")
+    return found
+
+
+def _configuration(number: int, given: dict[str, Any], choices: Choices) -> Hyperparameters:
+    if unknown := [name for name in given if name not in choices]:
+        raise UserError(f"configuration {number}: the space has no {unknown[0]!r}; it has {', '.join(choices)}")
+    values = {}
+    for name, space in choices.items():
+        value = given.get(name, SEARCHABLE[name].default)
+        value = _checked_value(name, tuple(value) if isinstance(value, list) else value)
+        if value not in space:
+            what = "" if name in given else ", the flag's,"
+            raise UserError(
+                f"configuration {number}: {name} {label(value)}{what} is not in the space ({space}); change one of them"
+            )
+        values[name] = value
+    return make_hyperparameters(values)
 
 
 def _checked(name: str, given: Any) -> Distribution:

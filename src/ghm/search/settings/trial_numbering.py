@@ -19,7 +19,6 @@ class Instance:
     """What a configuration is trained on."""
 
     seed: int
-    """Training seed."""
     calibration: Calibration | None
     """The model and its name; None: the search's own model."""
 
@@ -29,7 +28,6 @@ class TrialNumbering:
     """Instances and numbers of a search's trials: a function of its settings."""
 
     config: SearchConfig
-    """Its settings."""
     calibrations: tuple[Calibration, ...]
     """Models to train on; empty: the search's own one."""
     n_configurations: int

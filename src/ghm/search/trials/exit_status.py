@@ -9,7 +9,7 @@ import msgspec
 from ghm.io.platforms import ExitStatus
 from ghm.io.safe_read import read_end
 from ghm.io.sealed import DamagedError, read_sealed
-from ghm.search.trials.outcome import Count, Metrics, Outcome, Seconds, TrialState, failure, one_line, outcome_of
+from ghm.search.trials.outcome import Count, Metrics, Seconds, TrialRecord, TrialState, failure, one_line, outcome_of
 from ghm.search.trials.trial import Trial
 
 _STATE_OF_EXIT: dict[int, TrialState] = {
@@ -45,7 +45,7 @@ def read_result(trial: Trial) -> Result | None:
     return result if all(result.config.get(name, missing) == ours[name] for name in names) else None
 
 
-def outcome_of_result(trial: Trial, exit_status: int | None = None) -> Outcome | None:
+def outcome_of_result(trial: Trial, exit_status: int | None = None) -> TrialRecord | None:
     """The outcome that the trial's own result file tells; None if there is none or it tells no end of the training."""
     result = read_result(trial)
     if result is None or result.status not in (TrialState.COMPLETED, TrialState.PAUSED, *_STATE_OF_EXIT.values()):
@@ -60,7 +60,7 @@ def outcome_of_result(trial: Trial, exit_status: int | None = None) -> Outcome |
     return outcome
 
 
-def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> Outcome:
+def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> TrialRecord:
     """The outcome of a process that ended by itself with ``exit_status`` after ``seconds``.
 
     A whole result file outweighs the exit status: a process killed between writing it and leaving has finished.
@@ -74,7 +74,9 @@ def outcome_of_process(trial: Trial, exit_status: int, seconds: float) -> Outcom
     return failure(trial, state, error, seconds, exit_status=exit_status, **_told(trial))
 
 
-def outcome_of_stop(trial: Trial, outcome: Outcome, status: Literal["interrupted", "timeout"], error: str) -> Outcome:
+def outcome_of_stop(
+    trial: Trial, outcome: TrialRecord, status: Literal["interrupted", "timeout"], error: str
+) -> TrialRecord:
     """The outcome of a trial that the search stopped, with what its training says it had reached."""
     return dataclasses.replace(outcome, status=TrialState(status), error=error, **_told(trial))
 

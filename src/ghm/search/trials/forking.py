@@ -16,6 +16,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import psutil
+
 from ghm.io.platforms import PYTHON
 from ghm.search.trials.process import Start, TrialProcess
 from ghm.training.server import END, PID_BYTES, READY
@@ -80,6 +82,8 @@ class ForkServer:
             OSError: when no process can be started.
         """
         with self._lock:
+            if self._server is not None:
+                reap_orphans()
             if not self._refused and forkable(command, env):
                 for _ in range(2):  # the second time from a server that is started anew
                     with contextlib.suppress(OSError):
@@ -203,6 +207,19 @@ def _adopt_orphans() -> None:
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def reap_orphans() -> None:
+    """Fetch how orphans that this process has been handed ended, which nobody else waits for: they would stay as zombies.
+
+    A child that this process has started is of its session or leads one of its own; one in another's session, such as a
+    trial's, is an orphan.
+    """
+    own = os.getsid(0)
+    for child in psutil.Process().children():
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # fetched in another thread meanwhile
+            if os.getsid(child.pid) not in (own, child.pid):
+                os.waitpid(child.pid, os.WNOHANG)
 
 
 FORK_SERVER = ForkServer()

@@ -18,7 +18,6 @@ class HistoryLine(msgspec.Struct, frozen=True):
     """A line of history.jsonl; None: a figure that is missing. What else a line has is for other readers."""
 
     iteration: int
-    """Training iterations done."""
     seconds: float | None = None
     """Training time so far."""
     simulated_return: float | None = None

@@ -94,21 +94,17 @@ Metrics = Annotated[dict[str, Metric], Meta(max_length=MAX_METRICS)]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialRecord:
     """The record of one trial. Types and bounds are checked where it is read."""
 
     trial_num: Number
     """The trial's number k."""
     hyperparameters: Hyperparameters
-    """What it is trained with."""
     seed: int
-    """Its training seed."""
     status: TrialState
-    """How it stands, or ended."""
     error: Line | None = None
     """The last line of its error; None if it completed."""
     iterations: Count = 0
-    """Training iterations done."""
     seconds: Seconds = 0.0
     """Training time (seconds)."""
     metrics: Metrics = dataclasses.field(default_factory=dict)
@@ -122,7 +118,6 @@ class Outcome:
     calibration: Line | None = None
     """Name of the model that it is trained on; None: the search's own."""
     stage: Stage = "explore"
-    """What it is run for."""
     rungs: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it passed, in order."""
     machine_failures: Count = 0
@@ -249,14 +244,14 @@ _IN_METRICS = ("status", "error", "iterations", "seconds")
 
 _OF_ENTRY = tuple(
     one.name
-    for one in dataclasses.fields(Outcome)
+    for one in dataclasses.fields(TrialRecord)
     if one.name not in (*_IN_METRICS, "trial_num", "hyperparameters", "metrics", "rungs")
 )
 
 
-def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> Outcome:
+def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> TrialRecord:
     """The record of ``trial`` with what the trial itself tells, the rungs that it has passed among it."""
-    outcome = Outcome(
+    outcome = TrialRecord(
         trial.number,
         trial.hyperparameters,
         trial.config.seed,
@@ -273,7 +268,7 @@ def outcome_of(trial: Trial, status: TrialState | str, **known: Any) -> Outcome:
     return dataclasses.replace(outcome, rungs=(*trial.passed, result))
 
 
-def failure(trial: Trial, status: TrialState | str, error: str, seconds: float, **known: Any) -> Outcome:
+def failure(trial: Trial, status: TrialState | str, error: str, seconds: float, **known: Any) -> TrialRecord:
     """The record of a trial that failed, or was cut short after ``seconds``: what it left no word of, its history tells."""
     reached: dict[str, Any] = {"seconds": seconds}
     if (last := last_line(trial.directory)) is not None:

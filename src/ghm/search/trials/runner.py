@@ -12,7 +12,7 @@ from ghm.io.platforms import ExitStatus
 from ghm.search.settings.command import training_arguments
 from ghm.search.trials.exit_status import outcome_of_process, outcome_of_stop
 from ghm.search.trials.gpus import GpuPool
-from ghm.search.trials.outcome import Outcome, failure
+from ghm.search.trials.outcome import TrialRecord, failure
 from ghm.search.trials.process import Cause, Start, TrialProcess, pause, start, watch
 from ghm.search.trials.trial import Trial
 from ghm.search.trials.workspace import prepare_directory, record_outcome, set_aside_checkpoints
@@ -69,7 +69,7 @@ class TrialRunner:
         self._paused_s += time.monotonic() - self._paused_at
         pause(tuple(self._running), resume=True)
 
-    def __call__(self, trial: Trial) -> Outcome:
+    def __call__(self, trial: Trial) -> TrialRecord:
         """Run ``trial`` to its end, record its outcome in its directory, and return it.
 
         Raises:
@@ -79,12 +79,12 @@ class TrialRunner:
         record_outcome(trial, outcome)
         return outcome
 
-    def run(self, trial: Trial) -> Outcome:
+    def run(self, trial: Trial) -> TrialRecord:
         """Run ``trial`` to its end and return its outcome, which the caller has to record."""
         with self._gpus.lend() as gpu:
             return self._run(trial, gpu)
 
-    def _run(self, trial: Trial, gpu: str | None) -> Outcome:
+    def _run(self, trial: Trial, gpu: str | None) -> TrialRecord:
         failures, notes = trial.machine_failures, []
         for number in range(1, self._max_retries + 2):
             outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=number)
@@ -94,7 +94,7 @@ class TrialRunner:
                 break
         return dataclasses.replace(outcome, machine_failures=failures, note="; ".join(notes) or None)
 
-    def _attempt(self, trial: Trial, gpu: str | None) -> Outcome:
+    def _attempt(self, trial: Trial, gpu: str | None) -> TrialRecord:
         started = time.monotonic()
         try:
             self._before_attempt()

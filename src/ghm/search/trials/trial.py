@@ -23,7 +23,6 @@ class RungResult:
     """What a trial had reached at a rung."""
 
     iteration: int
-    """The rung."""
     best_return: float
     """Exact return of the best policy so far."""
     captured_value: float | None
@@ -37,13 +36,11 @@ class Trial:
     number: int
     """k, numbered from 1."""
     config: TrainConfig
-    """Settings of its training run."""
     configuration: int = 0
     """Number of its configuration; by default the trial's own, as in a search of one seed and one model."""
     calibration: str | None = None
     """Name of the model that it is trained on; None: the search's own."""
     stage: Stage = "explore"
-    """What it is run for."""
     passed: tuple[RungResult, ...] = ()
     """What it had reached at the rungs that it has passed, in order."""
     machine_failures: int = 0

@@ -9,7 +9,7 @@ from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import write_sealed
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.trials.exit_status import last_line, outcome_of_result
-from ghm.search.trials.outcome import Outcome, TrialState
+from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import OUTCOME_NAME, Trial
 
 
@@ -68,7 +68,7 @@ def _refuse_links(trial: Trial) -> None:
         raise OSError(errno.ELOOP, str(error)) from error
 
 
-def record_outcome(trial: Trial, outcome: Outcome) -> None:
+def record_outcome(trial: Trial, outcome: TrialRecord) -> None:
     """Write the trial's durable record: one small file, forced to disk.
 
     Raises:
@@ -80,7 +80,7 @@ def record_outcome(trial: Trial, outcome: Outcome) -> None:
         write_sealed(trial.outcome_path, outcome.to_entry())
 
 
-def unrecorded_outcome(trial: Trial) -> Outcome | None:
+def unrecorded_outcome(trial: Trial) -> TrialRecord | None:
     """How the trial ended by its own result, where the search did not live to record it; it is recorded now."""
     told = outcome_of_result(trial)
     # Any other failure that the search did not see may have been the machine's: the trial goes on.
@@ -91,7 +91,7 @@ def unrecorded_outcome(trial: Trial) -> Outcome | None:
     return told
 
 
-def rewrite_outcome(directory: Path, outcome: Outcome) -> None:
+def rewrite_outcome(directory: Path, outcome: TrialRecord) -> None:
     """Write the record of a trial that stands at a rung anew, now that it is decided whether it goes on.
 
     Not where there is none: the results JSON alone may have it.

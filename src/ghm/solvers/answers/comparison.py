@@ -43,7 +43,6 @@ class Comparison:
     """What a policy does and is worth over (c, τ), beside the optimum; every array is of the same grid."""
 
     solution: Solution
-    """The optimum on the grid."""
     cash: Array
     """(M,)."""
     time_to_horizon: Array

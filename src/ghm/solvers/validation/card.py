@@ -67,7 +67,6 @@ class Line:
     name: str
     """The line's name for machines; the module's table has them all."""
     claim: str
-    """What is claimed."""
     figure: float
     """How far from it the solution is; 0 is exact."""
     tolerance: float

@@ -32,7 +32,6 @@ class Evidence:
     no_boundary: str
     """Why there is none."""
     optimum: Solution
-    """The problem's optimum."""
     refined: Solution
     """The same on a grid `REFINED` times as fine."""
     finer_steps: tuple[Solution, ...]

@@ -147,9 +147,9 @@ class Learner:
     ) -> tuple[float, float, float]:
         config, distribution = self._config, tabulation.distribution
         raw, modes, log_modes = distribution.raw, distribution.modes, distribution.log_modes
-        by_mode, by_level = self._direction(tabulation.tables, estimate)
+        up_mode, up_level = self._direction(tabulation.tables, estimate)
         # A loss whose gradient is that of −J: the tables' gradients are constants here.
-        by_mode, by_level = -self._to_nodes(by_mode), -by_level.astype(np.float32)
+        by_mode, by_level = -self._to_nodes(up_mode), -up_level.astype(np.float32)
         loss = (modes * by_mode).sum() + (distribution.levels * by_level).sum()
         weight = self._to_nodes(estimate.visits / estimate.visits.sum())
         entropy = -(weight * (modes * log_modes).sum(axis=0)).sum()

@@ -24,7 +24,6 @@ class Metric:
     unit: str = ""
     """What it is measured in; nothing for a share or a count."""
     kind: Literal["number", "share", "loss", "count", "text"] = "number"
-    """How it is shown."""
     dashboard: bool = False
     """Whether TensorBoard's HParams dashboard has a column of it."""
 
