@@ -100,6 +100,11 @@ OUTCOMES: dict[str, Callable[[dict[str, Any]], float]] = {
 }
 
 
+def plain(value: Any) -> Any:
+    """A hyperparameter's value as :func:`main_effects` orders them: numbers, and layers as text."""
+    return label(value) if isinstance(value, tuple) else value
+
+
 def trained(series: Series) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Configurations of the table, and their records."""
     table = series.records("table")
@@ -112,7 +117,7 @@ def show_effects(series: Series) -> None:
     pairs = trained(series)
     for outcome, of in OUTCOMES.items():
         values = np.array([of(record) for _, record in pairs])
-        effects = main_effects({name: [label(one[name]) for one, _ in pairs] for name in NAMES}, values)
+        effects = main_effects({name: [plain(one[name]) for one, _ in pairs] for name in NAMES}, values)
         corrected = holm([effect.p_value for effect in effects])
         quantiles = ", ".join(f"{q:.4f}" for q in np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
         print(f"\n{values.size} trainings, captured value {outcome}: minimum, quartiles, maximum {quantiles}\n")

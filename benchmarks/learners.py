@@ -18,6 +18,7 @@ import json
 import time
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,9 @@ TRAININGS, TABLE_ITERATIONS, TABLE_SEED = 200, 150, 1
 REPEATED, OTHER_SEEDS = 6, (2, 3, 4, 5)
 """Configurations of the table that are trained again, and on which seeds."""
 
-SHORT_LIST = 12
-"""Configurations, the best of the table, of which the best by worst over four calibrations is chosen."""
+SEARCHED, SHORT_LIST = 100, 10
+"""Configurations of the table, the first, among which the best is looked for; and of these the best, of which the best by worst
+over four calibrations is chosen."""
 
 TUNED_ON: dict[str, dict[str, float]] = {
     "calm": {"sigma_x": 0.05, "sigma_a": 0.1},
@@ -236,9 +238,9 @@ class Series:
                 table.add(self.flags(configuration, seed), every(self._n_iterations, 10))
 
     def ranked(self) -> list[dict[str, Any]]:
-        """The configurations of the table, the best first."""
+        """The configurations that are searched, the best first."""
         table = self.records("table")
-        found = [(table.find(self.flags(one, TABLE_SEED)), one) for one in configurations()]
+        found = [(table.find(self.flags(one, TABLE_SEED)), one) for one in islice(configurations(), SEARCHED)]
         done = [(best(record), one) for record, one in found if record is not None]
         return [one for _, one in sorted(done, key=lambda pair: -pair[0])]
 
