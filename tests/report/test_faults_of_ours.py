@@ -45,9 +45,27 @@ def test_page_and_tables_without_the_best_policy(
     assert f"There are no figures of the best policy: {TOLD}" in (tmp_path / "x/README.md").read_text()
 
 
+def test_a_page_without_the_checks_of_the_optimum(
+    studied: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise TypeError("planted")
+
+    monkeypatch.setattr("ghm.solvers.validation.load_or_validate", fail)
+    with pytest.raises(TypeError, match="planted"):
+        render(read_search(studied.path))
+    monkeypatch.delenv(SWITCH)
+    page = render(read_search(studied.path)).decode()
+    assert "The optimum cannot be checked: checking the optimum failed: TypeError: planted." in page
+    assert 'id="leaderboard"' in page
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
 def test_without_the_fault_the_policy_is_shown(studied: Made) -> None:
     """Negative control."""
-    assert "cannot be shown" not in render(read_search(studied.path)).decode()
+    page = render(read_search(studied.path)).decode()
+    assert "cannot be shown" not in page
+    assert "cannot be checked" not in page
 
 
 WRITER = "import sys; sys.stderr.write({words!r}); sys.exit({status})"

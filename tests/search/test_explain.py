@@ -8,9 +8,12 @@ import pytest
 from ghm.cli import main
 from ghm.report.page import render
 from ghm.search.explain import _despite, _threshold, explain
+from ghm.search.methods.proposals import RandomProposal
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import read_search
+from tests.search.instant import INSTANT
 from tests.search.support import read, run_search
+from tests.search.test_duplicates import space_file
 
 FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
 
@@ -140,3 +143,22 @@ def test_what_why_recommends_works(tmp_path: Path) -> None:
     assert run_search("--resume", tmp_path / "r", "--keep", 1.0, "--progress", "none") == 0
     assert {e["metrics"]["status"] for e in read(tmp_path / "r")["results"]} == {"completed"}
     assert "It completed" in explain(tmp_path / "r", stopped[0])
+
+
+def test_a_draw_that_was_replaced_is_not_said_to_depend_on_seed_and_number_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = space_file(tmp_path, lr_policy=[1e-3, 1e-4], lr_baseline=[1e-3, 1e-4])
+    flags = ("--space", space, "--n_trials", 4, "--n_seeds", 2, "--seed_base", 1, *FLAGS)
+    assert run_search(*flags, "--results_dir", tmp_path / "r", **INSTANT) == 0
+    state = read_search(tmp_path / "r")
+    draw = RandomProposal(state.record.choices, state.config.seed_base)
+    told = {}
+    for number in range(1, 5):
+        trial = 2 * number - 1
+        replaced = draw(number) != state.by_number[trial].hyperparameters
+        text = says(tmp_path / "r", trial, capsys)
+        assert ("in place of a random draw" in text) == replaced
+        assert ("depends on seed_base and its number alone" in text) == (not replaced)
+        told[number] = replaced
+    assert set(told.values()) == {True, False}

@@ -98,3 +98,21 @@ def test_the_locks_of_gpus_are_in_a_directory_of_ones_own(tmp_path: Path, monkey
     monkeypatch.setattr("ghm.search.trials.gpus.os.getuid", lambda: uid + 1)
     with pytest.raises(PermissionError, match="another user's"), claimed_gpu(["0"], tmp_path / "own"):
         pass
+
+
+def test_another_directory_in_the_place_of_the_one_that_went_away_is_not_taken_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``mv r r2; mkdir r`` while a trial runs."""
+    results_dir = tmp_path / "r"
+
+    def start(command: list[str], **options: Any) -> Any:
+        if not (tmp_path / "r2").exists():
+            results_dir.rename(tmp_path / "r2")
+            results_dir.mkdir()
+        return subprocess.Popen(command, **options)
+
+    assert run_search(*SMALL, "--results_dir", results_dir, popen=start) == 6
+    assert "another one made in its place" in capsys.readouterr().err
+    assert list(results_dir.iterdir()) == []
+    assert (tmp_path / "r2/search.json").is_file()

@@ -12,8 +12,11 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
+from ghm.solvers.dynamic_program import dynamic_program
+from ghm.training.logging.progress import TrainingView
 from ghm.training.logging.tensorboard import EventLog
 from ghm.training.settings import TrainConfig
+from ghm.training.trainer import Interrupted, Paused, Trainer
 
 
 def read(log_dir: Path) -> EventAccumulator:
@@ -160,9 +163,32 @@ def test_neither_tensorflow_nor_matplotlib_is_imported(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from ghm.training.settings import TrainConfig
+from ghm.solvers.dynamic_program import dynamic_program
+from ghm.training.logging.progress import TrainingView
 from ghm.training.logging.tensorboard import EventLog
 assert "tensorboard" not in sys.modules
 EventLog(Path({str(tmp_path)!r}), TrainConfig()).close()
 assert not {{"tensorflow", "matplotlib", "torch"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("how", ["paused", "interrupted"])
+def test_a_run_that_stops_before_its_end_leaves_the_figures_it_reached(how: str, tmp_path: Path) -> None:
+    """A trial stopped at a rung, or by --trial_timeout."""
+    config = TrainConfig(
+        n_iterations=6, dt=0.1, T=0.5, n_trajectories=10, policy_hidden=(4,), value_hidden=(4,), progress="none",
+        log_dir=tmp_path / "logs", ckpt_dir=tmp_path / "checkpoints", pause_at=2 if how == "paused" else None,
+    )  # fmt: skip
+    (tmp_path / "checkpoints").mkdir()
+    reference = dynamic_program(config.problem)
+    asked = iter([False, False, True])
+    with TrainingView(6, "none", start_iteration=0) as view:
+        trainer = Trainer(config, reference, view, lambda: how == "interrupted" and next(asked))
+        with pytest.raises(Paused if how == "paused" else Interrupted):
+            trainer.run()
+    events = read(tmp_path / "logs")
+    (best,) = events.Scalars("final/best_return")
+    assert (best.step, best.value) == (2, pytest.approx(trainer.standing.best_return))
+    assert events.Scalars("final/captured_value")
+    assert "final/failed" not in events.Tags()["scalars"], "it may go on"

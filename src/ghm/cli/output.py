@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ghm.errors import shown
 from ghm.io.platforms import ExitStatus
 
 _GAP = "  "
@@ -13,7 +14,7 @@ _GAP = "  "
 
 def fail(message: str) -> int:
     """Say what is wrong on standard error; returns the exit status of a user's mistake."""
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(shown(f"error: {message}\n"))
     return ExitStatus.USER_ERROR
 
 

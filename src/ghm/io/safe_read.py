@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 import struct
 import tomllib
@@ -22,8 +23,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ghm.errors import printable
+
 MAX_BYTES = 4_000_000_000
 """A record larger than this was not written by a search: the results JSON of a million trials has half of it."""
+
+_ODD = re.compile(rb"\\[bfnrtu]|[^ -~\s]")
+"""Before texts that may not be printable, in JSON."""
 
 MAX_DEPTH = 32
 """Brackets within brackets; the deepest record has 6."""
@@ -88,7 +94,7 @@ def read_end(path: Path, most: int) -> bytes:
 
 
 def parse_json(data: bytes) -> Any:
-    """The JSON value in ``data``, UTF-8 text.
+    """The JSON value in ``data``, UTF-8 text, its texts made :func:`~ghm.errors.printable`: they are shown in many places.
 
     Raises:
         DamagedError: when it is not JSON, or nested deeper than :data:`MAX_DEPTH`.
@@ -100,7 +106,7 @@ def parse_json(data: bytes) -> Any:
     except ValueError as error:
         raise DamagedError(f"not JSON ({error})") from error
     _require_bounds(value)
-    return value
+    return _printable_texts(value) if _ODD.search(data) else value
 
 
 def parse_given(data: bytes) -> Any:
@@ -250,3 +256,11 @@ def _require_bounds(value: Any) -> None:
         if depth > MAX_DEPTH:
             raise DamagedError(f"not JSON of ours (nested deeper than {MAX_DEPTH})")
         level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+
+
+def _printable_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_printable_texts(key): _printable_texts(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_printable_texts(inner) for inner in value]
+    return printable(value) if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ghm.errors import UserError
+from ghm.errors import UserError, printable
 from ghm.io.atomic import write_atomically
 from ghm.io.text import loss_text
 from ghm.report.analysis.findings import loss, percent
@@ -52,7 +52,7 @@ def render_comparison(searches: Sequence[SearchState]) -> bytes:
             "title": f"{len(searches)} searches side by side",
             "headline": _headline(searches, names),
             "notes": ["Each search has the name of its directory, in the order given.", *_cautions(searches)],
-            "source": ", ".join(str(search.path) for search in searches),
+            "source": ", ".join(printable(str(search.path)) for search in searches),
             "configurations": [table for table in tables if table is not None],
         },
         instances=_charts(searches, names),
@@ -61,7 +61,7 @@ def render_comparison(searches: Sequence[SearchState]) -> bytes:
 
 def _names(searches: Sequence[SearchState]) -> list[str]:
     """The directory's name, which people choose; with a number where two have the same."""
-    plain = [search.path.parent.name for search in searches]
+    plain = [printable(search.path.parent.name) for search in searches]
     return [name if plain.count(name) == 1 else f"{name} ({at})" for at, name in enumerate(plain, 1)]
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ghm.errors import UserError
+from ghm.errors import UserError, printable
 from ghm.io.atomic import write_atomically
 from ghm.io.safe_read import DamagedError, read_bytes
 from ghm.report.analysis.findings import headline, searched
@@ -234,7 +234,7 @@ def _figures(search: SearchState, weights: tuple[Importance, ...]) -> tuple[dict
 def _readme(search: SearchState, names: list[str], note: str) -> str:
     described = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in columns(search).items())
     return (
-        f"# {search.path.stem}\n\n{searched(search)}\n{headline(search)}\n{note}\n"
+        f"# {printable(search.path.stem)}\n\n{searched(search)}\n{headline(search)}\n{note}\n"
         f"Files: {', '.join(f'`{name}`' for name in names)}.\n\n"
         f"{_HEADING}\n\nOne row per trial; an empty field is a missing figure.\n\n"
         f"| column | meaning |\n|---|---|\n{described}\n"

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from ghm.command_line import parse
-from ghm.errors import UserError
+from ghm.errors import UserError, shown
 from ghm.io.platforms import ExitStatus
 from ghm.io.spinner import working
 from ghm.report.comparison import write_comparison
@@ -69,11 +69,11 @@ def run(config: ReportConfig) -> int:
             raise UserError(f"--export takes one search; received {len(config.results)}")
         with working("comparing"):
             file = write_comparison(config.results, config.output)
-        sys.stdout.write(f"Report: {file}\n")
+        sys.stdout.write(shown(f"Report: {file}\n"))
     elif config.export is None:
         with working("writing the page"):
             file = write_report(config.results[0], config.output, config.reload)
-        sys.stdout.write(f"Report: {file}\n")
+        sys.stdout.write(shown(f"Report: {file}\n"))
     else:
         with working("drawing figures and tables"):
             files = export(config.results[0], config.export)
@@ -107,5 +107,5 @@ def _is_page(path: Path) -> bool:
 
 
 def _fail(message: str, exit_status: int) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(shown(f"error: {message}\n"))
     return exit_status

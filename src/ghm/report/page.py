@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ghm.economics.problem import Problem
-from ghm.errors import UserError
+from ghm.errors import UserError, printable
 from ghm.io.atomic import write_atomically
 from ghm.io.guard import survive
 from ghm.io.text import loss_text
@@ -206,7 +206,7 @@ def _words(search: SearchState) -> dict[str, Any]:
     several = best is not None and len(search.record.calibrations) > 1
     of = f" ({best.trial.calibration})" if best is not None and several else ""
     return {
-        "title": f"Search {search.path.stem.removeprefix('search_results_')}",
+        "title": f"Search {printable(search.path.stem.removeprefix('search_results_'))}",
         "headline": headline(search),
         "confidence": confidence(search),
         "tiles": [
@@ -223,7 +223,7 @@ def _words(search: SearchState) -> dict[str, Any]:
             ("Unfinished", str(counts.unfinished)),
             ("Training time, all trials", duration(sum(trial.seconds for trial in search.trials))),
         ],
-        "source": str(search.path),
+        "source": printable(str(search.path)),
         "version": importlib.metadata.version("ghm"),
     }
 

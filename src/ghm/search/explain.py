@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.command_line import parse
-from ghm.errors import UserError
+from ghm.errors import UserError, shown
 from ghm.io.text import share_text
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import Decision
+from ghm.search.methods.proposals import RandomProposal
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import known_trial, restored_search
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"error: {config.results} cannot be read: {error}\n")
         return 2
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(shown(text) + "\n")
     return 0
 
 
@@ -89,6 +90,11 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
         return ["Why it was proposed is not recorded: the search has no journal."]
     seen = made[-1].content.get("seen")
     how = config.method.proposed
+    if seen is None and _replaced(outcome, record):
+        return [
+            "Proposed: in place of a random draw that an earlier configuration had already; the next one, from a random place of "
+            "the search space on, that none had. It depends on seed_base, its number and the configurations before it."
+        ]
     if seen is None:
         return [f"Proposed: {how}."]
     if seen < N_STARTUP:
@@ -101,6 +107,14 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
         f"Proposed: {how}, from the outcomes of configurations 1 to {seen}. The {later} after these were treated as pending "
         f"(--proposal_lag {config.proposal_lag}), whether or not they had ended, so that proposals never depend on timing."
     ]
+
+
+def _replaced(outcome: TrialRecord, record: SearchRecord) -> bool:
+    """Whether a random search has not taken the configuration that it drew: on the same seeds nothing is trained twice."""
+    config = record.config
+    if config.search_type != "random" or config.n_seeds == 1 or record.drift:
+        return False
+    return RandomProposal(record.choices, config.seed_base)(outcome.configuration) != outcome.hyperparameters
 
 
 def _figure(outcome: TrialRecord, record: SearchRecord, value: float) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ghm.command_line import parse as parse_words
-from ghm.errors import UserError
+from ghm.errors import UserError, shown
 from ghm.io.platforms import ExitStatus
 from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import PlainObserver, plan_text
@@ -191,7 +191,7 @@ def _say(text: str) -> None:
 def _write(stream: TextIO, text: str) -> None:
     """Write, if anybody is left to read: a search that ends because its terminal was closed ends well."""
     try:
-        stream.write(text)
+        stream.write(shown(text))
         stream.flush()
     except OSError:
         with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from ghm.command_line import parse
-from ghm.errors import UserError
+from ghm.errors import UserError, shown
 from ghm.io.platforms import stop_signals
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"error: the replay cannot go on: {error}\n")
         return 6
-    sys.stdout.write(outcome.text + "\n")
+    sys.stdout.write(shown(outcome.text) + "\n")
     return 0 if outcome.confirmed else 1
 
 

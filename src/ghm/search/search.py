@@ -153,23 +153,39 @@ class HyperparameterSearch:
         directory, config = resolved.results_dir, resolved.config
         self._stopping = self._announced = False
         with contextlib.ExitStack() as stack:
-            stack.enter_context(locked(directory))
+            require_directory = stack.enter_context(locked(directory))
             take_over(directory)
             backend = stack.enter_context(
-                open_backend(config, directory, resolved.gpus, self._command, self._popen, self._executor, self._work)
+                open_backend(
+                    config,
+                    directory,
+                    resolved.gpus,
+                    self._command,
+                    self._popen,
+                    self._executor,
+                    self._work,
+                    require_directory,
+                )
             )
             record, moved = take_directory(resolved)
             self._config = dataclasses.replace(self._config, resume=directory, results_dir=directory)
-            end_orphans(directory, holds_lease(directory))
+            end_orphans(directory, functools.partial(holds_lease, directory))
             state = restored_search(directory, record)
             if not isinstance(backend, ExecutorBackend):  # whose tasks wait, each for its own trial
                 left = (one for one in trial_directories(directory) if not _over(state, one))
                 await_workers(directory, left, config.heartbeat)
-            finished = self._run(resolved, state, backend, moved)
+            finished = self._run(resolved, state, backend, moved, require_directory)
         interrupted = not finished or not all(one.final for one in state.by_number.values())
         return SearchOutcome(state, interrupted, tuple(self._displays.failures))
 
-    def _run(self, resolved: ResolvedSearch, state: SearchState, backend: Backend, moved: Path | None) -> bool:
+    def _run(
+        self,
+        resolved: ResolvedSearch,
+        state: SearchState,
+        backend: Backend,
+        moved: Path | None,
+        require_directory: Callable[[], None],
+    ) -> bool:
         """Take all steps that are left; return whether there is none left. ``moved``: where an earlier search is now."""
         config = dataclasses.replace(resolved.config, n_workers=min(max(backend.slots(), 1), MAX_WORKERS))
         resolved = dataclasses.replace(resolved, config=config)
@@ -180,7 +196,7 @@ class HyperparameterSearch:
         retry_machine = not journal.counted
         scheduler = resolved.scheduler(state.by_number, check, retry_machine, drifted)
         queue = StepQueue(scheduler.steps(), state, journal, at_least=config.n_workers)
-        file = ResultsFile(state)
+        file = ResultsFile(state, require_directory)
         queue.advance()  # before anything is said to start: recorded decisions that come out otherwise are refused here
         file.write()
         plan = resolved.plan(state, retry_machine)
@@ -216,6 +232,7 @@ class HyperparameterSearch:
         limit = self._config.time_limit
         end = math.inf if limit is None else time.monotonic() + 3600 * limit
         while True:
+            file.require_place()
             if not self._stopping and time.monotonic() >= end:
                 self._stop(backend)
             if not self._stopping:

@@ -113,6 +113,9 @@ class Trainer:
             except Diverged:
                 events.finish({"seconds": self.standing.seconds}, success=False)
                 raise
+            except (Paused, Interrupted):
+                events.reached(self._reached() | {"seconds": self.standing.seconds})
+                raise
             metrics = self._finish(events)
             events.finish(metrics | {"seconds": self.standing.seconds}, success=True)
             return metrics

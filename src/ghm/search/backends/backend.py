@@ -205,7 +205,8 @@ class ExecutorBackend:
     def _record(self, trial: Trial, outcome: TrialRecord) -> TrialRecord:
         """Write down what no worker could."""
         # A copy of the task may still live: it then has the directory, and what it records is found when resumed.
-        if lease := take(trial.directory, self._task(trial).heartbeat, _at_once()):
+        looks = iter((False,))  # hopeless after the first one
+        if lease := take(trial.directory, self._task(trial).heartbeat, lambda: next(looks, True)):
             record_outcome(trial, outcome)
             lease.release()
         return outcome
@@ -247,12 +248,6 @@ class ExecutorBackend:
         self._running.clear()
 
 
-def _at_once() -> Callable[[], bool]:
-    """Hopeless after the first look."""
-    looks = iter((False,))
-    return lambda: next(looks, True)
-
-
 def _defect(trial: Trial, error: Exception) -> TrialRecord:
     """The outcome of a trial that a fault of ours ended, whose traceback is kept with the trial's own errors."""
     if not trial.directory.is_symlink():
@@ -264,14 +259,10 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def holds_lease(results_dir: Path) -> Callable[[int, int], bool]:
-    """Whether a process is a worker's that holds the lease of a trial of ``results_dir``."""
-
-    def is_employed(number: int, parent: int) -> bool:
-        owner = holder(results_dir / directory_name(number))
-        return owner is not None and owner.here and owner.pid == parent
-
-    return is_employed
+def holds_lease(results_dir: Path, number: int, parent: int) -> bool:
+    """Whether the process ``parent`` is a worker's that holds the lease of trial ``number`` of ``results_dir``."""
+    owner = holder(results_dir / directory_name(number))
+    return owner is not None and owner.here and owner.pid == parent
 
 
 def await_workers(results_dir: Path, numbers: Iterator[int], heartbeat: float) -> None:

@@ -58,6 +58,7 @@ def open_backend(
     popen: Start,
     executor: Executor | None,
     run: Callable[[Task], Report] = run_task,
+    require_directory: Callable[[], None] = lambda: None,
 ) -> Iterator[Backend]:
     """The backend that runs a search's trials, for as long as the block takes.
 
@@ -69,13 +70,14 @@ def open_backend(
         popen: starts a process.
         executor: the caller's own; None: as the settings have it.
         run: what workers run.
+        require_directory: raises an `OSError` when the results directory is not where it was.
 
     Raises:
         UserError: when there is no such cluster, or its workers do not see the directory or run other code.
     """
     if executor is None and config.executor == "local":
         start, command = starter(command, popen), command or training_command()
-        runner = TrialRunner(command, gpus, config.trial_timeout, config.max_retries, popen=start)
+        runner = TrialRunner(command, gpus, config.trial_timeout, config.max_retries, start, require_directory)
         try:
             yield LocalBackend(runner, config.n_workers)
         finally:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
+from ghm.errors import shown
 from ghm.io.text import share_text
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.display.observer import Observer, Plan
@@ -71,7 +72,7 @@ class PlainObserver(Observer):
         self._print("Stopping: trials write their checkpoints... (once more to stop at once)")
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream or sys.stdout, flush=True)
+        print(shown(text), file=self._stream or sys.stdout, flush=True)
 
 
 def plan_text(plan: Plan) -> str:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
+from ghm.errors import shown
 from ghm.io.text import share_text
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Plan
@@ -168,7 +169,7 @@ class LiveView(PlainObserver):
         if self._live is None:
             super()._print(text)
         else:
-            self._live.console.print(text, markup=False, highlight=False, overflow="fold")
+            self._live.console.print(shown(text), markup=False, highlight=False, overflow="fold")
 
     def _table(self, console: "Console") -> "Group":
         from rich.console import Group

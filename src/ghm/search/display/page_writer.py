@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from ghm.errors import shown
 from ghm.io.guard import survive, told_fault
 from ghm.io.platforms import PYTHON, ExitStatus
 from ghm.search.display.displays import DETAILS_NAME
@@ -159,4 +160,4 @@ class ReportRefresher(Observer):
             self._process = None
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream or sys.stdout, flush=True)
+        print(shown(text), file=self._stream or sys.stdout, flush=True)

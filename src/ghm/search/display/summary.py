@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
+from ghm.errors import shown
 from ghm.io.text import policy_rows, share_text, table_lines
 from ghm.search.decisions.ranking import RungAgreement, rung_agreements
 from ghm.search.decisions.selection import Confirmation
@@ -47,7 +48,7 @@ def summary(state: SearchState, interrupted: bool) -> str:
         model = state.model_of(best.trial) if of_one else None
         command = verification_command(config, best.trial.hyperparameters, model)
         blocks.append(f"Train the best configuration longer{where}:\n  {command}")
-    return "\n\n".join(blocks)
+    return shown("\n\n".join(blocks))
 
 
 def _heading(state: SearchState) -> str:

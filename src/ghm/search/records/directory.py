@@ -14,11 +14,12 @@
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -48,11 +49,11 @@ _NAME_OF_EARLIER = re.compile(rf"(\d{{8}}-\d{{6}}(-\d{{1,6}})?|{UNREADABLE_NAME}
 
 
 @contextlib.contextmanager
-def locked(results_dir: Path) -> Iterator[None]:
+def locked(results_dir: Path) -> Iterator[Callable[[], None]]:
     """Hold the directory for one search; the system lets go of it when the process dies, however it dies.
 
     Two locks: one of a file, which file servers pass on to other hosts, and one of the directory itself, which nobody
-    can remove while the search runs.
+    can remove while the search runs. What it gives raises an `OSError` once another directory, or none, has the name.
 
     Raises:
         UserError: when the directory cannot be made or written, another search holds it, or something in it is a
@@ -63,7 +64,7 @@ def locked(results_dir: Path) -> Iterator[None]:
         results_dir.mkdir(parents=True, exist_ok=True)
         refuse_links(results_dir)
         lock.acquire()
-        held.enter_context(_locked_itself(results_dir))
+        descriptor = held.enter_context(_locked_itself(results_dir))
         owner = {"pid": os.getpid(), "host": socket.gethostname()}
         write_json(results_dir / _OWNER_NAME, owner | {"since": datetime.now().isoformat(timespec="seconds")})
     except DamagedError as error:
@@ -80,8 +81,14 @@ def locked(results_dir: Path) -> Iterator[None]:
         raise UserError(
             f"--results_dir {results_dir} cannot be written ({error.strerror or error}); choose another directory"
         ) from error
+
+    def require_it() -> None:
+        if not os.path.samestat(os.fstat(descriptor), results_dir.stat()):
+            what = "the results directory was moved or removed, and another one made in its place"
+            raise OSError(errno.ESTALE, what, str(results_dir))
+
     try:
-        yield
+        yield require_it
     finally:
         (results_dir / _OWNER_NAME).unlink(missing_ok=True)
         held.close()
@@ -89,7 +96,7 @@ def locked(results_dir: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked_itself(directory: Path) -> Iterator[None]:
+def _locked_itself(directory: Path) -> Iterator[int]:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +106,7 @@ def _locked_itself(directory: Path) -> Iterator[None]:
     except OSError:
         pass  # a file server that locks files only
     try:
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

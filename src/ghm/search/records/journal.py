@@ -10,15 +10,74 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from ghm.errors import UserError
 from ghm.io.atomic import open_to_append
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.records.directory import JOURNAL_NAME
+from ghm.search.trials.outcome import Count, Number
+from ghm.training.settings import Hyperparameters
 
 _SEAL = ', "sha256": "'
+
+Ranked = tuple[Number, float | None]
+"""A configuration and its figure."""
+
+
+class _OfProposal(msgspec.Struct):
+    configuration: Number
+
+
+class _Proposed(msgspec.Struct):
+    hyperparameters: Hyperparameters
+    seen: Count | None = None
+
+
+class _OfCut(msgspec.Struct):
+    rung: Count
+    keep: Annotated[float, Meta(gt=0, le=1)]
+
+
+class _GoOn(msgspec.Struct):
+    of: Number
+    ranking: tuple[Ranked, ...]
+    go_on: tuple[Number, ...]
+
+
+class _OfConfirmation(msgspec.Struct):
+    count: Number
+
+
+class _Chosen(msgspec.Struct):
+    of: Number
+    chosen: tuple[tuple[Number, float], ...]
+    seeds: tuple[Count, ...]
+    iterations: Count
+
+
+class _Proposal(msgspec.Struct, tag="proposal", tag_field="decision"):
+    """A line of the journal; types and bounds are checked where it is read."""
+
+    on: _OfProposal
+    decided: _Proposed
+    made_from: str
+
+
+class _Cut(msgspec.Struct, tag="cut", tag_field="decision"):
+    on: _OfCut
+    decided: _GoOn
+    made_from: str
+
+
+class _Confirmation(msgspec.Struct, tag="confirmation", tag_field="decision"):
+    on: _OfConfirmation
+    decided: _Chosen
+    made_from: str
 
 
 class Journal:
@@ -206,8 +265,7 @@ def _parse(line: bytes, place: str) -> Decision:
         if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
             raise ValueError("it does not match its digest")
         content = parse_object(line)
-        if missing := [name for name in ("decision", "on", "decided", "made_from") if name not in content]:
-            raise ValueError(f"it lacks {', '.join(missing)}")
+        msgspec.convert(content, _Proposal | _Cut | _Confirmation)
         return Decision(content["decision"], content["on"], content["decided"], content["made_from"])
     except ValueError as error:
         raise UserError(

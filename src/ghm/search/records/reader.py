@@ -190,7 +190,9 @@ def _started(state: SearchState, number: int, place: Path, proposed: dict[int, H
     chosen = () if state.choice is None else chosen_by(state.choice)
     configuration, instance, stage = numbering.placed(number, chosen)
     # The file is not sealed; the decisions are.
-    hyperparameters = proposed.get(configuration) or _hyperparameters(place)
+    hyperparameters = proposed.get(configuration) or parse_hyperparameters(
+        parse_object(read_bytes(place / "hyperparameters.json"))
+    )
     last = last_line(place)
     return TrialRecord(
         number,
@@ -203,7 +205,3 @@ def _started(state: SearchState, number: int, place: Path, proposed: dict[int, H
         calibration=None if instance.calibration is None else instance.calibration.name,
         stage=stage,
     )
-
-
-def _hyperparameters(place: Path) -> Hyperparameters:
-    return parse_hyperparameters(parse_object(read_bytes(place / "hyperparameters.json")))

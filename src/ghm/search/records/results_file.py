@@ -27,11 +27,17 @@ class ResultsFile:
 
     Args:
         state: what is written.
+        require_place: raises an `OSError` when the search's directory is not where it was.
         clock: monotonic seconds; a test's double stands in for it.
     """
 
-    def __init__(self, state: SearchState, clock: Callable[[], float] = time.monotonic) -> None:
-        self._state, self._clock = state, clock
+    def __init__(
+        self,
+        state: SearchState,
+        require_place: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state, self.require_place, self._clock = state, require_place, clock
         # Encoded once: a snapshot of thousands of trials joins texts instead of encoding all of them again.
         self._trials: dict[int, tuple[TrialRecord, bytes]] = {}
         self._configurations: dict[int, tuple[ConfigurationScore, str, bytes]] = {}
@@ -54,6 +60,7 @@ class ResultsFile:
             OSError: when it cannot be written; the old file is then still there.
         """
         started = self._clock()
+        self.require_place()
         write_atomically(self._state.path, self._encoded())
         self._written_at = self._clock()
         self._cost = self._written_at - started

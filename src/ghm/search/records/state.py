@@ -75,8 +75,12 @@ class SearchState:
         self._histories.pop(number, None)
         self.ahead.pop(number, None)
         self._recorded[number] = outcome
+        if before is not None and (before.stage, before.configuration) != (outcome.stage, outcome.configuration):
+            self._numbers.get(before.configuration, set()).discard(number)  # two records of it disagree
+            self._rank(before.configuration)
         if outcome.stage == "explore":
-            self._place(outcome.configuration, number)
+            self._numbers.setdefault(outcome.configuration, set()).add(number)
+            self._rank(outcome.configuration)
 
     def choose(self, choice: Decision) -> None:
         """Take in which configurations are confirmed."""
@@ -258,17 +262,23 @@ class SearchState:
             found.add(trial)
         return found
 
-    def _place(self, configuration: int, number: int) -> None:
+    def _rank(self, configuration: int) -> None:
         """Rank a configuration anew."""
-        numbers = self._numbers.setdefault(configuration, set())
-        numbers.add(number)
-        trials = [self._recorded[one] for one in sorted(numbers)]
-        placed = self._scores[configuration] = score(trials, self.config.rank_by, self._measure)
+        trials = [self._recorded[one] for one in sorted(self._numbers.get(configuration, ()))]
+        placed = score(trials, self.config.rank_by, self._measure) if trials else None
+        if placed is None:
+            self._scores.pop(configuration, None)
+        else:
+            self._scores[configuration] = placed
         if self._leader is not None and self._leader.configuration == configuration:
             self._leader = min(
                 filter(self._is_comparable, self._scores.values()), key=lambda one: one.key, default=None
             )
-        elif self._is_comparable(placed) and (self._leader is None or placed.key < self._leader.key):
+        elif (
+            placed is not None
+            and self._is_comparable(placed)
+            and (self._leader is None or placed.key < self._leader.key)
+        ):
             self._leader = placed
 
     def _is_comparable(self, one: ConfigurationScore) -> bool:

@@ -205,6 +205,7 @@ class SearchConfig:
         require_integer("max_retries", self.max_retries, lower=0, upper=MAX_RETRIES)
         require_integer("n_seeds", self.n_seeds, lower=1, upper=MAX_SEEDS)
         require_choice("rank_by", self.rank_by, RankBy)
+        require_choice("progress", self.progress, Progress)
         require_integer("proposal_lag", self.proposal_lag, lower=1, upper=MAX_LAG)
         require_integer("confirm", self.confirm, lower=0, upper=MAX_TRIALS)
         require_integer("confirm_seeds", self.confirm_seeds, lower=1, upper=MAX_SEEDS)

@@ -76,6 +76,7 @@ class TrialRunner:
             OSError: when the outcome cannot be recorded: disk full, permission, lost directory.
         """
         outcome = self.run(trial)
+        self._before_attempt()
         record_outcome(trial, outcome)
         return outcome
 

@@ -127,7 +127,8 @@ def make_trial(
     if stage == "confirm":
         settings |= {"n_iterations": config.confirm_iterations or config.n_iterations, "evaluate_at": ()}
     if config.n_seeds > 1 or stage == "confirm":
-        settings["group"] = f"configuration {configuration}" + (f", {name}" if name else "") + _of(stage)
+        parts = [f"configuration {configuration}", name, "confirmed" if stage == "confirm" else None]
+        settings["group"] = ", ".join(filter(None, parts))
     training = configured(config.training(), hyperparameters, **settings)
     trial = Trial(number, training, configuration, name, stage, searched=tuple(vars(hyperparameters)))
     return relocated(trial, results_dir)
@@ -159,10 +160,6 @@ def reference_name(calibration: str | None) -> str:
 def card_name(calibration: str | None) -> str:
     """File of the checks of that solution."""
     return reference_name(calibration).replace(".npz", "_checks.json")
-
-
-def _of(stage: Stage) -> str:
-    return ", confirmed" if stage == "confirm" else ""
 
 
 def directory_name(number: int) -> str:

@@ -207,14 +207,11 @@ def evaluate(
     remembered = RememberedPolicy(foreign, cash_grid(problem.model, problem.dt), problem.n_steps)
     solution = dynamic_program(problem)
     greedy = policy_value(remembered, problem)
-    draws = _draws(remembered, solution)
+    times = solution.time_to_horizon[1:].tolist()
+    draws = any(_uncertain(remembered(solution.cash, time)) for time in times)
     returns = Returns(policy_value(remembered, problem, randomised=True) if draws else greedy, greedy)
     firms = firms or (SLOW_FIRMS if foreign.one_by_one else FIRMS)
     return PolicyEvaluation.of(ExactEvaluation(remembered, solution, returns), draws, firms)
-
-
-def _draws(policy: Policy, solution: Solution) -> bool:
-    return any(_uncertain(policy(solution.cash, time)) for time in solution.time_to_horizon[1:].tolist())
 
 
 def _uncertain(actions: Actions) -> bool:

@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ghm.errors import printable
 from ghm.training.logging.metrics import METRICS
 from ghm.training.settings import Hyperparameters, TrainConfig
 
@@ -102,17 +103,21 @@ class EventLog:
         image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png.getvalue())
         self._write(iteration, summary=Summary(value=[Summary.Value(tag=tag, image=image)]))
 
-    def finish(self, metrics: Mapping[str, Any], success: bool) -> None:
-        """Log the run's final figures and its end; an interrupted run has no end and does not come here."""
-        from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-
+    def reached(self, metrics: Mapping[str, Any]) -> None:
+        """Log the figures of a run that stops where it is; it may go on, so it has no end."""
         finals = {f"final/{name}": metrics.get(name) for name in COLUMNS}
         captured = metrics.get("captured_value")
         if captured is not None:
             # One ruined trial at -100 leaves those from 0.97 to 0.99 one point on an axis of captured value, not on this.
             finals["final/log10_missing"] = math.log10(max(1.0 - captured, FINEST))
-        finals["final/failed"] = 0.0 if success else 1.0
         self.scalars(self._last_iteration, finals)
+
+    def finish(self, metrics: Mapping[str, Any], success: bool) -> None:
+        """Log the run's final figures and its end."""
+        from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+        self.reached(metrics)
+        self.scalars(self._last_iteration, {"final/failed": 0.0 if success else 1.0})
         status = api_pb2.STATUS_SUCCESS if success else api_pb2.STATUS_FAILURE
         end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
         self._hparams(metadata.SESSION_END_INFO_TAG, session_end_info=end)
@@ -137,7 +142,7 @@ class EventLog:
             self._write(self._last_iteration + 1, session_log=SessionLog(status=SessionLog.START))
         values = hyperparameter_values(config)
         self._hparams(metadata.EXPERIMENT_TAG, experiment=_experiment(values))
-        start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time(), group_name=config.group or "")
+        start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time(), group_name=printable(config.group or ""))
         for name, value in values.items():
             kind = "number_value" if isinstance(value, float) else "string_value"
             setattr(start.hparams[name], kind, value)
