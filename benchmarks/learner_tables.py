@@ -185,14 +185,18 @@ def plot(directory: Path, path: Path) -> None:
             points = np.array([point[:4] for point in record["points"]], dtype=float)
             missing, style = 1 - points[:, 2:].max(axis=1), {"color": COLOURS[name], "linewidth": 0.9}
             left.semilogy(points[:, 0], missing, label=name if seed == 0 else None, **style)
-            right.loglog(points[1:, 1], missing[1:], **style)
-    for seed, record in enumerate(Recorded(directory / "curves_ppo.jsonl").records):
+            right.semilogy(points[1:, 1], missing[1:], **style)
+    peers = Recorded(directory / "curves_ppo.jsonl").records
+    for seed, record in enumerate(peers):
         points = np.array(record["points"], dtype=float)
-        right.loglog(points[:, 0], 1 - points[:, 1], color=COLOURS["PPO"], linewidth=0.9, label=None if seed else "PPO")
+        right.semilogy(
+            points[:, 0], 1 - points[:, 1], color=COLOURS["PPO"], linewidth=0.9, label=None if seed else "PPO"
+        )
     left.set(xlabel="training iterations", ylabel="1 − captured value")
     right.set(xlabel="CPU seconds of one core")
     left.legend(frameon=False, fontsize="small")
-    right.legend(frameon=False, fontsize="small")
+    if peers:
+        right.legend(frameon=False, fontsize="small")
     figure.savefig(path, dpi=150)
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
+from ghm.io.compiled import compiled
 from ghm.io.text import NEVER, loss_text, percent_text
 from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.levels import PolicyLevels, policy_levels
-from ghm.solvers.policy_value import certain_cash, policy_value, returns_of_rules
+from ghm.solvers.policy_value import moved_cash, policy_value, returns_of_rules
 from ghm.solvers.solution import Solution
 
 NEAR_OPTIMAL = 0.97
@@ -108,16 +109,23 @@ def _repaired_cash(
     """
     mode, payout, target = greedy(cash, policy(cash, time_to_horizon))
     best, best_payout, best_target = optimum.rule(cash, time_to_horizon)
-    # As :func:`greedy` has it, an action without effect is none: at no cash, paying everything out must not displace an issue.
-    without = ((best == PAY) & (best_payout >= cash)) | ((best == ISSUE) & (best_target <= cash))
-    best = np.where(without, HOLD, best)
-    paying, issuing = (
-        np.where(best == decision, decision, np.where(mode == decision, HOLD, mode)) for decision in (PAY, ISSUE)
-    )
-    return (
-        certain_cash(cash, paying, best_payout, target, cash[-1]),
-        certain_cash(cash, issuing, payout, best_target, cash[-1]),
-    )
+    paying, issuing = np.empty(cash.size), np.empty(cash.size)
+    _repair(cash, mode, payout, target, best, best_payout, best_target, paying, issuing)
+    return paying, issuing
+
+
+@compiled()
+def _repair(cash: Array, mode, payout, target, best, best_payout, best_target, paying: Array, issuing: Array) -> None:
+    top = cash[-1]
+    for i in range(cash.size):
+        # As in :func:`greedy` an action without effect is none: at no cash, paying everything out must not displace an issue.
+        pays = best[i] == PAY and not best_payout[i] >= cash[i]
+        issues = best[i] == ISSUE and not best_target[i] <= cash[i]
+        own = mode[i]
+        paying[i] = moved_cash(cash[i], PAY if pays else (HOLD if own == PAY else own), best_payout[i], target[i], top)
+        issuing[i] = moved_cash(
+            cash[i], ISSUE if issues else (HOLD if own == ISSUE else own), payout[i], best_target[i], top
+        )
 
 
 @dataclass(frozen=True)

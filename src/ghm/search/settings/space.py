@@ -173,15 +173,17 @@ def parse_configurations(given: Any, choices: Choices) -> tuple[Hyperparameters,
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise UserError(f'give a list of configurations such as [{{"lr_policy": 0.01}}]; received {_shown(given)}')
     found = tuple(_configuration(number, one, choices) for number, one in enumerate(given, 1))
+    seen: set[Hyperparameters] = set()
     for number, one in enumerate(found, 1):
-        if one in found[: number - 1]:
+        if one in seen:
             raise UserError(f"configuration {number} is there twice; leave one out")
+        seen.add(one)
     return found
 
 
 def _configuration(number: int, given: dict[str, Any], choices: Choices) -> Hyperparameters:
     if unknown := [name for name in given if name not in choices]:
-        raise UserError(f"configuration {number}: the space has no {unknown[0]!r}; it has {', '.join(choices)}")
+        raise UserError(f"configuration {number}: the space has no {unknown[0][:80]!r}; it has {', '.join(choices)}")
     values = {}
     for name, space in choices.items():
         value = given[name] if name in given else _default(name, space)
@@ -296,7 +298,7 @@ def _refusal(name: str) -> str:
         return f"{name} does not change how a policy learns, so a search does not vary it"
     close = difflib.get_close_matches(name, SEARCHABLE, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"the search space has no {name!r}{hint}; it has {', '.join(SEARCHABLE)}"
+    return f"the search space has no {name[:80]!r}{hint}; it has {', '.join(SEARCHABLE)}"
 
 
 def _shown(value: Any) -> str:
