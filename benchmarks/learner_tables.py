@@ -97,6 +97,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 OUTCOMES: dict[str, Callable[[dict[str, Any]], float]] = {
     "kept": best,
     "at the end": lambda record: max(record["points"][-1][2:4]),
+    "kept, log10 of what is missing": lambda record: float(np.log10(1 - best(record))),
 }
 
 
@@ -106,15 +107,15 @@ def plain(value: Any) -> Any:
 
 
 def trained(series: Series) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Configurations of the table, and their records."""
-    table = series.records("table")
-    found = [(one, table.find(series.flags(one, TABLE_SEED))) for one in configurations()]
+    """Configurations of the table, each once, and their records."""
+    table, distinct = series.records("table"), {str(one): one for one in configurations()}
+    found = [(one, table.find(series.flags(one, TABLE_SEED))) for one in distinct.values()]
     return [(one, record) for one, record in found if record is not None and "diverged" not in record]
 
 
-def show_effects(series: Series) -> None:
-    """Print each hyperparameter's main effects, by what is kept and by what is there at the end."""
-    pairs = trained(series)
+def show_effects(series: Series, slowest: float = 0.0) -> None:
+    """Print each hyperparameter's main effects on each outcome; of trainings with ``lr_policy`` at least ``slowest``."""
+    pairs = [pair for pair in trained(series) if pair[0]["lr_policy"] >= slowest]
     for outcome, of in OUTCOMES.items():
         values = np.array([of(record) for _, record in pairs])
         effects = main_effects({name: [plain(one[name]) for one, _ in pairs] for name in NAMES}, values)
@@ -185,14 +186,18 @@ def plot(directory: Path, path: Path) -> None:
             points = np.array([point[:4] for point in record["points"]], dtype=float)
             missing, style = 1 - points[:, 2:].max(axis=1), {"color": COLOURS[name], "linewidth": 0.9}
             left.semilogy(points[:, 0], missing, label=name if seed == 0 else None, **style)
-            right.loglog(points[1:, 1], missing[1:], **style)
-    for seed, record in enumerate(Recorded(directory / "curves_ppo.jsonl").records):
+            right.semilogy(points[1:, 1], missing[1:], **style)
+    peers = Recorded(directory / "curves_ppo.jsonl").records
+    for seed, record in enumerate(peers):
         points = np.array(record["points"], dtype=float)
-        right.loglog(points[:, 0], 1 - points[:, 1], color=COLOURS["PPO"], linewidth=0.9, label=None if seed else "PPO")
+        right.semilogy(
+            points[:, 0], 1 - points[:, 1], color=COLOURS["PPO"], linewidth=0.9, label=None if seed else "PPO"
+        )
     left.set(xlabel="training iterations", ylabel="1 − captured value")
     right.set(xlabel="CPU seconds of one core")
     left.legend(frameon=False, fontsize="small")
-    right.legend(frameon=False, fontsize="small")
+    if peers:
+        right.legend(frameon=False, fontsize="small")
     figure.savefig(path, dpi=150)
 
 
@@ -213,6 +218,9 @@ def main() -> None:
     for name, show in (("table", show_effects), ("seeds", show_seeds), ("transfer", show_transfer)):
         if series.records(name).records:
             show(series)
+    if series.records("table").records:
+        print("\nWithout the smallest lr_policy, which has hardly begun:")
+        show_effects(series, 3e-4)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from tests.cli.commands import run
 from tests.docs.test_pages import options
 
 WIDTH = 100
-TWO_LINES = {"estimator", "terminal"}
-"""Options whose choices do not fit on one line."""
+TWO_LINES = {"estimator", "baseline", "terminal"}
+"""Options whose choices and defaults do not fit on one line."""
 
 
 @pytest.mark.parametrize("command", SETTINGS)

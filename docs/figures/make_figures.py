@@ -37,6 +37,9 @@ PAGE = {"width": 1200, "height": 1360}
 SHOWN = b"results/figures"
 """What the picture has in place of the path of whoever made it."""
 
+HALF_WAY = 55
+"""Percent of the search, as it says itself, at which its terminal is shown."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 COLOURS = {"default": None, "brown": "yellow", "brightbrown": "bright_yellow"}
@@ -44,9 +47,8 @@ COLOURS = {"default": None, "brown": "yellow", "brightbrown": "bright_yellow"}
 
 
 def search(results: Path, flags: list[str]) -> Text:
-    """Run a search on a terminal of its own; returns what that showed when half of the trials had ended."""
+    """Run a search on a terminal of its own; returns what that showed half way."""
     command = [sys.executable, "-m", "ghm", "search", "--results_dir", str(results), *flags]
-    n_trials = int(flags[flags.index("--n_trials") + 1])
     controller, terminal = pty.openpty()
     environment = os.environ | {"COLUMNS": str(COLUMNS), "LINES": str(LINES), "TERM": "xterm-256color"}
     process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
@@ -55,7 +57,8 @@ def search(results: Path, flags: list[str]) -> Text:
     stream = pyte.ByteStream(screen)
     while chunk := _read(controller):
         stream.feed(chunk.replace(str(results.resolve()).encode(), SHOWN))
-        if len(list(results.glob("trial_*/outcome.json"))) <= n_trials // 2:
+        done = re.search(r"search +(\d+)%", "\n".join(screen.display))
+        if done and int(done[1]) <= HALF_WAY:
             shown = _text(screen)
     os.close(controller)
     if process.wait():

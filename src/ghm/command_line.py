@@ -109,6 +109,7 @@ class _Option:
     invocation: str
     help: str
     positional: bool
+    required: bool
 
 
 def _help(settings: type, prog: str, default: Any, description: str, groups: Groups) -> str:
@@ -117,7 +118,8 @@ def _help(settings: type, prog: str, default: Any, description: str, groups: Gro
 
     options = list(_options(settings, default))
     console = Console(highlight=False, markup=False, emoji=False)
-    usage = " ".join([prog, *(option.invocation for option in options if option.positional), "[OPTIONS]"])
+    given = [one.invocation if one.required else f"[{one.invocation}]" for one in options if one.positional]
+    usage = " ".join([prog, *given, "[OPTIONS]"])
     paragraphs = [" ".join(paragraph.split()) for paragraph in description.split("\n\n")]
     with console.capture() as printed:  # rich would end the program where nobody reads any more
         console.print("\n\n".join([f"usage: {usage}", *paragraphs, "Defaults are in brackets."]))
@@ -158,13 +160,14 @@ def _options(settings: type, default: Any, prefix: str = "") -> Iterator[_Option
         kind, *extras = (
             get_args(hints[field.name]) if hasattr(hints[field.name], "__metadata__") else [hints[field.name]]
         )
-        metavar = next(filter(None, (getattr(extra, "metavar", None) for extra in extras)), _metavar(kind))
-        hint = next(filter(None, (getattr(extra, "help_behavior_hint", None) for extra in extras)), _shown(value))
+        said = [field.metadata, *(vars(extra) for extra in extras if hasattr(extra, "metavar"))]
+        metavar = next(filter(None, (one.get("metavar") for one in said)), _metavar(kind))
+        hint = next(filter(None, (one.get("hint", one.get("help_behavior_hint")) for one in said)), _shown(value))
         positional = tyro.conf.Positional in extras
         flag = metavar if positional else f"--{prefix}{field.name} {metavar}".strip()
         choices = f": {', '.join(_choices(kind))}" if _choices(kind) else ""
         text = f"{helps[field.name].removesuffix('.')}{choices}{f'  [{hint}]' if hint else ''}"
-        yield _Option(f"{prefix}{field.name}", flag, text, positional)
+        yield _Option(f"{prefix}{field.name}", flag, text, positional, required=value is dataclasses.MISSING)
 
 
 def _helps(settings: type) -> dict[str, str]:

@@ -123,6 +123,7 @@ def test_commands_in_sentences_have_the_flags_that_they_name() -> None:
             assert word.startswith("PYTHON") or word in targets, f"{page}: {command}"
             continue
         name = {"scripts/hyperparameter_search.py": "search"}.get(word, "train") if program == "python" else word
+        name = ghm.cli.OTHER_NAMES.get(name, name)
         assert name in ghm.cli.COMMANDS or name in ("COMMAND", "--version", "--help"), f"{page}: {command}"
         flags = set(re.findall(r"--([\w.]+)", command)) - {"help", "version"}
         if name in SETTINGS:

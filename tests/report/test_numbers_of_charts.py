@@ -220,15 +220,18 @@ def test_configurations_and_their_spread(seeds: SearchState) -> None:
 def test_configurations_as_they_learn(seeds: SearchState) -> None:
     chart = instances.instance_charts(seeds)[1]
     low, high, middle = chart.data[:3]
-    assert [trace.get("name") for trace in chart.data] == [None, None, "configuration 2", None, None, "configuration 1"]
+    names = [trace.get("name") for trace in chart.data]
+    assert names == [name for one in (2, 1, 3) for name in (None, None, f"configuration {one}")]
     # The median of 0.10, 0.86, 0.88, 0.90 is 0.87, their mean 0.685.
     assert points(low) == [(50, pytest.approx(0.05)), (100, pytest.approx(0.10))]
     assert points(high) == [(50, pytest.approx(0.45)), (100, pytest.approx(0.90))]
     assert points(middle) == [(50, pytest.approx(0.435)), (100, pytest.approx(0.87))]
     assert points(chart.data[5]) == [(50, pytest.approx(0.325)), (100, pytest.approx(0.65))]
+    # Of the third, one trial completed and one failed.
+    assert points(chart.data[8]) == [(50, pytest.approx(0.475)), (100, pytest.approx(0.95))]
     assert [chart.data[at]["line"]["color"] for at in (2, 5)] == ["@accent", "@second"]
     assert (high["fill"], high["fillcolor"]) == ("tonexty", "@accent/33")
-    assert "2 best configurations" in chart.alternative
+    assert "3 best configurations" in chart.alternative
 
 
 def test_rungs(tmp_path: Path) -> None:
@@ -317,9 +320,10 @@ class TestForPapers:
         assert curves == {
             "configuration 2": pytest.approx([0.435, 0.87]),
             "configuration 1": pytest.approx([0.325, 0.65]),
+            "configuration 3": pytest.approx([0.475, 0.95]),
         }
         bands = [band.get_datalim(right.transData).intervaly.tolist() for band in right.collections]
-        assert bands == [pytest.approx([0.05, 0.90]), pytest.approx([0.25, 0.80])]
+        assert bands == [pytest.approx([0.05, 0.90]), pytest.approx([0.25, 0.80]), pytest.approx([0.475, 0.95])]
 
     def test_rungs(self, tmp_path: Path) -> None:
         search = search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)

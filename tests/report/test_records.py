@@ -1,6 +1,7 @@
 """Reading a search's records: what is there, what is missing, what is not a search's."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_an_interrupted_trial_counts_as_unfinished_not_failed(tmp_path: Path) ->
     assert search.failures == []
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "6.5", True, [6.5]])
+@pytest.mark.parametrize("value", [None, "6.5", True, [6.5]])
 def test_an_entry_without_a_finite_figure_is_named_as_damaged(tmp_path: Path, value: Any) -> None:
     made = make_search(tmp_path, 2)
     made.content["results"][0]["metrics"]["best_return"] = value
@@ -61,6 +62,15 @@ def test_an_entry_without_a_finite_figure_is_named_as_damaged(tmp_path: Path, va
     assert search.trials[0].status is TrialState.UNFINISHED, "its directory is there, and --resume runs it"
     assert [trial.trial_num for trial in search.ranked] == [2], "completed without a figure is no success"
     assert "entry 1 of the results" in render(search).decode()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_results_file_with_what_json_has_no_word_for_is_refused_by_name(tmp_path: Path, value: float) -> None:
+    made = make_search(tmp_path, 2)
+    made.content["results"][0]["metrics"]["best_return"] = value
+    made.path.write_text(json.dumps(made.content))
+    with pytest.raises(UserError, match=rf"{made.path.name} is not JSON"):
+        read_search(made.path)
 
 
 def test_whole_lines_of_a_history_cut_short_are_read(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.search import FloatRange, IntRange, Layers, LogFloat, LogInt, SearchSpace
+from ghm.search.settings.calibrations import read_calibrations
 from ghm.search.settings.configurations import (
     NAMES,
     SEARCHABLE,
@@ -252,3 +254,12 @@ def test_a_configuration_with_other_settings_is_a_value() -> None:
     assert type(make_hyperparameters({})) is Hyperparameters
     with pytest.raises(UserError, match="gae_lambda must be at most 1; received 2"):
         make_hyperparameters({"gae_lambda": 2})
+
+
+def test_calibrations_are_read_by_the_same_rules(tmp_path: Path) -> None:
+    path = tmp_path / "firms.json"
+    path.write_bytes(b'\xef\xbb\xbf[{"name": "calm", "sigma_x": 0.1}]')
+    assert read_calibrations(path, GHMModel())[0].model.sigma_x == 0.1
+    path.write_text('[{"name": "calm", "sigma_x": 0.1, "sigma_x": 0.3}]')
+    with pytest.raises(UserError, match=r"--calibrations .* the key 'sigma_x' is there twice"):
+        read_calibrations(path, GHMModel())

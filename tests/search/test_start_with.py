@@ -88,13 +88,35 @@ def test_refused(text: str, files: Any, tmp_path: Path, capsys: pytest.CaptureFi
     assert not (tmp_path / "r").exists()
 
 
-def test_a_value_that_is_not_named_is_the_flags_and_must_be_in_the_space(
+OTHERS = {
+    "learner": ["model_free"],
+    "estimator": ["gae", "after_state"],
+    "entropy_weight": [0.5, 0.2],
+    "n_trajectories": {"low": 100, "high": 2000, "step": 50},
+}
+
+
+def test_a_value_that_is_not_named_is_the_default_or_the_first_of_a_list_without_it(
     files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "space.json").write_text('{"entropy_weight": [0.5]}')
+    (tmp_path / "space.json").write_text(json.dumps(OTHERS))
+    (tmp_path / "mine.json").write_text('[{"lr_policy": 0.0003}, {"estimator": "gae"}]')
+    assert run_search(*files, *FLAGS, "--n_trials", 2, "--results_dir", tmp_path / "r", **INSTANT) == 0
+    names = ("learner", "estimator", "entropy_weight", "n_trajectories", "lr_policy")
+    assert [[one[name] for name in names] for one in proposed(tmp_path / "r")] == [
+        ["model_free", "after_state", 0.5, 500, 0.0003],
+        ["model_free", "gae", 0.5, 500, 0.001],
+    ]
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        run_search(*files, *FLAGS, "--search_type", "grid", "--results_dir", tmp_path / "g", **INSTANT)
+    assert "--start_with is not for a grid" in capsys.readouterr().err
+
+
+def test_a_range_without_the_default_has_no_first_value_to_take(
+    files: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "space.json").write_text('{"entropy_weight": {"low": 0.1, "high": 0.5}}')
     (tmp_path / "mine.json").write_text('[{"lr_policy": 0.001}]')
     assert run_search(*files, *FLAGS, "--results_dir", tmp_path / "r", **INSTANT) == 2
-    assert "entropy_weight 0.01, the flag's, is not in the space (0.5)" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        run_search(*files, *FLAGS, "--search_type", "grid", "--results_dir", tmp_path / "r", **INSTANT)
-    assert "--start_with is not for a grid" in capsys.readouterr().err
+    assert "entropy_weight 0.01, the default of ghm train, is not in the space (0.1 to 0.5)" in capsys.readouterr().err

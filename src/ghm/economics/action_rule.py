@@ -6,12 +6,13 @@ likely and yet happens within days.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
+from ghm.io.compiled import compiled
 
 ActionRule = Literal["randomised", "greedy"]
 
@@ -59,13 +60,27 @@ def greedy(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
     Paying down to more than there is, or issuing up to less, is holding by another name: where a mode would change nothing
     at its median level, its probability is holding's. Ties go to the lower mode.
     """
-    payout, target = actions.median_payout_level, actions.median_issue_target
-    hold, pay, issue = np.asarray(actions.mode_probabilities, dtype=float).T
-    pays, issues = ~(payout >= cash), ~(target <= cash)  # a missing level changes something, so that using it is seen
-    hold = hold + np.where(pays, 0.0, pay) + np.where(issues, 0.0, issue)
-    pay, issue = pay * pays, issue * issues
-    mode = np.where(pay > hold, PAY, HOLD)
-    return np.where(issue > np.maximum(hold, pay), ISSUE, mode), payout, target
+    # Contiguous, for which alone the kernels are compiled.
+    payout, target = (
+        np.ascontiguousarray(level) for level in (actions.median_payout_level, actions.median_issue_target)
+    )
+    mode: Any = np.empty(cash.shape, np.int64)
+    probabilities = np.ascontiguousarray(actions.mode_probabilities, dtype=float)
+    _most_likely(np.ascontiguousarray(cash, dtype=float), probabilities, payout, target, mode)
+    return mode, payout, target
+
+
+@compiled()
+def _most_likely(cash: Array, probabilities: Array, payout: Array, target: Array, mode) -> None:
+    """Fill ``mode`` (N,) of :func:`greedy`."""
+    for i in range(cash.size):
+        hold, pay, issue = probabilities[i, HOLD], probabilities[i, PAY], probabilities[i, ISSUE]
+        # Comparisons with a missing level are false: it changes something, so that using it is seen.
+        if payout[i] >= cash[i]:
+            hold, pay = hold + pay, 0.0
+        if target[i] <= cash[i]:
+            hold, issue = hold + issue, 0.0
+        mode[i] = ISSUE if issue > hold and issue > pay else (PAY if pay > hold else HOLD)
 
 
 def certain_actions(mode: Array, payout: Array, target: Array) -> Actions:

@@ -53,8 +53,8 @@ class Actions(NamedTuple):
 def level_from_log(logarithm: Array, shift: float) -> Array:
     """The level max(e^x − a, 0) in cash, of logarithms of any shape."""
     if logarithm.ndim == 1 and logarithm.size and logarithm.strides[0] == 0:  # of one number, :func:`repeated`
-        same: Array = repeated(level_from_log(logarithm[:1].copy(), shift), logarithm.size)[0]
-        return same
+        number = max(np.exp(logarithm[0]) - shift, 0.0)
+        return repeated(np.array([number]), logarithm.size)[0]  # type: ignore[no-any-return]
     level: Array = np.maximum(np.exp(logarithm) - shift, 0.0)
     return level
 

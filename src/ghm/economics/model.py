@@ -72,13 +72,13 @@ class GHMModel:
     rho: float = -0.2
     """Correlation ρ of the two shocks, from -1 to 1."""
     proportional_cost: float = 1.06
-    """Equity raised per unit of cash received p, at least 1."""
+    """Equity p paid in per unit of cash raised, at least 1."""
     fixed_cost: float = 0.002
     """Fixed cost of an equity issue φ (cash), at least 0."""
     recovery: float = 0.55
-    """Share ω of value recovered in liquidation, at least 0."""
+    """Share ω of α/k that liquidation recovers, at least 0."""
     c_max: float = 2.0
-    """Upper end of the cash range c̄ (cash)."""
+    """Upper end of the range of cash c̄; what is above is paid out."""
 
     def __post_init__(self) -> None:
         make_plain(self)

@@ -1,5 +1,6 @@
 """Policies of the optimum's form: pay what exceeds one level of cash, issue below another, liquidate below a third."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -55,19 +56,23 @@ class ThresholdPolicy:
 
     def rule(self, cash: Array, time_to_horizon: float) -> tuple[Array, Array, Array]:
         """Mode, payout level and issue target at ``cash`` (N,), (N,) each."""
-        payout, below, target, abandon = (self._at(level, time_to_horizon) for level in self.levels)
+        payout, below, target, abandon = self._at(time_to_horizon)
         # Comparisons with NaN are false: where there is no level, there is no action.
         mode = np.where(cash > payout, PAY, np.where(cash < below, ISSUE, HOLD))
         abandons = cash < abandon
         mode, level = np.where(abandons, PAY, mode), np.where(abandons, 0.0, np.full(cash.shape, payout))
         return mode, level, np.full(cash.shape, target)
 
-    def _at(self, levels: Array, time_to_horizon: float) -> float:
-        """Between the times that are known; never where the nearer one has never."""
+    def _at(self, time_to_horizon: float) -> list[float]:
+        """The levels between the times that are known; never where the nearer one has never."""
         row, behind, weight = between(self.time_to_horizon, time_to_horizon)
-        first, second = float(levels[row]), float(levels[behind])
-        nearer = first if weight < 0.5 else second
-        return nearer if np.isnan(first) or np.isnan(second) else (1 - weight) * first + weight * second
+        ends = [(float(levels[row]), float(levels[behind])) for levels in self.levels]
+        return [
+            (first if weight < 0.5 else second)
+            if math.isnan(first + second)
+            else (1 - weight) * first + weight * second
+            for first, second in ends
+        ]
 
 
 def between(times: Array, time: float) -> tuple[int, int, float]:
@@ -75,4 +80,4 @@ def between(times: Array, time: float) -> tuple[int, int, float]:
     behind = min(int(np.searchsorted(times, time, side="right")), times.size - 1)
     row = max(behind - 1, 0)
     gap = times[behind] - times[row]
-    return row, behind, float(np.clip((time - times[row]) / gap, 0.0, 1.0)) if gap > 0 else 0.0
+    return row, behind, min(max(float((time - times[row]) / gap), 0.0), 1.0) if gap > 0 else 0.0

@@ -27,10 +27,12 @@ class ReportConfig:
     results: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Results JSON or directory of a search; several searches are compared.
     Of a directory the newest search in it counts."""
-    output: Path | None = None
-    """File of the page; left out: report.html (comparison.html) beside the results."""
-    reload: int = 0
-    """Seconds after which an open page loads itself again; 0: never."""
+    output: Annotated[
+        Path | None, tyro.conf.arg(help_behavior_hint="report.html or comparison.html beside the results")
+    ] = None
+    """File of the page."""
+    reload: Annotated[int, tyro.conf.arg(metavar="SECONDS")] = 0
+    """Reload an open page every so many seconds; 0: never."""
     export: Path | None = None
     """Write figures (PDF, PNG) and tables (LaTeX, CSV) here instead of a page."""
 

@@ -127,8 +127,8 @@ class ReplayConfig:
     """Results JSON or directory of the search."""
     trial: int
     """Number of the trial."""
-    directory: Path | None = None
-    """Where to train; left out: replays/ in the results directory."""
+    directory: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="replays/ in the results directory")] = None
+    """Where to train."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.economics.transition import BandedOperator, apply_banded, transition_on
 from ghm.io.compiled import compiled
-from ghm.solvers.policy_value import cash_after, chance_of_effect
+from ghm.solvers.policy_value import cash_after, certain_cash, chance_of_effect
 
 QUADRATURE = 7
 """Gauss-Hermite points for a random level: counts are read to two digits."""
@@ -91,9 +91,10 @@ def _drawn(cash: Array, actions: Actions) -> _Taken:
 def _certain(cash: Array, actions: Actions) -> _Taken:
     """The same under the greedy policy, where nothing is left to chance."""
     mode, payout, target = greedy(cash, actions)
-    after = np.stack([np.minimum(payout, cash), np.maximum(np.minimum(target, cash[-1]), cash)])
+    after = certain_cash(cash, mode, payout, target, cash[-1])
     changed = (after != cash).astype(np.float64)
-    return _Taken(np.ascontiguousarray(np.eye(3)[:, mode]), after[:, :, None], np.ones(1), *changed)
+    modes = np.ascontiguousarray(np.eye(3)[:, mode])
+    return _Taken(modes, np.stack([after, after])[:, :, None], np.ones(1), changed, changed)
 
 
 @compiled()

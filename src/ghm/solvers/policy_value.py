@@ -19,11 +19,12 @@ from scipy.special import ndtr
 
 from ghm.economics.action_rule import ActionRule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy, cash_flow, level_from_log
-from ghm.economics.cubic import Cubic
+from ghm.economics.cubic import Cubic, at_points, node_slopes
 from ghm.economics.induction import cash_grid, kept_steps, mean_over_starts
 from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.economics.transition import transition_on
+from ghm.io.compiled import compiled, inlined
 from ghm.solvers.terminal import terminal_values
 
 QUADRATURE = 31
@@ -117,8 +118,23 @@ def deterministic_cash(cash: Array, actions: Actions, c_max: float) -> Array:
 
 def certain_cash(cash: Array, mode: Array, payout: Array, target: Array, c_max: float) -> Array:
     """Cash after the transaction where nothing is left to chance, (N,): modes and levels as :func:`greedy` returns them."""
-    after = np.where(mode == PAY, np.minimum(payout, cash), cash)
-    return np.where(mode == ISSUE, np.maximum(np.minimum(target, c_max), cash), after)
+    after = np.empty(cash.shape)
+    _move(np.ascontiguousarray(cash, dtype=float), mode, payout, target, c_max, after)
+    return after
+
+
+@compiled()
+def _move(cash: Array, mode, payout: Array, target: Array, c_max: float, after: Array) -> None:
+    for i in range(cash.size):
+        after[i] = moved_cash(cash[i], mode[i], payout[i], target[i], c_max)
+
+
+@inlined()
+def moved_cash(cash, mode, payout, target, c_max):
+    """Cash after one transaction; a missing level that is used is seen."""
+    if mode == PAY:
+        return np.minimum(payout, cash)
+    return np.maximum(np.minimum(target, c_max), cash) if mode == ISSUE else cash
 
 
 def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:
@@ -128,7 +144,19 @@ def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost:
 
 def _moved(cash: Array, held: Array, after: Array, cost: float, fixed_cost: float) -> Array:
     """V one step earlier where cash is moved to ``after`` (N,) for certain."""
-    return cash_flow(cash, after, cost, fixed_cost) + Cubic.through(cash, held)(after)
+    value = np.empty(cash.size)
+    _value_of_move(cash, held, after, cost, fixed_cost, value)
+    return value
+
+
+@compiled()
+def _value_of_move(cash: Array, held: Array, after: Array, cost: float, fixed_cost: float, value: Array) -> None:
+    secants, slopes = np.empty(cash.size - 1), np.empty(cash.size)
+    node_slopes(1 / (cash[1:] - cash[:-1]), held, secants, slopes)
+    at_points(cash, held, slopes, after, value)
+    for i in range(cash.size):
+        paid = cash[i] - after[i]
+        value[i] += paid if paid >= 0 else cost * (paid - fixed_cost)
 
 
 def _average(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:

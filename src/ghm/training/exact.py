@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghm.economics.action_rule import Returns
 from ghm.economics.cubic import at_points, node_slopes
@@ -30,8 +31,10 @@ class ExactReturns:
 
     fine: DecisionProblem
     """The same problem on the reference's grid of cash."""
-    interpolation_matrix: Array
-    """Linear interpolation from the training's M cash nodes to the fine ones, (M, F)."""
+    cell: NDArray[np.int64]
+    """The training's cash node at or below each of the fine ones, (F,)."""
+    weight: Array
+    """Of the training's next cash node, (F,)."""
 
     @classmethod
     def build(cls, problem: Problem, grid: StateGrid) -> Self:
@@ -41,12 +44,14 @@ class ExactReturns:
             UserError: as :func:`ghm.solvers.policy_value`.
         """
         cash = cash_grid(problem.model, problem.dt)
-        interpolation_matrix = np.stack([np.interp(cash, grid.cash, row) for row in np.eye(grid.cash.size)])
-        return cls(DecisionProblem.build(problem, cash), interpolation_matrix)
+        cell = np.clip(np.searchsorted(grid.cash, cash, side="right") - 1, 0, grid.cash.size - 2)
+        weight = (cash - grid.cash[cell]) / np.diff(grid.cash)[cell]
+        return cls(DecisionProblem.build(problem, cash), cell, weight)
 
     def __call__(self, tables: PolicyTables) -> Returns:
         """The returns of both action rules of a policy."""
-        fine = PolicyTables((tables.modes @ self.interpolation_matrix).astype(np.float32), tables.levels)
+        modes = (1 - self.weight) * tables.modes[..., self.cell] + self.weight * tables.modes[..., self.cell + 1]
+        fine = PolicyTables(modes.astype(np.float32), tables.levels)
         problem = self.fine
         values = sweep_tables(problem, fine, None).values[0]
         grid, value = problem.grid, problem.terminal_values.copy()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RESULT_FORMAT = 1
 
-DESCRIPTION = "Train a policy by Monte Carlo policy gradient."
+DESCRIPTION = "Train one policy by policy gradient."
 
 RESUMABLE_CHANGES = {
     "device", "n_threads", "ckpt_freq", "keep_checkpoints",

@@ -29,6 +29,10 @@ ESTIMATORS: dict[LearnerName, tuple[Estimator, ...]] = {
 BASELINES: dict[LearnerName, tuple[Baseline, ...]] = {"model_based": ("network", "exact"), "model_free": ("returns",)}
 """Baselines of each learner, its own first."""
 
+OWN_ESTIMATOR = "; ".join(f"{learner}: {names[0]}" for learner, names in ESTIMATORS.items())
+OWN_BASELINE = "; ".join(f"{learner}: {names[0]}" for learner, names in BASELINES.items())
+"""The defaults that follow from the learner, as help shows them."""
+
 # A wider or deeper network than this is a typing error, not a model of a two-dimensional state.
 MAX_HIDDEN_LAYERS = 16
 MAX_HIDDEN_WIDTH = 8192
@@ -43,9 +47,14 @@ MAX_VISITS = 1_000_000_000
 """Most steps of all paths of an iteration together: some learners keep each of them."""
 
 
-def searched(default: Any, **inactive_under: tuple[str, ...]) -> Any:
+def shown_as(default: Any, metavar: str = "", hint: str = "") -> Any:
+    """A field for which help shows a unit in the place of its value, or ``hint`` in the place of its default."""
+    return dataclasses.field(default=default, metadata={"metavar": metavar, "hint": hint})
+
+
+def searched(default: Any, hint: str = "", /, **inactive_under: tuple[str, ...]) -> Any:
     """A field of a setting that a search may vary; it has no effect where another setting has one of the values named."""
-    return dataclasses.field(default=default, metadata={"inactive_under": inactive_under})
+    return dataclasses.field(default=default, metadata={"inactive_under": inactive_under, "hint": hint})
 
 
 def _but(*kept: Estimator) -> tuple[Estimator, ...]:
@@ -106,25 +115,25 @@ class TrainConfig(Hyperparameters):
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon.
+    """Value at the horizon (zero: shareholders receive nothing).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     learner: LearnerName = searched("model_based")
     """What training may use of the model.
     model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
-    estimator: Estimator | None = searched(None)
+    estimator: Estimator | None = searched(None, OWN_ESTIMATOR)
     """Gradient estimator.
     model_based: bootstrap (the default), multi-step returns bootstrapped from V; conditional, the same with its sampled tail,
     which makes it unbiased; martingale; monte_carlo. model_free: after_state (the default), a critic of the cash that a
     transaction leaves; gae, generalised advantages; monte_carlo, the textbook's REINFORCE."""
-    baseline: Baseline | None = searched(None)
+    baseline: Baseline | None = searched(None, OWN_BASELINE)
     """What predicts values.
     model_based: network (the default), learned from the transition law's multi-step returns; exact, the policy's own value by
     one backward pass. model_free: returns, a critic fitted to sampled returns."""
     gae_lambda: float = searched(0.95, estimator=_but("gae"))
-    """λ of --estimator gae, from 0 to 1.
+    """Decay of generalised advantages (--estimator gae), from 0 to 1.
     How much later temporal differences count, in advantages and in the critic's targets."""
     critic_memory: float = searched(0.1, estimator=_but("after_state"))
-    """Share of past iterations that after_state remembers, from 0 to 1."""
+    """Weight on earlier iterations in the after_state critic, from 0 to 1."""
     select: Selection = searched("exact")
     """Firm value by which the best policy is chosen.
     exact: computed from the transition law; simulated: a mean over paths, which other models have too."""
@@ -138,9 +147,9 @@ class TrainConfig(Hyperparameters):
     log_freq: int = 100
     """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Iterations between two evaluations that also write a checkpoint.
-    The last iteration is always one. Lines of the log and at least twenty points of every run are evaluated, too; the best policy
-    is chosen among all of them."""
+    """Iterations between evaluations, of which there are at least 20.
+    Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and at least twenty points of every
+    run are evaluated, too; the best policy is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()
     """Further iterations to evaluate at, increasing.
     A search gives its rungs."""
@@ -152,10 +161,10 @@ class TrainConfig(Hyperparameters):
     """Directory of the TensorBoard event files."""
     ckpt_dir: Path = Path("runs/train/checkpoints")
     """Directory of the checkpoints."""
-    result_file: Path | None = None
-    """JSON file of the result; left out: result.json beside --ckpt_dir."""
-    reference_file: Path | None = None
-    """File of the model's solution; left out: reference.npz, likewise."""
+    result_file: Path | None = shown_as(None, hint="result.json beside --ckpt_dir")
+    """JSON file of the result."""
+    reference_file: Path | None = shown_as(None, hint="reference.npz beside --ckpt_dir")
+    """File of the model's solution."""
     resume: Path | None = None
     """Checkpoint to continue from."""
     progress: Progress = "auto"

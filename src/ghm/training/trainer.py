@@ -81,6 +81,7 @@ class Trainer:
         self._estimate = gradient_estimator(config, self._problem, simulator, self._learner)
         self._returns = ExactReturns.build(config.problem, self._problem.grid)
         self.standing = RunProgress()
+        self._best: ExactEvaluation | None = None
         self._started = time.perf_counter()
 
     def resume(self, checkpoint: Checkpoint, path: Path) -> None:
@@ -176,6 +177,7 @@ class Trainer:
             self.standing = dataclasses.replace(
                 self.standing, best_return=chosen.exact_return, best_score=score, best_iteration=iteration
             )
+            self._best = chosen
             self._checkpoint("best_model.pt", (tables, chosen.action_rule))
         return evaluation.figures()
 
@@ -200,14 +202,14 @@ class Trainer:
     def _finish(self, events: EventLog) -> dict[str, Any]:
         """Keep the last policy; measure the best one in full, and draw it if asked."""
         self._checkpoint("final_model.pt")
-        best = Checkpoint.load(self._config.ckpt_dir / "best_model.pt")
-        learner = Learner(self._problem, self._config)
-        best.restore(learner, self._config.ckpt_dir / "best_model.pt")
-        tables = learner.tabulate().tables
-        standing = self.standing
-        if self._config.figures == "drawn":
-            self._draw(events, learner, tables)
-        chosen, _ = choose(self._judged(tables), self._config.select, self._config.seed)
+        standing, chosen, drawn = self.standing, self._best, self._config.figures == "drawn"
+        if chosen is None or drawn:  # it was found before the run was resumed, or its networks are asked for
+            path, learner = self._config.ckpt_dir / "best_model.pt", Learner(self._problem, self._config)
+            Checkpoint.load(path).restore(learner, path)
+            tables = learner.tabulate().tables
+            if drawn:
+                self._draw(events, learner, tables)
+            chosen = chosen or choose(self._judged(tables), self._config.select, self._config.seed)[0]
         return {
             "best_return": standing.best_return,
             "best_iteration": standing.best_iteration,

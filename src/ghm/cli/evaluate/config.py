@@ -47,10 +47,10 @@ class EvaluateConfig:
     output: Path | None = None
     """Write the policy, the optimum and their differences into this .npz or .csv.
     Value and cash after the transaction are those of the action rule that is judged."""
-    cash: tuple[str, ...] = ()
-    """Cash of --output, as 0:0.5:101 (first:last:count); left out: the solver's."""
-    times: tuple[str, ...] = ()
-    """Years to the horizon of --output, likewise; left out: 64, dense near 0."""
+    cash: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="the solver's grid")] = ()
+    """Cash of --output, as 0:0.5:101 (first:last:count)."""
+    times: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="64, dense near 0")] = ()
+    """Years to the horizon of --output, likewise."""
     figures: Path | None = None
     """Draw the policy, its value and simulated firms into this directory (PDF, PNG)."""
     dt: Annotated[float, _own("0.01")] = 0.01
@@ -58,7 +58,7 @@ class EvaluateConfig:
     T: Annotated[float, _own("10")] = 10.0
     """Horizon (years), a multiple of dt."""
     terminal: Annotated[Terminal, _own("liquidation")] = "liquidation"
-    """Value at the horizon."""
+    """Value at the horizon (zero: shareholders receive nothing)."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
     """Parameters that the policy is judged on.
     Those of a checkpoint or table take the place of the defaults. A checkpoint is refused where they differ from those that it

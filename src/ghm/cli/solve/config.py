@@ -30,16 +30,16 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class SolveConfig:
-    """Solve the model: for ever in continuous time, and in discrete time to a horizon, as policies are trained."""
+    """Solve the infinite-horizon model in continuous time, and the finite-horizon problem on which policies are trained."""
 
     dt: float = 0.01
     """Time step (years)."""
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon."""
-    at: tuple[float, ...] = ()
-    """Cash at which to show the value; left out: seven values from 0 to c_max."""
+    """Value at the horizon (zero: shareholders receive nothing)."""
+    at: Annotated[tuple[float, ...], tyro.conf.arg(help_behavior_hint="seven values from 0 to c_max")] = ()
+    """Cash at which to show the value."""
     json: bool = False
     """Print JSON instead of tables."""
     plot: Path | None = None
@@ -47,10 +47,10 @@ class SolveConfig:
     output: Path | None = None
     """Write V(c, τ) and the boundaries into this .npz or .csv.
     With --sweep: its table, as .csv."""
-    cash: tuple[str, ...] = ()
-    """Cash of --output, as 0:0.5:101 (first:last:count); left out: the solver's."""
-    times: tuple[str, ...] = ()
-    """Years to the horizon of --output, likewise; left out: 65, dense near 0."""
+    cash: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="the solver's grid")] = ()
+    """Cash of --output, as 0:0.5:101 (first:last:count)."""
+    times: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="65, dense near 0")] = ()
+    """Years to the horizon of --output, likewise."""
     check: bool = False
     """Check every claim about the solution; exit status 1 if one fails."""
     sweep: Annotated[
@@ -58,8 +58,8 @@ class SolveConfig:
         tyro.conf.UseAppendAction,
         tyro.conf.arg(metavar="PARAMETER FIRST LAST COUNT"),
     ] = ()
-    """Solve at COUNT values of a model parameter.
-    Given twice: for a pair of parameters."""
+    """Solve at COUNT values of a parameter; repeat for two.
+    Given twice: for each pair of values of two parameters."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
     """Parameters of the model."""
 

@@ -58,6 +58,7 @@ def gap_charts(search: SearchState) -> list[Chart]:
     if not curves:
         return []
     best, (_, y) = curves[0]
+    least = f"{100 * LEAST_GAP:g}%"
     small = any(1 - value < LEAST_GAP for _, (_, curve) in curves for value in curve)
     return [
         Chart(
@@ -66,7 +67,7 @@ def gap_charts(search: SearchState) -> list[Chart]:
             f"Optimality gap against training iterations, on a logarithmic axis, for {len(curves)} trials. The best, trial "
             f"{best.trial_num}, ended with a gap of {100 * gap(y[-1]):.2f}%.",
             "Optimality gap: 100% less captured value."
-            + (f" Gaps below {100 * LEAST_GAP:g}% are drawn there." if small else ""),
+            + (f" Gaps below {least} are drawn at {least}." if small else ""),
             highlighted(search, curves, gap),
             {"xaxis": {"title": {"text": "training iterations"}, "rangemode": "tozero"}, "yaxis": gap_axis()},
         )

@@ -12,6 +12,8 @@ from ghm.io.plain import make_plain
 from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
 from ghm.training.settings import (
     MAX_ITERATIONS,
+    OWN_BASELINE,
+    OWN_ESTIMATOR,
     Baseline,
     Device,
     Estimator,
@@ -23,6 +25,7 @@ from ghm.training.settings import (
     require_integer,
     require_number,
     require_path,
+    shown_as,
 )
 
 RankBy = Literal["mean", "iqm", "worst"]
@@ -85,53 +88,56 @@ class SearchConfig:
     Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
     `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
     n_trials: int = 20
-    """Configurations in total, also with --resume; a grid has its own number.
-    With one seed and one calibration, the default, each configuration is one trial."""
+    """Configurations, the total also with --resume; a grid has its own number.
+    A configuration is a choice of hyperparameters; a trial is one training of it. With one seed and one calibration, the
+    default, each configuration is one trial."""
     n_seeds: int = 1
-    """Seeds per configuration, the same for all: from seed_base + 1 on."""
+    """Seeds per configuration; if more than 1, the same for all."""
     calibrations: Path | None = None
     """JSON file of the models to train every configuration on.
     A list of objects, each with a name and the parameters that differ from the search's model."""
     rank_by: RankBy = "mean"
-    """What ranks a configuration of several trials."""
+    """A configuration's captured value to rank by.
+    Over its seeds and calibrations: mean, interquartile mean or worst."""
     proposal_lag: int = 4
-    """tpe and gp learn from all configurations but this many, the latest.
-    So many can then run at once, and proposals are the same with any number of workers."""
+    """tpe and gp: configuration k learns from 1 to k − N.
+    So N can run at once, and proposals are the same with any number of workers. They need ten outcomes to learn from; the
+    configurations before those are random."""
     rungs: tuple[int, ...] = ()
     """Iterations at which all trials pause and only the best continue.
     Increasing, below n_iterations. A trial that continues does so from its checkpoint."""
     keep: float = 0.34
-    """Share of the configurations that continue at a rung.
+    """Share of the configurations that continue at a rung, rounded up.
     With --resume it may be raised, and more of them continue."""
     confirm: int = 0
     """Best configurations to train again on fresh seeds at the end."""
     confirm_seeds: int = 5
     """Fresh seeds of the confirmation; the search uses none of them."""
-    confirm_iterations: int | None = None
-    """Iterations of the confirmation; left out: n_iterations."""
+    confirm_iterations: int | None = shown_as(None, hint="n_iterations")
+    """Iterations of the confirmation."""
     n_iterations: int = 5000
     """Training iterations per trial."""
     budget: int | None = None
     """Training iterations of the whole search; n_trials follows from it.
     As many configurations as can be trained, rungs and confirmation included, whatever fails."""
-    time_limit: float | None = None
-    """Hours after which the search stops in order; --resume continues it."""
+    time_limit: float | None = shown_as(None, metavar="HOURS")
+    """Time after which the search stops cleanly; --resume continues it."""
     n_workers: int = 1
     """Trials that run at the same time, each in its own process."""
     executor: ExecutorName = "local"
     """Where trials run."""
     dask_scheduler: str | None = None
     """Scheduler of a running Dask cluster: tcp://host:port, or its file."""
-    heartbeat: float = 60.0
-    """Seconds of silence after which a Dask worker counts as lost.
+    heartbeat: float = shown_as(60.0, metavar="SECONDS")
+    """Silence after which a Dask worker counts as lost.
     So does a search whose directory another one wants."""
     dt: float = 0.01
     """Time step (years)."""
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     seed_base: int = 123
-    """Trial k trains with seed seed_base + k.
-    With several seeds, every configuration trains with seed_base + 1 and so on."""
+    """With one seed, configuration k trains with seed_base + k.
+    With several seeds per configuration, all use seed_base + 1, seed_base + 2 and so on."""
     device: Device = "cpu"
     """Where the networks run.
     With several GPUs each worker gets its own."""
@@ -141,7 +147,8 @@ class SearchConfig:
     log_freq: int = 100
     """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Iterations between two evaluations that also write a checkpoint."""
+    """Iterations between evaluations, of which there are at least 20.
+    Each multiple of it also writes a checkpoint."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
     keep_checkpoints: int = 1
@@ -155,17 +162,18 @@ class SearchConfig:
     allow_drift: bool = False
     """With --resume: continue although code or settings have changed.
     The record keeps what changed."""
-    trial_timeout: float | None = None
-    """Stop a trial after this many seconds and count it as failed."""
+    trial_timeout: float | None = shown_as(None, metavar="SECONDS")
+    """Time after which a trial is stopped and counted as failed."""
     max_retries: int = 1
-    """Times to start a trial again that was killed, or lacked memory or disk."""
+    """Retries of a trial that was killed or ran out of memory or disk."""
     space: Path | None = None
     """JSON file of what to search: lists or ranges.
     Such as {"lr_policy": {"low": 1e-5, "high": 0.1, "log": true}, "n_trajectories": [250, 500]}. Any setting that changes how a
     policy learns can be named; one of the eight hyperparameters that is not keeps its default list."""
     start_with: Path | None = None
     """JSON file of configurations to try first.
-    A list of objects such as [{"lr_policy": 0.01}]; what one does not name is as in ghm train, and all is in the space."""
+    A list of objects such as [{"lr_policy": 0.001}], of values in the space. What one does not name has the default of ghm train,
+    or the first value of a list that lacks it."""
     config: Path | None = None
     """TOML file of settings, such as a search's search.toml; options override it.
     The model's are in [model]; [space] and [[calibrations]] are what --space and --calibrations read. For the command line."""
@@ -177,20 +185,20 @@ class SearchConfig:
     learner: LearnerName = "model_based"
     """What a trial may use of the model.
     model_based: the transition law; model_free: a simulator and what a transaction costs."""
-    estimator: Estimator | None = None
+    estimator: Estimator | None = shown_as(None, hint=OWN_ESTIMATOR)
     """Gradient estimator.
     model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
-    baseline: Baseline | None = None
+    baseline: Baseline | None = shown_as(None, hint=OWN_BASELINE)
     """What predicts values.
     model_based: network by default, or exact; model_free: returns."""
     gae_lambda: float = TrainConfig.gae_lambda
-    """λ of --estimator gae, from 0 to 1."""
+    """Decay of generalised advantages (--estimator gae), from 0 to 1."""
     critic_memory: float = TrainConfig.critic_memory
-    """Share of past iterations that after_state remembers, from 0 to 1."""
+    """Weight on earlier iterations in the after_state critic, from 0 to 1."""
     select: Selection = "exact"
     """Firm value by which a trial's best policy is chosen."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon.
+    """Value at the horizon (zero: shareholders receive nothing).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     n_threads: int = 1
     """Threads per trial."""

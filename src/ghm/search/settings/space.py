@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,14 @@ from ghm.io.plain import plain
 from ghm.io.safe_read import DamagedError, read_given
 from ghm.search.settings.configurations import NAMES, SEARCHABLE, make_hyperparameters, require_value
 from ghm.search.settings.distributions import MAX_VALUES, Distribution, Layers, Range, Values, label
-from ghm.training.settings import MAX_HIDDEN_LAYERS, Hyperparameters, TrainConfig, require_integer
+from ghm.training.settings import (
+    BASELINES,
+    ESTIMATORS,
+    MAX_HIDDEN_LAYERS,
+    Hyperparameters,
+    TrainConfig,
+    require_integer,
+)
 
 Choices = dict[str, Distribution]
 """A checked search space: what may be tried of each hyperparameter, in the order of :data:`SEARCHABLE`."""
@@ -156,7 +163,9 @@ def read_configurations(path: Path, choices: Choices) -> tuple[Hyperparameters, 
 
 
 def parse_configurations(given: Any, choices: Choices) -> tuple[Hyperparameters, ...]:
-    """The configurations that a JSON list describes; a hyperparameter that one does not name has its value of training's flags.
+    """The configurations that a JSON list describes.
+
+    A setting that one does not name has its default, or the first value of a list that lacks the default.
 
     Raises:
         UserError: when ``given`` is no list of objects, two are the same, or a value is not in the space.
@@ -164,26 +173,36 @@ def parse_configurations(given: Any, choices: Choices) -> tuple[Hyperparameters,
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise UserError(f'give a list of configurations such as [{{"lr_policy": 0.01}}]; received {_shown(given)}')
     found = tuple(_configuration(number, one, choices) for number, one in enumerate(given, 1))
+    seen: set[Hyperparameters] = set()
     for number, one in enumerate(found, 1):
-        if one in found[: number - 1]:
+        if one in seen:
             raise UserError(f"configuration {number} is there twice; leave one out")
+        seen.add(one)
     return found
 
 
 def _configuration(number: int, given: dict[str, Any], choices: Choices) -> Hyperparameters:
     if unknown := [name for name in given if name not in choices]:
-        raise UserError(f"configuration {number}: the space has no {unknown[0]!r}; it has {', '.join(choices)}")
+        raise UserError(f"configuration {number}: the space has no {unknown[0][:80]!r}; it has {', '.join(choices)}")
     values = {}
     for name, space in choices.items():
-        value = given.get(name, SEARCHABLE[name].default)
+        value = given[name] if name in given else _default(name, space)
         value = _checked_value(name, tuple(value) if isinstance(value, list) else value)
         if value not in space:
-            what = "" if name in given else ", the flag's,"
+            what = "" if name in given else ", the default of ghm train,"
             raise UserError(
                 f"configuration {number}: {name} {label(value)}{what} is not in the space ({space}); change one of them"
             )
         values[name] = value
     return make_hyperparameters(values)
+
+
+def _default(name: str, space: Distribution) -> Any:
+    """What a setting has that a configuration does not name: its default, or the first of a list that lacks it."""
+    learners: dict[str, Mapping[Any, tuple[str, ...]]] = {"estimator": ESTIMATORS, "baseline": BASELINES}
+    defaults = [known[0] for known in learners[name].values()] if name in learners else [SEARCHABLE[name].default]
+    found = next((value for value in defaults if value in space), defaults[0])
+    return space.first if found not in space and isinstance(space, Values) else found
 
 
 def _checked(name: str, given: Any) -> Distribution:
@@ -279,7 +298,7 @@ def _refusal(name: str) -> str:
         return f"{name} does not change how a policy learns, so a search does not vary it"
     close = difflib.get_close_matches(name, SEARCHABLE, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"the search space has no {name!r}{hint}; it has {', '.join(SEARCHABLE)}"
+    return f"the search space has no {name[:80]!r}{hint}; it has {', '.join(SEARCHABLE)}"
 
 
 def _shown(value: Any) -> str:

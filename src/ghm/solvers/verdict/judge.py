@@ -9,6 +9,7 @@ whole horizon ahead may be off by much and cost nothing, while nearly everything
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,15 @@ from numpy.typing import NDArray
 from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
+from ghm.io.compiled import compiled
 from ghm.io.text import NEVER
 from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.policy_value import (
-    certain_cash,
     deterministic_cash,
     effective_probabilities,
     expected_cash,
+    moved_cash,
     policy_value,
     returns_of_rules,
 )
@@ -120,19 +122,26 @@ def _repaired_cash(
     """
     mode, payout, target = greedy(cash, policy(cash, time_to_horizon))
     best, best_payout, best_target = optimum.rule(cash, time_to_horizon)
-    # As :func:`greedy` has it, an action without effect is none: at no cash, paying everything out must not displace an issue.
-    without = ((best == PAY) & (best_payout >= cash)) | ((best == ISSUE) & (best_target <= cash))
-    best = np.where(without, HOLD, best)
-    paying, issuing = (
-        np.where(best == decision, decision, np.where(mode == decision, HOLD, mode)) for decision in (PAY, ISSUE)
-    )
-    return (
-        certain_cash(cash, paying, best_payout, target, cash[-1]),
-        certain_cash(cash, issuing, payout, best_target, cash[-1]),
-    )
+    paying, issuing = np.empty(cash.size), np.empty(cash.size)
+    _repair(cash, mode, payout, target, best, best_payout, best_target, paying, issuing)
+    return paying, issuing
 
 
-def _ways(decision: int, cash: Array, own: Array, repaired: Array, issues: Array) -> list[NDArray[np.bool_]]:
+@compiled()
+def _repair(cash: Array, mode, payout, target, best, best_payout, best_target, paying: Array, issuing: Array) -> None:
+    top = cash[-1]
+    for i in range(cash.size):
+        # As in :func:`greedy` an action without effect is none: at no cash, paying everything out must not displace an issue.
+        pays = best[i] == PAY and not best_payout[i] >= cash[i]
+        issues = best[i] == ISSUE and not best_target[i] <= cash[i]
+        own = mode[i]
+        paying[i] = moved_cash(cash[i], PAY if pays else (HOLD if own == PAY else own), best_payout[i], target[i], top)
+        issuing[i] = moved_cash(
+            cash[i], ISSUE if issues else (HOLD if own == ISSUE else own), payout[i], best_target[i], top
+        )
+
+
+def _ways(decision: int, cash: Array, own: Array, repaired: Array, issues: NDArray[Any]) -> list[NDArray[np.bool_]]:
     """Where a decision is wrong in each of its `WAYS`, (N,) each.
 
     Args:
@@ -180,12 +189,11 @@ class RepairedInPart:
         after, best = (expected_cash(cash, actions, top, "randomised") for actions in (own, repaired))
         issues = effective_probabilities(cash, own, top)[:, ISSUE]
         where = _ways(self.whole.decision, cash, after, best, issues)[self.way]
-        fields = {
-            name: np.where(where[:, None] if np.ndim(old) == 2 else where, new, old)
-            for name, old, new in zip(own._fields, own, repaired, strict=True)
-            if name != "level_shift"
-        }
-        return own._replace(**fields)
+        modes, payout, payout_spread, issue, issue_spread = (
+            np.where(where[:, None] if old.ndim == 2 else where, new, old)
+            for old, new in zip(own[:5], repaired[:5], strict=True)
+        )
+        return Actions(modes, payout, payout_spread, issue, issue_spread, own.level_shift)
 
 
 def judge(
