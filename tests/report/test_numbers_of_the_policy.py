@@ -36,11 +36,12 @@ def test_charts_have_their_titles_and_axes(study: PolicyStudy) -> None:
     """The name is the place in the page where it is drawn; the title is what people read."""
     drawn = [*policy_charts.policy_charts(study), *economics.economics_charts(study)]
     axes = {one.name: tuple(one.layout[axis]["title"]["text"] for axis in ("xaxis", "yaxis")) for one in drawn}
+    to_horizon = "time to horizon (years); start of life at the right"
     assert {one.name: (one.title, *axes[one.name]) for one in drawn} == {
-        "policy-levels": ("What the policy does, beside the optimum", "time to horizon (years)", "cash"),
-        "policy-modes": ("Action in each state", "time to horizon (years)", "cash"),
+        "policy-levels": ("What the policy does, beside the optimum", to_horizon, "cash"),
+        "policy-modes": ("Action in each state", to_horizon, "cash"),
         "policy-value": ("Value of the firm", "cash", "value less liquidation"),
-        "policy-loss": ("Value lost", "time to horizon (years)", "cash"),
+        "policy-loss": ("Value lost", to_horizon, "cash"),
         "policy-paths": ("Cash of simulated firms", "years", "cash"),
         "policy-slope": ("Marginal value of cash V′(c)", "cash", "V′(c)"),
         "policy-cash": ("Distribution of cash", "cash", "density"),
@@ -136,7 +137,7 @@ def test_cash_of_simulated_firms(study: PolicyStudy) -> None:
     assert found["issuance boundary"]["y"] == [None, None, 0.05]
     facts = (
         "Of 30 simulated firms 25.0% are liquidated within 10 years; on average a firm issues equity 1.50 times and pays "
-        "dividends of 2.50."
+        "dividends of 2.50 over them."
     )
     assert facts in chart.alternative
     assert chart.caption.startswith(facts)

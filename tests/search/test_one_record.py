@@ -151,7 +151,9 @@ def test_stopped_and_paused_are_said_alike(tmp_path: Path, capsys: pytest.Captur
             own = read_sealed(results_dir / f"trial_{number:03d}" / "outcome.json")
             assert own["metrics"]["status"] == frame.loc[number, "status"] == status
         one = next(number for number, status in statuses.items() if status == "stopped_at_rung")
-        with pytest.raises(ghm.errors.UserError, match=f"--trial {one} ended as stopped_at_rung"):
+        with pytest.raises(
+            ghm.errors.UserError, match=rf"^trial {one} was stopped at rung \d; replay needs a completed trial$"
+        ):
             replay.replay(results_dir, one)
         assert "was stopped" in explain(results_dir, one)
 

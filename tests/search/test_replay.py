@@ -63,7 +63,7 @@ def test_a_result_that_differs_in_its_last_bit_is_not_confirmed(
 def test_a_trial_that_left_no_result_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUB_MODES", json.dumps({"124": "crash"}))
     run_search("--n_trials", 2, "--n_iterations", 6, "--results_dir", tmp_path / "r", "--progress", "none")
-    with pytest.raises(UserError, match="ended as crashed: there is no result"):
+    with pytest.raises(UserError, match="ended as crashed; replay needs a completed trial"):
         replay(tmp_path / "r", 1, runner=TrialRunner(STUB))
     with pytest.raises(UserError, match=r"--trial 7: no record of such a trial .* it has 1 to 2"):
         replay(tmp_path / "r", 7, runner=TrialRunner(STUB))
