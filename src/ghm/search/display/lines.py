@@ -59,7 +59,7 @@ class PlainObserver(Observer):
         found = (
             None
             if self._state is None
-            else next((one for one in self._state.trials if one.trial_num == trial.trial_num), None)
+            else next((one for one in self._state.trials if one.trial_num == trial.number), None)
         )
         return (
             f"Continues training from iteration {found.iterations}"
