@@ -36,7 +36,7 @@ def test_charts_have_their_titles_and_axes(study: PolicyStudy) -> None:
     """The name is the place in the page where it is drawn; the title is what people read."""
     drawn = [*policy_charts.policy_charts(study), *economics.economics_charts(study)]
     axes = {one.name: tuple(one.layout[axis]["title"]["text"] for axis in ("xaxis", "yaxis")) for one in drawn}
-    to_horizon = "time to horizon (years); start of life at the right"
+    to_horizon = "years to horizon (start at the right)"
     assert {one.name: (one.title, *axes[one.name]) for one in drawn} == {
         "policy-levels": ("What the policy does, beside the optimum", to_horizon, "cash"),
         "policy-modes": ("Action in each state", to_horizon, "cash"),

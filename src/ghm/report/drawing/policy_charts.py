@@ -156,7 +156,7 @@ def _time_axis(study: PolicyStudy) -> dict[str, Any]:
     """Time to horizon on a logarithmic axis: what the firm does changes fastest near the horizon."""
     low, high = study.time_to_horizon[0], study.time_to_horizon[-1]
     return {
-        "title": {"text": "time to horizon (years); start of life at the right"},
+        "title": {"text": "years to horizon (start at the right)"},
         "type": "log",
         "range": [float(np.log10(low)), float(np.log10(high))],
         "dtick": 1,
