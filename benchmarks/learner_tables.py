@@ -97,6 +97,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 OUTCOMES: dict[str, Callable[[dict[str, Any]], float]] = {
     "kept": best,
     "at the end": lambda record: max(record["points"][-1][2:4]),
+    "kept, log10 of what is missing": lambda record: float(np.log10(1 - best(record))),
 }
 
 
@@ -106,15 +107,15 @@ def plain(value: Any) -> Any:
 
 
 def trained(series: Series) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Configurations of the table, and their records."""
-    table = series.records("table")
-    found = [(one, table.find(series.flags(one, TABLE_SEED))) for one in configurations()]
+    """Configurations of the table, each once, and their records."""
+    table, distinct = series.records("table"), {str(one): one for one in configurations()}
+    found = [(one, table.find(series.flags(one, TABLE_SEED))) for one in distinct.values()]
     return [(one, record) for one, record in found if record is not None and "diverged" not in record]
 
 
-def show_effects(series: Series) -> None:
-    """Print each hyperparameter's main effects, by what is kept and by what is there at the end."""
-    pairs = trained(series)
+def show_effects(series: Series, slowest: float = 0.0) -> None:
+    """Print each hyperparameter's main effects on each outcome; of trainings with ``lr_policy`` at least ``slowest``."""
+    pairs = [pair for pair in trained(series) if pair[0]["lr_policy"] >= slowest]
     for outcome, of in OUTCOMES.items():
         values = np.array([of(record) for _, record in pairs])
         effects = main_effects({name: [plain(one[name]) for one, _ in pairs] for name in NAMES}, values)
@@ -217,6 +218,9 @@ def main() -> None:
     for name, show in (("table", show_effects), ("seeds", show_seeds), ("transfer", show_transfer)):
         if series.records(name).records:
             show(series)
+    if series.records("table").records:
+        print("\nWithout the smallest lr_policy, which has hardly begun:")
+        show_effects(series, 3e-4)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ LEARNERS: dict[str, dict[str, Any]] = {
 
 CURVE_ITERATIONS, CURVE_SEEDS = 2000, (1, 2, 3, 4, 5)
 
-TRAININGS, TABLE_ITERATIONS, TABLE_SEED = 200, 150, 1
-"""Of the table: how many, how long each, and the seed of all."""
+DRAWS, TABLE_ITERATIONS, TABLE_SEED = 204, 150, 1
+"""Of the table: configurations drawn, a few of them twice; how long each is trained, and the seed of all."""
 
 REPEATED, OTHER_SEEDS = 6, (2, 3, 4, 5)
 """Configurations of the table that are trained again, and on which seeds."""
@@ -191,7 +191,7 @@ def every(n_iterations: int, count: int = 20) -> list[int]:
 def configurations() -> Iterator[dict[str, Any]]:
     """The table's configurations: independent draws from the default space."""
     generator, choices = np.random.default_rng(2024), SearchSpace().choices()
-    for _ in range(TRAININGS):
+    for _ in range(DRAWS):
         yield {name: choices[name].draw(generator) for name in NAMES}
 
 

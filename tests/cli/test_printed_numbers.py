@@ -325,7 +325,7 @@ class TestEvaluate:
             assert rows[name][1] == f"{theirs[name]:.4f}"
         simulated, error = float(rows["firm value, simulated"][0]), float(rows["standard error"][0])
         assert abs(simulated - value) < 4 * (error + 1e-4)
-        assert re.search(r"captured\s+value\s+is\s+\d+\.\d%", head)
+        assert re.search(r"\(captured\s+value\s+\d+\.\d%\)", head)
         table = {
             row[0]: row[1:]
             for row in (re.split(r"\s{2,}", line.strip()) for line in errors.splitlines())
@@ -420,13 +420,13 @@ class TestWhy:
         ]
 
     def test_what_a_proposal_saw(self, tmp_path):
-        config = search_of(tmp_path, [], search_type="gp", proposal_lag=3, n_trials=20).config
+        record = search_of(tmp_path, [], search_type="gp", proposal_lag=3, n_trials=20).record
         one = trial(17, 0.5)
         made = [Decision("proposal", {"configuration": 17}, {"seen": 13}, "")]
-        (said,) = explain._proposed(one, made, config)
+        (said,) = explain._proposed(one, made, record)
         assert said == (
             "Proposed: by the Gaussian process, from the outcomes of configurations 1 to 13. The 3 after these were treated as "
             "pending (--proposal_lag 3), whether or not they had ended, so that proposals never depend on timing."
         )
-        (early,) = explain._proposed(one, [Decision("proposal", {"configuration": 17}, {"seen": 4}, "")], config)
+        (early,) = explain._proposed(one, [Decision("proposal", {"configuration": 17}, {"seen": 4}, "")], record)
         assert "because only 4 outcomes were available" in early

@@ -105,7 +105,7 @@ def test_two_sweeps_fit_the_terminal(tmp_path, parameter):
         (("--check", "--model.mu", "1"), ("discount rate k",)),
         (("--sweep", "sigma", "0", "1", "3"), ("no such parameter", "choose one of alpha")),
         (("--sweep", "rho", "0", "1", "1"), ("two values or more",)),
-        (("--sweep", "rho", "0"), ("Missing value for argument '--sweep'",)),
+        (("--sweep", "rho", "0"), ("--sweep takes 4 values; received fewer",)),
         (("--sweep", "rho", "0", "1", "2", "--output", "x.npz"), ("written as .csv", "try x.csv")),
         (("--sweep", "rho", "0", "1", "2", "--at", "1"), ("leave out --cash, --times and --at",)),
         (("--sweep", "rho", "2", "3", "2"), ("no value of rho has a solution",)),

@@ -24,14 +24,14 @@ from tests.search.support import comparable, read, results_file, run_search
 
 positive = st.floats(min_value=0, max_value=1e300, exclude_min=True)
 non_negative = st.floats(min_value=0, max_value=1e300)
-layers = st.lists(st.integers(1, 8192), min_size=1, max_size=16).map(tuple)
+layers = st.lists(st.integers(1, 1024), min_size=1, max_size=16).map(tuple)
 hyperparameters = {
     "lr_policy": positive,
     "lr_baseline": positive,
     "entropy_weight": non_negative,
     "action_reg_weight": non_negative,
     "max_grad_norm": positive,
-    "n_trajectories": st.integers(1, 10**9),
+    "n_trajectories": st.integers(1, 10**5),
     "policy_hidden": layers,
     "value_hidden": layers,
 }
@@ -42,7 +42,7 @@ models = st.builds(
     rho=st.floats(-1, 1),
     sigma_x=st.floats(1e-9, 10),
     proportional_cost=st.floats(1, 100),
-    c_max=positive,
+    c_max=st.floats(min_value=0, max_value=1e12, exclude_min=True),
 )
 # A horizon is a whole multiple of the step by construction.
 horizons = st.builds(lambda dt, n: {"dt": dt, "T": n * dt}, st.floats(1e-4, 1.0), st.integers(1, 10_000))
@@ -95,10 +95,11 @@ def test_spaces_survive_json(values: dict[str, list[Any]]) -> None:
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-names = st.text(max_size=20).filter(
+shown = st.characters(categories=["L", "N", "P", "S"])
+names = st.text(shown, max_size=20).filter(
     lambda name: name not in ("success", "status", "error", "log", "iterations", "seconds", "final_return")
 )
-lines = st.text(st.characters(categories=["L", "N", "P"]), max_size=100)
+lines = st.text(shown, max_size=100)
 outcomes = st.builds(
     TrialRecord,
     trial_num=st.integers(1, 10**6),
@@ -130,8 +131,12 @@ def test_outcomes_survive_json(outcome: TrialRecord, best: float | None) -> None
     assert isinstance(f"{entry['metrics']['best_return']:.4f}", str)
 
 
-json_values = st.recursive(st.none() | st.booleans() | finite | st.text(max_size=9), lambda v: st.lists(v, max_size=3))
-records = st.dictionaries(st.text(max_size=9).filter(lambda key: key != "sha256"), json_values, min_size=1, max_size=5)
+json_values = st.recursive(
+    st.none() | st.booleans() | finite | st.text(shown, max_size=9), lambda v: st.lists(v, max_size=3)
+)
+records = st.dictionaries(
+    st.text(shown, max_size=9).filter(lambda key: key != "sha256"), json_values, min_size=1, max_size=5
+)
 
 
 @contextmanager

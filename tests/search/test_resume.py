@@ -553,7 +553,7 @@ def test_failures_of_the_machine_are_tried_again_on_resume_up_to_a_limit_that_is
     monkeypatch.setenv("STUB_MODES", json.dumps({"124": "infrastructure", "125": "SIGKILL", "126": "crash"}))
     # Each attempt of the stand-in gets an iteration further before it fails.
     assert run_search("--n_trials", 4, "--n_iterations", 30, *QUIET, "--results_dir", results_dir) == 0
-    assert "the machine's failure 2 of at most 10: --resume runs it again" in capsys.readouterr().out
+    assert "infrastructure failure 2 of at most 10: --resume runs it again" in capsys.readouterr().out
     for count in (4, 6, 8, 10, 10):
         assert run_search("--resume", results_dir, *QUIET) == 0
         failures = [entry["machine_failures"] for entry in read(results_dir)["results"]]

@@ -30,7 +30,7 @@ FAILURES = [
     ("infrastructure", "infrastructure", "No space left on device", 2),
     ("no_result", "crashed", "without a whole result file", 1),
     ("nan_result", "crashed", "without a whole result file", 1),
-    ("weird_error", "diverged", "bad [31m xxx", 1),
+    ("weird_error", "diverged", r"bad \x1b[31m\nxxx", 1),
 ]
 
 

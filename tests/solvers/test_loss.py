@@ -48,7 +48,7 @@ def test_an_evaluation_has_it_everywhere(tmp_path):
     assert found.loss == pytest.approx(loss)
     assert found.to_dict()["loss"] == pytest.approx(loss)
     assert found.metrics()["loss"] == pytest.approx(loss)
-    assert f"{loss_text(loss)} of firm value lost" in found.verdict.text
+    assert f"oses {loss_text(loss)} of firm value" in found.verdict.text
     path = tmp_path / "policy.npz"
     ghm.solve(dt=DT, T=T).save(path)
     shown = run("evaluate", path).output

@@ -46,11 +46,12 @@ def test_the_remedy_is_worth_what_is_said(fault, remedy, optimum):
     worth = {name: optimum.captured_value(policy_value(one, PROBLEM)) for name, one in repaired.items()}
     text = judge(policy, optimum).text
     found = re.search(
-        r": it loses ([\d.]+)% of firm value; captured value is (-?[\d.]+)%, and would be (-?[\d.]+)% with optimal ([a-z ]+)\.$",
+        r"^Loses ([\d.]+)% of firm value \(captured value (-?[\d.]+)%\)\. The largest single fault is [a-z ]+: "
+        r"correcting ([a-z ]+) alone would give (-?[\d.]+)%\.$",
         text,
     )
     assert found is not None, text
-    lost, own, value, name = found.groups()
+    lost, own, name, value = found.groups()
     assert name == remedy == max(worth, key=worth.get)
     assert float(value) / 100 == pytest.approx(worth[remedy], abs=6e-4)
     other = min(worth.values())

@@ -19,12 +19,15 @@ from ghm.solvers.dynamic_program import solve
 from ghm.solvers.firm_statistics import outcomes
 from ghm.solvers.levels import policy_levels
 from ghm.solvers.policy_value import returns_of_rules
-from ghm.solvers.verdict import SENTENCES, Repaired, _repaired_cash, judge
+from ghm.solvers.verdict.findings import Findings
+from ghm.solvers.verdict.judge import FAULTS as PHRASES
+from ghm.solvers.verdict.judge import PLACES, Repaired, _gains_of_parts, _repaired_cash, judge
 
 DT, T = 0.02, 4.0
 MODEL = GHMModel()
 WORTHLESS = GHMModel(recovery=0.0)
 DEAR = GHMModel(recovery=0.0, proportional_cost=2.0)
+CHUNKY = GHMModel(recovery=0.0, fixed_cost=0.05)
 PROHIBITIVE = GHMModel(fixed_cost=6.0)
 HOPELESS = GHMModel(recovery=1.2)
 """Immediate liquidation is optimal."""
@@ -32,7 +35,9 @@ HOPELESS = GHMModel(recovery=1.2)
 
 @pytest.fixture(scope="module")
 def references():
-    return {model: solve(model, DT, T, "liquidation") for model in (MODEL, WORTHLESS, DEAR, PROHIBITIVE, HOPELESS)}
+    return {
+        model: solve(model, DT, T, "liquidation") for model in (MODEL, WORTHLESS, DEAR, CHUNKY, PROHIBITIVE, HOPELESS)
+    }
 
 
 FAULTS = {
@@ -45,19 +50,114 @@ FAULTS = {
     "issues_constantly": (MODEL, {"payout": 0.21, "below": 0.2, "target": 0.205}),
     "issues_though_it_should_not": (PROHIBITIVE, {"payout": 0.5, "below": 0.01, "target": 0.3}),
     "issues_too_early": (MODEL, {"payout": 0.21, "below": 0.13, "target": 0.15}),
-    "issues_too_late": (WORTHLESS, {"payout": 0.21, "below": 0.005, "target": 0.09}),
-    "issues_too_much": (DEAR, {"payout": 0.25, "below": 0.03, "target": 0.24}),
-    "issues_too_little": (WORTHLESS, {"payout": 0.21, "below": 0.02, "target": 0.022}),
+    "issues_too_late_far_from_the_horizon": (WORTHLESS, {"payout": 0.21, "below": 0.005, "target": 0.09}),
+    "issues_too_much_far_from_the_horizon": (DEAR, {"payout": 0.25, "below": 0.03, "target": 0.24}),
+    "issues_too_little_far_from_the_horizon": (CHUNKY, {"payout": 0.25, "below": 0.0318, "target": 0.0328}),
 }
 
 
-@pytest.mark.parametrize("name", SENTENCES)
+@pytest.mark.parametrize("name", FAULTS)
 def test_each_verdict(name, references):
     model, levels = FAULTS[name]
     verdict = judge(constant(DT, T, **levels), references[model])
     assert verdict.name == name, verdict.text
-    assert SENTENCES[name].lower() in verdict.text.lower()
+    assert_called(name, verdict.text)
     assert verdict.text.endswith(".")
+
+
+def assert_called(name, text):
+    """The sentence calls the fault by its phrase, and names the half of the horizon if the name does."""
+    if name == "near_optimal":
+        assert text.startswith("Near-optimal")
+        return
+    place = next((one for one in PLACES if name.endswith(one)), "")
+    phrase = PHRASES[name.removesuffix(f"_{place}")] + (f" {place}" if place else "").replace("_", " ")
+    assert f"The largest single fault is {phrase}: correcting " in text
+
+
+def test_every_fault_has_a_policy_made_to_deserve_it():
+    bases = {next((base for base in PHRASES if name.startswith(base)), name) for name in FAULTS}
+    assert bases == {*PHRASES, "near_optimal"}
+
+
+def early_and_late(best, far, near):
+    """Its payout boundary is the one with the whole horizon ahead, times ``far`` in the first half and ``near`` in the second.
+
+    None: the optimum's own there.
+    """
+    first = best.time_to_horizon > T / 2 + DT / 2
+    own = best.levels.payout_level
+    second = own if near is None else near * own[-1]
+    return with_levels(best, payout_level=np.where(first, far * own[-1], second))
+
+
+@pytest.mark.parametrize(("far", "near", "name", "place"), [
+    (0.95, 1.0, "pays_too_late", "near"),
+    (0.95, 0.3, "pays_too_early", "near"),
+    (0.6, None, "pays_too_early", "far"),
+    (2.0, None, "pays_too_late", "far"),
+])  # fmt: skip
+def test_the_largest_fault_is_named_where_it_is(far, near, name, place, references):
+    """By hand: the optimum's boundary in one half of the horizon alone, whose gain says where the fault is."""
+    reference = references[MODEL]
+    best, problem = reference.policy, reference.problem
+    policy = early_and_late(best, far, near)
+    first = best.time_to_horizon > T / 2 + DT / 2
+    own, optimal = policy.levels.payout_level, best.levels.payout_level
+    loss = reference.optimal_return - policy_value(policy, problem)
+    halves = {"near": np.where(first, own, optimal), "far": np.where(first, optimal, own)}
+    gains = {
+        half: loss - (reference.optimal_return - policy_value(with_levels(policy, payout_level=level), problem))
+        for half, level in halves.items()
+    }
+    assert gains[place] == max(gains.values()) > 0.8 * loss
+    verdict = judge(policy, reference)
+    full = {"near": "near_the_horizon", "far": "far_from_the_horizon"}[place]
+    if verdict.name != "near_optimal":
+        assert verdict.name == f"{name}_{full}"
+        assert_called(verdict.name, verdict.text)
+    assert f" fault is {PHRASES[name]} {full.replace('_', ' ')}: correcting payouts alone would give " in verdict.text
+
+
+def test_the_boundary_with_the_whole_horizon_ahead_does_not_decide(references):
+    """The wrong variant: it is below the optimum's, and yet what the policy loses it loses by late payout near the horizon."""
+    best = references[MODEL].policy
+    policy = early_and_late(best, 0.95, 1.0)
+    assert policy_levels(policy, MODEL, T).payout_level < references[MODEL].initial_levels.payout_level
+    assert " late payout near the horizon: " in judge(policy, references[MODEL]).text
+
+
+@pytest.mark.parametrize("decision", [PAY, ISSUE])
+def test_repairing_a_part_is_the_same_for_a_policy_that_draws(decision, references):
+    """In one induction for what is certain, and by policy objects for what draws."""
+    reference = references[MODEL]
+    problem, best = reference.problem, reference.policy
+    off = constant(DT, T, payout=0.15, below=0.06, target=0.08)
+    gains = {
+        rule: _gains_of_parts(
+            Greedy(off), Findings(reference, rule, 0.0, reference.outcomes, reference.outcomes), decision
+        )
+        for rule in ("greedy", "randomised")
+    }
+    assert gains["randomised"] == pytest.approx(gains["greedy"], abs=1e-9)
+    assert np.ptp(gains["greedy"]) > 1e-4, "the parts are told apart"
+    whole = policy_value(Repaired(Greedy(off), best, decision), problem)
+    assert gains["greedy"].max() <= whole + 1e-9
+
+
+def test_a_good_policy_s_largest_remaining_fault_is_said_if_it_explains_most(references):
+    """Policies near the optimum: with one fault, with none to speak of, with two of equal weight, and the optimum."""
+    reference = references[MODEL]
+    text = judge(early_and_late(reference.policy, 1.0, 1.0), reference).text
+    assert text.startswith("Near-optimal: loses ")
+    assert " The largest remaining fault is late payout near the horizon: correcting payouts alone would give " in text
+    assert "fault" not in judge(reference.policy, reference).text
+    assert (
+        "fault"
+        not in judge(
+            with_levels(reference.policy, payout_level=1.02 * reference.policy.levels.payout_level), reference
+        ).text
+    )
 
 
 def test_the_optimum_is_near_optimal(references):
@@ -84,11 +184,11 @@ def test_what_costs_little_but_is_done_twice_as_often_is_said():
     assert often.issues > 2 * optimal.issues
     verdict = judge(tiny, reference)
     assert verdict.name == "near_optimal"
-    assert verdict.text.startswith("Near-optimal in value, but issues equity more often than the optimum: ")
+    assert verdict.text.startswith("Near-optimal in value, but issues equity more often than the optimum: loses ")
     assert (verdict.learned, verdict.optimal) == (often, optimal)
     # Negative control: of the optimum itself nothing is said.
     own = judge(best, reference)
-    assert own.text.startswith("Near-optimal: ")
+    assert own.text.startswith("Near-optimal: loses ")
 
 
 def test_a_policy_is_judged_by_the_reading_that_it_is_exported_under(references):
@@ -186,9 +286,11 @@ def test_the_sentence_has_the_figures(references):
     policy = constant(DT, T, payout=0.5)
     text = judge(policy, reference).text
     achieved = policy_value(policy, Problem(MODEL, DT, T))
-    assert f"captured value is {reference.captured_value(achieved):.1%}, and would be " in text
-    assert f"it loses {loss_text(1 - achieved / reference.optimal_return)} of firm value" in text
-    assert text.count(".") == text.count("%") + 1, "one sentence"
+    lost = loss_text(1 - achieved / reference.optimal_return)
+    assert text.startswith(
+        f"Loses {lost} of firm value (captured value {reference.captured_value(achieved):.1%}). The "
+    )
+    assert text.count(".") == text.count("%") + 2, "two sentences"
 
 
 def test_the_table_has_what_the_policy_does_beside_the_optimum():
@@ -211,7 +313,8 @@ def test_the_table_has_what_the_policy_does_beside_the_optimum():
 def test_worse_than_immediate_liquidation_is_said(references):
     wasteful = constant(DT, T, payout=0.21, below=0.2, target=1.5)
     text = judge(wasteful, references[MODEL]).text
-    assert text.startswith("Worse than immediate liquidation, because it issues equity constantly")
+    assert text.startswith("Worse than immediate liquidation: loses ")
+    assert_called("issues_constantly", text)
     better = judge(constant(DT, T, payout=1.0), references[MODEL]).text
     assert not better.startswith("Worse")
 

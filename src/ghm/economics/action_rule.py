@@ -6,7 +6,7 @@ likely and yet happens within days.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def greedy(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
     payout, target = (
         np.ascontiguousarray(level) for level in (actions.median_payout_level, actions.median_issue_target)
     )
-    mode = np.empty(cash.shape, np.int64)
+    mode: Any = np.empty(cash.shape, np.int64)
     probabilities = np.ascontiguousarray(actions.mode_probabilities, dtype=float)
     _most_likely(np.ascontiguousarray(cash, dtype=float), probabilities, payout, target, mode)
     return mode, payout, target

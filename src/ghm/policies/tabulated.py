@@ -22,7 +22,7 @@ class TabulatedPolicy:
         """Actions at ``cash`` (N,) with ``time_to_horizon`` years left; outside the grid, those at its edge."""
         steps = self.grid.steps_to_go
         to_go = min(max(time_to_horizon / self.grid.dt, float(steps[0])), float(steps[-1]))
-        k = min(max(int(np.searchsorted(steps, to_go, side="right")) - 1, 0), steps.size - 2)
+        k = int(np.clip(np.searchsorted(steps, to_go, side="right") - 1, 0, steps.size - 2))
         w = (to_go - steps[k]) / (steps[k + 1] - steps[k])
         levels = (1 - w) * self.tables.levels[:, k] + w * self.tables.levels[:, k + 1]
         probabilities, points = np.empty((cash.size, 3)), np.ascontiguousarray(cash, dtype=float)
@@ -37,12 +37,12 @@ def _interpolate(cash: Array, nodes: Array, cell_of_bin, tables, k: int, w: floa
     last, top = nodes.size - 1, nodes[-1]
     modes = np.empty((2, nodes.size))
     for mode in range(2):
-        for j in range(nodes.size):
-            modes[mode, j] = (1 - w) * tables[mode, k, j] + w * tables[mode, k + 1, j]
+        for node in range(nodes.size):
+            modes[mode, node] = (1 - w) * tables[mode, k, node] + w * tables[mode, k + 1, node]
     bins_per_cash = (cell_of_bin.size - 1) / top
     for i in range(cash.size):
         c = min(max(cash[i], 0.0), top)
-        j = min(np.int64(cell_of_bin[np.int64(c * bins_per_cash if c > 0 else 0.0)]), last - 1)
+        j = min(int(cell_of_bin[int(c * bins_per_cash if c > 0 else 0.0)]), last - 1)
         while j > 0 and c < nodes[j]:  # a bin's edge is rounded
             j -= 1
         while j < last - 1 and c >= nodes[j + 1]:

@@ -111,7 +111,7 @@ def _leads(page: Page) -> dict[str, Any]:
     verdicts = [
         one
         for one in page.paragraphs
-        if re.match(r"(Trial \d+( on \S+)?: )?[A-Z].*: it loses .* of firm value; (captured|firm) value is ", one)
+        if re.match(r"(Trial \d+( on \S+)?: )?[A-Z].*oses .* of firm value \((captured|firm) value ", one)
     ]
     if verdicts:
         said["verdict"] = re.sub(r"^Trial \d+( on \S+)?: ", "", verdicts[0])

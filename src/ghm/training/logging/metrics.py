@@ -75,8 +75,8 @@ METRICS = (
         dashboard=True,
     ),
     Metric("monte_carlo_standard_error", "its standard error", "standard error of monte_carlo_return"),
-    Metric("verdict", "verdict", "the best policy in a word, such as near_optimal or never_pays", kind="text"),
-    Metric("verdict_text", "verdict in words", "the verdict in a sentence", kind="text"),
+    Metric("verdict", "verdict", "its largest fault in a word, such as never_pays; or near_optimal", kind="text"),
+    Metric("verdict_text", "verdict in words", "what it loses, and the largest fault, in sentences", kind="text"),
     Metric(
         "payout_level",
         LEVELS["payout_level"],
