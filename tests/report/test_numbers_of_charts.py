@@ -87,7 +87,7 @@ def test_trials_in_order(search: SearchState) -> None:
         "Captured value of 6 trials in order of their number, from -25.0% to 95.0%; the best is trial 5. 1 failed."
     )
     assert chart.caption == (
-        "Each point is a trial; the line is the best so far. 1 below -25.0% are drawn there. Crosses are failed trials."
+        "Each point is a trial; the line is the best so far. 1 below -25.0% are drawn at -25.0%. Crosses are failed trials."
     )
 
 
@@ -97,7 +97,7 @@ def test_ticks_of_few_trials_are_whole_numbers(tmp_path: Path) -> None:
     many = charts.order_chart(search_of(tmp_path / "many", [trial(k, 0.5) for k in range(1, 12)]))
     assert "dtick" not in many.layout["xaxis"]
     assert "failed" not in traces(many)
-    assert "drawn there" not in many.caption
+    assert "drawn at" not in many.caption
 
 
 def test_learning_curves(search: SearchState) -> None:
@@ -133,7 +133,7 @@ def test_the_gap_is_one_less_captured_value(search: SearchState) -> None:
     assert points(found["1 others"]) == [(50, 1.25), (100, 1.25), (None, None)]
     assert chart.layout["yaxis"]["type"] == "log"
     assert chart.alternative.endswith("for 6 trials. The best, trial 5, ended with a gap of 5.00%.")
-    assert chart.caption == "Optimality gap: 100% less captured value. Gaps below 0.01% are drawn there."
+    assert chart.caption == "Optimality gap: 100% less captured value. Gaps below 0.01% are drawn at 0.01%."
     assert tuning.gap(0.99995) == 1e-4
 
 
