@@ -103,7 +103,7 @@ def test_the_first_search_of_an_empty_cache_has_the_bits_of_all_later_runs(tmp_p
     kept = sorted(cache.rglob("*.nbc"))
     assert kept
     for trial in (1, 2):
-        assert "confirmed bit for bit" in ran(GHM, "replay", results, "--trial", trial, cache=cache)
+        assert "reproduced bit for bit" in ran(GHM, "replay", results, "--trial", trial, cache=cache)
     assert sorted(cache.rglob("*.nbc")) == kept
     assert {path.name.split("-")[0]: copies(path) for path in kept if copies(path)} == {}
 

@@ -73,7 +73,7 @@ def test_no_process_that_reads_a_search_imports_from_its_directory(here: Path, m
     results = planted(here / "r", marker)
     (results / "trial_001" / "outcome.json").unlink()  # so that there is something to resume
     assert "1 of 1 trials completed" in ran(GHM, "search", "--resume", ".", cwd=results)
-    assert "confirmed bit for bit" in ran(GHM, "replay", ".", "--trial", "1", cwd=results)
+    assert "reproduced bit for bit" in ran(GHM, "replay", ".", "--trial", "1", cwd=results)
     assert "It completed" in ran(GHM, "explain", ".", "--trial", "1", cwd=results)
     ran(GHM, "report", ".", cwd=results)
     assert not marker.exists(), marker.read_text()

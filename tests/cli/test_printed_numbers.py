@@ -386,7 +386,7 @@ class TestWhy:
         firms = (Calibration("calm", GHMModel(sigma_x=0.1)), Calibration("wild", GHMModel(sigma_x=0.3)))
         one = trial(1, 0.5, configuration=1, calibration="calm")
         state = search_of(tmp_path, [one], calibrations=firms, rank_by="worst")
-        assert explain._figure(one, state.record, 0.51239) == "a captured value of 0.5124, the worst of its trials"
+        assert explain._figure(one, state.record, 0.51239) == "a captured value of 51.2%, the worst of its trials"
         assert explain._what(one, state.record).startswith(
             "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124 on calibration calm."
         )
@@ -394,11 +394,14 @@ class TestWhy:
     def test_what_it_is_and_how_it_ended(self, state):
         first, third = state.by_number[1], state.by_number[3]
         assert explain._what(first, state.record) == (
-            "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124 on the search's model.\n"
+            "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124.\n"
             "  lr_policy 0.001, lr_baseline 0.003, entropy_weight 0.01, action_reg_weight 0.01, max_grad_norm 1, n_trajectories "
             "500, policy_hidden 64x64, value_hidden 64x64"
         )
-        assert explain._ended(first, []) == "It completed 100 iterations with a firm value of 6.5100."
+        assert (
+            explain._ended(first, [])
+            == "It completed 100 iterations with a firm value of 6.5100 and a captured value of 80.0%."
+        )
         assert explain._ended(third, []) == (
             "It was stopped at rung 20; its checkpoint is kept, and --resume with --keep 1.0 promotes it."
         )
@@ -416,7 +419,7 @@ class TestWhy:
             "again on seeds 501 to 503 for 250 iterations."
         ]
         assert explain._chosen(state.by_number[4], choice, state.record) == [
-            "Not confirmed: its configuration was not among the best 2."
+            "Not chosen for confirmation: its configuration was not among the best 2."
         ]
 
     def test_what_a_proposal_saw(self, tmp_path):

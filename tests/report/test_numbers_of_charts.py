@@ -104,19 +104,19 @@ def test_learning_curves(search: SearchState) -> None:
     by_iteration, by_time = charts.curve_charts(search)
     assert (title(by_iteration, "xaxis"), title(by_time, "xaxis")) == ("training iterations", "training time (seconds)")
     found, timed = traces(by_iteration), traces(by_time)
-    assert list(found) == ["1 others", "trial 5", "trial 2", "trial 3", "trial 1", "trial 4"]
+    assert list(found) == ["1 other", "trial 5", "trial 2", "trial 3", "trial 1", "trial 4"]
     assert list(timed) == list(found)
     for number, captured in zip(RANKED[:5], (0.95, 0.90, 0.72, 0.60, 0.20), strict=True):
         assert points(found[f"trial {number}"]) == [(50, captured / 2), (100, captured)]
         assert points(timed[f"trial {number}"]) == [(5.0 * number, captured / 2), (10.0 * number, captured)]
     # Of trial 6 both evaluations, -0.25 and -0.50, are drawn at -0.25.
-    assert points(found["1 others"]) == [(50, -0.25), (100, -0.25), (None, None)]
+    assert points(found["1 other"]) == [(50, -0.25), (100, -0.25), (None, None)]
     colours = [found[f"trial {number}"]["line"]["color"] for number in RANKED[:5]]
     assert colours == ["@accent", "@second", "@third", "@fourth", "@fifth"]
     assert [found[f"trial {number}"]["marker"]["symbol"] for number in RANKED[:5]] == [
         "circle", "square", "diamond", "triangle-up", "cross",
     ]  # fmt: skip
-    assert found["1 others"]["line"]["color"] == "@faint"
+    assert found["1 other"]["line"]["color"] == "@faint"
     assert by_iteration.alternative == (
         "Learning curves of 6 trials. The best, trial 5, went from 47.5% at 50 to 95.0% at 100 (training iterations)."
     )
@@ -130,11 +130,17 @@ def test_the_gap_is_one_less_captured_value(search: SearchState) -> None:
     (chart,) = tuning.gap_charts(search)
     found = traces(chart)
     assert points(found["trial 5"]) == [(50, pytest.approx(0.525)), (100, pytest.approx(0.05))]
-    assert points(found["1 others"]) == [(50, 1.25), (100, 1.25), (None, None)]
+    assert points(found["1 other"]) == [(50, 1.25), (100, 1.25), (None, None)]
     assert chart.layout["yaxis"]["type"] == "log"
     assert chart.alternative.endswith("for 6 trials. The best, trial 5, ended with a gap of 5.00%.")
-    assert chart.caption == "Optimality gap: 100% less captured value. Gaps below 0.01% are drawn at 0.01%."
+    assert chart.caption == "Optimality gap: 100% less captured value."
     assert tuning.gap(0.99995) == 1e-4
+
+
+def test_gaps_too_small_to_be_drawn_are_said_to_be(tmp_path: Path) -> None:
+    curve = [{"iteration": k, "captured_value": value} for k, value in ((50, 0.5), (100, 0.99995))]
+    (chart,) = tuning.gap_charts(search_of(tmp_path, [trial(1, 0.99995)], {1: curve}))
+    assert chart.caption == "Optimality gap: 100% less captured value. Gaps below 0.01% are drawn at 0.01%."
 
 
 def test_parallel_coordinates_are_coloured_by_rank(search: SearchState) -> None:
@@ -276,7 +282,7 @@ class TestForPapers:
         )  # fmt: skip
         for axes in (left, right):
             named = {line.get_label(): line for line in axes.lines}
-            assert set(named) == {"1 others", *(f"trial {number}" for number in RANKED[:5])}
+            assert set(named) == {"1 other", *(f"trial {number}" for number in RANKED[:5])}
             captured = (0.95, 0.90, 0.72, 0.60, 0.20)
             for number, value, colour in zip(RANKED, captured, palette.COLOURS, strict=False):
                 line = named[f"trial {number}"]
@@ -284,10 +290,10 @@ class TestForPapers:
                 assert np.array_equal(line.get_xdata(), expected)
                 assert np.allclose(line.get_ydata(), (value / 2, value))
                 assert line.get_color() == plots.colour(colour)
-            assert np.allclose(named["1 others"].get_ydata()[:2], -0.25)
-            assert named["1 others"].get_color() == plots.colour("@faint")
+            assert np.allclose(named["1 other"].get_ydata()[:2], -0.25)
+            assert named["1 other"].get_color() == plots.colour("@faint")
             names = [text.get_text() for text in axes.get_legend().get_texts()]
-            assert names == ["1 others", *(f"trial {one}" for one in RANKED[:5])]
+            assert names == ["1 other", *(f"trial {one}" for one in RANKED[:5])]
         assert len({plots.colour(one) for one in palette.COLOURS}) == 5
 
     def test_panels(self, search: SearchState) -> None:

@@ -78,8 +78,8 @@ def test_best_policy(search: SearchState) -> None:
         ["payout boundary", "0.2100", "0.1900"],
         ["issuance boundary", "0.0300", "0.0400"],
         ["post-issuance cash", "0.0800", "0.0700"],
-        ["equity issues per firm", "1.50", "1.25"],
-        ["liquidated in the first half", "12.5%", "7.5%"],
+        ["equity issues per firm over 10 years", "1.50", "1.25"],
+        ["liquidated in the first half of the horizon", "12.5%", "7.5%"],
         ["firm value", "6.6150", "6.6500"],
         ["loss of firm value", "0.53%", "0%"],
     ]
@@ -165,7 +165,7 @@ def test_confirmation(tmp_path: Path) -> None:
         ["1", "65.0%", "76.5%", "11.5%", "1"],
     ]
     assert ends(rows[0][3]) == pytest.approx(FRESH, abs=6e-4)
-    assert rows[1][3] == "–", "of four that did not fail"
+    assert rows[1][3] == "too few seeds", "of four that did not fail"
 
 
 def test_calibrations(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_what_values_buy() -> None:
 def test_a_card_as_a_table() -> None:
     table = card_table("calm", Card.default())
     assert table.caption == "Checks of the optimum on calm"
-    assert titles(table) == ["Claim", "Off by", "Allowed", ""]
+    assert titles(table) == ["Claim", "Figure", "Allowed", ""]
     card = Card.default()
     for row, line in zip(plain_rows(table), card.lines, strict=True):
         assert row[0] == line.claim
@@ -279,8 +279,8 @@ def test_any_trial(search: SearchState) -> None:
         "optimal firm value": "–", "immediate-liquidation value": "–", "simulated firm value": "6.6170",
         "its standard error": "0.0010", "verdict": "issues too late",
         "payout boundary (optimum)": "0.2100 (0.1900)", "post-issuance cash (optimum)": "0.0800 (0.0700)",
-        "issuance boundary (optimum)": "0.0300 (0.0400)", "equity issues per firm (optimum)": "1.50 (1.25)",
-        "liquidated in the first half (optimum)": "12.5% (7.5%)",
+        "issuance boundary (optimum)": "0.0300 (0.0400)", "equity issues per firm over 10 years (optimum)": "1.50 (1.25)",
+        "liquidated in the first half of the horizon (optimum)": "12.5% (7.5%)",
         "payouts per firm": "40.0000", "life of a firm": "9.2500 years",
         "lr_policy": "0.0001", "lr_baseline": "0.003", "entropy_weight": "0.01", "action_reg_weight": "0.01",
         "max_grad_norm": "1", "n_trajectories": "500", "policy_hidden": "64x64", "value_hidden": "64x64",

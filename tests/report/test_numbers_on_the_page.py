@@ -32,8 +32,8 @@ def test_headline_and_what_was_searched(search: SearchState) -> None:
     )
     # Two learning rates, three values of each of five others, four of two networks: 2 · 3^5 · 4^2 = 7,776.
     assert findings.searched(search) == (
-        "A random search over 7,776 configurations of 8 hyperparameters, 100 iterations per trial: 6 of 10 trials completed, "
-        "1 failed, 1 running or interrupted, 2 not started."
+        "A random search over 10 of 7,776 possible configurations of 8 hyperparameters, 100 iterations per trial: 6 of 10 trials "
+        "completed, 1 failed, 1 running or interrupted, 2 not started."
     )
     assert findings.verdict(search) == "Issues equity too late: all in words."
 
@@ -54,14 +54,17 @@ def test_headlines_of_searches_without_a_good_trial(tmp_path: Path) -> None:
 
 def test_headlines_of_several_seeds(tmp_path: Path) -> None:
     assert findings.headline(over_seeds(tmp_path / "tuned")) == (
-        "Configuration 2 is the best, with a captured value of 68.5% (mean of its 4 trials)."
+        "Configuration 2 is the best: it captures 68.5% of the value between immediate liquidation and the optimum (mean of its "
+        "4 trials)."
     )
     worst = over_seeds(tmp_path / "worst", rank_by="worst")
     assert findings.headline(worst) == (
-        "Configuration 1 is the best, with a captured value of 50.0% (worst of its 4 trials)."
+        "Configuration 1 is the best: it captures 50.0% of the value between immediate liquidation and the optimum (worst of "
+        "its 4 trials)."
     )
     assert findings.headline(confirmed(tmp_path / "confirmed")) == (
-        "Configuration 2 is the best, with a captured value of 83.0% (interquartile mean of its 5 trials on fresh seeds)."
+        "Configuration 2 is the best: it captures 83.0% of the value between immediate liquidation and the optimum "
+        "(interquartile mean of its 5 trials on fresh seeds)."
     )
 
 
@@ -79,7 +82,8 @@ def test_confidence(search: SearchState, tmp_path: Path) -> None:
         f"{advice}"
     )
     ends = re.fullmatch(
-        r"Confirmed on 5 fresh seeds that the search had not used \(95% interval ([\d.]+)% to ([\d.]+)%\)\.",
+        r"Confirmed on 5 fresh seeds that the search had not used \(95% interval ([\d.]+)% to ([\d.]+)%\): "
+        r"trials 13, 14, 15, 16, 17 of configuration 2, which was trials 5, 6, 7, 8 in the search\.",
         findings.confidence(confirmed(tmp_path / "confirmed")) or "",
     )
     assert ends is not None
@@ -163,14 +167,14 @@ def test_what_the_ranking_depends_on(search: SearchState) -> None:
 
 def rungs(search: SearchState) -> certainty.Answer:
     """The one row on rungs."""
-    (found,) = [one for one in certainty.certainty(search, ()) if one.question.startswith("Rank correlation")]
+    (found,) = [one for one in certainty.certainty(search, ()) if one.question.startswith("Rank agreement")]
     return found
 
 
 def test_rank_agreement_between_rungs(tmp_path: Path) -> None:
     few = search_of(tmp_path / "few", rung_trials(), rungs=(20,), keep=0.5)
     assert rungs(few) == (
-        "Rank correlation between 20 and 100 iterations",
+        "Rank agreement between 20 and 100 iterations",
         "–",
         "Too few configurations were promoted (2) to tell.",
     )
@@ -196,9 +200,9 @@ def test_the_confirmation(tmp_path: Path) -> None:
     assert ends == pytest.approx(FRESH, abs=6e-4)
     # Of 5 · 4 pairs the first is the greater in 14: in all with 0.70 and 0.72, in none with 0.90, in four with 0.81.
     assert beats == (
-        "Probability that it beats the runner-up",
-        "0.70",
-        "On a fresh seed, against configuration 1.",
+        "Pairs of trainings in which it beats the runner-up",
+        "70% of 20",
+        "Its trainings on fresh seeds, each against each of configuration 1.",
     )
 
 

@@ -15,7 +15,7 @@ from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
 from ghm.search.display.live import LiveView, PlainView, _trials, _wide
-from ghm.search.display.running import HistoryTail, Running, configuration
+from ghm.search.display.running import HistoryTail, Running, configuration, named
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
 from ghm.search.trials.outcome import TrialRecord
@@ -45,15 +45,15 @@ def test_running_trials_have_configuration_bar_figures_and_time_left(session: Se
         "and its configuration"
     )
     # Exact return and captured value of the last evaluation; the history's pace is 50 iterations a second.
-    assert any(re.search(r"━.* 500/1000\s+6\.3100\s+0\.510\s+0:10$", row) for row in rows)
-    assert any(re.search(r"━.* 600/1000\s+6\.3100\s+0\.510\s+0:08$", row) for row in rows), "it stays in view"
+    assert any(re.search(r"━.* 500/1000\s+6\.3100\s+51\.0%\s+0:10$", row) for row in rows)
+    assert any(re.search(r"━.* 600/1000\s+6\.3100\s+51\.0%\s+0:08$", row) for row in rows), "it stays in view"
     assert any(re.search(r"━.* 300/1000\s+6\.0300\s+–\s+0:14$", row) for row in rows), "simulated before the first"
 
 
 def test_totals_count_finished_failed_best_and_time_left(session: Session) -> None:
     final = "\n".join(session.screen)
     assert "2 of 4 trials completed, 2 failed, 0 running" in final
-    assert "best so far: trial 3, firm value 6.4300, captured value 0.830" in final
+    assert "best so far: trial 3, firm value 6.4300, captured value 83.0%" in final
     assert re.search(r"search 100%.*left 0:00", final)
     assert any("1 of 4 trials completed, 1 failed, 2 running" in "\n".join(screen) for screen in session.screens)
 
@@ -134,10 +134,10 @@ def test_plain_lines_say_the_same_without_control_codes(tmp_path: Path) -> None:
     text = stream.getvalue()
     assert not CONTROL.search(text)
     assert "[Trial 1] Starting training..." in text
-    assert f"[Trial 1] {configuration(Hyperparameters())}" in text
-    assert "[Trial 1] iteration 500/1000: firm value 6.3100, captured value 0.510, about 0:10 left" in text
+    assert f"[Trial 1] {named(Hyperparameters())}" in text
+    assert "[Trial 1] iteration 500/1000: firm value 6.3100, captured value 51.0%, about 0:10 left" in text
     assert "1 of 4 trials completed, 1 failed, 0 running; about 0:00 left" in text
-    assert "best so far: 6.4300, trial 3" in text
+    assert "best so far: trial 3, captured value 83.0%" in text
 
 
 def test_plain_lines_about_one_trial_keep_their_distance(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
     (winner,) = confirmation["configurations"]
     for number in winner["trials"]:
         text = says(tmp_path, number, capsys)
-        assert f"configuration {winner['configuration']}, trained again on a seed that nothing was tuned on" in text
+        assert f" repeats configuration {winner['configuration']} with the fresh seed " in text
+        assert f"On the fresh seeds it had a firm value of {winner['confirmed']:.4f}, rank 1 of 1." in text
         assert "ranked 1 of 4 in the search" in text
 
 

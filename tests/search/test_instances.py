@@ -137,7 +137,7 @@ def test_ranked_by_the_worst_everything_speaks_of_the_worst(
         assert reached == sorted(min(t.captured_value for t in one.trials) for one in confirmation.configurations)[::-1]
         assert "worst values" in printed
     where = f"trial {best.shown.trial_num} on {best.shown.calibration}"
-    assert f"worst captured value {best.figure:.4f}" in printed
+    assert f"worst captured value {percent_text(best.figure)}" in printed
     assert f"(its worst trial: {where}, firm value {best.shown.best_return:.4f}" in printed
     assert percent_text(best.figure) in headline(search)
     words = verdict(search)
@@ -253,7 +253,7 @@ def test_a_finished_search_is_confirmed_later(tmp_path: Path, capsys: pytest.Cap
     assert results["best_config"] == first["hyperparameters"]
     printed = capsys.readouterr().out
     assert "Confirmation on fresh seeds 1000124 to 1000126, 8 iterations" in printed
-    assert "the first beats the second with a probability of" in printed
+    assert "The first beats the second in " in printed
 
 
 def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -269,7 +269,7 @@ def test_what_was_stopped_ranks_below_what_went_on(tmp_path: Path, capsys: pytes
     assert results["best_return"] == max(entry["metrics"]["best_return"] for entry in completed)
     printed, errors = capsys.readouterr()
     assert errors == "", "no display failed"
-    assert "Starting training from its last checkpoint..." in printed
+    assert "Continues training from iteration " in printed
     assert "[Trial 8] Paused at rung 2" in printed
     assert "2 of 8 trials completed, 6 stopped at a rung" in printed
     assert "2 and 4 iterations, 4 configurations promoted" in printed
@@ -296,19 +296,19 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     assert re.search(rf"configuration +{' +'.join(str(entry['number']) for entry in order[:5])}\n", printed)
     if confirm:
         first = content["confirmation"]["configurations"][0]
-        assert f"Best configuration: {first['configuration']}, worst captured value {first['confirmed']:.4f}" in printed
+        numbers = r"\(trials [\d, ]+; on fresh seeds trials [\d, ]+\)"
+        figure = re.escape(percent_text(first["confirmed"]))
+        assert re.search(
+            rf"Best configuration: {first['configuration']} {numbers}, worst captured value {figure}", printed
+        )
         assert (
-            f"Configuration {first['configuration']} is the best, with a captured value of {100 * first['confirmed']:.1f}%"
-            in page
+            f"Configuration {first['configuration']} is the best: it captures {100 * first['confirmed']:.1f}%" in page
         )
         assert content["best_config"] == first["hyperparameters"]
     else:
-        words = f"{order[0]['number']}, worst captured value {order[0]['worst']:.4f} over its 4 trials"
+        words = f"{order[0]['number']}, worst captured value {percent_text(order[0]['worst'])} over its 4 trials"
         assert f"Best configuration: {words}" in printed
-        assert (
-            f"Configuration {order[0]['number']} is the best, with a captured value of {100 * order[0]['worst']:.1f}%"
-            in page
-        )
+        assert f"Configuration {order[0]['number']} is the best: it captures {100 * order[0]['worst']:.1f}%" in page
         assert content["best_config"] == order[0]["hyperparameters"]
     shown = search.best_trial
     assert shown is not None
@@ -365,9 +365,8 @@ def test_the_page_leads_with_what_the_search_leads_with_however_far_it_is(
         assert best.captured_value == max(one.captured_value or 0.0 for one in alike), "between firms, not by return"
         leaders.add((leads.configuration, leads.failures > 0, best.status))
         assert f"Best configuration: {leads.configuration}, {rank_by} captured value" in summary(index, True)
-        assert (
-            f"Configuration {leads.configuration} is the best, with a captured value of {percent_text(figure)}"
-            in headline(search)
+        assert f"Configuration {leads.configuration} is the best: it captures {percent_text(figure)}" in headline(
+            search
         )
     assert len(leaders) > 6, "too few different standings: this tests nothing"
 

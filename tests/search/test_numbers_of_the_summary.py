@@ -14,7 +14,7 @@ from ghm.search.decisions.ranking import RungAgreement, ranked
 from ghm.search.decisions.selection import Decision
 from ghm.search.display.lines import PlainObserver, decision_text, outcome_text, plan_text
 from ghm.search.display.observer import Plan
-from ghm.search.display.running import SearchProgress, configuration, standing
+from ghm.search.display.running import SearchProgress, configuration, named, standing
 from ghm.search.display.summary import _rungs, summary
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
@@ -37,7 +37,7 @@ def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
     heading, best, policy, hyperparameters, top, failed, results, command = blocks(search)
     assert heading == "Search summary: 6 of 10 trials completed, 1 failed, 3 not finished"
     assert best.splitlines() == [
-        "Best configuration: trial 5, firm value 6.6150, captured value 0.950",
+        "Best configuration: trial 5, firm value 6.6150, captured value 95.0%",
         "  (captured value 0: immediate liquidation, 5.9500; 1: the optimum, 6.6500)",
         "  Issues equity too late: all in words.",
     ]
@@ -46,8 +46,8 @@ def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
         ["payout boundary", "0.2100", "0.1900"],
         ["issuance boundary", "0.0300", "0.0400"],
         ["post-issuance cash", "0.0800", "0.0700"],
-        ["equity issues per firm", "1.50", "1.25"],
-        ["liquidated in the first half", "12.5%", "7.5%"],
+        ["equity issues per firm over 10 years", "1.50", "1.25"],
+        ["liquidated in the first half of the horizon", "12.5%", "7.5%"],
     ]
     assert hyperparameters.splitlines() == [
         "  lr_policy          0.0001",
@@ -61,15 +61,16 @@ def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
     ]
     title, *rows = top.splitlines()
     assert title == "Top 5 configurations"
-    table = {re.split(r"\s{2,}", row.strip())[0]: re.split(r"\s{2,}", row.strip())[1:] for row in rows[:5]}
+    table = {re.split(r"\s{2,}", row.strip())[0]: re.split(r"\s{2,}", row.strip())[1:] for row in rows[:6]}
     assert table == {
         "rank": ["1", "2", "3", "4", "5"],
         "trial": ["5", "2", "3", "1", "4"],
+        "iterations": ["100"] * 5,
         "firm value": ["6.6150", "6.5800", "6.4540", "6.3700", "6.0900"],
-        "captured value": ["0.950", "0.900", "0.720", "0.600", "0.200"],
+        "captured value": ["95.0%", "90.0%", "72.0%", "60.0%", "20.0%"],
         "lr_policy": ["0.0001", "0.001", "0.001", "0.001", "0.0001"],
     }
-    assert [row.split()[0] for row in rows[4:]] == list(vars(Hyperparameters()))
+    assert [row.split()[0] for row in rows[5:]] == list(vars(Hyperparameters()))
     assert failed.splitlines() == [
         "Not completed",
         "  trial 7: diverged: reason 7",
@@ -92,65 +93,65 @@ def columns(top: str) -> dict[str, list[str]]:
 def test_several_seeds(tmp_path: Path) -> None:
     _, best, top, *_ = blocks(over_seeds(tmp_path / "mean"))
     assert best.splitlines()[:2] == [
-        "Best configuration: 2, mean captured value 0.6850 over its 4 trials",
-        "  (its best trial: trial 5, firm value 6.5800, captured value 0.900)",
+        "Best configuration: 2, mean captured value 68.5% over its 4 trials",
+        "  (its best trial: trial 5, firm value 6.5800, captured value 90.0%)",
     ]
     assert top.startswith("Top 5 configurations, by the mean captured value of their trials\n")
     found = columns(top)
     assert {name: found[name] for name in ("configuration", "trials", "mean", "worst", "best", "failed")} == {
         "configuration": ["2", "1", "3"],
         "trials": ["4", "4", "4"],
-        "mean": ["0.6850", "0.6500", "0.9500"],
-        "worst": ["0.1000", "0.5000", "0.9500"],
-        "best": ["0.9000", "0.8000", "0.9500"],
+        "mean": ["68.5%", "65.0%", "95.0%"],
+        "worst": ["10.0%", "50.0%", "95.0%"],
+        "best": ["90.0%", "80.0%", "95.0%"],
         "failed": ["0", "0", "1"],
     }
     iqm = blocks(over_seeds(tmp_path / "iqm", rank_by="iqm"))
-    assert iqm[1].startswith("Best configuration: 2, interquartile mean captured value 0.8700 over its 4 trials")
-    assert columns(iqm[2])["iqm"] == ["0.8700", "0.6500", "0.9500"]
+    assert iqm[1].startswith("Best configuration: 2, interquartile mean captured value 87.0% over its 4 trials")
+    assert columns(iqm[2])["iqm"] == ["87.0%", "65.0%", "95.0%"]
     worst = blocks(over_seeds(tmp_path / "worst", rank_by="worst"))
-    assert worst[1].startswith("Best configuration: 1, worst captured value 0.5000 over its 4 trials")
+    assert worst[1].startswith("Best configuration: 1, worst captured value 50.0% over its 4 trials")
 
 
 def test_confirmation(tmp_path: Path) -> None:
     _, best, top, confirmation, *_ = blocks(confirmed(tmp_path))
     found = re.match(
-        r"Best configuration: 2, captured value 0\.8300 \(95% interval ([\d.]+) to ([\d.]+)\) on fresh seeds\n"
-        r"  \(its best trial on them: trial 17, firm value 6\.5520, captured value 0\.860\)",
+        r"Best configuration: 2 \(trials 5, 6, 7, 8; on fresh seeds trials 13, 14, 15, 16, 17\), captured value 83\.0% "
+        r"\(95% interval ([\d.]+)% to ([\d.]+)%\) on fresh seeds\n"
+        r"  \(its best trial on them: trial 17, firm value 6\.5520, captured value 86\.0%\)",
         best,
     )
     assert found is not None, best
-    assert [float(end) for end in found.groups()] == pytest.approx(FRESH, abs=1e-4)
+    assert [float(end) / 100 for end in found.groups()] == pytest.approx(FRESH, abs=6e-4)
     assert top.startswith("Top 5 configurations before the confirmation, by the mean captured value of their trials\n")
     title, head, first, second, last = confirmation.splitlines()
-    assert title == "Confirmation on fresh seeds 1001 to 1005, 250 iterations; interquartile means"
+    assert title == "Confirmation on fresh seeds 1001 to 1005, 250 iterations; interquartile means of captured value"
     assert re.split(r"\s{2,}", head.strip()) == [
-        "configuration", "in search", "confirmed", "95% interval", "difference", "failed",
+        "configuration", "in search", "confirmed", "95% interval", "difference (points)", "failed",
     ]  # fmt: skip
     cells = [re.split(r"\s{2,}", row.strip()) for row in (first, second)]
     assert [[*row[:3], *row[4:]] for row in cells] == [
-        ["2", "0.8700", "0.8300", "-0.0400", "0"],
-        ["1", "0.6500", "0.7650", "+0.1150", "1"],
+        ["2", "87.0%", "83.0%", "-4.00", "0"],
+        ["1", "65.0%", "76.5%", "+11.50", "1"],
     ]
-    ends = [float(end) for end in cells[0][3].split(" to ")]
-    assert ends == pytest.approx(FRESH, abs=1e-4)
-    assert last == "  On a fresh seed the first beats the second with a probability of 0.70."
+    ends = [float(end.removesuffix("%")) / 100 for end in cells[0][3].split(" to ")]
+    assert ends == pytest.approx(FRESH, abs=6e-4)
+    assert cells[1][3] == "too few seeds"
+    assert last == "  The first beats the second in 70% of 20 pairs of their trainings on fresh seeds."
 
 
 def test_rungs_and_who_was_stopped(tmp_path: Path) -> None:
     state = search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)
     heading, best, top, rungs, *_ = blocks(state)
     assert heading == "Search summary: 2 of 4 trials completed, 2 stopped at a rung"
-    assert best.startswith("Best configuration: trial 1, firm value 6.5100, captured value 0.800"), (
+    assert best.startswith("Best configuration: trial 1, firm value 6.5100, captured value 80.0%"), (
         "not the one that was stopped at 0.99"
     )
     assert columns(top)["trial"] == ["1", "2", "3", "4"]
-    assert (
-        rungs == "Rank correlation between rungs\n  20 and 100 iterations, 2 configurations promoted: too few to tell"
-    )
+    assert rungs == "Rank agreement between rungs\n  20 and 100 iterations, 2 configurations promoted: too few to tell"
     known = [RungAgreement(20, 50, 7, (0.9, 0.5, 0.98)), RungAgreement(50, 100, 5, (0.2, -0.6, 0.8))]
     assert _rungs(known) == [
-        "Rank correlation between rungs\n"
+        "Rank agreement between rungs\n"
         "  20 and 50 iterations, 7 configurations promoted: 0.90 (95% interval 0.50 to 0.98)\n"
         "  50 and 100 iterations, 5 configurations promoted: 0.20 (95% interval -0.60 to 0.80)\n"
         "    WARNING: no better than chance; use later rungs or a larger --keep"
@@ -223,17 +224,17 @@ class TestLines:
     def test_ends(self, search: SearchState) -> None:
         best, trials = search.best_configuration, search.by_number
         assert outcome_text(trials[2], best) == (
-            "Completed in 20 s: firm value 6.5800, captured value 0.900 (best so far: 6.6150, trial 5)"
+            "Completed in 20 s: firm value 6.5800, captured value 90.0% (best so far: trial 5, captured value 95.0%)"
         )
         assert outcome_text(trials[7], best) == "diverged after 70 s: reason 7 (log: trial_007/stderr.log)"
         assert outcome_text(trial(3, 0.5, "paused", iterations=20), None) == (
-            "Paused at rung 20: firm value 6.3000, captured value 0.500"
+            "Paused at rung 20: firm value 6.3000, captured value 50.0%"
         )
 
     def test_the_best_of_several_seeds_is_a_configuration(self, tmp_path: Path) -> None:
         state = over_seeds(tmp_path)
         assert outcome_text(state.by_number[1], state.best_configuration).endswith(
-            "(best so far: 0.6850, configuration 2)"
+            "(best so far: configuration 2, captured value 68.5%)"
         )
 
     def test_decisions(self) -> None:
@@ -267,7 +268,7 @@ class TestLines:
         observer = PlainObserver(stream)
         observer.joined(Plan(search.config, search.path.parent, 10, 2), search, [])
         observer.trial_finished(started(search, 2), search.by_number[2])
-        assert "(best so far: 6.6150, trial 5)" in stream.getvalue()
+        assert "(best so far: trial 5, captured value 95.0%)" in stream.getvalue()
 
 
 def started(state: SearchState, number: int, *lines: dict[str, Any], **settings: Any) -> Trial:
@@ -290,13 +291,13 @@ class TestRunning:
         assert progress.best() == "best so far: none yet"
         for number, value in ((1, 0.4), (2, 0.8), (3, 0.1)):
             progress.start(started(state, number, {"iteration": 50, "exact_return": 6.0, "captured_value": value}))
-        assert progress.best() == "best so far: captured value 0.800, trial 2, still running"
+        assert progress.best() == "best so far: captured value 80.0%, trial 2, still running"
 
     def test_the_best_that_has_ended(self, search: SearchState, tmp_path: Path) -> None:
-        assert self.progress(search).best() == "best so far: trial 5, firm value 6.6150, captured value 0.950"
+        assert self.progress(search).best() == "best so far: trial 5, firm value 6.6150, captured value 95.0%"
         seeds = over_seeds(tmp_path / "seeds")
         assert (
-            self.progress(seeds).best() == "best so far: configuration 2, captured value 0.100 to 0.900 over 4 trials"
+            self.progress(seeds).best() == "best so far: configuration 2, captured value 10.0% to 90.0% over 4 trials"
         )
 
     def test_counts(self, search: SearchState) -> None:
@@ -315,7 +316,7 @@ class TestRunning:
         going.history_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         progress.read()
         one = progress.running[1]
-        assert standing(one) == "iteration 50/100: firm value 6.0500, captured value 0.500, about 0:05 left"
+        assert standing(one) == "iteration 50/100: firm value 6.0500, captured value 50.0%, about 0:05 left"
         assert (one.iteration, one.iterations_left, one.seconds_left) == (50, 50, pytest.approx(5.0))
         # Of four trials of 100 iterations an eighth is done.
         assert progress.share_done == pytest.approx(50 / 400)
@@ -326,3 +327,7 @@ class TestRunning:
             policy_hidden=(6, 7), value_hidden=(8, 9),
         )  # fmt: skip
         assert configuration(values) == "lr 0.0001/0.002 entropy 0.03 paths 250 net 6x7/8x9 clip 5 reg 0.04"
+        assert named(values) == (
+            "lr_policy 0.0001, lr_baseline 0.002, entropy_weight 0.03, action_reg_weight 0.04, max_grad_norm 5, "
+            "n_trajectories 250, policy_hidden 6x7, value_hidden 8x9"
+        )

@@ -78,7 +78,7 @@ def test_a_configuration_with_a_trial_to_run_is_ranked_nowhere(tmp_path: Path) -
     rest = [trial(4, 0.95, configuration=2), trial(5, None, "interrupted", configuration=2, iterations=40)]
     state = state_of(tmp_path, *first, *rest, n_trials=2, n_seeds=3)
     said = summary(state, interrupted=True)
-    assert "Best configuration: 1, mean captured value 0.9000 over its 3 trials" in said
+    assert "Best configuration: 1, mean captured value 90.0% over its 3 trials" in said
     assert re.search(r"configuration +1\n", said), "the only one in the table"
     search = read_search(state.path)
     assert [one.configuration for one in search.ranking()] == [1]
@@ -86,7 +86,7 @@ def test_a_configuration_with_a_trial_to_run_is_ranked_nowhere(tmp_path: Path) -
     assert frame.loc[1, "rank"] == 1
     assert math.isnan(frame.loc[2, "rank"])
     assert tiles(search)["Captured value"] == "90.0%"
-    assert "Configuration 1 is the best, with a captured value of 90.0%" in headline(search)
+    assert "Configuration 1 is the best: it captures 90.0% of " in headline(search)
 
 
 @pytest.mark.parametrize("more", [(), ("--confirm", 2, "--confirm_seeds", 3)], ids=["tuned", "confirmed"])
@@ -260,7 +260,7 @@ def test_counts_during_rungs(tmp_path: Path) -> None:
     state = state_of(tmp_path, *records, trial(4, None, "diverged"), trial(5, 0.95), n_trials=6, rungs=(20,), keep=0.5)
     going = make_trial(state.record.config, tmp_path, 1, Hyperparameters())
     progress = progress_of(state, [going])
-    assert progress.counts() == "1 of 6 trials completed, 1 failed, 1 paused and 1 stopped at 20, 1 running"
+    assert progress.counts() == "1 of 6 trials completed, 1 failed, 1 paused and 1 stopped at rung 20, 1 running"
 
 
 def test_what_is_left_counts_paused_trials_and_who_goes_on(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_grid_says_that_n_trials_is_not_used(tmp_path: Path, capsys: pytest.Ca
 
 def test_a_plan_says_how_long_it_takes_once_that_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ("--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")
-    assert "How long it will take is not known yet" in plan(capsys, *flags)
+    assert "Time left: known after the first trials." in plan(capsys, *flags)
     assert run_search(*flags, **INSTANT) == 0
     told = [(e["metrics"]["seconds"], e["metrics"]["iterations"]) for e in read(tmp_path / "r")["results"]]
     assert told == [(1.0, 6), (1.0, 6)]

@@ -148,7 +148,7 @@ def test_a_real_trial_is_replayed_bit_for_bit(undisturbed: Path) -> None:
     command = [str(Path(sys.executable).with_name("ghm")), "replay", str(undisturbed), "--trial", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
     assert done.returncode == 0, done.stderr
-    assert "confirmed bit for bit" in done.stdout
+    assert "reproduced bit for bit" in done.stdout
 
 
 def test_other_seeds_end_elsewhere(undisturbed: Path) -> None:

@@ -26,7 +26,7 @@ def test_the_same_bits(searched: Path) -> None:
         assert outcome.confirmed
         assert outcome.differences == ()
         assert outcome.surroundings == ()
-        assert "confirmed bit for bit" in outcome.text
+        assert "reproduced bit for bit" in outcome.text
     assert comparable(read(searched)) == before
     assert (searched / "replays/trial_002/result.json").exists()
 
@@ -51,7 +51,7 @@ def test_a_result_that_differs_in_its_last_bit_is_not_confirmed(
     monkeypatch.setattr(TrialRunner, "__call__", nudged)
     outcome = replay(searched, 1, runner=TrialRunner(STUB))
     assert not outcome.confirmed
-    assert "NOT confirmed" in outcome.text
+    assert "NOT reproduced" in outcome.text
     assert "final_return: recorded" in outcome.text
     # Elsewhere the last bit may differ, and the message says what is different there.
     monkeypatch.setattr("ghm.search.replay.code_version", lambda: {"torch": "9.9"})
@@ -72,7 +72,7 @@ def test_a_trial_that_left_no_result_is_refused(tmp_path: Path, monkeypatch: pyt
 def test_the_command(searched: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ghm.search.replay.training_command", lambda: STUB)
     assert main([str(searched), "--trial", "2"]) == 0
-    assert "Trial 2: confirmed bit for bit" in capsys.readouterr().out
+    assert "Trial 2: reproduced bit for bit" in capsys.readouterr().out
     assert main([str(searched), "--trial", "9"]) == 2
     assert "--trial 9: no record" in capsys.readouterr().err
 
@@ -100,7 +100,7 @@ def test_a_diverged_trial_diverges_again(tmp_path: Path, monkeypatch: pytest.Mon
     run_search("--n_trials", 1, "--n_iterations", 6, "--results_dir", tmp_path / "r", "--progress", "none")
     replayed = replay(tmp_path / "r", 1, runner=TrialRunner(STUB))
     assert replayed.confirmed
-    assert replayed.text == "Trial 1: confirmed bit for bit, it diverged: value_loss became nan at iteration 2"
+    assert replayed.text == "Trial 1: reproduced bit for bit, it diverged: value_loss became nan at iteration 2"
 
 
 def test_a_directory_that_holds_a_search_is_refused(searched: Path, tmp_path: Path) -> None:

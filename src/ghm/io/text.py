@@ -16,13 +16,13 @@ LEVELS = {"payout_level": "payout boundary", "issue_below": "issuance boundary",
 def share_text(share: float, decimals: int = 3) -> str:
     """A share as a number, with more decimals where fewer would say 1: 0.988, 0.9998."""
     decimals, shown = _below_one(share, decimals)
-    return f"{shown:.{decimals}f}"
+    return _unsigned_zero(f"{shown:.{decimals}f}")
 
 
 def percent_text(share: float) -> str:
     """A share in percent, with more decimals where one would say 100: 98.8%, 99.98%."""
     decimals, shown = _below_one(share, 3)
-    return f"{100 * shown:.{decimals - 2}f}%"
+    return _unsigned_zero(f"{100 * shown:.{decimals - 2}f}") + "%"
 
 
 def loss_text(loss: float | None) -> str:
@@ -34,6 +34,11 @@ def loss_text(loss: float | None) -> str:
         return "0%"
     decimals = min(max(1 - math.floor(math.log10(abs(percent))), 0), 4)
     return f"{percent:.{decimals}f}%"
+
+
+def _unsigned_zero(number: str) -> str:
+    """A number as text, without the sign of a zero."""
+    return number if float(number) else number.lstrip("-")
 
 
 def _below_one(share: float, decimals: int) -> tuple[int, float]:
@@ -59,23 +64,27 @@ def level_words(level: float | None, times: float = 0.0, action_rule: str = "gre
     return "at random" if action_rule == "randomised" else "later only"
 
 
-def policy_rows(figure: Callable[[str], float | None], action_rule: object = "greedy") -> list[tuple[str, str, str]]:
+def policy_rows(
+    figure: Callable[[str], float | None], action_rule: object = "greedy", years: float | None = None
+) -> list[tuple[str, str, str]]:
     """What a policy does: names, and each figure beside the optimum's; empty where the records have none of it.
 
     Args:
         figure: A figure of the records by its key; None where it is missing.
         action_rule: The rule that the policy is judged by.
+        years: The horizon, which counts are over; None: not said.
     """
     if all(figure(which + key) is None for key in LEVELS for which in ("", "optimal_")):
         return []
+    over = "" if years is None else f" over {years:g} year{'' if years == 1 else 's'}"
     rows = []
     for key, name in LEVELS.items():
         times = figure("payouts" if key == "payout_level" else "issues") or 0.0
         learned = level_words(figure(key), times, "randomised" if action_rule == "randomised" else "greedy")
         rows.append((name, learned, level_words(figure(f"optimal_{key}"))))
     for key, name, form in (
-        ("issues", "equity issues per firm", ".2f"),
-        ("early_liquidation", "liquidated in the first half", ".1%"),
+        ("issues", f"equity issues per firm{over}", ".2f"),
+        ("early_liquidation", "liquidated in the first half of the horizon", ".1%"),
     ):
         learned, optimal = (
             "–" if value is None else format(value, form) for value in (figure(key), figure(f"optimal_{key}"))

@@ -30,6 +30,7 @@ from ghm.report.analysis.findings import (
     loss,
     meaning,
     percent,
+    policy_name,
     searched,
     verdict,
     verification,
@@ -121,6 +122,7 @@ def render(search: SearchState, reload: int = 0) -> bytes:
         "panels": [one for one in rest if one.name.startswith("panel-")],
         "policy_charts": [one for one in policy if one not in first],
         "policy_note": policy_note,
+        "policy_of": None if study is None else policy_name(search),
         "marginal_effects": marginal_effects_table(marginal_effects(search), weights),
         "economics": [parameters_table(search), *([] if study is None else [moments_table(study, search)])],
         "cards": cards,
@@ -143,7 +145,7 @@ def render(search: SearchState, reload: int = 0) -> bytes:
 def page(words: dict[str, Any], instances: list[Chart]) -> bytes:
     """A page of another content in the same dress: headline, notes, tables, and charts under them."""
     absent = "certainty best policy_table verdict command leaderboard policy_note failures damaged marginal_effects confidence "
-    absent += "unchecked check reload"
+    absent += "policy_of unchecked check reload"
     lists = "tiles counts first progress effects panels policy_charts settings economics details cards"
     empty: dict[str, Any] = {**dict.fromkeys(absent.split()), **dict.fromkeys(lists.split(), ())}
     figures = {"trials": {}, "charts": [_figure(chart) for chart in instances], "details": []}

@@ -10,7 +10,7 @@ import tyro
 
 from ghm.command_line import parse
 from ghm.errors import UserError, shown
-from ghm.io.text import share_text
+from ghm.io.text import percent_text
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import Decision
@@ -67,18 +67,18 @@ def explain(results: Path, trial_num: int) -> str:
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
         lines += _cuts(outcome, decisions, state)
-    lines += _chosen(outcome, decisions, record)
+    lines += [*_chosen(outcome, decisions, record), *_confirmed(outcome, state)]
     return "\n".join([*lines, _ended(outcome, decisions)])
 
 
 def _what(outcome: TrialRecord, record: SearchRecord) -> str:
-    where = f"calibration {outcome.calibration}" if outcome.calibration else "the search's model"
-    aim = "trained again on a seed that nothing was tuned on" if outcome.stage == "confirm" else "trained"
+    where = f" on calibration {outcome.calibration}" if outcome.calibration else ""
     values = ", ".join(f"{name} {label(value)}" for name, value in vars(outcome.hyperparameters).items())
-    return (
-        f"Trial {outcome.trial_num} of search {record.name}: configuration {outcome.configuration}, {aim} with seed "
-        f"{outcome.seed} on {where}.\n  {values}"
-    )
+    if outcome.stage == "confirm":
+        aim = f"repeats configuration {outcome.configuration} with the fresh seed {outcome.seed}{where}, to confirm it"
+        return f"Trial {outcome.trial_num} of search {record.name} {aim}.\n  {values}"
+    of = f"configuration {outcome.configuration}, trained with seed {outcome.seed}{where}"
+    return f"Trial {outcome.trial_num} of search {record.name}: {of}.\n  {values}"
 
 
 def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
@@ -121,7 +121,7 @@ def _figure(outcome: TrialRecord, record: SearchRecord, value: float) -> str:
     """What ranks a configuration, in words: of its one trial, or of its several."""
     numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
     captured = measure_of(numbering) is captured_or_return and outcome.captured_value is not None
-    figure = f"a captured value of {share_text(value, 4)}" if captured else f"a firm value of {value:.4f}"
+    figure = f"a captured value of {percent_text(value)}" if captured else f"a firm value of {value:.4f}"
     return figure if numbering.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
 
 
@@ -186,8 +186,27 @@ def _chosen(outcome: TrialRecord, decisions: list[Decision], record: SearchRecor
                 f"{_figure(outcome, record, value)}. The best {len(chosen)} are trained again {where}."
             )
         else:
-            lines.append(f"Not confirmed: its configuration was not among the best {len(chosen)}.")
+            lines.append(f"Not chosen for confirmation: its configuration was not among the best {len(chosen)}.")
     return lines
+
+
+def _confirmed(outcome: TrialRecord, state: SearchState) -> list[str]:
+    """What the confirmation found of the trial's configuration; nothing before it has."""
+    confirmation = state.confirmation
+    if confirmation is None or not confirmation.complete:
+        return []
+    order = [one.configuration for one in confirmation.configurations]
+    if outcome.configuration not in order:
+        return []
+    place = order.index(outcome.configuration)
+    found = confirmation.configurations[place]
+    if found.confirmed is None:
+        return ["None of its trainings on fresh seeds succeeded."]
+    captured = any(one.captured_value is not None for one in found.trials)
+    figure = (
+        f"captured value of {percent_text(found.confirmed)}" if captured else f"firm value of {found.confirmed:.4f}"
+    )
+    return [f"On the fresh seeds it had a {figure}, rank {place + 1} of {len(order)}."]
 
 
 def _ended(outcome: TrialRecord, decisions: list[Decision]) -> str:
@@ -199,7 +218,9 @@ def _ended(outcome: TrialRecord, decisions: list[Decision]) -> str:
             return f"{stopped}. It cannot be promoted any more: the confirmation has been made without it."
         return f"{stopped}, and --resume with --keep 1.0 promotes it."
     if outcome.success:
-        return f"It completed {outcome.iterations} iterations with a firm value of {number(outcome.best_return)}."
+        captured = outcome.captured_value
+        also = "" if captured is None else f" and a captured value of {percent_text(captured)}"
+        return f"It completed {outcome.iterations} iterations with a firm value of {number(outcome.best_return)}{also}."
     if outcome.status is TrialState.UNFINISHED:
         return f"It has no recorded end: it is running, or was killed with its search; {outcome.iterations} iterations are done."
     return f"It ended as {outcome.status} after {outcome.iterations} iterations: {outcome.error}"

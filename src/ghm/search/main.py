@@ -160,6 +160,9 @@ def _dry_run(search: HyperparameterSearch) -> None:
         require_continuation(resolved)
         state = restored_search(resolved.results_dir, resolved.record())
         plan = resolved.plan(state, retry_machine=not counted(read_journal(resolved.results_dir)))
+    if plan.n_pending == 0:
+        _say("\n".join([*plan.notes, plan_text(plan), "Nothing left to run."]))
+        return
     steps = resolved.scheduler({}).steps()
     # What depends on outcomes cannot be shown before there are any.
     trials = list(

@@ -71,14 +71,14 @@ class Replay:
         if not self.differences:
             diverged = self.recorded.status is TrialState.DIVERGED
             what = f"it diverged: {self.recorded.error}" if diverged else f"firm value {self.recorded.best_return!r}"
-            lines = [f"Trial {number}: confirmed bit for bit, {what}"]
+            lines = [f"Trial {number}: reproduced bit for bit, {what}"]
         elif self.confirmed:
-            lines = [f"Trial {number}: confirmed within a captured value of {TOLERANCE}, not bit for bit"]
+            lines = [f"Trial {number}: reproduced within a captured value of {TOLERANCE}, not bit for bit"]
         else:
-            lines = [f"Trial {number}: NOT confirmed"]
+            lines = [f"Trial {number}: NOT reproduced"]
         lines += [f"  {line}" for line in self.differences]
         if self.surroundings:
-            lines += ["What differs of versions and machine:", *(f"  {line}" for line in self.surroundings)]
+            lines += ["Differences in versions and machine:", *(f"  {line}" for line in self.surroundings)]
         elif self.differences:
             lines.append("Versions and machine are the same: the result should be, too. Please report this.")
         return "\n".join(lines)
@@ -166,8 +166,15 @@ def _holds_record(place: Path) -> bool:
 def _recorded(results_dir: Path, record: SearchRecord, trial_num: int) -> TrialRecord:
     outcome = known_trial(restored_search(results_dir, record), trial_num)
     if outcome.status not in (TrialState.COMPLETED, TrialState.DIVERGED):
-        raise UserError(f"--trial {trial_num} ended as {outcome.status}: there is no result to compare with")
+        raise UserError(f"{_ended(outcome)}; replay needs a completed trial")
     return outcome
+
+
+def _ended(outcome: TrialRecord) -> str:
+    if outcome.status.is_at_rung:
+        did = "is paused" if outcome.status is TrialState.PAUSED else "was stopped"
+        return f"trial {outcome.trial_num} {did} at rung {outcome.iterations}"
+    return f"trial {outcome.trial_num} ended as {outcome.status}"
 
 
 def _settings(recorded: TrialRecord, results_dir: Path, record: SearchRecord) -> TrainConfig:

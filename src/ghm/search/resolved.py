@@ -113,7 +113,7 @@ class ResolvedSearch:
         if not left.parts:
             return []
         if not told:
-            return ["How long it will take is not known yet: no trial has been run."]
+            return ["Time left: known after the first trials."]
         pace = sum(one.seconds for one in told) / sum(one.iterations for one in told)
         seconds = pace * max(left.iterations / self.config.n_workers, max(left.parts))
         trials = f"{len(told)} trial{'s' if len(told) > 1 else ''}"

@@ -98,7 +98,7 @@ def read_page(page: Page) -> Table:
 
 def _leads(page: Page) -> dict[str, Any]:
     said: dict[str, Any] = {}
-    if best := re.search(r"Configuration (\d+) is the best, ", page.text):
+    if best := re.search(r"Configuration (\d+) is the best[,:] ", page.text):
         said |= {"best_configuration": int(best[1])}
     elif best := re.search(r"Trial (\d+) is the best|[Ee]ven the best, trial (\d+),", page.text):
         number = int(best[1] or best[2])

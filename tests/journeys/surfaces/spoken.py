@@ -11,17 +11,17 @@ from typing import Any
 
 from tests.journeys.surfaces.table import Figure, Table, kind, shown
 
-NUMBER = r"-?[\d,]*\.?\d+"
+NUMBER = r"-?[\d,]*\.?\d+%?"
 
 PLAN = r"\w+ search: ([\d,]+) trials?"
 CONFIGURATIONS = r"\(([\d,]+) configurations x"
 DONE = r"\((\d+) done, (\d+) to run\)"
-COUNTS = r"(\d+) of (\d+) trials completed, (\d+) failed((?:, \d+ (?:waiting|paused) and \d+ stopped at \d+)*), (\d+) running"
-AT_RUNG = r"(\d+) (?:waiting|paused) and (\d+) stopped at"
+COUNTS = r"(\d+) of (\d+) trials completed, (\d+) failed((?:, \d+ paused and \d+ stopped at rung \d+)*), (\d+) running"
+AT_RUNG = r"(\d+) paused and (\d+) stopped at rung"
 LEFT_PLAIN = r"running; about ([\d:]+) left"
 PROGRESS = r"search (\d+%)"
 LEFT_LIVE = r"elapsed [\d:]+ left ([\d:]+|–)"
-STARTED = r"\[Trial (\d+)\] Starting training"
+STARTED = r"\[Trial (\d+)\] (?:Starting|Continues) training"
 WAITS = r"\[Trial (\d+)\] (?:Waits|Paused) at"
 ENDED = (
     r"\[Trial (\d+)\] Completed in [\d:.]+(?: s)?(?: \(configuration [^)]*\))?: "
@@ -29,20 +29,21 @@ ENDED = (
 )
 FAILED = r"\[Trial (\d+)\] (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted) after"
 CUT = r"\[Rung (\d+)\] \d+ of \d+ configurations promoted: ([\d, ]+|none)"
-BEST = rf"best so far: (?:({NUMBER}), )?(trial|configuration) (\d+)(?:, firm value ({NUMBER}))?"
+BEST = rf"best so far: (trial|configuration) (\d+)(?:, firm value ({NUMBER}))?(?:, captured value ({NUMBER})(?! to))?"
 
 SUMMARY = (
     r"Search summary: ([\d,]+) of ([\d,]+) trials completed((?:, \d+ [a-z][a-z ]*?(?=,| Best| Every| Not| Results))*)"
 )
 BEST_TRIAL = rf"Best configuration: trial (\d+)(?: on \S+)?, firm value ({NUMBER})(?:, captured value ({NUMBER}))?"
-BEST_OF = rf"Best configuration: (\d+), .*?captured value ({NUMBER})"
+BEST_OF = rf"Best configuration: (\d+)(?: \([^)]*\))?, .*?captured value ({NUMBER})"
 BEST_OF_RETURN = rf"\(its best trial(?: on them)?: trial (\d+)(?: on \S+)?, firm value ({NUMBER})"
 REFERENCE = rf"\((?:on \S+, )?captured value 0: immediate liquidation, ({NUMBER}); 1: the optimum, ({NUMBER})\)"
 RANKED = r"^ *rank +1.*\n +(?:trial|configuration) +([\d ]+)$"
 NOT_COMPLETED = r"trial (\d+): (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted): "
 OF_TRIAL = r"(?:Trial \d+(?: on \S+)?: )?"
 VERDICT = (
-    rf"(?:the optimum, [\d.]+\)|captured value [^)]*?\)) {OF_TRIAL}(?P<verdict>[A-Z][a-z].*?\.) (?:learned|lr_policy)"
+    rf"(?:the optimum, [\d.]+\)|captured value [^)]*?\)) {OF_TRIAL}"
+    r"(?P<verdict>[A-Z][a-z].*?\.) (?:(?:(?:greedy|randomised) policy )?learned|lr_policy)"
 )
 
 
@@ -81,9 +82,11 @@ def _leads(line: str) -> dict[str, Any]:
     best = _last(BEST, line)
     if best is None:
         return {}
-    if best[2] == "configuration":
-        return {"best_configuration": int(best[3])}
-    return {"best_trial": int(best[3]), "best_configuration": int(best[3]), "best_value": shown(best[1] or best[4])}
+    said: dict[str, Any] = {"best_configuration": int(best[2])}
+    said |= {"captured_value": shown(best[4])} if best[4] else {}
+    if best[1] == "configuration":
+        return said
+    return said | {"best_trial": int(best[2])} | ({"best_value": shown(best[3])} if best[3] else {})
 
 
 def _last(pattern: str, line: str) -> re.Match[str] | None:
@@ -127,10 +130,13 @@ def read_why(texts: Mapping[int, str]) -> Table:
     }
     for number, text in texts.items():
         line = one_line(text)
-        where = re.search(r"with seed (\d+) on (?:calibration (\S+?)|the search's model)\.", line)
+        where = re.search(r"with (?:the fresh )?seed (\d+)(?: on calibration (\S+?))?(?:, to confirm it)?\.", line)
         assert where is not None, line
         said["seeds"][number], said["calibrations"][number] = int(where[1]), where[2] or ""
-        if end := re.search(rf"It completed (\d+) iterations with a firm value of ({NUMBER})\.", line):
+        if end := re.search(
+            rf"It completed (\d+) iterations with a firm value of ({NUMBER})(?: and a captured value of {NUMBER})?\.",
+            line,
+        ):
             said["statuses"][number], said["returns"][number] = "completed", shown(end[2])
         elif end := re.search(r"It (was stopped|is paused) at rung (\d+)", line):
             said["statuses"][number] = "stopped_at_rung" if "stopped" in end[1] else "paused"
@@ -146,9 +152,11 @@ def read_why(texts: Mapping[int, str]) -> Table:
 def read_replay(text: str, errors: str) -> Table:
     """What ``ghm replay`` says of a trial: the return it confirmed, or what the trial ended as."""
     line = one_line(text + errors)
-    if found := re.search(rf"Trial (\d+): confirmed bit for bit, firm value ({NUMBER})", line):
+    if found := re.search(rf"Trial (\d+): reproduced bit for bit, firm value ({NUMBER})", line):
         return Table(statuses={int(found[1]): "completed"}, returns={int(found[1]): Figure(float(found[2]))})
-    ended = re.search(r"--trial (\d+) ended as (\w+)", line)
+    if stopped := re.search(r"trial (\d+) (was stopped|is paused) at rung", line):
+        return Table(statuses={int(stopped[1]): "stopped_at_rung" if "stopped" in stopped[2] else "paused"})
+    ended = re.search(r"trial (\d+) ended as (\w+)", line)
     assert ended is not None, line
     return Table(statuses={int(ended[1]): ended[2]})
 

@@ -15,6 +15,7 @@ from ghm.report.analysis.findings import (
 )
 from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
 from ghm.search.decisions.ranking import RungAgreement, rung_agreements
+from ghm.search.decisions.selection import beaten_pairs
 from ghm.search.records.state import SearchState
 from ghm.search.settings.inactive import inactive_hyperparameters, inactive_note
 from ghm.search.trials.outcome import TrialRecord, TrialState
@@ -75,7 +76,8 @@ def _confirmation(search: SearchState) -> list[Answer]:
     question = f"Captured value on {len(confirmation.seeds)} fresh seeds"
     if first.confirmed is None:
         return [Answer(question, "–", "None of the trainings on fresh seeds has completed.")]
-    interval = "" if first.interval is None else f" (95% interval {interval_text(first.interval)})"
+    known = None if first.interval is None else interval_text(first.interval)
+    interval = f" (95% interval {known})" if known else " (too few seeds for an interval)"
     figure = "the worst training" if confirmation.figure == "worst" else "the interquartile mean"
     so_far = "" if confirmation.complete else ", so far"
     rows = [
@@ -88,9 +90,9 @@ def _confirmation(search: SearchState) -> list[Answer]:
     if confirmation.first_beats_second is not None and others:
         rows.append(
             Answer(
-                "Probability that it beats the runner-up",
-                f"{confirmation.first_beats_second:.2f}",
-                f"On a fresh seed, against configuration {others[0].configuration}.",
+                "Pairs of trainings in which it beats the runner-up",
+                beaten_pairs(confirmation),
+                f"Its trainings on fresh seeds, each against each of configuration {others[0].configuration}.",
             )
         )
     return rows
@@ -152,7 +154,7 @@ def _importance(search: SearchState, importances: tuple[Importance, ...]) -> Ans
 
 
 def _rung(one: RungAgreement) -> Answer:
-    question = f"Rank correlation between {one.rung:,} and {one.following:,} iterations"
+    question = f"Rank agreement between {one.rung:,} and {one.following:,} iterations"
     if one.correlation is None:
         return Answer(question, "–", f"Too few configurations were promoted ({one.configurations}) to tell.")
     rho, low, high = one.correlation

@@ -44,8 +44,20 @@ def confidence(search: SearchState) -> str | None:
     if best.basis == "confirmed" and search.confirmation is not None:
         interval = "" if best.interval is None else f" (95% interval {interval_text(best.interval)})"
         seeds = count_text(len(search.confirmation.seeds), "fresh seed")
-        return f"{unfinished}Confirmed on {seeds} that the search had not used{interval}."
+        return f"{unfinished}Confirmed on {seeds} that the search had not used{interval}: {_its_trials(search, best)}."
     return f"{unfinished}Not confirmed: {_spread(search, best)}. To train the best again on fresh seeds, use --confirm."
+
+
+def _its_trials(search: SearchState, best: BestConfiguration) -> str:
+    """Numbers of the trials of a confirmed configuration: those of the search, and those on fresh seeds."""
+    tuned = [
+        str(one.trial_num)
+        for one in search.trials
+        if one.configuration == best.configuration and one.stage != "confirm"
+    ]
+    fresh = [str(one.trial_num) for one in best.trials]
+    first, then = (f"trial{'' if len(one) == 1 else 's'} {', '.join(one)}" for one in (tuned, fresh))
+    return f"{then} of configuration {best.configuration}, which was {first} in the search"
 
 
 def searched(search: SearchState) -> str:
@@ -53,15 +65,20 @@ def searched(search: SearchState) -> str:
     config, counts = search.config, search.counts()
     sizes = [values.size for values in search.record.choices.values()]
     varied, total = sum(size > 1 for size in sizes), math.prod(sizes)
-    of = f"{total:,} configurations of " if math.isfinite(total) else ""
-    space = f" over {of}{count_text(varied, 'hyperparameter')}" if varied else ""
+    of = f"{total:,} possible configurations of " if math.isfinite(total) else ""
+    tried = f"{search.numbering.n_configurations:,} of " if of and search.config.search_type != "grid" else ""
+    space = f" over {tried}{of}{count_text(varied, 'hyperparameter')}" if varied else ""
     parts = [f"{counts.completed} of {count_text(counts.asked, 'trial')} completed"]
     parts += [f"{counts.stopped} stopped at a rung"] if counts.stopped else []
     parts += [f"{counts.failed} failed"]
     parts += [f"{counts.paused} paused at a rung"] if counts.paused else []
     parts += [f"{counts.interrupted} running or interrupted"] if counts.interrupted else []
     parts += [f"{counts.waiting} not started"] if counts.waiting else []
-    return f"{_method(search)}{space}, {config.n_iterations:,} iterations per trial: {', '.join(parts)}."
+    again = ""
+    if (confirmation := search.confirmation) is not None and confirmation.configurations:
+        seeds = count_text(len(confirmation.seeds), "fresh seed")
+        again = f" The best {len(confirmation.configurations)} were trained again on {seeds}."
+    return f"{_method(search)}{space}, {config.n_iterations:,} iterations per trial: {', '.join(parts)}.{again}"
 
 
 def _method(search: SearchState) -> str:
@@ -97,6 +114,12 @@ def verdict(search: SearchState) -> str | None:
     if best is None or text is None:
         return None
     return text if best.basis == "trial" else f"Trial {best.shown.trial_num}{_on(best.shown)}: {text}"
+
+
+def policy_name(search: SearchState) -> str | None:
+    """Whose policy the figures are of, and that they are of the greedy one; None where there is no best trial."""
+    best = search.best_trial
+    return None if best is None else f"The figures are of {trial_name(search, best)}."
 
 
 def verification(search: SearchState) -> str | None:
@@ -144,6 +167,8 @@ def trial_name(search: SearchState, trial: TrialRecord) -> str:
     if search.n_instances == 1 and trial.stage == "explore":
         return f"trial {trial.trial_num}"
     on = "" if trial.calibration is None else f", {trial.calibration}"
+    if trial.stage == "confirm":
+        return f"trial {trial.trial_num} (configuration {trial.configuration}, fresh seed {trial.seed}{on})"
     return f"trial {trial.trial_num} (seed {trial.seed}{on})"
 
 
@@ -186,11 +211,17 @@ def _best_sentence(search: SearchState, best: BestConfiguration) -> str:
     trial, reference = best.trial, search.reference_of(best.trial)
     if how := basis_words(best, search.config.rank_by):
         captured = best.captured_value
-        gained = (
-            f"captured value of {percent(captured)}" if captured is not None else f"firm value of {best.figure:.4f}"
+        start = f"Configuration {best.configuration} is the best"
+        if captured is None:
+            return f"{start}, with a firm value of {best.figure:.4f} ({how})."
+        if captured < 0:
+            return (
+                f"{start}, and is worse than immediate liquidation: its captured value is {percent(captured)} ({how})."
+            )
+        return (
+            f"{start}: it captures {percent(captured)} of the value between immediate liquidation and the optimum ({how}"
+            f"{_against_runner_up(search, best)})."
         )
-        worse = ", which is worse than immediate liquidation" if captured is not None and captured < 0 else ""
-        return f"Configuration {best.configuration} is the best, with a {gained} ({how}){worse}."
     if trial.captured_value is None or reference is None or trial.best_return is None:
         return f"Trial {trial.trial_num} is the best, with a firm value of {best.figure:.4f}."
     if trial.captured_value < 0:
@@ -202,6 +233,14 @@ def _best_sentence(search: SearchState, best: BestConfiguration) -> str:
         f"Trial {trial.trial_num} is the best: it captures {percent(trial.captured_value)} of the value between immediate "
         f"liquidation and the optimum, and loses {loss_text(loss(search, trial))} of firm value."
     )
+
+
+def _against_runner_up(search: SearchState, best: BestConfiguration) -> str:
+    """That each training on fresh seeds was better than each of the runner-up, where that is so."""
+    confirmation = search.confirmation
+    if best.basis != "confirmed" or confirmation is None or confirmation.first_beats_second != 1.0:
+        return ""
+    return ", each better than any of the runner-up"
 
 
 def _spread(search: SearchState, best: BestConfiguration) -> str:

@@ -22,6 +22,9 @@ from ghm.search.trials.outcome import TrialRecord
 FLOOR = -0.25
 """Captured values below this are drawn at it: a ruined trial can lie arbitrarily low, and would flatten the rest."""
 
+FEW = 10
+"""Trials up to which points of one value are drawn where they are: so few hardly hide each other."""
+
 MEDIANS = 3
 """Trials per value from which on a panel has medians: fewer are a trial or two joined by a line."""
 
@@ -151,7 +154,14 @@ def highlighted(
         # One trace for all, broken by gaps: hundreds of traces would make the page slow.
         others_x += [*x, None]
         others_y += [*map(shown, y), None]
-    others = line(others_x, others_y, f"{len(curves) - HIGHLIGHTED} others", "@faint", width=1, hoverinfo="skip")
+    others = line(
+        others_x,
+        others_y,
+        f"{(count := len(curves) - HIGHLIGHTED)} other{'' if count == 1 else 's'}",
+        "@faint",
+        width=1,
+        hoverinfo="skip",
+    )
     best = [
         line(x, [*map(shown, y)], html.escape(trial_name(search, trial)), colour) | marked(colour, symbol)
         for (trial, (x, y)), colour, symbol in zip(curves[:HIGHLIGHTED], COLOURS, SYMBOLS, strict=False)
@@ -212,7 +222,8 @@ def panel_chart(search: SearchState, name: str) -> Chart:
     members = [groups == group for group in np.unique(groups)]
     medians = sorted((float(positions[m].mean()), float(np.median(values[m]))) for m in members)
     # A fixed sideways scatter, so that trials of one value do not hide each other and a page looks the same twice.
-    spread = 0.25 / max(len(ticks) - 1, 2) * np.random.default_rng(0).uniform(-1, 1, len(trials))
+    width = 0.25 / max(len(ticks) - 1, 2) if len(trials) > FEW else 0.0
+    spread = width * np.random.default_rng(0).uniform(-1, 1, len(trials))
     points = _points("trial", (positions + spread).tolist(), values.tolist(), [t.trial_num for t in trials])
     bars = line([at for at, _ in medians], [median for _, median in medians], "median", "@second", hoverinfo="skip")
     bars |= marked("@second", "line-ew")
@@ -230,9 +241,9 @@ def panel_chart(search: SearchState, name: str) -> Chart:
         data=[points, bars] if enough else [points],
         layout={
             "xaxis": {"tickvals": [at for at, _ in ticks], "ticktext": [text(value) for _, value in ticks],
-                      "range": [-0.25, 1.25], "showgrid": False,
+                      "range": [-0.25, 1.25], "showgrid": True,
                       "tickangle": angle, "ticklabeloverflow": "allow"},
-            "yaxis": captured_axis(""),
+            "yaxis": captured_axis(),
             "showlegend": False,
         },
         height=260,

@@ -48,13 +48,9 @@ def parameters_table(search: SearchState) -> Table:
 
 
 def moments_table(study: PolicyStudy, search: SearchState) -> Table:
-    """Moments of simulated firms, learned beside optimal, and the loss in per cent of firm value."""
+    """Moments of simulated firms, learned beside optimal."""
     rows = [(Cell(one.name), Cell(_shown(one.learned)), Cell(_shown(one.optimal))) for one in moments(study)]
-    best, reference = search.best_trial, None if search.best_trial is None else search.reference_of(search.best_trial)
-    if best is not None and best.best_return is not None and reference is not None:
-        learned, optimal = best.best_return, reference.optimal_return
-        rows.append((Cell("Firm value, mean over initial cash"), Cell(f"{learned:.4f}"), Cell(f"{optimal:.4f}")))
-        rows.append((Cell("Loss of firm value"), Cell(f"{100 * (1 - learned / optimal):.3f}%"), Cell("0%")))
+    best = search.best_trial
     heads = (
         Column(f"{len(study.firms.cash):,} simulated firms, first half of the horizon"),
         Column("Learned", True),
@@ -67,10 +63,10 @@ def moments_table(study: PolicyStudy, search: SearchState) -> Table:
 def card_table(calibration: str | None, card: Card) -> Table:
     """The validation card of a calibration, or of the search's own model."""
     rows = tuple(
-        (Cell(line.claim), Cell(f"{line.figure:.1e}"), Cell(f"{line.tolerance:.1e}"), Cell(line.status))
+        (Cell(line.claim), Cell(_error(line.figure)), Cell(_error(line.tolerance)), Cell(line.status))
         for line in card.lines
     )
-    heads = (Column("Claim"), Column("Off by", True), Column("Allowed", True), Column(""))
+    heads = (Column("Claim"), Column("Figure", True), Column("Allowed", True), Column(""))
     return Table("Checks of the optimum" + ("" if calibration is None else f" on {calibration}"), heads, rows)
 
 
@@ -137,7 +133,12 @@ def cash_chart(study: PolicyStudy) -> Chart:
 
 
 def _shown(value: float) -> str:
-    return "none" if math.isnan(value) else f"{value:.4f}"
+    """A moment to three digits, which is what simulated firms tell; no decimals beyond four."""
+    return "none" if math.isnan(value) else f"{value:.{4 if abs(value) < 1 else 2}f}"
+
+
+def _error(value: float) -> str:
+    return f"{value:.1e}" if value else "0"
 
 
 def _level(value: float) -> str:

@@ -90,7 +90,7 @@ def confirmation_table(search: SearchState) -> Table | None:
             _whole(one.configuration),
             _share(one.tuned),
             _share(one.confirmed),
-            Cell(interval_text(one.interval)),
+            Cell("too few seeds" if one.interval is None else interval_text(one.interval)),
             _share(one.difference),
             _whole(one.failures),
         )

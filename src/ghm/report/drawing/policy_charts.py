@@ -131,21 +131,22 @@ def paths_chart(study: PolicyStudy) -> Chart:
     data = [
         {"type": "scatter", "mode": "lines", "name": f"{SHOWN_FIRMS - 1} firms", "x": x, "y": y, "hoverinfo": "skip",
          "line": {"color": "@soft", "width": 1}, "opacity": 0.8},
-        _line(firms.time[::every], firms.cash[0, ::every], "one firm", LEARNED),
+        _line(firms.time[::every], firms.cash[0, ::every], "one firm", "@text"),
     ]  # fmt: skip
     horizon = study.time_to_horizon[-1]
-    for (key, title, dash), colour in ((BOUNDARIES[0], OPTIMAL), (BOUNDARIES[2], "@third")):
+    for (key, title, dash), colour in ((BOUNDARIES[0], LEARNED), (BOUNDARIES[2], "@third")):
         data.append(_line(horizon - study.time_to_horizon, getattr(study.levels, key), title, colour, dash))
     issues, dividends = firms.issues.mean(), firms.dividends.mean()
     facts = (
         f"Of {len(firms.cash):,} simulated firms {firms.liquidated:.1%} are liquidated within {horizon:g} years; on "
-        f"average a firm issues equity {issues:.2f} times and pays dividends of {dividends:.2f}."
+        f"average a firm issues equity {issues:.2f} times and pays dividends of {dividends:.2f} over them."
     )
     return Chart(
         "policy-paths",
         "Cash of simulated firms",
         f"Cash over time of {SHOWN_FIRMS} simulated firms under the policy. {facts}",
-        f"{facts} Cash after payouts and issues; a path ends where the firm is liquidated.",
+        f"{facts} {SHOWN_FIRMS} are drawn, one of them highlighted. "
+        "Cash after payouts and issues; a path ends where the firm is liquidated.",
         data,
         {"xaxis": {"title": {"text": "years"}}, "yaxis": {"title": {"text": "cash"}, "rangemode": "tozero"}},
     )
@@ -155,7 +156,7 @@ def _time_axis(study: PolicyStudy) -> dict[str, Any]:
     """Time to horizon on a logarithmic axis: what the firm does changes fastest near the horizon."""
     low, high = study.time_to_horizon[0], study.time_to_horizon[-1]
     return {
-        "title": {"text": "time to horizon (years)"},
+        "title": {"text": "time to horizon (years); start of life at the right"},
         "type": "log",
         "range": [float(np.log10(low)), float(np.log10(high))],
         "dtick": 1,

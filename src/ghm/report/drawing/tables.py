@@ -57,9 +57,12 @@ def leaderboard(search: SearchState, most: int | None = None) -> Table | None:
     heads = [Column(title, True) for title in ("Rank", "Trial", *of)]
     heads += [Column("Calibration")] if search.record.calibrations else []
     heads += [Column("Captured value", True), Column("Firm value", True)]
+    heads += [Column("Iterations", True)] if _differ_in_length(ranked) else []
     heads += [Column("Verdict"), Column("Training time", True)]
     settings = [Column(name, _numeric(search, name)) for name in search.varied]
-    rows = tuple(_row(rank, trial, search) for rank, trial in enumerate(ranked[:most], start=1))
+    rows = tuple(
+        _row(rank, trial, search, _differ_in_length(ranked)) for rank, trial in enumerate(ranked[:most], start=1)
+    )
     what = "Completed trials" if all(one.status is TrialState.COMPLETED for one in ranked) else "Trials with a result"
     caption = f"{len(rows)} of {len(ranked)} {what.lower()}" if most else what
     return Table(f"{caption}, best first", (*heads, *settings), rows, sortable=True)
@@ -84,7 +87,7 @@ def best_policy(search: SearchState) -> Table | None:
     columns, parts = [Column(f"With {years(search)} to the horizon")], []
     shown = [one for name in dict.fromkeys(t.calibration for t in best.trials) if (one := _trial_on(best, name))]
     for trial in shown:
-        if rows := policy_rows(trial.figure, trial.word("action_rule")):
+        if rows := policy_rows(trial.figure, trial.word("action_rule"), search.config.T):
             reference = search.reference_of(trial)
             optimum = None if reference is None else reference.optimal_return
             rows.append(("firm value", number(trial.best_return), number(optimum)))
@@ -97,8 +100,14 @@ def best_policy(search: SearchState) -> Table | None:
         (first[0], *(text for _, *both in (first, *others) for text in both))
         for first, *others in zip(*parts, strict=True)
     )
-    names = ", ".join(trial_name(search, trial) for trial in shown)
+    names = ", ".join(f"{trial_name(search, trial)}{_rule(trial)}" for trial in shown)
     return Table(f"Policy of {names}", tuple(columns), tuple(tuple(map(Cell, row)) for row in cells))
+
+
+def _rule(trial: TrialRecord) -> str:
+    """Which action rule a trial's figures are of."""
+    rule = trial.word("action_rule")
+    return f", {rule} policy" if rule else ""
 
 
 def _trial_on(best: BestConfiguration, calibration: str | None) -> TrialRecord | None:
@@ -168,7 +177,12 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _row(rank: int, trial: TrialRecord, search: SearchState) -> tuple[Cell, ...]:
+def _differ_in_length(trials: Sequence[TrialRecord]) -> bool:
+    """Whether trials were stopped at different iterations: their values are then not of equal trainings."""
+    return len({trial.iterations for trial in trials}) > 1
+
+
+def _row(rank: int, trial: TrialRecord, search: SearchState, with_iterations: bool) -> tuple[Cell, ...]:
     captured, best = trial.captured_value, trial.best_return
     bar = None if captured is None else round(100 * min(max(captured, 0.0), 1.0), 1)
     return (
@@ -178,6 +192,7 @@ def _row(rank: int, trial: TrialRecord, search: SearchState) -> tuple[Cell, ...]
         *([Cell(_shown(trial.calibration or "–"))] if search.record.calibrations else []),
         Cell(percent(captured), _key(captured), bar),
         Cell(number(best), _key(best)),
+        *([Cell(str(trial.iterations), trial.iterations)] if with_iterations else []),
         Cell(_shown((trial.word("verdict") or "–").replace("_", " "))),
         Cell(duration(trial.seconds), trial.seconds),
         *settings_cells(trial.hyperparameters, search.varied),

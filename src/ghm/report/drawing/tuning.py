@@ -11,6 +11,7 @@ from ghm.report.analysis.importance import Importance, MarginalEffect
 from ghm.report.analysis.policy import trial_levels
 from ghm.report.drawing.charts import Chart, compared, evaluations, highlighted, text
 from ghm.report.drawing.tables import Cell, Column, Table, reason
+from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
 from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import TrialRecord
@@ -44,7 +45,7 @@ def gap(captured: float) -> float:
     return max(1.0 - captured, LEAST_GAP)
 
 
-def gap_axis(title: str = "optimality gap") -> dict[str, Any]:
+def gap_axis(title: str = "1 − captured value") -> dict[str, Any]:
     """A logarithmic axis of one less captured value; Plotly places the ticks, also within less than a decade."""
     return {"title": {"text": title}, "type": "log", "tickformat": ".2~%", "nticks": 5}
 
@@ -57,13 +58,16 @@ def gap_charts(search: SearchState) -> list[Chart]:
     if not curves:
         return []
     best, (_, y) = curves[0]
+    least = f"{100 * LEAST_GAP:g}%"
+    small = any(1 - value < LEAST_GAP for _, (_, curve) in curves for value in curve)
     return [
         Chart(
             "gap",
             "How the best trials learn",
             f"Optimality gap against training iterations, on a logarithmic axis, for {len(curves)} trials. The best, trial "
             f"{best.trial_num}, ended with a gap of {100 * gap(y[-1]):.2f}%.",
-            f"Optimality gap: 100% less captured value. Gaps below {100 * LEAST_GAP:g}% are drawn at {100 * LEAST_GAP:g}%.",
+            "Optimality gap: 100% less captured value."
+            + (f" Gaps below {least} are drawn at {least}." if small else ""),
             highlighted(search, curves, gap),
             {"xaxis": {"title": {"text": "training iterations"}, "rangemode": "tozero"}, "yaxis": gap_axis()},
         )
@@ -116,8 +120,9 @@ def _describe(search: SearchState, trial: TrialRecord) -> str:
 
 
 def choosable(search: SearchState) -> list[TrialRecord]:
-    """Trials that can be looked at one by one: the best, then those without a result."""
-    return [*search.ranked, *(one for one in search.trials if not one.status.has_result)][:CHOOSABLE]
+    """Trials that can be looked at one by one: the best, those of the confirmation, then those without a result."""
+    fresh = best_first([one for one in search.trials if one.stage == "confirm" and one.status.has_result])
+    return [*search.ranked, *fresh, *(one for one in search.trials if not one.status.has_result)][:CHOOSABLE]
 
 
 def trial_details(search: SearchState) -> list[dict[str, Any]]:
@@ -136,7 +141,7 @@ def _details(search: SearchState, trial: TrialRecord, with_policy: bool) -> dict
         *((one.label, one.shown(trial.metrics.get(one.name))) for one in METRICS if one.name not in _ELSEWHERE),
         *(
             (f"{name} (optimum)", f"{learned} ({optimal})")
-            for name, learned, optimal in policy_rows(trial.figure, trial.word("action_rule"))
+            for name, learned, optimal in policy_rows(trial.figure, trial.word("action_rule"), search.config.T)
         ),
         *((name, label(value)) for name, value in vars(trial.hyperparameters).items()),
     ]

@@ -209,6 +209,15 @@ def _compared(trials: Sequence[TrialRecord], figure: RankBy) -> Strata:
     return [[min(values) for values in by_seed(trials)]] if figure == "worst" else by_calibration(trials)
 
 
+def beaten_pairs(confirmation: Confirmation) -> str:
+    """In how many pairs of trainings on fresh seeds, one of each, the first configuration beats the second; ties count half."""
+    share = confirmation.first_beats_second
+    assert share is not None
+    compared = [_compared(one.trials, confirmation.figure) for one in confirmation.configurations[:2]]
+    pairs = sum(len(ours) * len(theirs) for ours, theirs in zip(*compared, strict=True))
+    return f"all {pairs}" if share == 1 else f"none of {pairs}" if share == 0 else f"{100 * share:.0f}% of {pairs}"
+
+
 def chosen_by(choice: Decision) -> tuple[int, ...]:
     """Numbers of the configurations that a confirmation is of, in the order in which their trials are numbered."""
     return tuple(number for number, _ in choice.content["chosen"])

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from ghm.errors import shown
-from ghm.io.text import share_text
+from ghm.io.text import percent_text
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
@@ -50,8 +50,15 @@ class PlainObserver(Observer):
 
     def trial_started(self, trial: Trial) -> None:
         """Say that a trial starts."""
-        continued = " from its last checkpoint" if trial.checkpoint.is_file() else ""
-        self._print(f"{trial.label} Starting training{continued}{self._instance(trial)}...")
+        self._print(f"{trial.label} {self._starting(trial)}{self._instance(trial)}...")
+
+    def _starting(self, trial: Trial) -> str:
+        """That training starts, or where it continues."""
+        if not trial.checkpoint.is_file():
+            return "Starting training"
+        known = {} if self._state is None else self._state.by_number
+        done = known[trial.number].iterations if trial.number in known else 0
+        return f"Continues training from iteration {done}" if done else "Continues training"
 
     def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended."""
@@ -127,7 +134,7 @@ def decision_text(decision: Decision) -> str:
 
 def outcome_text(outcome: TrialRecord, best: BestConfiguration | None, instance: str = "") -> str:
     """How a trial ended, in one line, and what is the best so far."""
-    captured = "" if outcome.captured_value is None else f", captured value {share_text(outcome.captured_value)}"
+    captured = "" if outcome.captured_value is None else f", captured value {percent_text(outcome.captured_value)}"
     reached = f"firm value {number(outcome.best_return)}{captured}{_best(best)}"
     if outcome.status is TrialState.PAUSED:
         return f"Paused at rung {outcome.iterations}{instance}: {reached}"
@@ -139,6 +146,7 @@ def outcome_text(outcome: TrialRecord, best: BestConfiguration | None, instance:
 def _best(best: BestConfiguration | None) -> str:
     if best is None:
         return ""
-    if best.basis == "trial":
-        return f" (best so far: {number(best.trial.best_return)}, trial {best.trial.trial_num})"
-    return f" (best so far: {number(best.figure)}, configuration {best.configuration})"
+    name = f"trial {best.trial.trial_num}" if best.basis == "trial" else f"configuration {best.configuration}"
+    captured = best.captured_value
+    value = f"firm value {number(best.figure)}" if captured is None else f"captured value {percent_text(captured)}"
+    return f" (best so far: {name}, {value})"

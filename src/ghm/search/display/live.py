@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from ghm.errors import shown
-from ghm.io.text import share_text
+from ghm.io.text import percent_text
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Plan
-from ghm.search.display.running import Running, SearchProgress, configuration, standing
+from ghm.search.display.running import Running, SearchProgress, configuration, named, standing
 from ghm.search.records.state import SearchState
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
@@ -76,7 +76,8 @@ class PlainView(PlainObserver):
         if self._progress is not None:
             self._progress.start(trial)
             self._next[trial.number] = time.monotonic() + self._interval
-            self._print(f"{trial.label} {configuration(trial.hyperparameters)}")
+            if not trial.checkpoint.is_file():  # one that continues was introduced when it started
+                self._print(f"{trial.label} {named(trial.hyperparameters)}")
 
     def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended, and how the search stands."""
@@ -228,7 +229,7 @@ def _trials(running: list[Running], wide: bool, head: bool = True) -> "Table":
             ProgressBar(total=total, completed=one.iteration),
             f"{one.iteration}/{total}",
             number(one.current_return),
-            "–" if one.captured_value is None else share_text(one.captured_value),
+            "–" if one.captured_value is None else percent_text(one.captured_value),
             duration(one.seconds_left),
         )
     return table

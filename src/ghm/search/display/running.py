@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ghm.io.safe_read import DamagedError, open_regular
-from ghm.io.text import share_text
+from ghm.io.text import percent_text
 from ghm.search.decisions.workload import Workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import TrialPace, seconds_left, weight
@@ -209,7 +209,7 @@ class SearchProgress:
                 if one.status.is_at_rung and one.iterations == rung and one.trial_num not in self.running
             ]
             stopped = here.count(TrialState.STOPPED_AT_RUNG)
-            parts += [f"{len(here) - stopped} paused and {stopped} stopped at {rung}"] if here else []
+            parts += [f"{len(here) - stopped} paused and {stopped} stopped at rung {rung}"] if here else []
         return ", ".join([*parts, f"{found.running} running"])
 
     def best(self) -> str:
@@ -218,11 +218,11 @@ class SearchProgress:
         if best is None:
             return self._best_running()
         if best.basis == "trial":
-            captured = "" if best.captured_value is None else f", captured value {share_text(best.captured_value)}"
+            captured = "" if best.captured_value is None else f", captured value {percent_text(best.captured_value)}"
             return f"best so far: trial {best.trial.trial_num}, firm value {number(best.trial.best_return)}{captured}"
         values = [one.captured_value for one in best.trials if one.captured_value is not None]
         spread = (
-            f", captured value {share_text(min(values))} to {share_text(max(values))} over {len(values)} trials"
+            f", captured value {percent_text(min(values))} to {percent_text(max(values))} over {len(values)} trials"
             if values
             else ""
         )
@@ -236,7 +236,7 @@ class SearchProgress:
         if not reached:
             return "best so far: none yet"
         value, trial = max(reached)
-        return f"best so far: captured value {share_text(value)}, trial {trial}, still running"
+        return f"best so far: captured value {percent_text(value)}, trial {trial}, still running"
 
     @property
     def _workload(self) -> Workload:
@@ -250,7 +250,7 @@ class SearchProgress:
 
 
 def configuration(hyperparameters: Hyperparameters) -> str:
-    """A configuration on one line, what matters most first."""
+    """A configuration in a row of a table, what matters most first, with short names."""
     chosen = {name: label(value) for name, value in vars(hyperparameters).items()}
     return (
         f"lr {chosen['lr_policy']}/{chosen['lr_baseline']} entropy {chosen['entropy_weight']} "
@@ -259,9 +259,14 @@ def configuration(hyperparameters: Hyperparameters) -> str:
     ) + "".join(f" {name} {value}" for name, value in chosen.items() if name not in NAMES)
 
 
+def named(hyperparameters: Hyperparameters) -> str:
+    """A configuration on one line, under the names that its options have."""
+    return ", ".join(f"{name} {label(value)}" for name, value in vars(hyperparameters).items())
+
+
 def standing(one: Running) -> str:
     """How a running trial stands, on one line."""
-    captured = "" if one.captured_value is None else f", captured value {share_text(one.captured_value)}"
+    captured = "" if one.captured_value is None else f", captured value {percent_text(one.captured_value)}"
     left = "" if one.seconds_left is None else f", about {duration(one.seconds_left)} left"
     total = one.trial.config.n_iterations
     return f"iteration {one.iteration}/{total}: firm value {number(one.current_return)}{captured}{left}"

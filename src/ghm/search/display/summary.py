@@ -4,9 +4,9 @@ import textwrap
 from collections.abc import Sequence
 
 from ghm.errors import shown
-from ghm.io.text import policy_rows, share_text, table_lines
+from ghm.io.text import percent_text, policy_rows, table_lines
 from ghm.search.decisions.ranking import RungAgreement, rung_agreements
-from ghm.search.decisions.selection import Confirmation
+from ghm.search.decisions.selection import Confirmation, beaten_pairs
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import resume_command, verification_command
@@ -63,12 +63,14 @@ def _heading(state: SearchState) -> str:
 def _best(state: SearchState, best: BestConfiguration) -> str:
     """The best configuration by what decided: the confirmation, else what its trials are ranked by, else its one trial."""
     trial = f"trial {best.trial.trial_num}{_on(best.trial)}, firm value {number(best.trial.best_return)}{_captured(best.trial)}"
-    figure = f"{_measured([best.trial])} {share_text(best.figure, 4)}"
+    figure = f"{_measured([best.trial])} {percent_text(best.figure)}"
     if best.basis == "confirmed":
-        ends = None if best.interval is None else " to ".join(share_text(end, 4) for end in best.interval)
+        ends = None if best.interval is None else " to ".join(percent_text(end) for end in best.interval)
         interval = "" if ends is None else f" (95% interval {ends})"
         which = f"{RANK_WORDS[best.by]} " if best.by == "worst" else ""
-        lines = [f"Best configuration: {best.configuration}, {which}{figure}{interval} on fresh seeds"]
+        lines = [
+            f"Best configuration: {best.configuration}{_numbers(state, best)}, {which}{figure}{interval} on fresh seeds"
+        ]
         lines += [*_worst(best), f"  (its best trial on them: {trial})"]
     elif best.basis == "ranked":
         words = RANK_WORDS[state.config.rank_by]
@@ -83,12 +85,21 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
     if verdict := best.shown.word("verdict_text"):
         verdict = verdict if best.shown is best.trial else f"Trial {best.shown.trial_num}{_on(best.shown)}: {verdict}"
         lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
-    if table := policy_rows(best.shown.figure, best.shown.word("action_rule")):
-        lines += ["", *table_lines(("", "learned", "optimum"), *table), ""]
+    if table := policy_rows(best.shown.figure, best.shown.word("action_rule"), state.config.T):
+        rule = best.shown.word("action_rule")
+        lines += ["", *table_lines((f"{rule} policy" if rule else "", "learned", "optimum"), *table), ""]
     values = hyperparameters_dict(best.trial.hyperparameters)
     width = max(map(len, values))
     lines += [f"  {name:<{width}}  {_shown(value)}" for name, value in values.items()]
     return "\n".join(lines)
+
+
+def _numbers(state: SearchState, best: BestConfiguration) -> str:
+    """Numbers of the trials of a confirmed configuration."""
+    of = [one for one in state.trials if one.configuration == best.configuration]
+    tuned, fresh = ([one.trial_num for one in of if (one.stage == "confirm") == fresh] for fresh in (False, True))
+    first, then = (f"trial{'' if len(one) == 1 else 's'} {', '.join(map(str, one))}" for one in (tuned, fresh))
+    return f" ({first}; on fresh seeds {then})"
 
 
 def _worst(best: BestConfiguration) -> list[str]:
@@ -106,12 +117,16 @@ def _top(state: SearchState) -> str:
     tuned = "" if state.confirmation is None else " before the confirmation"
     first = state.ranking()[:TOP]
     if state.n_instances == 1:
-        columns: list[tuple[str, ...]] = [("rank", "trial", "firm value", "captured value", *state.record.choices)]
+        columns: list[tuple[str, ...]] = [
+            ("rank", "trial", "iterations", "firm value", "captured value", *state.record.choices)
+        ]
         for rank, one in enumerate(first, 1):
             (trial,) = one.trials
-            captured = "" if trial.captured_value is None else share_text(trial.captured_value)
+            captured = "" if trial.captured_value is None else percent_text(trial.captured_value)
             figures = (number(trial.best_return), captured)
-            columns.append((str(rank), str(trial.trial_num), *figures, *_values(state, one.hyperparameters)))
+            columns.append(
+                (str(rank), str(trial.trial_num), str(trial.iterations), *figures, *_values(state, one.hyperparameters))
+            )
         return f"Top {TOP} configurations{tuned}\n{_rows(columns)}"
     rank_by = state.config.rank_by
     figures_of: tuple[RankBy, ...] = ("mean", "iqm", "worst") if rank_by == "iqm" else ("mean", "worst")
@@ -121,7 +136,7 @@ def _top(state: SearchState) -> str:
     for rank, one in enumerate(first, 1):
         values = [*(one.figure(figure) for figure in figures_of), max(one.captured)]
         values += [one.figure_on(firm, rank_by) for firm in firms]
-        shown = ("-" if value is None else share_text(value, 4) for value in values)
+        shown = ("-" if value is None else percent_text(value) for value in values)
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
     what = _measured([trial for one in first for trial in one.trials])
@@ -136,7 +151,7 @@ def _started_with(state: SearchState) -> list[str]:
         reached = "no result"
         if configuration in ranks and (figure := ranks[configuration][1].figure(state.config.rank_by)) is not None:
             rank, one = ranks[configuration]
-            reached = f"{_measured(one.trials)} {share_text(figure, 4)}, rank {rank} of {len(ranks)}"
+            reached = f"{_measured(one.trials)} {percent_text(figure)}, rank {rank} of {len(ranks)}"
         lines.append(f"  configuration {configuration}: {reached}")
     return ["Given with --start_with\n" + "\n".join(lines)] if lines else []
 
@@ -158,22 +173,24 @@ def _rows(columns: Sequence[tuple[str, ...]]) -> str:
 def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation is None or not any(one.trials for one in confirmation.configurations):
         return []
-    rows: list[tuple[str, ...]] = [("configuration", "in search", "confirmed", "95% interval", "difference", "failed")]
+    rows: list[tuple[str, ...]] = [
+        ("configuration", "in search", "confirmed", "95% interval", "difference (points)", "failed")
+    ]
     for one in confirmation.configurations:
-        interval = "-" if one.interval is None else " to ".join(share_text(end, 4) for end in one.interval)
-        figures = ["-" if value is None else share_text(value, 4) for value in (one.tuned, one.confirmed)]
-        difference = "-" if one.difference is None else f"{one.difference:+.4f}"
+        interval = "too few seeds" if one.interval is None else " to ".join(percent_text(end) for end in one.interval)
+        figures = ["-" if value is None else percent_text(value) for value in (one.tuned, one.confirmed)]
+        difference = "-" if one.difference is None else f"{round(100 * one.difference, 2) + 0.0:+.2f}"
         rows.append((str(one.configuration), *figures, interval, difference, str(one.failures)))
     seeds = confirmation.seeds
     state = "" if confirmation.complete else " (not finished)"
     lines = [
         f"Confirmation on fresh seeds {seeds[0]} to {seeds[-1]}, {confirmation.iterations} iterations{state}; "
-        f"{_PLURAL[confirmation.figure]}",
+        f"{_PLURAL[confirmation.figure]} of captured value",
         *table_lines(*rows),
     ]
     if confirmation.first_beats_second is not None:
         lines.append(
-            f"  On a fresh seed the first beats the second with a probability of {confirmation.first_beats_second:.2f}."
+            f"  The first beats the second in {beaten_pairs(confirmation)} pairs of their trainings on fresh seeds."
         )
     return ["\n".join(lines)]
 
@@ -189,7 +206,7 @@ def _rungs(agreements: Sequence[RungAgreement]) -> list[str]:
         rho, low, high = one.correlation
         warning = "" if low > 0 else _NO_AGREEMENT
         lines.append(f"  {what}: {rho:.2f} (95% interval {low:.2f} to {high:.2f}){warning}")
-    return ["Rank correlation between rungs\n" + "\n".join(lines)] if lines else []
+    return ["Rank agreement between rungs\n" + "\n".join(lines)] if lines else []
 
 
 def _inactive(state: SearchState) -> list[str]:
@@ -222,7 +239,7 @@ def _again(outcome: TrialRecord, state: SearchState) -> str:
 
 def _captured(outcome: TrialRecord) -> str:
     value = outcome.captured_value
-    return "" if value is None else f", captured value {share_text(value)}"
+    return "" if value is None else f", captured value {percent_text(value)}"
 
 
 def _on(outcome: TrialRecord) -> str:

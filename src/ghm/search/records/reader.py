@@ -108,9 +108,11 @@ def _read_results(path: Path) -> dict[str, Any]:
         data = read_bytes(path, follow=True)
         content = parse_object(data)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}; give a search_results_*.json") from error
+        raise UserError(
+            f"{path} cannot be read: {error.strerror or error}; give a search_results_*.json or the search's directory"
+        ) from error
     except DamagedError as error:
-        raise UserError(f"{path} is {error}; give a search_results_*.json") from error
+        raise UserError(f"{path} is {error}; give a search_results_*.json or the search's directory") from error
     # One without a seal comes from elsewhere, and there is nothing to hold it against.
     if "sha256" not in content:
         return content

@@ -264,7 +264,8 @@ class SearchConfig:
             require_integer("rungs", rung, lower=1)
         if list(self.rungs) != sorted({*self.rungs}) or (self.rungs and self.rungs[-1] >= self.n_iterations):
             raise UserError(
-                f"--rungs must increase and stay below --n_iterations {self.n_iterations}; received {self.rungs}"
+                f"--rungs must increase and stay below --n_iterations {self.n_iterations}; "
+                f"received {' '.join(map(str, self.rungs))}"
             )
         require_number("keep", self.keep, lower=0.0, strict=True)
         if self.keep > 1:
