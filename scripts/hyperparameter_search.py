@@ -1,4 +1,4 @@
-"""Search hyperparameters for Monte Carlo policy gradient on the GHM model; `--help` lists the flags."""
+"""Search hyperparameters for policy gradient on the GHM model; `--help` lists the flags."""
 
 import functools
 import sys

@@ -1,4 +1,4 @@
-"""Hyperparameter search for Monte Carlo policy gradient on the GHM equity management model.
+"""Hyperparameter search for policy gradient on the GHM equity management model.
 
 The front door of the package:
 

@@ -272,7 +272,7 @@ def test_the_card(capsys):
     assert ["one is one", "1.0e-09", "2.0e-08", "PASS"] in rows
     assert ["two is three", "5.0e-01", "1.0e-03", "FAIL"] in rows
     assert ["x = x", "nan", "1.0e+00", "FAIL"] in rows
-    assert "Not checked: the moon." in text
+    assert "Skipped: the moon." in text
     assert "FAIL: bad, odd." in text
 
 

@@ -40,7 +40,7 @@ def test_card():
     ran = run("solve", *SMALL, "--check")
     assert (ran.status, ran.errors) == (0, "")
     assert ran.output.count("PASS") == 13  # twelve lines and the card
-    assert "Not checked: issuing has a fixed cost" in ran.output
+    assert "Skipped: the optimal-stopping check of V_c holds only if φ = 0." in ran.output
     assert max(map(len, ran.output.splitlines())) <= 80
     found = json.loads(run("solve", *SMALL, "--check", "--json").output)
     assert found["status"] == "PASS"

@@ -87,7 +87,7 @@ def test_trials_in_order(search: SearchState) -> None:
         "Captured value of 6 trials in order of their number, from -25.0% to 95.0%; the best is trial 5. 1 failed."
     )
     assert chart.caption == (
-        "Each point is a trial; the line is the best so far. 1 below -25.0% are drawn there. Crosses are failed trials."
+        "Each point is a trial; the line is the best so far. 1 below -25.0% are drawn at -25.0%. Crosses are failed trials."
     )
 
 
@@ -97,7 +97,7 @@ def test_ticks_of_few_trials_are_whole_numbers(tmp_path: Path) -> None:
     many = charts.order_chart(search_of(tmp_path / "many", [trial(k, 0.5) for k in range(1, 12)]))
     assert "dtick" not in many.layout["xaxis"]
     assert "failed" not in traces(many)
-    assert "drawn there" not in many.caption
+    assert "drawn at" not in many.caption
 
 
 def test_learning_curves(search: SearchState) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
-from ghm.search.display.live import LiveView, PlainView
-from ghm.search.display.running import HistoryTail, Running, named
+from ghm.search.display.live import LiveView, PlainView, _trials, _wide
+from ghm.search.display.running import HistoryTail, Running, configuration, named
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
 from ghm.search.trials.outcome import TrialRecord
@@ -74,6 +75,35 @@ def test_no_line_of_the_table_is_wider_than_the_terminal(session: Session) -> No
     rows = [line for screen in session.screens for line in screen if "/1000" in line]
     assert rows
     assert all(re.search(r"(\d:\d\d|–)$", line) for line in rows), "a wrapped row would end before its time left"
+
+
+@pytest.mark.parametrize("columns", range(80, 176, 5))
+def test_at_any_width_rows_are_whole(columns: int, tmp_path: Path) -> None:
+    """Bars, figures and configurations: none is cut short, those of a wide terminal neither."""
+    config = SearchConfig(n_trials=2, n_iterations=1000, results_dir=tmp_path)
+    widest = Hyperparameters(lr_policy=0.0001, n_trajectories=1000, policy_hidden=(128, 128), value_hidden=(64, 64, 64))
+    running = [Running(make_trial(config, tmp_path, at, widest), clock=lambda: 0.0) for at in (1, 2)]
+    console = Console(width=columns, file=io.StringIO(), force_terminal=True, color_system="standard")
+    wide = _wide(running, console)
+    with console.capture() as capture:
+        console.print(_trials(running, wide))
+    head, *rows = re.sub(r"\x1b\[[\d;]*m", "", capture.get()).splitlines()
+    assert head.split() == [
+        "trial",
+        *["configuration"] * wide,
+        "progress",
+        "iteration",
+        "firm",
+        "value",
+        "captured",
+        "left",
+    ]
+    for row in rows:
+        assert row.rstrip().endswith("0/1000           –         –        –"), "ends with the time left"
+        assert (configuration(widest) in row) is wide
+        assert row.count("━") >= 16, "a bar that moves"
+    assert not wide or columns >= 140
+    assert wide or columns < 160
 
 
 def test_many_trials_on_a_low_terminal_are_counted_not_cut_off(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ likely and yet happens within days.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -64,14 +64,14 @@ def greedy(cash: Array, actions: Actions) -> tuple[Array, Array, Array]:
     payout, target = (
         np.ascontiguousarray(level) for level in (actions.median_payout_level, actions.median_issue_target)
     )
-    mode: Any = np.empty(cash.shape, np.int64)
+    mode: Array = np.empty(cash.shape, np.int64)
     probabilities = np.ascontiguousarray(actions.mode_probabilities, dtype=float)
     _most_likely(np.ascontiguousarray(cash, dtype=float), probabilities, payout, target, mode)
     return mode, payout, target
 
 
 @compiled()
-def _most_likely(cash: Array, probabilities: Array, payout: Array, target: Array, mode) -> None:
+def _most_likely(cash: Array, probabilities: Array, payout: Array, target: Array, mode: Array) -> None:
     """Fill ``mode`` (N,) of :func:`greedy`."""
     for i in range(cash.size):
         hold, pay, issue = probabilities[i, HOLD], probabilities[i, PAY], probabilities[i, ISSUE]

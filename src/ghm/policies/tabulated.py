@@ -1,6 +1,7 @@
 """A tabulated policy as a function of the state, in the language of :mod:`ghm.economics.actions`."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class TabulatedPolicy:
 
 
 @compiled()
-def _interpolate(cash: Array, nodes: Array, cell_of_bin, tables, k: int, w: float, out: Array) -> None:
+def _interpolate(cash: Array, nodes: Array, cell_of_bin: Any, tables: Any, k: int, w: float, out: Array) -> None:
     """Fill ``out`` (N, 3) at ``cash`` (N,) from rows ``k`` and ``k`` + 1 of ``tables`` (2, K, M), ``w`` of the latter."""
     last, top = nodes.size - 1, nodes[-1]
     modes = np.empty((2, nodes.size))
@@ -42,7 +43,7 @@ def _interpolate(cash: Array, nodes: Array, cell_of_bin, tables, k: int, w: floa
     bins_per_cash = (cell_of_bin.size - 1) / top
     for i in range(cash.size):
         c = min(max(cash[i], 0.0), top)
-        j = min(int(cell_of_bin[int(c * bins_per_cash if c > 0 else 0.0)]), last - 1)
+        j = np.int64(cell_of_bin[np.int64(c * bins_per_cash if c > 0 else 0.0)])  # never beyond the last cell
         while j > 0 and c < nodes[j]:  # a bin's edge is rounded
             j -= 1
         while j < last - 1 and c >= nodes[j + 1]:

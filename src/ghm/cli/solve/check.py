@@ -36,6 +36,6 @@ def _print(config: SolveConfig, card: Card) -> None:
         ("claim", "figure", "tolerance", ""),
     )
     for note in card.notes:
-        sys.stdout.write(textwrap.fill(f"Not checked: {note}.", WIDTH) + "\n")
-    verdict = "PASS: every claim holds." if card.passed else f"FAIL: {', '.join(card.failures)}."
+        sys.stdout.write(textwrap.fill(f"Skipped: {note}.", WIDTH) + "\n")
+    verdict = "PASS: every claim checked holds." if card.passed else f"FAIL: {', '.join(card.failures)}."
     sys.stdout.write(textwrap.fill(verdict, WIDTH) + "\n")

@@ -287,7 +287,7 @@ def _floored(trial: TrialRecord) -> float:
 
 def _floor_note(search: SearchState) -> str:
     low = sum(1 for trial in compared(search) if (trial.captured_value or 0.0) < FLOOR)
-    return f" {low} below {percent(FLOOR)} are drawn there." if low else ""
+    return f" {low} below {percent(FLOOR)} are drawn at {percent(FLOOR)}." if low else ""
 
 
 def _failed_note(failed: Sequence[int]) -> str:

@@ -56,16 +56,9 @@ class PlainObserver(Observer):
         """That training starts, or where it continues."""
         if not trial.checkpoint.is_file():
             return "Starting training"
-        found = (
-            None
-            if self._state is None
-            else next((one for one in self._state.trials if one.trial_num == trial.number), None)
-        )
-        return (
-            f"Continues training from iteration {found.iterations}"
-            if found and found.iterations
-            else "Continues training"
-        )
+        known = {} if self._state is None else self._state.by_number
+        done = known[trial.number].iterations if trial.number in known else 0
+        return f"Continues training from iteration {done}" if done else "Continues training"
 
     def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended."""

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 PLAIN_INTERVAL_S = 60.0
 """Seconds between two lines about the same trial: an hour's log stays readable."""
 
-WIDE = 120
-"""Columns of a terminal from which on the table shows the whole configuration."""
+FIGURES = (("iteration", 11), ("firm value", 10), ("captured", 8), ("left", 7))
+"""Columns of the table of running trials, behind the bar, and their least widths."""
+
+BAR = 16
+"""Least width of a trial's bar beside the whole configuration."""
 
 
 class PlainView(PlainObserver):
@@ -180,15 +183,23 @@ class LiveView(PlainObserver):
         assert self._progress is not None
         # Rows beyond the terminal's height would be cut off without a word.
         room = max(console.height - 8, 1)
-        if console.width < WIDE:
-            room = max(room // 2, 1)
         running = list(self._progress.running.values())
+        wide = _wide(running, console)
+        if not wide:
+            room = max(room // 2, 1)
         more = [f"and {len(running) - room} more running"] if len(running) > room else []
-        trials: list[Table | Text] = [_trials(running[:room], console)] if running else []
-        if console.width < WIDE:
+        trials: list[Table | Text] = [_trials(running[:room], wide)] if running else []
+        if not wide:
             shown = enumerate(running[:room])
-            trials = [part for at, one in shown for part in (_trials([one], console, head=at == 0), _settings(one))]
+            trials = [part for at, one in shown for part in (_trials([one], wide, head=at == 0), _settings(one))]
         return Group(*trials, *more, *_totals(self._progress))
+
+
+def _wide(running: list[Running], console: "Console") -> bool:
+    """Whether the terminal has room for whole configurations, beside bars and figures."""
+    configurations = [len(configuration(one.trial.hyperparameters)) for one in running]
+    columns = [5, max(configurations, default=0), BAR, *(width for _, width in FIGURES)]
+    return console.width >= sum(columns) + 2 * len(columns)
 
 
 def _settings(one: Running) -> "Text":
@@ -197,7 +208,7 @@ def _settings(one: Running) -> "Text":
     return Text(f"  {configuration(one.trial.hyperparameters)}", style="dim")
 
 
-def _trials(running: list[Running], console: "Console", head: bool = True) -> "Table":
+def _trials(running: list[Running], wide: bool, head: bool = True) -> "Table":
     """The running trials, one row per trial; widths are fixed, so that tables under each other line up."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -205,11 +216,10 @@ def _trials(running: list[Running], console: "Console", head: bool = True) -> "T
     table = Table(box=None, expand=True, padding=(0, 1), header_style="dim", show_header=head)
     table.add_column("trial", justify="right", no_wrap=True, min_width=5)
     # On a narrow terminal the whole configuration has a line of its own: cut short, trials would look alike.
-    wide = console.width >= WIDE
     if wide:
         table.add_column("configuration", no_wrap=True)
     table.add_column("progress", ratio=1)
-    for title, width in (("iteration", 11), ("firm value", 10), ("captured", 8), ("left", 7)):
+    for title, width in FIGURES:
         table.add_column(title, justify="right", no_wrap=True, min_width=width)
     for one in running:
         total = one.trial.config.n_iterations

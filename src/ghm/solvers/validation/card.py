@@ -156,13 +156,15 @@ def card(evidence: Evidence) -> Card:
     if evidence.boundary is None:
         notes.append(evidence.no_boundary)
     elif evidence.boundary.payout_level == 0:
-        notes.append("c* = 0: the firm holds no cash, so that there is no inside to check the equation on")
+        notes.append("the check of the equation below c*, since c* = 0: the firm holds no cash")
     else:
         lines = [*_infinite_horizon(evidence.boundary), *lines]
     if evidence.stopping is None and evidence.problem.model.fixed_cost > 0:
-        notes.append("issuing has a fixed cost, so that V_c is no optimal stopping problem's value")
+        notes.append("the optimal-stopping check of V_c holds only if φ = 0")
     elif evidence.stopping is None:
-        notes.append("nothing is paid at the horizon: V tends to the stopping problem's value too slowly for a check")
+        notes.append(
+            "the optimal-stopping check of V_c: nothing is paid at the horizon, where V tends to that value too slowly"
+        )
     return Card(tuple(lines), tuple(notes))
 
 
