@@ -68,7 +68,9 @@ def test_searched_counts_configurations_and_trials(tmp_path: Path) -> None:
     space = {"lr_policy": [1e-3], "lr_baseline": [1e-3, 3e-3]}
     made = make_search(tmp_path, 5, failures={1: ("diverged", "x")}, unfinished=[2], space=space)
     text = searched(read_search(made.path))
-    assert "over 2,592 configurations of 7 hyperparameters, 5,000 iterations per trial" in text, "11,664 × 2 / 9"
+    assert "over 5 of 2,592 possible configurations of 7 hyperparameters, 5,000 iterations per trial" in text, (
+        "11,664 × 2 / 9"
+    )
     assert "3 of 5 trials completed, 1 failed, 1 running or interrupted" in text
 
 

@@ -40,7 +40,7 @@ def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
     for number in winner["trials"]:
         text = says(tmp_path, number, capsys)
         assert f" repeats configuration {winner['configuration']} with the fresh seed " in text
-        assert f"On the fresh seeds it had a firm value of {winner['confirmed']:.4f}, rank 1 of 1." in text
+        assert f"On the fresh seeds it had a captured value of {winner['confirmed']:.1%}, rank 1 of 1." in text
         assert "ranked 1 of 4 in the search" in text
 
 

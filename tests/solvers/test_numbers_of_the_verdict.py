@@ -68,7 +68,9 @@ def test_the_table_is_of_the_policy_with_the_optimum_beside_it(optimum):
     table = {name: both for name, *both in policy_rows(metrics.get, metrics["action_rule"])}
     ours, best = outcomes(policy, PROBLEM), outcomes(optimum.policy, PROBLEM)
     assert table["equity issues per firm"] == [f"{ours.issues:.2f}", f"{best.issues:.2f}"]
-    assert table["liquidated in the first half"] == [f"{one.early_liquidation:.1%}" for one in (ours, best)]
+    assert table["liquidated in the first half of the horizon"] == [
+        f"{one.early_liquidation:.1%}" for one in (ours, best)
+    ]
     assert f"{ours.issues:.2f}" != f"{best.issues:.2f}"
     names = ("payout boundary", "issuance boundary", "post-issuance cash")
     # Levels are looked for at 4,001 values of cash, 0.0005 apart.

@@ -305,7 +305,7 @@ def test_the_table_has_what_the_policy_does_beside_the_optimum():
         ("issuance boundary", "never", "0.0300"),
         ("post-issuance cash", "never", "0.0700"),
         ("equity issues per firm", "0.00", "1.35"),
-        ("liquidated in the first half", "3.1%", "–"),
+        ("liquidated in the first half of the horizon", "3.1%", "–"),
     ]
     assert policy_rows({"issues": 1.0}.get) == []
 

@@ -63,9 +63,10 @@ def _heading(state: SearchState) -> str:
 def _best(state: SearchState, best: BestConfiguration) -> str:
     """The best configuration by what decided: the confirmation, else what its trials are ranked by, else its one trial."""
     trial = f"trial {best.trial.trial_num}{_on(best.trial)}, firm value {number(best.trial.best_return)}{_captured(best.trial)}"
-    figure = f"{_measured([best.trial])} {percent_text(best.figure)}"
+    measured = _measured([best.trial])
+    figure = f"{measured} {_figure(best.figure, measured)}"
     if best.basis == "confirmed":
-        ends = None if best.interval is None else " to ".join(percent_text(end) for end in best.interval)
+        ends = None if best.interval is None else " to ".join(_figure(end, measured) for end in best.interval)
         interval = "" if ends is None else f" (95% interval {ends})"
         which = f"{RANK_WORDS[best.by]} " if best.by == "worst" else ""
         lines = [
@@ -133,14 +134,14 @@ def _top(state: SearchState) -> str:
     firms = [calibration.name for calibration in state.record.calibrations]
     heads = ("rank", "configuration", "trials", *figures_of, "best", *map("on {}".format, firms), "failed")
     columns = [(*heads, *state.record.choices)]
+    measured = _measured([trial for one in first for trial in one.trials])
     for rank, one in enumerate(first, 1):
         values = [*(one.figure(figure) for figure in figures_of), max(one.captured)]
         values += [one.figure_on(firm, rank_by) for firm in firms]
-        shown = ("-" if value is None else percent_text(value) for value in values)
-        cells = (str(rank), str(one.configuration), str(len(one.trials)), *shown, str(one.failures))
+        texts = ("-" if value is None else _figure(value, measured) for value in values)
+        cells = (str(rank), str(one.configuration), str(len(one.trials)), *texts, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
-    what = _measured([trial for one in first for trial in one.trials])
-    return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {what} of their trials\n{_rows(columns)}"
+    return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {measured} of their trials\n{_rows(columns)}"
 
 
 def _started_with(state: SearchState) -> list[str]:
@@ -151,7 +152,8 @@ def _started_with(state: SearchState) -> list[str]:
         reached = "no result"
         if configuration in ranks and (figure := ranks[configuration][1].figure(state.config.rank_by)) is not None:
             rank, one = ranks[configuration]
-            reached = f"{_measured(one.trials)} {percent_text(figure)}, rank {rank} of {len(ranks)}"
+            measured = _measured(one.trials)
+            reached = f"{measured} {_figure(figure, measured)}, rank {rank} of {len(ranks)}"
         lines.append(f"  configuration {configuration}: {reached}")
     return ["Given with --start_with\n" + "\n".join(lines)] if lines else []
 
@@ -159,6 +161,11 @@ def _started_with(state: SearchState) -> list[str]:
 def _measured(trials: Sequence[TrialRecord]) -> str:
     """What the figures of these trials are."""
     return "captured value" if any(one.captured_value is not None for one in trials) else "firm value"
+
+
+def _figure(value: float, measured: str) -> str:
+    """A captured value in percent, a firm value as it is."""
+    return percent_text(value) if measured == "captured value" else number(value)
 
 
 def _values(state: SearchState, hyperparameters: Hyperparameters) -> list[str]:
@@ -173,19 +180,24 @@ def _rows(columns: Sequence[tuple[str, ...]]) -> str:
 def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation is None or not any(one.trials for one in confirmation.configurations):
         return []
-    rows: list[tuple[str, ...]] = [
-        ("configuration", "in search", "confirmed", "95% interval", "difference (points)", "failed")
-    ]
+    measured = _measured([trial for one in confirmation.configurations for trial in one.trials])
+    share = measured == "captured value"
+    difference_of = "difference (points)" if share else "difference"
+    rows: list[tuple[str, ...]] = [("configuration", "in search", "confirmed", "95% interval", difference_of, "failed")]
     for one in confirmation.configurations:
-        interval = "too few seeds" if one.interval is None else " to ".join(percent_text(end) for end in one.interval)
-        figures = ["-" if value is None else percent_text(value) for value in (one.tuned, one.confirmed)]
-        difference = "-" if one.difference is None else f"{round(100 * one.difference, 2) + 0.0:+.2f}"
+        interval = (
+            "too few seeds" if one.interval is None else " to ".join(_figure(end, measured) for end in one.interval)
+        )
+        figures = ["-" if value is None else _figure(value, measured) for value in (one.tuned, one.confirmed)]
+        difference = "-"
+        if one.difference is not None:
+            difference = f"{round(100 * one.difference, 2) + 0.0:+.2f}" if share else f"{one.difference:+.4f}"
         rows.append((str(one.configuration), *figures, interval, difference, str(one.failures)))
     seeds = confirmation.seeds
     state = "" if confirmation.complete else " (not finished)"
     lines = [
         f"Confirmation on fresh seeds {seeds[0]} to {seeds[-1]}, {confirmation.iterations} iterations{state}; "
-        f"{_PLURAL[confirmation.figure]} of captured value",
+        f"{_PLURAL[confirmation.figure]} of {measured}",
         *table_lines(*rows),
     ]
     if confirmation.first_beats_second is not None:
