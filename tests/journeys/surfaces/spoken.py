@@ -29,7 +29,7 @@ ENDED = (
 )
 FAILED = r"\[Trial (\d+)\] (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted) after"
 CUT = r"\[Rung (\d+)\] \d+ of \d+ configurations promoted: ([\d, ]+|none)"
-BEST = rf"best so far: (trial|configuration) (\d+)(?:, firm value ({NUMBER}))?(?:, captured value ({NUMBER})(?! to))?"
+BEST = rf"best so far: (trial|configuration) (\d+)(?:, firm value ({NUMBER}))?(?:, captured value ({NUMBER})(?![\d.%]| to))?"
 
 SUMMARY = (
     r"Search summary: ([\d,]+) of ([\d,]+) trials completed((?:, \d+ [a-z][a-z ]*?(?=,| Best| Every| Not| Results))*)"
