@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -27,7 +27,7 @@ from ghm.simulation.kernel import Simulator
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import VALUE_STEPS, Learner
 from ghm.training.problem import DecisionProblem
-from ghm.training.settings import Baseline, TrainConfig
+from ghm.training.settings import BASELINES, Baseline, TrainConfig
 
 WARM_UP = 200
 """Iterations of training before timing: by then the policy keeps firms alive."""
@@ -249,7 +249,7 @@ def show(figures: dict[str, Any]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    choices = get_args(Baseline)
+    choices = BASELINES["model_based"]
     parser.add_argument("--baseline", nargs="+", choices=choices, default=choices[::-1], help="a column each")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--textbook_iterations", type=int, default=3, help="iterations of the textbook that are timed")
