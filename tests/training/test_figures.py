@@ -1,5 +1,8 @@
 """The figures of training show what was learned beside the optimum."""
 
+import warnings
+
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -61,3 +64,17 @@ def pixels(figure: Figure) -> Array:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba(), dtype=float)
+
+
+def test_settings_of_the_users_own_figures_do_not_move_them(reference: Solution) -> None:
+    """Margins are fixed: a layout engine that the user has chosen for other figures would override them, with a warning."""
+
+    def places() -> list[tuple[float, ...]]:
+        figure = policy_figure(pays_above(0.3), reference)  # type: ignore[arg-type]
+        FigureCanvasAgg(figure).draw()
+        return [axes.get_position().bounds for axes in figure.axes]
+
+    usual = places()
+    with mpl.rc_context({"figure.constrained_layout.use": True}), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert places() == usual
