@@ -37,8 +37,7 @@ def policy_figure(policy: Policy, reference: Solution) -> "Figure":
     actions = [policy(cash, float(time)) for time in times]
     modes = np.stack([effective_probabilities(cash, one, float(reference.cash[-1])) for one in actions])
     # Fixed margins: finding them takes as long as drawing, at the end of every trial.
-    figure = Figure(figsize=(10, 3.6))
-    figure.set_layout_engine("none")  # whatever the user has chosen for other figures
+    figure = Figure(figsize=(10, 3.6), layout="none")  # type: ignore[arg-type]  # Matplotlib's stubs lack it
     panels = figure.subplots(1, 3, sharex=True)
     figure.subplots_adjust(left=0.06, right=0.99, bottom=0.14, top=0.92, wspace=0.28)
     for axes, mode, title, optimal in (
@@ -88,8 +87,7 @@ def value_figure(cash: Array, time_to_horizon: Array, values: Array, reference: 
     from matplotlib.figure import Figure
 
     wind_up = reference.wind_up_return - reference.cash[-1] / 2
-    figure = Figure(figsize=(7.5, 3.8))
-    figure.set_layout_engine("none")  # whatever the user has chosen for other figures
+    figure = Figure(figsize=(7.5, 3.8), layout="none")  # type: ignore[arg-type]  # Matplotlib's stubs lack it
     axes = figure.subplots()
     figure.subplots_adjust(left=0.09, right=0.72, bottom=0.13, top=0.92)
     chosen = np.unique(np.linspace(0, time_to_horizon.size - 1, 5).astype(int))
