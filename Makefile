@@ -120,7 +120,7 @@ search-methods: $(STAMP) ## search methods on the recorded table: regret against
 	$(BIN)/python benchmarks/search_methods.py
 
 .PHONY: figures
-figures: $(STAMP) ## docs/figures: terminal.svg, page.png, policy.png, from a real search of 20 trials (nine minutes on two cores)
+figures: $(STAMP) ## docs/figures: terminal.svg, page.png, policy.png, from a real search of 20 trials (five minutes on two cores)
 	$(BIN)/python docs/figures/make_figures.py results/figures --n_trials 20 --n_iterations 1000
 
 .PHONY: learners

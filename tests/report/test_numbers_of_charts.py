@@ -133,14 +133,14 @@ def test_the_gap_is_one_less_captured_value(search: SearchState) -> None:
     assert points(found["1 other"]) == [(50, 1.25), (100, 1.25), (None, None)]
     assert chart.layout["yaxis"]["type"] == "log"
     assert chart.alternative.endswith("for 6 trials. The best, trial 5, ended with a gap of 5.00%.")
-    assert chart.caption == "Optimality gap: 100% less captured value."
+    assert chart.caption == "Optimality gap: 1 − captured value."
     assert tuning.gap(0.99995) == 1e-4
 
 
 def test_gaps_too_small_to_be_drawn_are_said_to_be(tmp_path: Path) -> None:
     curve = [{"iteration": k, "captured_value": value} for k, value in ((50, 0.5), (100, 0.99995))]
     (chart,) = tuning.gap_charts(search_of(tmp_path, [trial(1, 0.99995)], {1: curve}))
-    assert chart.caption == "Optimality gap: 100% less captured value. Gaps below 0.01% are drawn at 0.01%."
+    assert chart.caption == "Optimality gap: 1 − captured value. Gaps below 0.01% are drawn at 0.01%."
 
 
 def test_parallel_coordinates_are_coloured_by_rank(search: SearchState) -> None:
