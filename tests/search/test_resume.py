@@ -368,10 +368,10 @@ def test_a_results_directory_that_is_a_link_itself_is_the_users_choice(tmp_path:
     assert run_search("--resume", tmp_path / "r", **INSTANT) == 0
 
 
-def test_the_lock_is_free_after_use(tmp_path: Path) -> None:
+def test_the_lock_is_held_in_use_and_free_after_it(tmp_path: Path) -> None:
     for _ in range(2):
-        with locked(tmp_path / "r"):
-            pass
+        with locked(tmp_path / "r"), pytest.raises(UserError, match="in use by another search"), locked(tmp_path / "r"):
+            pytest.fail("two at a time")
 
 
 DRIFTS: list[tuple[tuple[object, ...], str]] = [
