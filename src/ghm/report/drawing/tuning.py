@@ -66,8 +66,7 @@ def gap_charts(search: SearchState) -> list[Chart]:
             "How the best trials learn",
             f"Optimality gap against training iterations, on a logarithmic axis, for {len(curves)} trials. The best, trial "
             f"{best.trial_num}, ended with a gap of {100 * gap(y[-1]):.2f}%.",
-            "Optimality gap: 1 − captured value."
-            + (f" Gaps below {least} are drawn at {least}." if small else ""),
+            "Optimality gap: 1 − captured value." + (f" Gaps below {least} are drawn at {least}." if small else ""),
             highlighted(search, curves, gap),
             {"xaxis": {"title": {"text": "training iterations"}, "rangemode": "tozero"}, "yaxis": gap_axis()},
         )
