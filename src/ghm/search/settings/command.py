@@ -84,7 +84,7 @@ def settings_text(
     plain = {
         name: value
         for name, value in values.items()
-        if name not in (*_READ, "model") and value not in (None, (), own.get(name))
+        if name not in (*_READ, "model") and value not in (None, [], own.get(name))
     }
     lines = ["# ghm search --config search.toml --results_dir ELSEWHERE does this search again.", ""]
     lines += [f"{name} = {_toml(value)}" for name, value in plain.items()]

@@ -14,7 +14,6 @@ differences train alike, and the last bit of a logarithm, which depends on the m
 """
 
 import math
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.errors import UserError
-from ghm.io.plain import make_plain
-from ghm.training.settings import require_integer
+from ghm.io.values import is_number, make_plain, require_integer
 
 Array = NDArray[np.float64]
 
@@ -126,8 +124,7 @@ class Range(Simple):
         make_plain(self)
         for name in ("low", "high", *(("step",) if self.step is not None else ())):
             value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-            if not number:
+            if not is_number(value):
                 raise UserError(f"{name} of a range must be a finite number; received {value!r}")
         if not self.low < self.high:
             raise UserError(
@@ -164,8 +161,8 @@ class Range(Simple):
         return self.low
 
     def __contains__(self, value: object) -> bool:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
-        return number and (math.isinf(self.size) or self.at(self.place(value)) == value)
+        inside = is_number(value) and self.low <= value <= self.high
+        return inside and (math.isinf(self.size) or self.at(self.place(value)) == value)
 
     def grid(self) -> Values:
         """The values of a grid.

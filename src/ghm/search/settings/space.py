@@ -11,8 +11,8 @@ import numpy as np
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.plain import plain
 from ghm.io.safe_read import DamagedError, read_given
+from ghm.io.values import is_whole, plain, require_integer
 from ghm.search.settings.configurations import NAMES, SEARCHABLE, make_hyperparameters, require_value
 from ghm.search.settings.distributions import MAX_VALUES, Distribution, Layers, Range, Values, label
 from ghm.training.settings import (
@@ -21,7 +21,6 @@ from ghm.training.settings import (
     MAX_HIDDEN_LAYERS,
     Hyperparameters,
     TrainConfig,
-    require_integer,
 )
 
 Choices = dict[str, Distribution]
@@ -261,7 +260,7 @@ def _checked_value(name: str, value: Any) -> Any:
     value, kind = plain(value), SEARCHABLE[name].type
     if kind is int:
         value = _integer(value)
-    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+    elif kind is float and is_whole(value):
         value = float(value)
     elif isinstance(value, tuple):
         value = tuple(map(_integer, value))
