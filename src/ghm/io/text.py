@@ -13,16 +13,10 @@ LEVELS = {"payout_level": "payout boundary", "issue_below": "issuance boundary",
 """The levels of cash that describe a policy, by their keys in the records, as people call them."""
 
 
-def share_text(share: float, decimals: int = 3) -> str:
-    """A share as a number, with more decimals where fewer would say 1: 0.988, 0.9998."""
-    decimals, shown = _below_one(share, decimals)
-    return _unsigned_zero(f"{shown:.{decimals}f}")
-
-
-def percent_text(share: float) -> str:
-    """A share in percent, with more decimals where one would say 100: 98.8%, 99.98%."""
-    decimals, shown = _below_one(share, 3)
-    return _unsigned_zero(f"{100 * shown:.{decimals - 2}f}") + "%"
+def percent_text(share: float, decimals: int = 1) -> str:
+    """A share in percent, with more decimals where fewer would say 100: 98.8%, 99.98%."""
+    places, shown = _below_one(share, decimals + 2)
+    return _unsigned_zero(f"{100 * shown:.{places - 2}f}") + "%"
 
 
 def loss_text(loss: float | None) -> str:

@@ -125,7 +125,7 @@ class TrainConfig(Hyperparameters, Settings):
     which makes it unbiased; martingale; monte_carlo. model_free: after_state (the default), a critic of the cash that a
     transaction leaves; gae, generalised advantages; monte_carlo, the textbook's REINFORCE."""
     baseline: Baseline | None = searched(None, OWN_BASELINE)
-    """What predicts values.
+    """Where the baseline's values come from.
     model_based: network (the default), learned from the transition law's multi-step returns; exact, the policy's own value by
     one backward pass. model_free: returns, a critic fitted to sampled returns."""
     gae_lambda: float = searched(0.95, estimator=_but("gae"))
@@ -146,7 +146,7 @@ class TrainConfig(Hyperparameters, Settings):
     log_freq: int = 100
     """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Iterations between evaluations, of which there are at least 20.
+    """Iterations between evaluations; at least 20 are made.
     Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and at least twenty points of every
     run are evaluated, too; the best policy is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()

@@ -11,8 +11,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import resume_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
-from ghm.search.settings.configurations import hyperparameters_dict
-from ghm.search.settings.distributions import label
+from ghm.search.settings.configurations import hyperparameters_dict, written
 from ghm.search.settings.inactive import inactive_note
 from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, TrialRecord, TrialState
 from ghm.training.logging.progress import number
@@ -82,7 +81,9 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
     if (reference := state.reference_of(best.trial)) is not None:
         wind_up, optimal = reference.wind_up_return, reference.optimal_return
         on = "" if best.trial.calibration is None else f"on {best.trial.calibration}, "
-        lines.append(f"  ({on}captured value 0: immediate liquidation, {wind_up:.4f}; 1: the optimum, {optimal:.4f})")
+        lines.append(
+            f"  ({on}captured value 0%: immediate liquidation, {wind_up:.4f}; 100%: the optimum, {optimal:.4f})"
+        )
     if verdict := best.shown.word("verdict_text"):
         verdict = verdict if best.shown is best.trial else f"Trial {best.shown.trial_num}{_on(best.shown)}: {verdict}"
         lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
@@ -91,7 +92,7 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
         lines += ["", *table_lines((f"{rule} policy" if rule else "", "learned", "optimum"), *table), ""]
     values = hyperparameters_dict(best.trial.hyperparameters)
     width = max(map(len, values))
-    lines += [f"  {name:<{width}}  {_shown(value)}" for name, value in values.items()]
+    lines += [f"  {name:<{width}}  {written(value)}" for name, value in values.items()]
     return "\n".join(lines)
 
 
@@ -169,7 +170,7 @@ def _figure(value: float, measured: str) -> str:
 
 
 def _values(state: SearchState, hyperparameters: Hyperparameters) -> list[str]:
-    return [_shown(getattr(hyperparameters, name, None)) for name in state.record.choices]
+    return [written(getattr(hyperparameters, name, None)) for name in state.record.choices]
 
 
 def _rows(columns: Sequence[tuple[str, ...]]) -> str:
@@ -256,7 +257,3 @@ def _captured(outcome: TrialRecord) -> str:
 
 def _on(outcome: TrialRecord) -> str:
     return "" if outcome.calibration is None else f" on {outcome.calibration}"
-
-
-def _shown(value: object) -> str:
-    return "-" if value is None else " ".join(map(str, value)) if isinstance(value, tuple) else label(value)

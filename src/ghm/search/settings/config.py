@@ -84,7 +84,7 @@ class SearchConfig(Settings):
     Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
     `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
     n_trials: int = 20
-    """Configurations, the total also with --resume; a grid has its own number.
+    """Configurations to try, with --resume in total; a grid has its own number.
     A configuration is a choice of hyperparameters; a trial is one training of it. With one seed and one calibration, the
     default, each configuration is one trial."""
     n_seeds: int = 1
@@ -93,10 +93,10 @@ class SearchConfig(Settings):
     """JSON file of the models to train every configuration on.
     A list of objects, each with a name and the parameters that differ from the search's model."""
     rank_by: RankBy = "mean"
-    """A configuration's captured value to rank by.
-    Over its seeds and calibrations: mean, interquartile mean or worst."""
+    """Figure of its trials that ranks a configuration.
+    Of their captured values over seeds and calibrations: mean, interquartile mean (iqm) or worst."""
     proposal_lag: int = 4
-    """tpe and gp: configuration k learns from 1 to k − N.
+    """tpe and gp: configuration k is chosen from the results of 1 to k − N.
     So N can run at once, and proposals are the same with any number of workers. They need ten outcomes to learn from; the
     configurations before those are random."""
     rungs: tuple[int, ...] = ()
@@ -106,11 +106,11 @@ class SearchConfig(Settings):
     """Share of the configurations that continue at a rung, rounded up.
     With --resume it may be raised, and more of them continue."""
     confirm: int = 0
-    """Best configurations to train again on fresh seeds at the end."""
+    """How many of the best to train again at the end, on fresh seeds."""
     confirm_seeds: int = 5
     """Fresh seeds of the confirmation; the search uses none of them."""
     confirm_iterations: int | None = shown_as(None, hint="n_iterations")
-    """Iterations of the confirmation."""
+    """Training iterations per trial of the confirmation."""
     n_iterations: int = 5000
     """Training iterations per trial."""
     budget: int | None = None
@@ -143,7 +143,7 @@ class SearchConfig(Settings):
     log_freq: int = 100
     """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Iterations between evaluations, of which there are at least 20.
+    """Iterations between evaluations; at least 20 are made.
     Each multiple of it also writes a checkpoint."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
@@ -185,7 +185,7 @@ class SearchConfig(Settings):
     """Gradient estimator.
     model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
     baseline: Baseline | None = shown_as(None, hint=OWN_BASELINE)
-    """What predicts values.
+    """Where the baseline's values come from.
     model_based: network by default, or exact; model_free: returns."""
     gae_lambda: float = TrainConfig.gae_lambda
     """Decay of generalised advantages (--estimator gae), from 0 to 1."""
