@@ -136,7 +136,7 @@ def parse_given(data: bytes) -> Any:
 
 
 def read_given(path: Path, name: str, parse: Callable[[Any], T], remedy: str) -> T:
-    """What ``parse`` makes of a file given with ``--name``: of its JSON value, or of the table ``name`` of a TOML file (``.toml``).
+    """What ``parse`` makes of a file given with ``--name``: of its JSON value, or of that table of a TOML file (``.toml``).
 
     Raises:
         UserError: when it cannot be read, is too large, is neither JSON nor TOML, or ``parse`` refuses what it holds.

@@ -19,12 +19,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ghm.economics.model import Array
 from ghm.errors import UserError
 from ghm.io.values import is_number, make_plain, require_integer
-
-Array = NDArray[np.float64]
 
 # A list longer than this is a mistake, and so is a grid's share of a range.
 MAX_VALUES = 10_000
@@ -173,9 +171,8 @@ class Range(Simple):
         if self.points is None and self.size > MAX_VALUES:
             raise UserError(f'a grid needs the number of points of a range; add "points": 5 to {self}, or give a list')
         first = self.place(self.low)  # 0, or the middle of the first value's share
-        return Values(
-            dict.fromkeys(map(self.at, np.linspace(first, self.place(self.at(1.0)), int(self.points or self.size))))
-        )
+        places = np.linspace(first, self.place(self.at(1.0)), int(self.points or self.size))
+        return Values(dict.fromkeys(map(self.at, places)))
 
     def draw(self, generator: np.random.Generator) -> Any:
         """A value at random."""
