@@ -81,10 +81,10 @@ def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> l
     return charts
 
 
-def captured_axis(title: str = "captured value") -> dict[str, Any]:
+def captured_axis() -> dict[str, Any]:
     """An axis of captured value, 0 (immediate liquidation) to 1 (the optimum)."""
     # As many decimals as ticks need, up to two: with none, close ticks would read the same.
-    return {"title": {"text": title}, "tickformat": ".2~%"}
+    return {"title": {"text": "captured value"}, "tickformat": ".2~%"}
 
 
 def order_chart(search: SearchState) -> Chart:
