@@ -80,7 +80,7 @@ class SearchConfig(Settings):
     """
 
     search_type: SearchType = "random"
-    """How configurations are chosen.
+    """How configurations are chosen (tpe, gp learn).
     Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
     `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
     n_trials: int = 20
@@ -93,7 +93,7 @@ class SearchConfig(Settings):
     """JSON file of the models to train every configuration on.
     A list of objects, each with a name and the parameters that differ from the search's model."""
     rank_by: RankBy = "mean"
-    """Figure of its trials that ranks a configuration.
+    """Rank by mean, interquartile mean or worst trial.
     Of their captured values over seeds and calibrations: mean, interquartile mean (iqm) or worst."""
     proposal_lag: int = 4
     """tpe and gp: configuration k is chosen from the results of 1 to k − N.
@@ -132,7 +132,7 @@ class SearchConfig(Settings):
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     seed_base: int = 123
-    """With one seed, configuration k trains with seed_base + k.
+    """With one seed each, configuration k trains with seed_base + k.
     With several seeds per configuration, all use seed_base + 1, seed_base + 2 and so on."""
     device: Device = "cpu"
     """Where the networks run.
