@@ -1,7 +1,8 @@
 """What holds for all tests."""
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,16 +15,16 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
 os.environ["GHM_RAISE_HIDDEN"] = "1"
 
 SLOWEST = (
-    "test_cluster_faults.py", "test_real_training.py", "test_executors.py", "test_resume.py", "test_journeys.py",
-    "test_forking.py", "test_faults.py", "test_trainer.py", "test_damage.py", "test_decisions.py", "test_pages.py",
-    "test_crash_points.py", "test_lease.py",
+    "test_trainer.py", "test_decisions.py", "test_journeys.py", "test_instances.py", "test_executors.py", "test_resume.py",
+    "test_one_record.py", "test_every_field.py", "test_forking.py", "test_cluster_faults.py", "test_working_directory.py",
+    "test_faults.py", "test_damage.py", "test_crash_points.py", "test_real_training.py", "test_pages.py", "test_estimator.py",
 )  # fmt: skip
 """Files that take longest: they begin first, or the end of the last one would be waited for alone."""
 
 
 def group_of(test: str) -> str:
-    """What the test named so shares with others, which run in its process: its file, or what its id says, ``…@group]``."""
-    return test[:-1].rpartition("@")[2] if test.endswith("]") and "@" in test else test.partition("::")[0]
+    """What the test named so shares with others, which run in its process: its file, or what its id says, ``…@@group]``."""
+    return test[:-1].rpartition("@@")[2] if "@@" in test else test.partition("::")[0]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,8 +47,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Groups(config, log)
 
 
+@pytest.fixture(scope="session")
+def cards_once() -> Iterator[None]:
+    """Checking an optimum takes five CPU seconds for each firm; pages of many tests show the same two firms."""
+    from ghm.solvers.validation import stored
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored, "validate", functools.cache(stored.validate))
+        yield
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _handed_out(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
+def _handed_out(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], None]:
     """Notes that this process has a group; fails where another one has it."""
     shared, ours = tmp_path_factory.getbasetemp().parent, set[str]()
 
@@ -56,7 +67,7 @@ def _handed_out(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Non
             (shared / f"group {group.replace('/', ' ')}").touch(exist_ok=False)
             ours.add(group)
 
-    return note if "PYTEST_XDIST_WORKER" in os.environ else lambda _: None
+    return note if hasattr(request.config, "workerinput") else lambda _: None
 
 
 @pytest.fixture(autouse=True)

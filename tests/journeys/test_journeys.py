@@ -28,7 +28,7 @@ def case(name: str, *test: str) -> ParameterSet:
     group = "compared" if set(names) & set(COMPARED) else names[0]
     # The first test that reads a stage makes it: a search and all commands that are asked about it.
     marks = [pytest.mark.timeout(3 * LIMIT_S), *([] if name in CORE else [pytest.mark.journey])]
-    return pytest.param(name, *test, marks=marks, id=f"{'-'.join((name, *test))}@{group}")
+    return pytest.param(name, *test, marks=marks, id=f"{'-'.join((name, *test))}@@{group}")
 
 
 def cases(*tests: str) -> list[ParameterSet]:
