@@ -37,7 +37,7 @@ def main() -> None:
     asked = parser.parse_args()
     n = asked.n_iterations
     flags = ["--n_trials", str(asked.n_trials), "--n_iterations", str(n), "--rungs", str(n // 10), str(3 * n // 10)]
-    flags += ["--search_type", "random", "--n_workers", "2", "--progress", "none"]
+    flags += ["--eval_freq", str(n // 10), "--search_type", "random", "--n_workers", "2", "--progress", "none"]
     print(f"{describe_machine()}\n\n{' '.join(flags)}\n\n| checkout | wall s | CPU s |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as place:
         for name, checkout in (("before", asked.before.resolve()), ("now", HERE)):
