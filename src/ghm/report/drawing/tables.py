@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghm.io.text import loss_text, policy_rows
+from ghm.io.text import loss_text
 from ghm.report.analysis.certainty import Answer
 from ghm.report.analysis.findings import loss, percent, trial_name, years
 from ghm.search.decisions.ranking import best_first
@@ -13,6 +13,7 @@ from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.configurations import hyperparameters_dict
 from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import TrialRecord, TrialState
+from ghm.training.logging.metrics import policy_rows
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
 

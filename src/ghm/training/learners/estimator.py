@@ -30,7 +30,7 @@ from ghm.policies.tables import PolicyTables
 from ghm.simulation.kernel import Paths, Simulator
 from ghm.training.learners import scores
 from ghm.training.learners.sweep import ADVANTAGE_ROWS, BY_MEAN, BY_STD, GAIN, SweptValues, sweep
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import Estimator
 
 
@@ -70,7 +70,7 @@ class GradientEstimator:
         n_paths: paths an iteration.
     """
 
-    problem: DecisionProblem
+    problem: GriddedProblem
     simulator: Simulator
     estimator: Estimator
     n_paths: int
@@ -146,7 +146,7 @@ class GradientEstimator:
 
 
 def sweep_tables(
-    problem: DecisionProblem,
+    problem: GriddedProblem,
     tables: PolicyTables,
     bootstrap_values: Array | None,
     workspace: tuple[Array, Array] | None = None,
