@@ -25,7 +25,7 @@ from ghm.policies.distribution import LOGIT_BOUND, LOWEST_LOG_STD, LevelBounds
 from ghm.policies.networks import features
 from ghm.solvers.dynamic_program import solve
 from ghm.solvers.policy_value import policy_value
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import TrainConfig
 
 POINTS, WEIGHTS = np.polynomial.hermite_e.hermegauss(12)
@@ -41,7 +41,7 @@ class Policy:
         seed: of the weights.
     """
 
-    def __init__(self, problem: DecisionProblem, general: bool, seed: int) -> None:
+    def __init__(self, problem: GriddedProblem, general: bool, seed: int) -> None:
         torch.manual_seed(seed)
         self._problem, self._general = problem, general
         self._bounds = LevelBounds.of(problem.model, problem.grid.dt)
@@ -79,14 +79,14 @@ class Policy:
         return Actions(modes[1:-1].exp().double().numpy(), payout_mean, payout_std, issue_mean, issue_std, shift)
 
 
-def after(problem: DecisionProblem, levels: Array) -> Array:
+def after(problem: GriddedProblem, levels: Array) -> Array:
     """Cash after paying and after issuing, at each of the rule's points, (2, M, Q), of levels (M, 4)."""
     cash, c_max, shift = problem.grid.cash[:, None], problem.model.c_max, problem.grid.level_shift
     drawn = [np.clip(np.exp(levels[:, [i]] + levels[:, [i + 1]] * POINTS) - shift, 0, c_max) for i in (0, 2)]
     return np.stack([np.minimum(drawn[0], cash), np.maximum(drawn[1], cash)])
 
 
-def flows(problem: DecisionProblem, left: Any) -> Any:
+def flows(problem: GriddedProblem, left: Any) -> Any:
     """What shareholders get for leaving cash ``left`` (2, ..., M, Q)."""
     model = problem.model
     cash = torch.from_numpy(problem.grid.cash)[:, None] if isinstance(left, Tensor) else problem.grid.cash[:, None]
@@ -94,7 +94,7 @@ def flows(problem: DecisionProblem, left: Any) -> Any:
     return cash - left[0], -model.proportional_cost * (raised + model.fixed_cost * (raised > 0))
 
 
-def sweeps(problem: DecisionProblem, modes: Array, levels: Array) -> tuple[float, Array, Array]:
+def sweeps(problem: GriddedProblem, modes: Array, levels: Array) -> tuple[float, Array, Array]:
     """J; W at the time nodes (K, M); and discounted visits summed around them, (K, M)."""
     grid = problem.grid
     cash, n = grid.cash, grid.n_steps
@@ -132,7 +132,7 @@ def sweeps(problem: DecisionProblem, modes: Array, levels: Array) -> tuple[float
     return mean_over_starts(cash, value), nodes, np.maximum(visits, 0)
 
 
-def gains(problem: DecisionProblem, levels: Tensor, held: Array) -> Tensor:
+def gains(problem: GriddedProblem, levels: Tensor, held: Array) -> Tensor:
     """Advantages of paying and issuing over holding at the time nodes, (2, K, M), differentiable in the levels (K, M, 4)."""
     cash, shift = torch.from_numpy(problem.grid.cash), problem.grid.level_shift
     points, weights = torch.from_numpy(POINTS), torch.from_numpy(WEIGHTS)
@@ -152,7 +152,7 @@ def gains(problem: DecisionProblem, levels: Tensor, held: Array) -> Tensor:
 def train(general: bool, n_iterations: int, seed: int) -> None:
     """Follow the exact gradient, and print what is reached."""
     config = TrainConfig()
-    problem = DecisionProblem.build(config.problem)
+    problem = GriddedProblem.build(config.problem)
     optimum, policy = solve(config.problem), Policy(problem, general, seed)
     optimiser = torch.optim.Adam(policy.network.parameters(), lr=1e-3, betas=(0.9, 0.99))
     log_cash = np.log(problem.grid.cash + problem.grid.level_shift)

@@ -26,7 +26,7 @@ from ghm.policies.networks import FEATURES
 from ghm.simulation.kernel import Simulator
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import VALUE_STEPS, Learner
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import BASELINES, Baseline, TrainConfig
 
 WARM_UP = 200
@@ -120,7 +120,7 @@ class Training:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        self.problem = DecisionProblem.build(config.problem)
+        self.problem = GriddedProblem.build(config.problem)
         self.learner = Learner(self.problem, config)
         self.simulator = Simulator(self.problem.model, self.problem.grid, self.problem.terminal_values, config.seed)
         self.estimator = GradientEstimator(

@@ -39,7 +39,7 @@ from ghm.solvers.validation.simulation import simulate
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.choice import gradient_estimator
 from ghm.training.learners.learner import Learner
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import TrainConfig
 
 DIRECTORY = Path(__file__).with_name("recorded")
@@ -93,10 +93,10 @@ def reference(problem: Problem) -> Solution:
 
 
 @cache
-def prepared(problem: Problem) -> tuple[DecisionProblem, ExactReturns]:
+def prepared(problem: Problem) -> tuple[GriddedProblem, ExactReturns]:
     """What no training on it changes."""
-    decision_problem = DecisionProblem.build(problem)
-    return decision_problem, ExactReturns.build(problem, decision_problem.grid)
+    gridded = GriddedProblem.build(problem)
+    return gridded, ExactReturns.build(problem, gridded.grid)
 
 
 def train(flags: dict[str, Any], at: list[int], simulated: bool = False) -> dict[str, Any]:

@@ -25,11 +25,11 @@ PREPARED = f"""{TRAINER}
 from pathlib import Path
 from ghm.solvers.store import load_or_solve
 from ghm.training.settings import TrainConfig
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.learners.learner import Learner
 c = TrainConfig()
 load_or_solve(Path("FILE"), c.problem)
-Learner(DecisionProblem.build(c.problem), c).tabulate()
+Learner(GriddedProblem.build(c.problem), c).tabulate()
 """
 
 

@@ -29,7 +29,7 @@ from ghm.solvers.solution import Solution
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import GradientEstimate, GradientEstimator
 from ghm.training.learners.learner import Learner
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import Baseline, Estimator, TrainConfig
 
 STAGES = {"early": 20, "late": 1000}
@@ -42,13 +42,13 @@ FRESH = 1_000_000
 METHODS = tuple((estimator, baseline) for baseline in get_args(Baseline) for estimator in get_args(Estimator))
 
 
-def build_estimator(problem: DecisionProblem, config: TrainConfig) -> GradientEstimator:
+def build_estimator(problem: GriddedProblem, config: TrainConfig) -> GradientEstimator:
     """The estimator that a training with these settings uses."""
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
     return GradientEstimator(problem, simulator, config.estimator or "bootstrap", config.n_trajectories)
 
 
-def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, Learner, float]]:
+def train(problem: GriddedProblem, config: TrainConfig) -> Iterator[tuple[int, Learner, float]]:
     """Train; after each iteration its number, the learner, and the CPU seconds of all iterations so far."""
     learner, estimator = Learner(problem, config), build_estimator(problem, config)
     seconds = 0.0
@@ -62,7 +62,7 @@ def train(problem: DecisionProblem, config: TrainConfig) -> Iterator[tuple[int, 
         yield iteration, learner, seconds
 
 
-def parameter_gradient(problem: DecisionProblem, learner: Learner, estimate: GradientEstimate) -> Array:
+def parameter_gradient(problem: GriddedProblem, learner: Learner, estimate: GradientEstimate) -> Array:
     """The estimated gradient of the return with respect to the policy network's parameters, flattened."""
     tabulation = learner.tabulate()
     at_policy_nodes = (estimate.modes @ problem.policy_spread.T).astype(np.float32)
@@ -72,7 +72,7 @@ def parameter_gradient(problem: DecisionProblem, learner: Learner, estimate: Gra
     return gradient
 
 
-def measure(problem: DecisionProblem, learner: Learner, config: TrainConfig, repeats: int) -> dict[str, Any]:
+def measure(problem: GriddedProblem, learner: Learner, config: TrainConfig, repeats: int) -> dict[str, Any]:
     """Variance and cost of one method at one policy."""
     estimator, tables = build_estimator(problem, config), learner.tabulate().tables
     exact = build_estimator(problem, TrainConfig(estimator="bootstrap", baseline="exact"))
@@ -97,7 +97,7 @@ def measure(problem: DecisionProblem, learner: Learner, config: TrainConfig, rep
     }
 
 
-def at_stages(problem: DecisionProblem, n_iterations: int, repeats: int) -> dict[str, list[dict[str, Any]]]:
+def at_stages(problem: GriddedProblem, n_iterations: int, repeats: int) -> dict[str, list[dict[str, Any]]]:
     """Every method's variance early and late in one training with default settings."""
     stages = {STAGES["early"]: "early", n_iterations: "late"}
     figures = {}
@@ -112,7 +112,7 @@ def at_stages(problem: DecisionProblem, n_iterations: int, repeats: int) -> dict
     return figures
 
 
-def learning_curve(problem: DecisionProblem, config: TrainConfig, reference: Solution) -> list[tuple[float, ...]]:
+def learning_curve(problem: GriddedProblem, config: TrainConfig, reference: Solution) -> list[tuple[float, ...]]:
     """Iterations, CPU seconds and captured value along one training."""
     curve: list[tuple[float, ...]] = []
     returns = ExactReturns.build(config.problem, problem.grid)
@@ -126,7 +126,7 @@ def learning_curve(problem: DecisionProblem, config: TrainConfig, reference: Sol
 def run(n_iterations: int, repeats: int) -> dict[str, Any]:
     """All measurements."""
     config = TrainConfig()
-    problem = DecisionProblem.build(config.problem)
+    problem = GriddedProblem.build(config.problem)
     reference = solve(config.model, config.dt, config.T, config.terminal)
     curves = [
         {

@@ -3,7 +3,7 @@
     python examples/judge_a_foreign_policy.py              train for a moment, and print what is found
     ghm evaluate --policy examples/judge_a_foreign_policy.py:policy --output ppo.npz --figures ppo
 
-A few thousand steps teach PPO little (captured value 0.72 before training, 0.76 after): what matters here is how it is asked.
+A few thousand steps teach PPO little (captured value 72% before training, 76% after): what matters here is how it is asked.
 ``policy`` at the end of this file is a function of cash and time to horizon that returns ``ghm.Actions``; for an agent of your
 own, load it where this one trains.
 """
@@ -57,6 +57,7 @@ if __name__ == "__main__":
     found = ghm.evaluate(policy, model, DT, T, name="PPO")
     print(f"firm value        {found.exact_return:.4f} (optimum {found.solution.optimal_return:.4f})")
     print(f"simulated         {found.simulated.mean:.4f} ± {found.simulated.standard_error:.4f}")
-    print(f"captured value    {found.captured_value:.4f}")
+    print(f"captured value    {found.captured_value:.2%}")
     print(found.verdict.text)
-    print("\nLearned less optimal value:", found.compare(cash=np.linspace(0, 1, 101)).errors()["value"])
+    errors = found.compare(cash=np.linspace(0, 1, 101)).errors()["value"]
+    print(f"\nMean absolute difference from the optimal value: {errors.mean_absolute:.4f}")

@@ -8,14 +8,14 @@ from ghm.economics.grid import StateGrid
 from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.economics.problem import Problem
 from ghm.policies.tables import PolicyTables
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 
 def small_problem(
     dt: float = 0.02, n_steps: int = 25, terminal: Terminal = "liquidation", c_max: float = 0.6, **parameters: Any
-) -> DecisionProblem:
+) -> GriddedProblem:
     """A problem whose paths visit all of a short cash range, are liquidated and overflow."""
-    return DecisionProblem.build(Problem(GHMModel(c_max=c_max, **parameters), dt, n_steps * dt, terminal))
+    return GriddedProblem.build(Problem(GHMModel(c_max=c_max, **parameters), dt, n_steps * dt, terminal))
 
 
 def waves(shape: tuple[int, ...], generator: np.random.Generator) -> Array:

@@ -43,7 +43,7 @@ def simulated_return(model, payout, below, target, terminal):
 
 
 @pytest.mark.parametrize("terminal", ["liquidation", "zero", "going_concern"])
-def test_returns_are_those_of_the_decision_problem(terminal):
+def test_returns_are_those_of_the_discrete_time_problem(terminal):
     """α = 6e-5 (four standard errors), three cases."""
     model = GHMModel(c_max=0.5)
     policy = ThresholdPolicy.constant(DT, T, 0.2, 0.05, 0.1)

@@ -32,9 +32,11 @@ _PLAINER = (
     (r"^invalid choice ('.*') for argument '(.*)'\. Expected one of \((.*)\)\.$", r"\2 takes one of \3; received \1"),
     (r"^Missing value for argument '(.*)'\. Expected 1 values.*", r"\1 takes a value; received none"),
     (r"^Missing value for argument '(.*)'\. Expected (\d+) values.*", r"\1 takes \2 values; received fewer"),
-    (r"^Unrecognized options: ", "unknown options: "),
 )
 """What tyro says, and what is said instead."""
+
+_UNKNOWN = "Unrecognized options: "
+"""How tyro begins to list the words that no option takes."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -82,23 +84,37 @@ def parse(
         return found
     except SystemExit:
         said.seek(0)
-        sys.stderr.write(_one_line(said.read(), name))
+        sys.stderr.write(_one_line(said.read(), name, [option.name for option in _options(settings, default)]))
         raise
 
 
-def _one_line(box: str, prog: str) -> str:
-    """The message in tyro's box, of which the first part is what is wrong and the second what was perhaps meant."""
+def _one_line(box: str, prog: str, names: Sequence[str]) -> str:
+    """The message in tyro's box, of which the first part is what is wrong and the second what was perhaps meant.
+
+    A setting that a dataclass of ours refuses is called by its option, one of ``names``.
+    """
     rows = [row.strip("│").removeprefix(" ").rstrip() for row in _COLOUR.sub("", box).splitlines()[1:-1]]
     parts = [list(part) for rule, part in groupby(rows, key=lambda row: set(row) <= {"─"}) if not rule]
     options = [[row.split()[0] for row in part if re.match(r" {4}\S", row)] for part in parts]
     what = " ".join(row.strip() for row in parts[0])
     if what.startswith("Missing from"):
         what = f"{prog} needs {', '.join(options[0])}"
+    if what.startswith(_UNKNOWN):
+        what = _unknown(what.removeprefix(_UNKNOWN).split(", "))
     for pattern, plainer in _PLAINER:
         what = re.sub(pattern, plainer, what)
+    option = {name.rpartition(".")[2]: name for name in names}.get(what.partition(" must ")[0])
+    what = what if option is None else f"--{option}{what[what.index(' must ') :]}"
     similar = options[1] if len(parts) > 1 and parts[1][0].startswith("Perhaps you meant") else []
     meant = f"; did you mean {' or '.join(similar)}?" if similar else ""
     return f"error: {what}{meant}; see {prog} --help\n"
+
+
+def _unknown(words: Sequence[str]) -> str:
+    """What is said of words that no option takes: which options there are none of, without the values behind them."""
+    options = [word for word in words if re.match(r"--?[a-zA-Z]", word)]
+    kind, named = ("unknown option", options) if options else ("unexpected argument", list(words))
+    return f"{kind}{'s' if len(named) > 1 else ''} {', '.join(named)}"
 
 
 @dataclasses.dataclass(frozen=True)

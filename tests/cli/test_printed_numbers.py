@@ -239,12 +239,12 @@ class TestSweep:
         points = comparative_statics(sweeps, PROBLEM)
         figure = sweep_figure.draw(sweeps, points)
         drawn = {axes.get_title(): axes for axes in figure.axes}
-        levels = drawn["issuance boundary (dotted), up to (dashed)"]
+        levels = drawn["issuance (dotted), post-issuance cash (dashed)"]
         below, target = (next(line for line in levels.lines if line.get_linestyle() == style) for style in (":", "--"))
         cheap = [point for point in points if point.parameters["fixed_cost"] == 0.001]
         assert below.get_ydata().tolist() == [point.issue_below for point in cheap]
         assert target.get_ydata().tolist() == [point.issue_target for point in cheap]
-        payouts = drawn["in steps: payout boundary"].lines[0]
+        payouts = drawn["finite horizon: payout boundary"].lines[0]
         assert (payouts.get_xdata().tolist(), payouts.get_ydata().tolist()) == (
             [0.1, 0.2],
             [one.payout_level for one in cheap],
@@ -254,7 +254,7 @@ class TestSweep:
         ]
         names = [text.get_text() for text in figure.legends[0].get_texts()]
         assert (figure.legends[0].get_title().get_text(), names) == ("φ", ["0.001", "6"])
-        assert drawn["in steps: payout boundary"].get_xlabel() == "transitory volatility σ_X"
+        assert drawn["finite horizon: payout boundary"].get_xlabel() == "transitory volatility σ_X"
 
 
 def test_the_card(capsys):
@@ -311,8 +311,10 @@ class TestEvaluate:
         assert rows["policy"] == ["optimum"]
         assert rows["firm value, exact"] == [f"{value:.4f}", f"{best:.4f}"]
         assert rows["immediate-liquidation value"] == [f"{closed:.4f}"]
-        assert float(rows["captured value"][0]) == pytest.approx((value - closed) / (best - closed), abs=1e-4)
-        assert rows["captured value"][1] == "1.0000"
+        assert float(rows["captured value"][0].rstrip("%")) == pytest.approx(
+            100 * (value - closed) / (best - closed), abs=0.01
+        )
+        assert rows["captured value"][1] == "100%"
         lost = float(rows["loss of firm value"][0].rstrip("%"))
         assert lost == pytest.approx(100 * (best - value) / best, rel=0.03), "in per cent of firm value"
         assert rows["loss of firm value"][1] == "0%"
@@ -387,6 +389,9 @@ class TestWhy:
         one = trial(1, 0.5, configuration=1, calibration="calm")
         state = search_of(tmp_path, [one], calibrations=firms, rank_by="worst")
         assert explain._figure(one, state.record, 0.51239) == "a captured value of 51.2%, the worst of its trials"
+        cut = Decision("cut", {"rung": 20, "keep": 1.0}, {"of": 1, "ranking": [[1, 0.51239]], "go_on": [1]}, "")
+        (said,) = explain._cuts(one, [cut], state)
+        assert said.endswith("The best 1 were promoted (--keep 1), the last of them with 51.2%.")
         assert explain._what(one, state.record).startswith(
             "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124 on calibration calm."
         )

@@ -209,7 +209,7 @@ def test_matplotlib_is_left_alone_without_a_plot(monkeypatch):
         (("--model.c_max", "1e-6"), ("c_max 1e-06 is less than", "raise --model.c_max")),
         (("--at", "3"), ("--at must be from 0 to c_max = 2", "received 3.0")),
         (("--terminal", "soon"), ("soon", "liquidation")),
-        (("--modle.sigma_x", "1"), ("unknown options: --modle.sigma_x, 1; did you mean", "--model.sigma_x")),
+        (("--modle.sigma_x", "1"), ("unknown option --modle.sigma_x; did you mean", "--model.sigma_x")),
         (("--model.sigma_x", "abc"), ("abc",)),
         (("--terminal", "going_concern", "--model.recovery", "1.5"), ("immediate liquidation is optimal",)),
         (("--plot", "/no/such/place/x.png", *SMALL), ("/no/such/place/x.png cannot be written", "choose another file")),

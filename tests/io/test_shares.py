@@ -2,23 +2,23 @@
 
 import pytest
 
-from ghm.io.text import percent_text, share_text
+from ghm.io.text import percent_text
 
 
 @pytest.mark.parametrize(
-    ("share", "number", "percent"),
+    ("share", "percent", "finer"),
     [
-        (0.9881, "0.988", "98.8%"),
-        (0.9998, "0.9998", "99.98%"),
-        (0.99949, "0.999", "99.9%"),
-        (0.99951, "0.9995", "99.95%"),
-        (0.99997, "0.99997", "99.997%"),
-        (0.9999999, "0.99999", "99.999%"),
-        (1.0, "1.000", "100.0%"),
-        (1.0002, "1.000", "100.0%"),
-        (-0.25, "-0.250", "-25.0%"),
+        (0.9881, "98.8%", "98.81%"),
+        (0.9998, "99.98%", "99.98%"),
+        (0.99949, "99.9%", "99.95%"),
+        (0.99951, "99.95%", "99.95%"),
+        (0.99997, "99.997%", "99.997%"),
+        (0.9999999, "99.999%", "99.999%"),
+        (1.0, "100.0%", "100.00%"),
+        (1.0002, "100.0%", "100.02%"),
+        (-0.25, "-25.0%", "-25.00%"),
     ],
 )
-def test_a_share_below_one_does_not_read_as_one(share: float, number: str, percent: str) -> None:
-    assert share_text(share) == number
+def test_a_share_below_one_does_not_read_as_one(share: float, percent: str, finer: str) -> None:
     assert percent_text(share) == percent
+    assert percent_text(share, 2) == finer

@@ -105,12 +105,12 @@ def add_policy(made: Made) -> None:
     from ghm.solvers.store import load_or_solve
     from ghm.training.checkpoints.checkpoint import Checkpoint, RunProgress
     from ghm.training.learners.learner import Learner
-    from ghm.training.problem import DecisionProblem
+    from ghm.training.problem import GriddedProblem
 
     search = SearchConfig.from_dict(made.content["search_config"])
     best = max(made.content["results"], key=lambda entry: entry["metrics"]["best_return"])
     training = search.training(**vars(parse_hyperparameters(best["hyperparameters"])), seed=best["seed"])
-    problem = DecisionProblem.build(training.problem)
+    problem = GriddedProblem.build(training.problem)
     learner = Learner(problem, training)
     file = made.path.parent / best["directory"] / "checkpoints" / "best_model.pt"
     Checkpoint(training, RunProgress(), learner.state()).save(file, (learner.tabulate().tables, "greedy"))

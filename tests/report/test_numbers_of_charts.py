@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from report.by_hand import eight_trials, over_seeds, rung_trials, search_of, trial
+from report.by_hand import confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
 
 from ghm.report.analysis.importance import Importance
 from ghm.report.comparison import render_comparison
@@ -98,6 +98,14 @@ def test_ticks_of_few_trials_are_whole_numbers(tmp_path: Path) -> None:
     assert "dtick" not in many.layout["xaxis"]
     assert "failed" not in traces(many)
     assert "drawn at" not in many.caption
+
+
+def test_the_history_says_which_trials_it_leaves_out(tmp_path: Path) -> None:
+    """Those of the confirmation have other seeds, and perhaps other lengths: beside the others they would look like progress."""
+    chart = charts.order_chart(confirmed(tmp_path / "confirmed"))
+    assert len(points(traces(chart)["trial"])) == 11
+    assert chart.caption.endswith(" Left out: 9 trials on fresh seeds (the confirmation).")
+    assert "Left out" not in charts.order_chart(over_seeds(tmp_path / "seeds")).caption
 
 
 def test_learning_curves(search: SearchState) -> None:

@@ -237,7 +237,7 @@ def test_the_page_has_them_as_they_were_found(search: SearchState) -> None:
     rows = [cell for answer in certainty.certainty(search, ()) for cell in answer]
     for sentence in (findings.headline(search), findings.confidence(search), findings.searched(search), *rows):
         assert sentence in page
-    found = re.search(r"<caption>Completed trials, best first</caption>(.*?)</table>", page, re.S)
+    found = re.search(r"<caption><span>Completed trials, best first</span></caption>(.*?)</table>", page, re.S)
     assert found is not None
     rows = re.findall(r"<tr>(.*?)</tr>", found.group(1), re.S)
     cells = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in rows[1:]]

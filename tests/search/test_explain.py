@@ -7,7 +7,7 @@ import pytest
 
 from ghm.cli import main
 from ghm.report.page import render
-from ghm.search.explain import _despite, _threshold, explain
+from ghm.search.explain import _despite, _last, explain
 from ghm.search.methods.proposals import RandomProposal
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import read_search
@@ -61,14 +61,14 @@ def test_a_configuration_of_several_trials_is_not_taken_for_one_of_them(
 
 def test_why_one_was_stopped_that_had_no_less_than_the_last_that_went_on() -> None:
     ranking = [[2, 0.5], [1, 0.4], [3, 0.4], [4, 0.3], [5, 0.9]]
-    assert _threshold(ranking, [1, 2]) == ", the last of them with 0.4000"
+    assert _last(ranking, [1, 2]) == 0.4
     assert _despite(ranking, [1, 2], 0.4, failed=False) == "; of equal ones the lower number ranks first"
     assert _despite(ranking, [1, 2], 0.3, failed=False) == ""
     assert (
         _despite(ranking, [1, 2], 0.9, failed=True) == "; a configuration with a failed trial ranks below all without"
     )
     # The last in rank went on in spite of a failure.
-    assert _threshold(ranking, [1, 2, 3, 4, 5]) == ", the last of them with 0.9000"
+    assert _last(ranking, [1, 2, 3, 4, 5]) == 0.9
 
 
 def test_a_cut_is_told_with_its_threshold_and_a_confirmation_with_all_its_seeds(

@@ -38,7 +38,7 @@ def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
     assert heading == "Search summary: 6 of 10 trials completed, 1 failed, 3 not finished"
     assert best.splitlines() == [
         "Best configuration: trial 5, firm value 6.6150, captured value 95.0%",
-        "  (captured value 0: immediate liquidation, 5.9500; 1: the optimum, 6.6500)",
+        "  (captured value 0%: immediate liquidation, 5.9500; 100%: the optimum, 6.6500)",
         "  Issues equity too late: all in words.",
     ]
     assert [re.split(r"\s{2,}", line.strip()) for line in policy.splitlines()] == [
@@ -224,7 +224,7 @@ class TestLines:
     def test_ends(self, search: SearchState) -> None:
         best, trials = search.best_configuration, search.by_number
         assert outcome_text(trials[2], best) == (
-            "Completed in 20 s: firm value 6.5800, captured value 90.0% (best so far: trial 5, captured value 95.0%)"
+            "Completed in 20 s: firm value 6.5800, captured value 90.0% (best so far: trial 5, 95.0%)"
         )
         assert outcome_text(trials[7], best) == "diverged after 70 s: reason 7 (log: trial_007/stderr.log)"
         assert outcome_text(trial(3, 0.5, "paused", iterations=20), None) == (
@@ -234,7 +234,7 @@ class TestLines:
     def test_the_best_of_several_seeds_is_a_configuration(self, tmp_path: Path) -> None:
         state = over_seeds(tmp_path)
         assert outcome_text(state.by_number[1], state.best_configuration).endswith(
-            "(best so far: configuration 2, captured value 68.5%)"
+            "(best so far: configuration 2, 68.5%)"
         )
 
     def test_decisions(self) -> None:
@@ -268,7 +268,7 @@ class TestLines:
         observer = PlainObserver(stream)
         observer.joined(Plan(search.config, search.path.parent, 10, 2), search, [])
         observer.trial_finished(started(search, 2), search.by_number[2])
-        assert "(best so far: trial 5, captured value 95.0%)" in stream.getvalue()
+        assert "(best so far: trial 5, 95.0%)" in stream.getvalue()
 
 
 def started(state: SearchState, number: int, *lines: dict[str, Any], **settings: Any) -> Trial:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ghm.training.settings import Hyperparameters
 from tests.search.instant import INSTANT
 from tests.search.support import read, run_search
 
@@ -54,3 +55,21 @@ def test_a_plan_says_how_long_it_takes_once_that_is_known(tmp_path: Path, capsys
         capsys, "--resume", tmp_path / "r", "--n_trials", 6
     )
     assert "It will take" not in plan(capsys, "--resume", tmp_path / "r"), "nothing is left"
+
+
+def test_a_plan_shows_its_first_trials_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One column per trial, one row per hyperparameter, as the closing summary has them; a terminal of 80 columns has room."""
+    (tmp_path / "firms.json").write_text('[{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}]')
+    shown = plan(
+        capsys, "--n_trials", 3, "--calibrations", tmp_path / "firms.json", *FLAGS, "--results_dir", tmp_path / "r"
+    )
+    assert "The first 5 of 6 trials:\n" in shown
+    table = shown.partition("trials:\n")[2].partition("Dry run")[0].splitlines()
+    rows = {cells[0]: cells[1:] for cells in (re.split(r"  +", row.strip()) for row in table)}
+    assert rows["trial"] == ["1", "2", "3", "4", "5"]
+    assert rows["seed"] == ["124", "124", "125", "125", "126"]
+    assert rows["calibration"] == ["calm", "wild", "calm", "wild", "calm"]
+    assert rows["policy_hidden"][0] == "64 64 64"
+    assert set(rows) == {"trial", "seed", "calibration", *vars(Hyperparameters())}
+    assert max(map(len, table)) <= 80
+    assert "The trials:\n" in plan(capsys, "--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")

@@ -24,7 +24,7 @@ from ghm.policies.tabulated import TabulatedPolicy
 from ghm.simulation.draws import STARTS, TRAINING, draws, starting_cash
 from ghm.simulation.kernel import BATCH_PATHS, BATCH_STEPS, Paths, Simulator
 from ghm.solvers.policy_value import policy_value
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 SEED, ITERATION, N_PATHS = 11, 3, 100
 EPSILON = np.finfo(np.float32).eps
@@ -48,12 +48,12 @@ class Comparison:
     """Largest difference of a discounted return on them, likewise."""
 
 
-def simulate(problem: DecisionProblem, tables: PolicyTables, n_paths: int = N_PATHS, first_path: int = 0) -> Paths:
+def simulate(problem: GriddedProblem, tables: PolicyTables, n_paths: int = N_PATHS, first_path: int = 0) -> Paths:
     return simulate_and_count(problem, tables, Paths.allocate(problem.grid.n_steps, n_paths), first_path)[0]
 
 
 def simulate_and_count(
-    problem: DecisionProblem, tables: PolicyTables, paths: Paths, first_path: int = 0
+    problem: GriddedProblem, tables: PolicyTables, paths: Paths, first_path: int = 0
 ) -> tuple[Paths, Array]:
     """The paths, filled, and how often they visited each node, (K, M)."""
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, SEED)
@@ -63,7 +63,7 @@ def simulate_and_count(
 
 
 def compare(
-    problem: DecisionProblem,
+    problem: GriddedProblem,
     tables: PolicyTables,
     model: GHMModel | None = None,
     simulate_path: Simulate = reference_implementation.simulate_path,
@@ -203,7 +203,7 @@ COUNTED = {
 
 
 @pytest.mark.parametrize("problem", COUNTED.values(), ids=COUNTED.keys())
-def test_visits_are_living_paths_discounted_and_shared_out(problem: DecisionProblem) -> None:
+def test_visits_are_living_paths_discounted_and_shared_out(problem: GriddedProblem) -> None:
     """Counted by hand from the recorded paths; single precision rounds the shares of cash."""
     paths, visits = simulate_and_count(
         problem, random_tables(problem.grid, 4), Paths.allocate(problem.grid.n_steps, N_PATHS)
@@ -218,7 +218,7 @@ def test_visits_are_living_paths_discounted_and_shared_out(problem: DecisionProb
         assert np.abs(visits - plain_visits(problem, paths, shared=False)).max() > 0.1
 
 
-def plain_visits(problem: DecisionProblem, paths: Paths, discount: float | None = None, shared: bool = True) -> Array:
+def plain_visits(problem: GriddedProblem, paths: Paths, discount: float | None = None, shared: bool = True) -> Array:
     grid, factor = problem.grid, problem.discount if discount is None else discount
     visits = np.zeros((grid.steps_to_go.size, grid.cash.size))
     for t in range(grid.n_steps):
@@ -311,7 +311,7 @@ FIXED_POLICIES = {
 def test_mean_return_of_a_fixed_policy(name: str) -> None:
     """Three standard errors: α = 0.0027 for each policy, seed fixed."""
     levels, stated, rounding = FIXED_POLICIES[name]
-    problem = DecisionProblem.build(Problem(DEFAULT, 0.01, 10.0))
+    problem = GriddedProblem.build(Problem(DEFAULT, 0.01, 10.0))
     tables = threshold_tables(problem.grid, **levels)
     simulator = Simulator(DEFAULT, problem.grid, problem.terminal_values, seed=123)
     paths, visits = (

@@ -11,23 +11,23 @@ from ghm.simulation.draws import draws
 from ghm.simulation.kernel import Paths, Simulator
 from ghm.simulation.pairs import GOES_ON, LIQUIDATED, MET, PairedPaths, run_pairs
 from ghm.training.learners.after_state import sum_pairs_backward
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 SEED, ITERATION, N_PATHS = 11, 3, 300
 
 
 @pytest.fixture(scope="module")
-def problem() -> DecisionProblem:
+def problem() -> GriddedProblem:
     """Firms are liquidated and overflow, and pairs meet, within 25 steps."""
     return small_problem()
 
 
 @pytest.fixture(scope="module")
-def tables(problem: DecisionProblem) -> PolicyTables:
+def tables(problem: GriddedProblem) -> PolicyTables:
     return random_tables(problem.grid, seed=3)
 
 
-def simulated(problem: DecisionProblem, tables: PolicyTables) -> tuple[PairedPaths, Array]:
+def simulated(problem: GriddedProblem, tables: PolicyTables) -> tuple[PairedPaths, Array]:
     """Paired paths, and how often the paths visited each node."""
     pairs = PairedPaths.allocate(problem.grid.n_steps, N_PATHS)
     visits = np.zeros((problem.grid.steps_to_go.size, problem.grid.cash.size))
@@ -36,14 +36,14 @@ def simulated(problem: DecisionProblem, tables: PolicyTables) -> tuple[PairedPat
     return pairs, visits
 
 
-def summed(problem: DecisionProblem, pairs: PairedPaths) -> PairedPaths:
+def summed(problem: GriddedProblem, pairs: PairedPaths) -> PairedPaths:
     """The same pairs, differences and returns summed backward."""
     payoffs = np.where(pairs.last >= 0, np.interp(pairs.last, problem.grid.cash, problem.terminal_values), 0.0)
     sum_pairs_backward(pairs.now, pairs.later, pairs.paid, pairs.ended, pairs.start, payoffs, problem.discount)
     return pairs
 
 
-def test_the_paths_are_the_simulators(problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_the_paths_are_the_simulators(problem: GriddedProblem, tables: PolicyTables) -> None:
     pairs, visits = simulated(problem, tables)
     paths, counted = Paths.allocate(problem.grid.n_steps, N_PATHS), np.zeros_like(visits)
     Simulator(problem.model, problem.grid, problem.terminal_values, SEED).run(tables, ITERATION, 0, paths, counted)
@@ -56,7 +56,7 @@ def test_the_paths_are_the_simulators(problem: DecisionProblem, tables: PolicyTa
     assert np.array_equal(pairs.last[0], paths.cash[-1])
 
 
-def test_in_pieces_they_are_the_same(problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_in_pieces_they_are_the_same(problem: GriddedProblem, tables: PolicyTables) -> None:
     whole, _ = simulated(problem, tables)
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, SEED)
     room, visits = (
@@ -69,7 +69,7 @@ def test_in_pieces_they_are_the_same(problem: DecisionProblem, tables: PolicyTab
             assert np.array_equal(getattr(room, name), getattr(whole, name)[:, first : first + 100]), name
 
 
-def test_partners_begin_everywhere_and_pairs_end_in_both_ways(problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_partners_begin_everywhere_and_pairs_end_in_both_ways(problem: GriddedProblem, tables: PolicyTables) -> None:
     pairs, _ = simulated(problem, tables)
     lives = pairs.after >= 0
     anew = lives & (pairs.start != GOES_ON)
@@ -87,7 +87,7 @@ def test_partners_begin_everywhere_and_pairs_end_in_both_ways(problem: DecisionP
 
 
 def follows(
-    problem: DecisionProblem, tables: PolicyTables, y: float, step: int, path: int, drawn: tuple[Array, ...]
+    problem: GriddedProblem, tables: PolicyTables, y: float, step: int, path: int, drawn: tuple[Array, ...]
 ) -> float:
     """What a firm left with cash y gets from this step's shock on, by plain simulation on this path's draws."""
     uniform, shock, noise = (array[:, path] for array in drawn)
@@ -110,7 +110,7 @@ def follows(
     return total + factor * float(np.interp(cash, grid.cash, problem.terminal_values))
 
 
-def worst(problem: DecisionProblem, tables: PolicyTables) -> tuple[float, float]:
+def worst(problem: GriddedProblem, tables: PolicyTables) -> tuple[float, float]:
     """Share of sampled pairs whose difference, and return, is not that of two plain simulations."""
     pairs = summed(problem, simulated(problem, tables)[0])
     drawn = tuple(array.astype(float) for array in draws(SEED, ITERATION, N_PATHS, problem.grid.n_steps))
@@ -128,7 +128,7 @@ def worst(problem: DecisionProblem, tables: PolicyTables) -> tuple[float, float]
 
 
 def test_differences_are_those_of_plain_simulations_on_the_same_draws(
-    problem: DecisionProblem, tables: PolicyTables
+    problem: GriddedProblem, tables: PolicyTables
 ) -> None:
     """A rounding that decides a mode parts the two implementations; of 25 steps that is next to none."""
     wrong, off = worst(problem, tables)
@@ -138,7 +138,7 @@ def test_differences_are_those_of_plain_simulations_on_the_same_draws(
 
 @pytest.mark.parametrize(("ended", "told"), [(MET, GOES_ON), (LIQUIDATED, MET)])
 def test_pairs_that_end_otherwise_are_found_out(
-    ended: int, told: int, problem: DecisionProblem, tables: PolicyTables
+    ended: int, told: int, problem: GriddedProblem, tables: PolicyTables
 ) -> None:
     """Wrong variants: a pair that has met goes on as the next one; a liquidated partner's path counts for nothing."""
     right, wrong = summed(problem, simulated(problem, tables)[0]), simulated(problem, tables)[0]

@@ -20,7 +20,7 @@ from ghm.simulation.kernel import Paths, Simulator
 from ghm.solvers import dynamic_program, policy_value
 from ghm.solvers.policy_value import deterministic_cash, effective_probabilities, policy_values
 from ghm.solvers.validation.simulation import draw_cash_after
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 EVERY = pytest.mark.parametrize("model", CALIBRATIONS.values(), ids=CALIBRATIONS.keys())
 NOTHING = np.zeros_like
@@ -208,7 +208,7 @@ def test_plain_simulation_of_the_optimal_policy_agrees(name):
 def test_kernel_simulation_of_the_optimal_policy_agrees():
     """Tabulated for the kernel, with next to no chance: modes switch between nodes, which costs less than a standard error."""
     model, dt, n_steps = GHMModel(), 0.02, 200
-    problem = DecisionProblem.build(Problem(model, dt, n_steps * dt))
+    problem = GriddedProblem.build(Problem(model, dt, n_steps * dt))
     optimum = dynamic_program(Problem(model, dt, n_steps * dt))
     never = with_levels(optimum, payout_level=np.full(n_steps, model.c_max))  # the wrong variant
     for solution, agrees in ((optimum, True), (never, False)):

@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from ghm.economics.model import Array
 from ghm.policies.tables import PolicyTables
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 Z = np.linspace(-5, 5, 602)[:-1] + 1 / 120.2
 WEIGHTS = norm.pdf(Z) / norm.pdf(Z).sum()
@@ -44,7 +44,7 @@ def hat_weights(cash: Array, points: Array) -> Array:
     return weights
 
 
-def transition(problem: DecisionProblem) -> tuple[Array, Array]:
+def transition(problem: GriddedProblem) -> tuple[Array, Array]:
     """Undiscounted probabilities (M, M) from cash after the transaction to the next alive, and what the step's end pays, (M,)."""
     model, dt, cash = problem.model, problem.grid.dt, problem.grid.cash
     drift, spread = model.drift(cash) * dt, model.volatility(cash) * np.sqrt(dt)
@@ -57,7 +57,7 @@ def transition(problem: DecisionProblem) -> tuple[Array, Array]:
     return matrix, paid
 
 
-def outcomes(problem: DecisionProblem, mode: int, mean: float, std: float) -> tuple[Array, Array]:
+def outcomes(problem: GriddedProblem, mode: int, mean: float, std: float) -> tuple[Array, Array]:
     """Distribution of cash after paying (1) or issuing (2), (M, M), and the expected cash flow now, (M,)."""
     model, cash, shift = problem.model, problem.grid.cash, problem.grid.level_shift
     matrix, flow = np.zeros((cash.size, cash.size)), np.zeros(cash.size)
@@ -73,7 +73,7 @@ def outcomes(problem: DecisionProblem, mode: int, mean: float, std: float) -> tu
     return matrix, flow
 
 
-def exact_gradient(problem: DecisionProblem, tables: PolicyTables) -> Gradient:
+def exact_gradient(problem: GriddedProblem, tables: PolicyTables) -> Gradient:
     """The gradient of the return with respect to the policy's tables."""
     grid, n = problem.grid, problem.grid.n_steps
     moved, paid = transition(problem)

@@ -26,7 +26,7 @@ from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import Learner
 from ghm.training.main import is_out_of_memory
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import TrainConfig
 
 DT, T, N_STEPS = 0.05, 1.0, 20
@@ -72,16 +72,16 @@ def agrees(exact: float, found: SimulatedReturn, model: GHMModel) -> bool:
     return abs(exact - found.mean) < ERRORS * found.standard_error + allowed
 
 
-def build(model: GHMModel, terminal: Terminal) -> DecisionProblem | None:
+def build(model: GHMModel, terminal: Terminal) -> GriddedProblem | None:
     """The discrete-time problem; None where a going concern has no value."""
     try:
-        return DecisionProblem.build(Problem(model, DT, N_STEPS * DT, terminal))
+        return GriddedProblem.build(Problem(model, DT, N_STEPS * DT, terminal))
     except UserError:
         assert terminal == "going_concern"
         return None
 
 
-def some_policy(problem: DecisionProblem) -> PolicyTables:
+def some_policy(problem: GriddedProblem) -> PolicyTables:
     """Random, with levels in proportion to the scale on which the firm lives."""
     tables = random_tables(problem.grid, 7)
     grid = problem.grid
@@ -123,7 +123,7 @@ def test_a_few_iterations_stay_finite(name: str, baseline: Any) -> None:
     config = TrainConfig(
         model=model, dt=DT, T=2 * T, n_trajectories=50, policy_hidden=(8,), value_hidden=(8,), baseline=baseline
     )
-    problem = DecisionProblem.build(Problem(model, DT, 2 * N_STEPS * DT))
+    problem = GriddedProblem.build(Problem(model, DT, 2 * N_STEPS * DT))
     assert problem.bootstrap_nodes.size
     learner = Learner(problem, config)
     simulator = Simulator(model, problem.grid, problem.terminal_values, seed=1)
@@ -143,7 +143,7 @@ def test_a_few_iterations_stay_finite(name: str, baseline: Any) -> None:
 
 def judged(problem: Problem) -> ExactEvaluation:
     """The exact figures of some policy, as a training has them."""
-    on_grid = DecisionProblem.build(problem)
+    on_grid = GriddedProblem.build(problem)
     tables = some_policy(on_grid)
     returns = ExactReturns.build(problem, on_grid.grid)(tables)
     return ExactEvaluation(TabulatedPolicy(on_grid.grid, tables), dynamic_program(problem), returns)
@@ -160,7 +160,7 @@ def test_at_a_recovery_above_one_captured_value_is_undefined_and_the_check_agree
 def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made by another simulator on another generator: neither training's paths nor its draws are asked for."""
     exact = judged(Problem(dt=DT, T=T))
-    problem = DecisionProblem.build(exact.problem)
+    problem = GriddedProblem.build(exact.problem)
     tables = some_policy(problem)
 
     def check(seed: int) -> float:

@@ -23,7 +23,7 @@ from ghm.simulation.kernel import Simulator
 from ghm.solvers.policy_value import policy_value
 from ghm.training.learners import scores
 from ghm.training.learners.estimator import GradientEstimate, GradientEstimator, sweep_tables
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import Estimator
 
 ALPHA = 1e-3
@@ -35,7 +35,7 @@ Direction = tuple[Array, Array]
 
 
 @pytest.fixture(scope="module")
-def problem() -> DecisionProblem:
+def problem() -> GriddedProblem:
     """Discounted so heavily that eight steps without it are told apart; returns of two steps, so bootstrapped thrice."""
     with patch("ghm.training.problem.SHORTEST_RETURN", 2):
         built = small_problem(dt=0.05, n_steps=8, r=0.51, recovery=2.0)
@@ -44,17 +44,17 @@ def problem() -> DecisionProblem:
 
 
 @pytest.fixture(scope="module")
-def tables(problem: DecisionProblem) -> PolicyTables:
+def tables(problem: GriddedProblem) -> PolicyTables:
     return random_tables(problem.grid, seed=3)
 
 
 @pytest.fixture(scope="module")
-def exact(problem: DecisionProblem, tables: PolicyTables) -> Gradient:
+def exact(problem: GriddedProblem, tables: PolicyTables) -> Gradient:
     return exact_gradient(problem, tables)
 
 
 @pytest.fixture(scope="module")
-def directions(problem: DecisionProblem, tables: PolicyTables) -> list[Direction]:
+def directions(problem: GriddedProblem, tables: PolicyTables) -> list[Direction]:
     """Changes of the mode probabilities (2, K, M) and of the levels (4, K): one for each kind of entry, then random ones.
 
     Those of probabilities are proportional to them: the score of an improbable mode is the less precise the rarer it is drawn.
@@ -77,7 +77,7 @@ def along(direction: Direction, modes: Array, levels: Array) -> float:
 
 
 def test_oracle_equals_finite_differences_of_the_exact_return(
-    problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
+    problem: GriddedProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
     """The return by the reference's own method, on its own grid, of the policy a little to both sides."""
     horizon, step = problem.grid.dt * problem.grid.n_steps, 0.02
@@ -95,14 +95,14 @@ def test_oracle_equals_finite_differences_of_the_exact_return(
         assert computed == pytest.approx(difference, rel=ORACLE_ERROR, abs=1e-4)
 
 
-def value_of(problem: DecisionProblem, tables: PolicyTables, horizon: float) -> float:
+def value_of(problem: GriddedProblem, tables: PolicyTables, horizon: float) -> float:
     policy = TabulatedPolicy(problem.grid, tables)
     with fine_quadrature():
         return policy_value(policy, problem.problem, randomised=True)
 
 
 def estimates(
-    problem: DecisionProblem,
+    problem: GriddedProblem,
     tables: PolicyTables,
     estimator: Estimator,
     bootstrap_values: Array | None,
@@ -126,18 +126,18 @@ def deviations(sample: list[GradientEstimate], exact: Gradient, directions: list
     return np.array(found)
 
 
-def own_values(problem: DecisionProblem, tables: PolicyTables) -> Array:
+def own_values(problem: GriddedProblem, tables: PolicyTables) -> Array:
     """The policy's own value at the bootstrap steps, (R, M)."""
     return sweep_tables(problem, tables, None).values[problem.bootstrap_steps].copy()
 
 
-def some_function(problem: DecisionProblem, tables: PolicyTables, offset: float = 0.0) -> Array:
+def some_function(problem: GriddedProblem, tables: PolicyTables, offset: float = 0.0) -> Array:
     """Bootstrap values near the truth (offset 0), or deliberately wrong, (R, M)."""
     own = own_values(problem, tables)
     return np.asarray(own + offset + 0.1 * waves(own.shape, np.random.default_rng(8)))
 
 
-def test_returns_are_bootstrapped_several_times(problem: DecisionProblem) -> None:
+def test_returns_are_bootstrapped_several_times(problem: GriddedProblem) -> None:
     """Else nothing below would see what bootstrapping does."""
     assert problem.bootstrap_steps.tolist() == [6, 4, 2]
     assert problem.grid.n_steps == 8
@@ -151,7 +151,7 @@ METHODS: list[tuple[Estimator, float | None]] = [(e, offset) for e in UNBIASED f
 def test_expectation_is_the_exact_gradient(
     estimator: Estimator,
     offset: float | None,
-    problem: DecisionProblem,
+    problem: GriddedProblem,
     tables: PolicyTables,
     exact: Gradient,
     directions: list[Direction],
@@ -220,7 +220,7 @@ WRONG_SUMS: list[tuple[Any, Estimator]] = [
 def test_comparison_tells_wrong_estimators_apart(
     wrong: type[GradientEstimator],
     estimator: Estimator,
-    problem: DecisionProblem,
+    problem: GriddedProblem,
     tables: PolicyTables,
     exact: Gradient,
     directions: list[Direction],
@@ -233,7 +233,7 @@ def test_comparison_tells_wrong_estimators_apart(
 def test_comparison_tells_wrong_sums_apart(
     wrong: Any,
     estimator: Estimator,
-    problem: DecisionProblem,
+    problem: GriddedProblem,
     tables: PolicyTables,
     exact: Gradient,
     directions: list[Direction],
@@ -244,13 +244,13 @@ def test_comparison_tells_wrong_sums_apart(
 
 
 def test_the_sweep_weights_by_visits_too(
-    problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
+    problem: GriddedProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
     sample = estimates(problem, tables, "bootstrap", None, _Unweighted)
     assert deviations(sample, exact, directions).max() > 1
 
 
-def test_without_a_network_bootstrapping_leaves_nothing_out(problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_without_a_network_bootstrapping_leaves_nothing_out(problem: GriddedProblem, tables: PolicyTables) -> None:
     one, other = (estimates(problem, tables, name, None)[0] for name in ("bootstrap", "conditional"))
     # Paths are counted in batches of other sizes, so sums are rounded otherwise.
     assert one.modes == pytest.approx(other.modes, rel=1e-9, abs=1e-15)
@@ -264,7 +264,7 @@ SLOPE_ERROR = 7e-3
 """Error of a trained network's slopes, per unit of cash, measured on the default problem."""
 
 
-def biases(problem: DecisionProblem, tables: PolicyTables, given: Array, estimator: Estimator) -> tuple[Array, Array]:
+def biases(problem: GriddedProblem, tables: PolicyTables, given: Array, estimator: Estimator) -> tuple[Array, Array]:
     """Mean difference from the gradient with the policy's own value on the same draws, by modes and levels, and its error.
 
     The draws are the same, so what differs is what V differs by; the sampled tail has an error of its own.
@@ -277,7 +277,7 @@ def biases(problem: DecisionProblem, tables: PolicyTables, given: Array, estimat
     return np.mean(changes, axis=0), np.std(changes, axis=0, ddof=1) / np.sqrt(len(changes))
 
 
-def visits_of(problem: DecisionProblem, tables: PolicyTables) -> Array:
+def visits_of(problem: GriddedProblem, tables: PolicyTables) -> Array:
     return estimates(problem, tables, "bootstrap", None)[0].visits
 
 
@@ -287,7 +287,7 @@ def few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few_batches")
-def test_the_bias_vanishes_for_the_policys_own_value(problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_the_bias_vanishes_for_the_policys_own_value(problem: GriddedProblem, tables: PolicyTables) -> None:
     own = own_values(problem, tables)
     assert np.abs(biases(problem, tables, own, "bootstrap")[0]).max() < 1e-12
     assert np.abs(biases(problem, tables, own + 0.05 * problem.grid.cash, "bootstrap")[0]).max() > 1e-5
@@ -296,7 +296,7 @@ def test_the_bias_vanishes_for_the_policys_own_value(problem: DecisionProblem, t
 @pytest.mark.usefixtures("few_batches")
 @pytest.mark.parametrize("scale", [1.0, 10.0])
 def test_the_bias_is_bounded_by_the_error_of_slopes(
-    scale: float, problem: DecisionProblem, tables: PolicyTables
+    scale: float, problem: GriddedProblem, tables: PolicyTables
 ) -> None:
     """An advantage compares two levels of cash y and c: it errs by no more than V's error between them.
 
@@ -335,7 +335,7 @@ def test_the_bias_fades_with_the_distance_to_the_bootstrap_node(tables: PolicyTa
 
 
 def test_the_sampled_tail_removes_the_bias(
-    problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
+    problem: GriddedProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
     """With slopes off a hundredfold, so that it stands out: `bootstrap` misses the exact gradient, `conditional` does not."""
     given = own_values(problem, tables) + 100 * SLOPE_ERROR * problem.grid.cash
@@ -346,7 +346,7 @@ def test_the_sampled_tail_removes_the_bias(
 # ---------------------------------------------------------------------------------------------------- value targets
 
 
-def test_the_networks_targets_are_the_swept_values(problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_the_networks_targets_are_the_swept_values(problem: GriddedProblem, tables: PolicyTables) -> None:
     """Multi-step expected returns, not the values given: those would teach the network what it says already."""
     given = some_function(problem, tables, 0.1)
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, seed=5)
@@ -360,7 +360,7 @@ def test_the_networks_targets_are_the_swept_values(problem: DecisionProblem, tab
 
 
 def test_paths_in_batches_are_the_same_paths(
-    problem: DecisionProblem, tables: PolicyTables, monkeypatch: pytest.MonkeyPatch
+    problem: GriddedProblem, tables: PolicyTables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = some_function(problem, tables, 0.1)
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, seed=5)
@@ -376,7 +376,7 @@ def test_paths_in_batches_are_the_same_paths(
 
 
 def test_less_is_random_the_more_is_known(
-    problem: DecisionProblem, tables: PolicyTables, directions: list[Direction]
+    problem: GriddedProblem, tables: PolicyTables, directions: list[Direction]
 ) -> None:
     """The order of variances that the estimators are for, with the policy's own value as baseline."""
     variances = []
@@ -389,7 +389,7 @@ def test_less_is_random_the_more_is_known(
 
 
 def test_bootstrapping_is_less_random_than_the_sampled_tail(
-    problem: DecisionProblem, tables: PolicyTables, directions: list[Direction]
+    problem: GriddedProblem, tables: PolicyTables, directions: list[Direction]
 ) -> None:
     """What the bias buys, with a value function that is a tenth off."""
     variances = []

@@ -13,7 +13,7 @@ from ghm.policies.tabulated import TabulatedPolicy
 from ghm.solvers import dynamic_program
 from ghm.solvers.policy_value import policy_value
 from ghm.training.exact import ExactReturns
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 GREEDY, RANDOMISED = 1e-7, 1e-6
 """What the two may differ by: the same arithmetic twice; and single precision of the levels' distribution function."""
@@ -21,7 +21,7 @@ GREEDY, RANDOMISED = 1e-7, 1e-6
 # The jump of V at zero is worth 4 there, and multiplies what is left of the midpoints' own error: see tests/fine_quadrature.py.
 BEYOND_A_JUMP = 5e-6
 
-PROBLEMS: dict[str, tuple[DecisionProblem, Terminal, float]] = {
+PROBLEMS: dict[str, tuple[GriddedProblem, Terminal, float]] = {
     "default": (small_problem(), "liquidation", RANDOMISED),
     "default cash range": (small_problem(dt=0.01, n_steps=30, c_max=2.0), "liquidation", RANDOMISED),
     "between time nodes": (small_problem(dt=0.1, n_steps=40), "liquidation", RANDOMISED),
@@ -34,7 +34,7 @@ PROBLEMS: dict[str, tuple[DecisionProblem, Terminal, float]] = {
 }
 
 
-def exact_returns(problem: DecisionProblem, terminal: Terminal) -> ExactReturns:
+def exact_returns(problem: GriddedProblem, terminal: Terminal) -> ExactReturns:
     return ExactReturns.build(problem.problem, problem.grid)
 
 
@@ -74,7 +74,7 @@ def test_levels_that_are_zero_pay_everything_out() -> None:
 def test_the_optimum_tabulated_is_worth_the_optimum() -> None:
     """Tables switch mode between nodes, which costs something: 1e-3 of return; a wrong model's optimum costs more."""
     model, dt, n_steps = GHMModel(), 0.02, 100
-    problem = DecisionProblem.build(Problem(model, dt, n_steps * dt))
+    problem = GriddedProblem.build(Problem(model, dt, n_steps * dt))
     evaluate, grid = exact_returns(problem, "liquidation"), problem.grid
     optimum, wrong = (dynamic_program(Problem(m, dt, n_steps * dt)) for m in (model, GHMModel(sigma_x=0.3)))
     found = []

@@ -17,12 +17,12 @@ from ghm.policies.distribution import RAW_OUTPUTS, LevelBounds
 from ghm.training.learners.adam import Adam
 from ghm.training.learners.estimator import GradientEstimate
 from ghm.training.learners.learner import ADAM_BETAS, VALUE_STEPS, Learner
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import TrainConfig
 
 
 @pytest.fixture(scope="module")
-def problem() -> DecisionProblem:
+def problem() -> GriddedProblem:
     """Long enough for returns to be bootstrapped."""
     built = small_problem(n_steps=40)
     assert built.bootstrap_nodes.size
@@ -36,7 +36,7 @@ def given_values(one: Learner) -> Array:
     return values
 
 
-def no_gradient(problem: DecisionProblem, visits: Array | None = None) -> GradientEstimate:
+def no_gradient(problem: GriddedProblem, visits: Array | None = None) -> GradientEstimate:
     """An estimate that says nothing of the policy, and visits every node alike unless told otherwise."""
     shape = (problem.grid.steps_to_go.size, problem.grid.cash.size)
     counted = np.ones(shape) if visits is None else visits
@@ -44,17 +44,17 @@ def no_gradient(problem: DecisionProblem, visits: Array | None = None) -> Gradie
     return GradientEstimate(np.zeros((3, *shape)), np.zeros((4, shape[0])), counted, target, 0.0)
 
 
-def concentrated(problem: DecisionProblem) -> Array:
+def concentrated(problem: GriddedProblem) -> Array:
     """Visits of few nodes, (K, M): little cash, and far from the horizon."""
     grid = problem.grid
     return np.exp(-10 * grid.cash) * (grid.steps_to_go[:, None] / grid.n_steps) ** 3
 
 
-def learner(problem: DecisionProblem, **settings: Any) -> Learner:
+def learner(problem: GriddedProblem, **settings: Any) -> Learner:
     return Learner(problem, TrainConfig(**({"entropy_weight": 0.0, "action_reg_weight": 0.0} | settings)))
 
 
-def tilted(problem: DecisionProblem, **settings: Any) -> Learner:
+def tilted(problem: GriddedProblem, **settings: Any) -> Learner:
     """A learner whose policy is far from even, and another in every state."""
     one = learner(problem, **settings)
     generator = torch.Generator().manual_seed(4)
@@ -76,7 +76,7 @@ def followed(optimiser: Adam, learn: Callable[[], Any]) -> list[torch.Tensor]:
 
 
 def policy_gradient(
-    problem: DecisionProblem, estimate: GradientEstimate, progress: float = 0.0, **settings: Any
+    problem: GriddedProblem, estimate: GradientEstimate, progress: float = 0.0, **settings: Any
 ) -> Array:
     """What the policy's optimiser is given by a tilted learner, in double precision."""
     one = tilted(problem, max_grad_norm=1e9, **settings)
@@ -84,12 +84,12 @@ def policy_gradient(
     return gradient.double().numpy()
 
 
-def added(problem: DecisionProblem, estimate: GradientEstimate, progress: float = 0.0, **settings: Any) -> Array:
+def added(problem: GriddedProblem, estimate: GradientEstimate, progress: float = 0.0, **settings: Any) -> Array:
     """What these settings alone add to it."""
     return policy_gradient(problem, estimate, progress, **settings) - policy_gradient(problem, estimate, progress)
 
 
-def by_autograd(problem: DecisionProblem, estimate: GradientEstimate, term: str, weighted: bool = True) -> Array:
+def by_autograd(problem: GriddedProblem, estimate: GradientEstimate, term: str, weighted: bool = True) -> Array:
     """Gradient of minus the mean entropy, or of the mean square of raw outputs, over visits at the policy's nodes."""
     network = as_torch(tilted(problem).policy)
     nodes = problem.policy_nodes
@@ -143,7 +143,7 @@ def test_adam_goes_on_from_its_state() -> None:
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_gradients_are_followed_upward(sign: float, problem: DecisionProblem) -> None:
+def test_gradients_are_followed_upward(sign: float, problem: GriddedProblem) -> None:
     one, still = (learner(problem) for _ in range(2))
     estimate = no_gradient(problem)
     estimate.modes[1] = sign
@@ -155,7 +155,7 @@ def test_gradients_are_followed_upward(sign: float, problem: DecisionProblem) ->
     assert sign * (after.levels[0].mean() - unmoved.levels[0].mean()) > 1e-3
 
 
-def test_values_are_followed_to_the_swept_ones(problem: DecisionProblem) -> None:
+def test_values_are_followed_to_the_swept_ones(problem: GriddedProblem) -> None:
     one, targets = learner(problem), no_gradient(problem)
     grid = problem.grid
     targets.value_target[:] = problem.model.liquidation_value + 1.1 * grid.cash + 0.1 * np.sqrt(grid.cash + 0.05)
@@ -168,7 +168,7 @@ def test_values_are_followed_to_the_swept_ones(problem: DecisionProblem) -> None
     )
 
 
-def test_the_value_networks_gradient_is_that_of_its_mean_square_error(problem: DecisionProblem) -> None:
+def test_the_value_networks_gradient_is_that_of_its_mean_square_error(problem: GriddedProblem) -> None:
     """Against PyTorch, in units of the value's scale, for the first step; targets that are off by a little are told apart."""
     one, estimate = learner(problem, max_grad_norm=1e9), no_gradient(problem)
     estimate.value_target[:] += np.linspace(0.0, 0.5, problem.grid.cash.size)
@@ -187,7 +187,7 @@ def test_the_value_networks_gradient_is_that_of_its_mean_square_error(problem: D
 
 
 @pytest.mark.parametrize(("name", "rate"), [("policy", "lr_policy"), ("value", "lr_baseline")])
-def test_each_network_learns_at_its_own_rate(name: str, rate: str, problem: DecisionProblem) -> None:
+def test_each_network_learns_at_its_own_rate(name: str, rate: str, problem: GriddedProblem) -> None:
     """Adam's first step is the learning rate itself in every parameter whose gradient is not next to zero."""
     rates = {"lr_policy": 3e-4, "lr_baseline": 7e-3}
     one = learner(problem, **rates)
@@ -201,7 +201,7 @@ def test_each_network_learns_at_its_own_rate(name: str, rate: str, problem: Deci
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])
-def test_gradients_are_clipped_to_the_largest_norm(scale: float, problem: DecisionProblem) -> None:
+def test_gradients_are_clipped_to_the_largest_norm(scale: float, problem: GriddedProblem) -> None:
     estimate = no_gradient(problem)
     estimate.modes[1] = scale
     estimate.value_target[:] += 1e3
@@ -226,7 +226,7 @@ def test_gradients_are_clipped_to_the_largest_norm(scale: float, problem: Decisi
 @pytest.mark.parametrize("even", [True, False])
 @pytest.mark.parametrize(("term", "setting"), [("entropy", "entropy_weight"), ("saturation", "action_reg_weight")])
 def test_entropy_and_saturation_are_weighted_by_visits(
-    term: str, setting: str, even: bool, problem: DecisionProblem
+    term: str, setting: str, even: bool, problem: GriddedProblem
 ) -> None:
     """Against PyTorch's own gradient of the weighted mean; without the weights it is another one, unless visits are even."""
     estimate = no_gradient(problem, None if even else concentrated(problem))
@@ -237,7 +237,7 @@ def test_entropy_and_saturation_are_weighted_by_visits(
     assert (np.abs(found - unweighted).max() > 0.05 * scale) == (not even)
 
 
-def test_entropy_bonus_is_on_the_modes_only_and_fades(problem: DecisionProblem) -> None:
+def test_entropy_bonus_is_on_the_modes_only_and_fades(problem: GriddedProblem) -> None:
     first, half, last = (
         added(problem, no_gradient(problem), progress, entropy_weight=1.0) for progress in (0.0, 0.5, 1.0)
     )
@@ -249,13 +249,13 @@ def test_entropy_bonus_is_on_the_modes_only_and_fades(problem: DecisionProblem) 
     assert last == pytest.approx(0.0, abs=1e-6)
 
 
-def test_saturation_is_penalised_in_every_raw_output_to_the_end(problem: DecisionProblem) -> None:
+def test_saturation_is_penalised_in_every_raw_output_to_the_end(problem: GriddedProblem) -> None:
     start, end = (added(problem, no_gradient(problem), progress, action_reg_weight=1.0) for progress in (0.0, 0.7))
     assert np.all(np.abs(end[-RAW_OUTPUTS:]) > 1e-3)
     assert end == pytest.approx(start, abs=1e-5)
 
 
-def test_tabulating_leaves_no_state_behind(problem: DecisionProblem) -> None:
+def test_tabulating_leaves_no_state_behind(problem: GriddedProblem) -> None:
     """What is learned depends on the tabulation given, not on the one made last."""
     found = []
     for others in (0, 2):
@@ -268,7 +268,7 @@ def test_tabulating_leaves_no_state_behind(problem: DecisionProblem) -> None:
     assert torch.equal(*found)
 
 
-def test_a_table_kept_is_not_changed_by_learning(problem: DecisionProblem) -> None:
+def test_a_table_kept_is_not_changed_by_learning(problem: GriddedProblem) -> None:
     one = tilted(problem)
     tabulation = one.tabulate()
     modes, levels = (array.copy() for array in tabulation.tables)
@@ -280,7 +280,7 @@ def test_a_table_kept_is_not_changed_by_learning(problem: DecisionProblem) -> No
     assert not np.array_equal(one.tabulate().tables.modes, modes)
 
 
-def test_state_is_complete(problem: DecisionProblem) -> None:
+def test_state_is_complete(problem: GriddedProblem) -> None:
     one, other = tilted(problem, seed=1), learner(problem, seed=2)
     estimate = no_gradient(problem)
     estimate.modes[1] = 1.0
@@ -294,14 +294,14 @@ def test_state_is_complete(problem: DecisionProblem) -> None:
         learner(problem, policy_hidden=(5,)).load_state(one.state())
 
 
-def test_a_network_that_is_not_finite_is_seen(problem: DecisionProblem) -> None:
+def test_a_network_that_is_not_finite_is_seen(problem: GriddedProblem) -> None:
     one = learner(problem)
     assert one.is_finite()
     one.value.parameters[0] = float("nan")
     assert not one.is_finite()
 
 
-def test_an_estimate_that_is_not_finite_is_seen(problem: DecisionProblem) -> None:
+def test_an_estimate_that_is_not_finite_is_seen(problem: GriddedProblem) -> None:
     estimate = no_gradient(problem)
     assert estimate.is_finite()
     assert not replace(estimate, simulated_return=float("nan")).is_finite()

@@ -26,7 +26,7 @@ from ghm.training.learners.choice import gradient_estimator
 from ghm.training.learners.estimator import GradientEstimate, sweep_tables
 from ghm.training.learners.learner import Learner
 from ghm.training.learners.model_free import AfterStateEstimator, ReturnsEstimator
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import TrainConfig
 
 BATCHES = comparison.BATCHES
@@ -58,7 +58,7 @@ def nothing_but_a_simulator() -> Iterator[None]:
 
 def train(config: TrainConfig, iterations: int = 4) -> Learner:
     """A learner after some iterations, without evaluations, which are the referee's."""
-    problem = DecisionProblem.build(config.problem)
+    problem = GriddedProblem.build(config.problem)
     learner = Learner(problem, config)
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)
     estimate = gradient_estimator(config, problem, simulator, learner)
@@ -91,31 +91,31 @@ def test_the_model_based_learner_asks_for_more(baseline: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def problem() -> DecisionProblem:
+def problem() -> GriddedProblem:
     return small_problem(dt=0.05, n_steps=8, r=0.51, recovery=2.0)
 
 
 @pytest.fixture(scope="module")
-def tables(problem: DecisionProblem) -> PolicyTables:
+def tables(problem: GriddedProblem) -> PolicyTables:
     return random_tables(problem.grid, seed=3)
 
 
 @pytest.fixture(scope="module")
-def exact(problem: DecisionProblem, tables: PolicyTables) -> Gradient:
+def exact(problem: GriddedProblem, tables: PolicyTables) -> Gradient:
     return exact_gradient(problem, tables)
 
 
 directions = comparison.directions
 
 
-def values_at_nodes(problem: DecisionProblem, tables: PolicyTables, error: float) -> Array:
+def values_at_nodes(problem: GriddedProblem, tables: PolicyTables, error: float) -> Array:
     """V at the nodes, (K, M): the policy's own, plus a wavy function this large and as large a constant."""
     grid = problem.grid
     own = sweep_tables(problem, tables, None).values[grid.n_steps - grid.steps_to_go]
     return np.asarray(own + error * (1 + waves(own.shape, np.random.default_rng(8))))
 
 
-def with_returns(problem: DecisionProblem, tables: PolicyTables, trace: float, error: float) -> list[GradientEstimate]:
+def with_returns(problem: GriddedProblem, tables: PolicyTables, trace: float, error: float) -> list[GradientEstimate]:
     simulator = Simulator(problem.model, problem.grid, problem.terminal_values, seed=5)
     estimate = ReturnsEstimator(problem, simulator, trace, comparison.N_PATHS)
     values = values_at_nodes(problem, tables, error)
@@ -124,20 +124,20 @@ def with_returns(problem: DecisionProblem, tables: PolicyTables, trace: float, e
 
 @pytest.mark.parametrize("error", [0.0, 0.1])
 def test_returns_that_are_complete_are_unbiased_whatever_the_critic(
-    error: float, problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
+    error: float, problem: GriddedProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
     assert deviations(with_returns(problem, tables, 1.0, error), exact, directions).max() < 1
 
 
 def test_generalised_advantages_are_unbiased_with_the_policys_own_values_alone(
-    problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
+    problem: GriddedProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
     assert deviations(with_returns(problem, tables, 0.5, 0.0), exact, directions).max() < 1
     assert deviations(with_returns(problem, tables, 0.5, 0.3), exact, directions).max() > 1
 
 
 def test_the_bias_of_generalised_advantages_is_linear_in_the_critics_error_and_falls_with_the_trace(
-    problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
+    problem: GriddedProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
     """Measured as a share of the gradient: 2.5 and 7.4 at λ = 0.5; with the larger error 8.4 at λ = 0 and 2.6 at 0.9."""
 
@@ -165,14 +165,14 @@ GENERALISED = returns.generalised_advantages
 
 @pytest.mark.parametrize("wrong", [_undiscounted, _without_payoff])
 def test_wrong_returns_are_told_apart(
-    wrong: Any, problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
+    wrong: Any, problem: GriddedProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
     with patch("ghm.training.learners.returns.generalised_advantages", wrong):
         sample = with_returns(problem, tables, 1.0, 0.1)
     assert deviations(sample, exact, directions).max() > 1
 
 
-def test_generalised_advantages_equal_their_definition(problem: DecisionProblem, tables: PolicyTables) -> None:
+def test_generalised_advantages_equal_their_definition(problem: GriddedProblem, tables: PolicyTables) -> None:
     """Path by path, from the sum over later temporal differences; sums are shared out to the nodes."""
     grid, trace = problem.grid, 0.7
     simulator = Simulator(problem.model, grid, problem.terminal_values, seed=5)
@@ -212,7 +212,7 @@ class _Smoothed(ReturnsEstimator):
 
 @pytest.mark.parametrize("trace", [0.5, 1.0])
 def test_a_critic_that_is_right_learns_nothing_else(
-    trace: float, problem: DecisionProblem, tables: PolicyTables
+    trace: float, problem: GriddedProblem, tables: PolicyTables
 ) -> None:
     """Targets of the policy's own values are those, at every node, within five standard errors; a smoothed fit's are not."""
     nodes, simulator = problem.value_nodes, Simulator(problem.model, problem.grid, problem.terminal_values, seed=5)
@@ -231,7 +231,7 @@ def test_a_critic_that_is_right_learns_nothing_else(
 
 
 def with_critic(
-    problem: DecisionProblem, tables: PolicyTables, batches: int, critic: type[AfterStateCritic] = AfterStateCritic
+    problem: GriddedProblem, tables: PolicyTables, batches: int, critic: type[AfterStateCritic] = AfterStateCritic
 ) -> list[GradientEstimate]:
     """Estimates of independent critics, each of four iterations of one policy."""
     found = []
@@ -246,7 +246,7 @@ class _Undiscounted(AfterStateCritic):
     """A wrong variant: later differences count in full."""
 
     def observe(self, pairs: Any) -> None:
-        with patch.object(DecisionProblem, "discount", 1.0):
+        with patch.object(GriddedProblem, "discount", 1.0):
             super().observe(pairs)
 
 
@@ -269,7 +269,7 @@ def relative_bias(sample: list[GradientEstimate], exact: Gradient, directions: l
 
 
 def test_the_after_state_critics_bias_is_small_and_wrong_ones_are_told_apart(
-    problem: DecisionProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
+    problem: GriddedProblem, tables: PolicyTables, exact: Gradient, directions: list[Direction]
 ) -> None:
     """Biased by what a line between nodes misses and by shrinking: 0.14 on this short, coarse problem; the wrong ones 4 and 5."""
     assert relative_bias(with_critic(problem, tables, 10), exact, directions) < 0.25

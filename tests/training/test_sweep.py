@@ -17,13 +17,13 @@ from ghm.policies.tabulated import TabulatedPolicy
 from ghm.solvers.policy_value import policy_values
 from ghm.training.learners.estimator import SweptValues, sweep_tables
 from ghm.training.learners.sweep import BY_MEAN, BY_STD, GAIN, level_cdf, level_cdf_derivatives
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 WITH_ROOM = np.nan
 """What memory is filled with before a sweep: whatever of it is read before it is written becomes visible."""
 
 
-def tabulate(problem: DecisionProblem, tables: PolicyTables, bootstrap_values: Array | None = None) -> SweptValues:
+def tabulate(problem: GriddedProblem, tables: PolicyTables, bootstrap_values: Array | None = None) -> SweptValues:
     n, m = problem.grid.n_steps, problem.grid.cash.size
     return sweep_tables(problem, tables, bootstrap_values, (np.full((n + 1, m), WITH_ROOM), np.full((n, m), WITH_ROOM)))
 
@@ -87,7 +87,7 @@ def test_values_equal_the_reference(name: str) -> None:
     assert average == pytest.approx(exact.expected_return, abs=tolerance / 2)
 
 
-def brute_force_values(problem: DecisionProblem, tables: PolicyTables) -> tuple[Array, Array]:
+def brute_force_values(problem: GriddedProblem, tables: PolicyTables) -> tuple[Array, Array]:
     """V at the start by sums over thousands of shocks and levels: no moments, no integration by parts.
 
     Returns:
@@ -136,7 +136,7 @@ def test_values_equal_brute_force() -> None:
         assert np.abs(values - np.interp(problem.grid.cash, cash, exact)).max() > 4e-4, wrong
 
 
-def expected_gain(problem: DecisionProblem, held: Array, mode: int, mean: float, std: float) -> Array:
+def expected_gain(problem: GriddedProblem, held: Array, mode: int, mean: float, std: float) -> Array:
     """Δ at the cash nodes: what ``mode`` gains over holding, averaged over 8,001 levels, for W given at the nodes.
 
     An average over midpoints errs by the square of their distance where the gain has a kink.
@@ -159,7 +159,7 @@ def expected_gain(problem: DecisionProblem, held: Array, mode: int, mean: float,
     return gain
 
 
-def wrong_values(problem: DecisionProblem, seed: int) -> Array:
+def wrong_values(problem: GriddedProblem, seed: int) -> Array:
     """A smooth function of cash at each bootstrap node that is nobody's value, (R, M)."""
     shape = (problem.bootstrap_nodes.size, problem.grid.cash.size)
     base = problem.model.liquidation_value + 0.9 * problem.grid.cash
@@ -171,7 +171,7 @@ ADVANTAGE_PROBLEMS = [small_problem(), small_problem(fixed_cost=0.02, proportion
 
 @pytest.mark.parametrize("problem", ADVANTAGE_PROBLEMS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_advantages_and_their_derivatives(problem: DecisionProblem, seed: int) -> None:
+def test_advantages_and_their_derivatives(problem: GriddedProblem, seed: int) -> None:
     """Δ by quadrature and its derivatives by finite differences of that, for a V that is nobody's value.
 
     Simpson's rule on cells of 0.005 and levels with a spread of 0.03 and more leaves less than 1%.
@@ -235,7 +235,7 @@ ROUNDING = 1e-6
 """Tables in single precision, interpolated once more."""
 
 
-def one_step(problem: DecisionProblem, tables: PolicyTables, t: int, following: Array) -> Array:
+def one_step(problem: GriddedProblem, tables: PolicyTables, t: int, following: Array) -> Array:
     """The value at step ``t`` of a policy that goes on with ``following``: a problem of one step."""
     grid = problem.grid
     k, w = grid.time_cell[t], grid.time_weight[t]
@@ -278,13 +278,27 @@ def test_nothing_is_read_before_it_is_written(n_steps: int) -> None:
     assert given.shape[0] == (problem.grid.steps_to_go[:-1] >= 16).any()
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 25])
+def test_a_sweep_that_records_no_steps_finds_the_same(n_steps: int) -> None:
+    problem = small_problem(n_steps=n_steps)
+    tables, nodes = random_tables(problem.grid, 2), problem.grid.cash.size
+    for given in (None, wrong_values(problem, 1)):
+        recorded = tabulate(problem, tables, given)
+        room = np.full((2, nodes), WITH_ROOM), np.full((1, nodes), WITH_ROOM)
+        kept = sweep_tables(problem, tables, given, room)
+        for name in ("swept", "residuals", "advantages"):
+            assert np.array_equal(getattr(kept, name), getattr(recorded, name)), name
+        assert np.array_equal(kept.values[0], recorded.values[0])
+        assert np.array_equal(kept.continuations[0], recorded.continuations[0])
+
+
 WIDE = [50.0, 100.0, 1000.0]
 
 
 @pytest.mark.parametrize("c_max", WIDE)
 def test_wide_cash_ranges_keep_their_first_cells_narrow(c_max: float) -> None:
     """All that a firm decides happens within a few shocks of zero, however far the range goes."""
-    problem = DecisionProblem.build(Problem(GHMModel(c_max=c_max), 0.01, 0.08))
+    problem = GriddedProblem.build(Problem(GHMModel(c_max=c_max), 0.01, 0.08))
     grid, model = problem.grid, problem.model
     length = model.step_length(grid.cash, grid.dt)
     assert np.all(np.diff(grid.cash)[:100] < 1.01 / 3 * length[1:101])
@@ -296,7 +310,7 @@ def test_wide_cash_ranges_keep_their_first_cells_narrow(c_max: float) -> None:
     error = np.abs(values - np.interp(grid.cash, exact.cash, exact.values[-1]))
     assert error[near].max() < 1e-3
     # The wrong variant: nodes placed evenly, as many.
-    even = DecisionProblem.build(Problem(model, grid.dt, 8 * grid.dt), np.linspace(0, c_max, grid.cash.size))
+    even = GriddedProblem.build(Problem(model, grid.dt, 8 * grid.dt), np.linspace(0, c_max, grid.cash.size))
     tables = PolicyTables(
         np.stack([[np.interp(even.grid.cash, grid.cash, row) for row in mode] for mode in policy.tables.modes]).astype(
             np.float32

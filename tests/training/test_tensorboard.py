@@ -86,7 +86,7 @@ def test_hparams_dashboard_has_values_metrics_and_end(tmp_path: Path, success: b
     tags = {info.name.tag for info in experiment.metric_infos}
     assert "final/captured_value" in tags
     (captured,) = events.Scalars("final/captured_value")
-    (missing,) = events.Scalars("final/log10_missing")
+    (missing,) = events.Scalars("final/log10_gap")
     assert missing.value == pytest.approx(-1.0), "a tenth is missing"
     assert (captured.step, captured.value) == (300, pytest.approx(0.9))
     assert "final/final_return" not in events.Tags()["scalars"]

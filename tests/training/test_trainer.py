@@ -28,7 +28,7 @@ from ghm.training.checkpoints.checkpoint import FORMAT, Checkpoint, load_trained
 from ghm.training.learners.estimator import GradientEstimator
 from ghm.training.learners.learner import Learner
 from ghm.training.main import ExitStatus, main, train
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import Hyperparameters, TrainConfig
 
 
@@ -179,7 +179,7 @@ def test_the_value_optimisers_rate_is_not_the_policys(tmp_path: Path) -> None:
     for name, settings in {"policy": {"lr_baseline": 1e-12}, "value": {"lr_policy": 1e-12}}.items():
         learned = config(tmp_path / name, **settings)
         assert train(learned) == ExitStatus.COMPLETED
-        problem = DecisionProblem.build(learned.problem)
+        problem = GriddedProblem.build(learned.problem)
         start = Learner(problem, learned)
         end = Checkpoint.load(tmp_path / name / "checkpoints" / "final_model.pt").learner_state
         networks[name] = {n: float((getattr(start, n).parameters - end[n]).abs().max()) for n in ("policy", "value")}

@@ -120,9 +120,19 @@ def _replaced(outcome: TrialRecord, record: SearchRecord) -> bool:
 def _figure(outcome: TrialRecord, record: SearchRecord, value: float) -> str:
     """What ranks a configuration, in words: of its one trial, or of its several."""
     numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
-    captured = measure_of(numbering) is captured_or_return and outcome.captured_value is not None
-    figure = f"a captured value of {percent_text(value)}" if captured else f"a firm value of {value:.4f}"
+    what = "captured value" if _by_captured_value(outcome, numbering) else "firm value"
+    figure = f"a {what} of {_amount(outcome, record, value)}"
     return figure if numbering.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
+
+
+def _amount(outcome: TrialRecord, record: SearchRecord, value: float) -> str:
+    """A figure that ranks configurations: a captured value in percent, a firm value as it is."""
+    numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
+    return percent_text(value) if _by_captured_value(outcome, numbering) else f"{value:.4f}"
+
+
+def _by_captured_value(outcome: TrialRecord, numbering: TrialNumbering) -> bool:
+    return measure_of(numbering) is captured_or_return and outcome.captured_value is not None
 
 
 def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:
@@ -141,10 +151,12 @@ def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -
         reached = "all its trials had failed" if value is None else f"it had {_figure(outcome, state.record, value)}"
         verdict = "was promoted" if went else "was stopped"
         failed = any(one.configuration == outcome.configuration for one in state.failures)
+        last = _last(ranking, going)
+        threshold = "" if last is None else f", the last of them with {_amount(outcome, state.record, last)}"
         lines.append(
             f"At rung {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
             f"{len(ranking)}. The best {len(going)} were promoted (--keep {decision.subject['keep']:g})"
-            f"{_threshold(ranking, going)}{'' if went else _despite(ranking, going, value, failed)}."
+            f"{threshold}{'' if went else _despite(ranking, going, value, failed)}."
         )
     return lines
 
@@ -153,11 +165,6 @@ def _last(ranking: list[list[Any]], going: list[int]) -> float | None:
     """What the last promoted one had; one with a failed trial ranks below all without, whatever it had."""
     values = [value for one, value in ranking if one in going and value is not None]
     return values[-1] if values else None
-
-
-def _threshold(ranking: list[list[Any]], going: list[int]) -> str:
-    last = _last(ranking, going)
-    return "" if last is None else f", the last of them with {last:.4f}"
 
 
 def _despite(ranking: list[list[Any]], going: list[int], value: float | None, failed: bool) -> str:

@@ -13,7 +13,7 @@ from ghm.command_line import parse as parse_words
 from ghm.errors import UserError, shown
 from ghm.io.platforms import ExitStatus
 from ghm.search.decisions.scheduler import Step
-from ghm.search.display.lines import PlainObserver, plan_text
+from ghm.search.display.lines import PlainObserver, plan_text, trials_table
 from ghm.search.display.observer import Observer
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import counted, read_journal
@@ -31,7 +31,8 @@ SHOWN = 5
 """Trials that a dry run shows."""
 
 DESCRIPTION = (
-    "Search the hyperparameters of training: many trainings, ranked by the firm value that their policies reach."
+    "Search the hyperparameters of training: many trainings, ranked by the firm value that their policies reach. "
+    "A configuration is one choice of hyperparameters, a trial one training of it."
 )
 
 GROUPS = {
@@ -168,18 +169,13 @@ def _dry_run(search: HyperparameterSearch) -> None:
     trials = list(
         itertools.islice((step for step in itertools.takewhile(_known, steps) if isinstance(step, Trial)), SHOWN)
     )
-    lines = [*plan.notes, plan_text(plan)]
-    lines += [f"{trial.label} seed {trial.config.seed}{_on(trial)}, {trial.hyperparameters}" for trial in trials]
-    lines += [f"and {plan.n_trials - len(trials):,} more"] if plan.n_trials > len(trials) else []
+    shown = f"The first {len(trials)} of {plan.n_trials:,} trials:" if plan.n_trials > len(trials) else "The trials:"
+    lines = [*plan.notes, plan_text(plan), *([shown] if trials else []), *trials_table(trials)]
     _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))
 
 
 def _known(step: Step) -> bool:
     return step is not None
-
-
-def _on(trial: Trial) -> str:
-    return "" if trial.calibration is None else f" on {trial.calibration}"
 
 
 def _fail(message: str, exit_status: int) -> int:

@@ -22,14 +22,14 @@ from ghm.io.compiled import compiled
 from ghm.policies.tables import ISSUE_MEAN, PAYOUT_MEAN, PolicyTables
 from ghm.training.learners.estimator import sweep_tables
 from ghm.training.learners.sweep import SweepConstants
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 
 @dataclass(frozen=True)
 class ExactReturns:
     """Evaluates policies that are tabulated on a training grid."""
 
-    fine: DecisionProblem
+    fine: GriddedProblem
     """The same problem on the reference's grid of cash."""
     cell: NDArray[np.int64]
     """The training's cash node at or below each of the fine ones, (F,)."""
@@ -46,7 +46,7 @@ class ExactReturns:
         cash = cash_grid(problem.model, problem.dt)
         cell = np.clip(np.searchsorted(grid.cash, cash, side="right") - 1, 0, grid.cash.size - 2)
         weight = (cash - grid.cash[cell]) / np.diff(grid.cash)[cell]
-        return cls(DecisionProblem.build(problem, cash), cell, weight)
+        return cls(GriddedProblem.build(problem, cash), cell, weight)
 
     def __call__(self, tables: PolicyTables) -> Returns:
         """The returns of both action rules of a policy."""

@@ -1,4 +1,4 @@
-"""The discrete-time problem as the training engine sees it: the model on its grid, everything that no iteration changes."""
+"""The discrete-time, finite-horizon problem as training sees it: on its grid, with everything that no iteration changes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ are complete."""
 
 
 @dataclass(frozen=True)
-class DecisionProblem:
+class GriddedProblem:
     """A problem on the training grid of M cash nodes and K times to horizon."""
 
     problem: Problem

@@ -67,14 +67,14 @@ def warm_up() -> None:
     from ghm.training.exact import ExactReturns
     from ghm.training.learners.choice import gradient_estimator
     from ghm.training.learners.learner import Learner
-    from ghm.training.problem import DecisionProblem
+    from ghm.training.problem import GriddedProblem
     from ghm.training.settings import TrainConfig
 
     # As the command line does: reading the settings' docstrings takes a tenth of a second.
     tiny = ["--dt", "0.1", "--T", "1.0", "--n_trajectories", "2", "--learner"]
     for name in ("model_free", "model_based"):
         config = parse(TrainConfig, [*tiny, name])
-        problem = DecisionProblem.build(config.problem)
+        problem = GriddedProblem.build(config.problem)
         learner = Learner(problem, config)
         tables = learner.tabulate().tables
         simulator = Simulator(problem.model, problem.grid, problem.terminal_values, config.seed)

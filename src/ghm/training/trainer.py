@@ -28,7 +28,7 @@ from ghm.training.learners.choice import gradient_estimator
 from ghm.training.learners.learner import Learner, LearningFigures
 from ghm.training.logging.progress import TrainingView
 from ghm.training.logging.tensorboard import EventLog
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.selection import choose
 from ghm.training.settings import TrainConfig
 
@@ -75,7 +75,7 @@ class Trainer:
         self, config: TrainConfig, reference: Solution, view: TrainingView, interrupted: Callable[[], bool]
     ) -> None:
         self._config, self._reference, self._view, self._interrupted = config, reference, view, interrupted
-        self._problem = DecisionProblem.build(config.problem)
+        self._problem = GriddedProblem.build(config.problem)
         self._learner = Learner(self._problem, config)
         simulator = Simulator(self._problem.model, self._problem.grid, self._problem.terminal_values, config.seed)
         self._estimate = gradient_estimator(config, self._problem, simulator, self._learner)

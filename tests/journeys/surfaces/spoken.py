@@ -29,7 +29,10 @@ ENDED = (
 )
 FAILED = r"\[Trial (\d+)\] (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted) after"
 CUT = r"\[Rung (\d+)\] \d+ of \d+ configurations promoted: ([\d, ]+|none)"
-BEST = rf"best so far: (trial|configuration) (\d+)(?:, firm value ({NUMBER}))?(?:, captured value ({NUMBER})(?![\d.%]| to))?"
+BEST = (
+    rf"best so far: (trial|configuration) (\d+)(?:, firm value ({NUMBER}))?"
+    r"(?:, (?:captured value )?(-?[\d.]+%)(?![\d.%]| to))?"
+)
 
 SUMMARY = (
     r"Search summary: ([\d,]+) of ([\d,]+) trials completed((?:, \d+ [a-z][a-z ]*?(?=,| Best| Every| Not| Results))*)"
@@ -37,7 +40,7 @@ SUMMARY = (
 BEST_TRIAL = rf"Best configuration: trial (\d+)(?: on \S+)?, firm value ({NUMBER})(?:, captured value ({NUMBER}))?"
 BEST_OF = rf"Best configuration: (\d+)(?: \([^)]*\))?, .*?captured value ({NUMBER})"
 BEST_OF_RETURN = rf"\(its best trial(?: on them)?: trial (\d+)(?: on \S+)?, firm value ({NUMBER})"
-REFERENCE = rf"\((?:on \S+, )?captured value 0: immediate liquidation, ({NUMBER}); 1: the optimum, ({NUMBER})\)"
+REFERENCE = rf"\((?:on \S+, )?captured value 0%: immediate liquidation, ({NUMBER}); 100%: the optimum, ({NUMBER})\)"
 RANKED = r"^ *rank +1.*\n +(?:trial|configuration) +([\d ]+)$"
 NOT_COMPLETED = r"trial (\d+): (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted): "
 OF_TRIAL = r"(?:Trial \d+(?: on \S+)?: )?"

@@ -105,7 +105,7 @@ def evaluate_checkpoint(trained: "TrainedPolicy") -> dict[str, Any]:
     """Metrics of a trained policy as in docs/design/records.md, with its exact returns and what it was trained on.
 
     Raises:
-        UserError: when the decision problem cannot be solved.
+        UserError: when the discrete-time problem cannot be solved.
     """
     exact = ExactEvaluation(trained.drawn_policy, dynamic_program(trained.problem.problem), trained.returns)
     evaluation = PolicyEvaluation.of(exact, seed=trained.config.seed)

@@ -5,7 +5,8 @@ import textwrap
 from typing import Any
 
 from ghm.cli.output import print_table
-from ghm.io.text import LEVELS, loss_text, policy_rows, share_text
+from ghm.io.text import LEVELS, loss_text, percent_text
+from ghm.training.logging.metrics import policy_rows
 
 WIDTH = 80
 
@@ -34,7 +35,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
         ("firm value, simulated", f"{figures['monte_carlo_return']:.4f}", ""),
         ("  standard error", f"{figures['monte_carlo_standard_error']:.4f}", ""),
         ("immediate-liquidation value", f"{figures['wind_up_return']:.4f}", ""),
-        ("captured value", _share(figures["captured_value"]), "1.0000"),
+        ("captured value", _share(figures["captured_value"]), "100%"),
         ("loss of firm value", loss_text(figures["loss"]), "0%"),
     ]
     rows += policy_rows(figures.get, figures["action_rule"])
@@ -56,7 +57,7 @@ def _print_errors(errors: dict[str, dict[str, float | None]]) -> None:
 
 
 def _share(captured: float | None) -> str:
-    return "undefined" if captured is None else share_text(captured, 4)
+    return "undefined" if captured is None else percent_text(captured, 2)
 
 
 def _error(value: float | None) -> str:

@@ -77,7 +77,8 @@ def searched(search: SearchState) -> str:
     again = ""
     if (confirmation := search.confirmation) is not None and confirmation.configurations:
         seeds = count_text(len(confirmation.seeds), "fresh seed")
-        again = f" The best {len(confirmation.configurations)} were trained again on {seeds}."
+        count = len(confirmation.configurations)
+        again = f" The best {'one was' if count == 1 else f'{count} were'} trained again on {seeds}."
     return f"{_method(search)}{space}, {config.n_iterations:,} iterations per trial: {', '.join(parts)}.{again}"
 
 
@@ -93,8 +94,8 @@ def meaning(search: SearchState) -> str:
     """What firm value and captured value are, with the untrained policy beside them."""
     text = (
         f"Firm value is the expected discounted value of what shareholders get over {years(search)}, averaged over "
-        "initial cash uniform on [0, c̄]; the manual calls it return. Captured value is 0 for immediate liquidation and 1 "
-        "(100%) for the optimum."
+        "initial cash uniform on [0, c̄]; the manual calls it return. Captured value is 0% for immediate liquidation and 100% "
+        "for the optimum."
     )
     start = untrained(search)
     return text if start is None else f"{text} Before any training, the best trial captured {percent(start)}."

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ghm.report.analysis.findings import percent, trial_name
+from ghm.report.analysis.findings import count_text, percent, trial_name
 from ghm.report.analysis.importance import Importance, group_of, has_effect
 from ghm.report.drawing.palette import COLOURS, SYMBOLS, line
 from ghm.report.drawing.scales import scale
@@ -81,10 +81,10 @@ def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> l
     return charts
 
 
-def captured_axis(title: str = "captured value") -> dict[str, Any]:
+def captured_axis() -> dict[str, Any]:
     """An axis of captured value, 0 (immediate liquidation) to 1 (the optimum)."""
     # As many decimals as ticks need, up to two: with none, close ticks would read the same.
-    return {"title": {"text": title}, "tickformat": ".2~%"}
+    return {"title": {"text": "captured value"}, "tickformat": ".2~%"}
 
 
 def order_chart(search: SearchState) -> Chart:
@@ -103,7 +103,10 @@ def order_chart(search: SearchState) -> Chart:
         "Optimisation history",
         f"Captured value of {len(trials)} trials in order of their number, from {percent(min(values))} to "
         f"{percent(max(values))}; the best is trial {compared(search)[0].trial_num}. {len(failed)} failed.",
-        "Each point is a trial; the line is the best so far." + _floor_note(search) + _failed_note(failed),
+        "Each point is a trial; the line is the best so far."
+        + _floor_note(search)
+        + (" Crosses are failed trials." if failed else "")
+        + _fresh_note(search),
         [best, points, *([marks] if failed else [])],
         {"xaxis": {"title": {"text": "trial"}} | _whole_ticks(numbers), "yaxis": captured_axis()},
     )
@@ -290,5 +293,6 @@ def _floor_note(search: SearchState) -> str:
     return f" {low} below {percent(FLOOR)} are drawn at {percent(FLOOR)}." if low else ""
 
 
-def _failed_note(failed: Sequence[int]) -> str:
-    return " Crosses are failed trials." if failed else ""
+def _fresh_note(search: SearchState) -> str:
+    fresh = sum(1 for trial in search.trials if trial.stage == "confirm" and not trial.failed)
+    return f" Left out: {count_text(fresh, 'trial')} on fresh seeds (the confirmation)." if fresh else ""

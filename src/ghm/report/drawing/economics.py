@@ -21,9 +21,9 @@ SYMBOLS = {
     "sigma_a": ("σ_A", "volatility of the permanent shock"),
     "sigma_x": ("σ_X", "volatility of the transitory shock"),
     "rho": ("ρ", "correlation of the two shocks"),
-    "proportional_cost": ("p", "equity raised per unit of cash received"),
+    "proportional_cost": ("p", "equity paid in per unit of cash raised"),
     "fixed_cost": ("φ", "fixed cost of an equity issue"),
-    "recovery": ("ω", "recovery rate at liquidation"),
+    "recovery": ("ω", "share of α/(r − μ) that liquidation recovers"),
     "c_max": ("c̄", "upper end of the cash range"),
 }
 """Symbols of docs/design/model.md; a test holds that no parameter is left out."""
@@ -43,7 +43,7 @@ def parameters_table(search: SearchState) -> Table:
         for name, (symbol, meaning) in SYMBOLS.items()
     )
     values = (Column(name, True) for name in models)
-    heads = (Column("Symbol"), Column("Meaning"), *values, Column("Flag, after --model."))
+    heads = (Column("Symbol"), Column("Meaning", long=True), *values, Column("Option, after --model."))
     return Table("Parameters of the model", heads, rows)
 
 

@@ -1,16 +1,18 @@
 """The search's messages: one line per event, as the documentation has them."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TextIO
 
 from ghm.errors import shown
-from ghm.io.text import percent_text
+from ghm.io.text import percent_text, table_lines
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
+from ghm.search.settings.configurations import hyperparameters_dict, written
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import number
@@ -118,6 +120,22 @@ def _trials_text(plan: Plan) -> str:
     return f"{text} ({'; '.join(parts)})"
 
 
+def trials_table(trials: Sequence[Trial]) -> list[str]:
+    """Lines that describe trials before they run: one column per trial, one row per hyperparameter."""
+    chosen = [hyperparameters_dict(trial.hyperparameters) for trial in trials]
+    rows = [
+        ("trial", *(str(trial.number) for trial in trials)),
+        ("seed", *(str(trial.config.seed) for trial in trials)),
+        *(
+            [("calibration", *(str(one.calibration) for one in trials))]
+            if any(one.calibration for one in trials)
+            else []
+        ),
+        *((name, *(written(values.get(name)) for values in chosen)) for name in dict.fromkeys(chain(*chosen))),
+    ]
+    return table_lines(*rows) if trials else []
+
+
 def decision_text(decision: Decision) -> str:
     """A cut or a choice in one line; nothing for a proposal."""
     if decision.kind == "cut":
@@ -148,5 +166,5 @@ def _best(best: BestConfiguration | None) -> str:
         return ""
     name = f"trial {best.trial.trial_num}" if best.basis == "trial" else f"configuration {best.configuration}"
     captured = best.captured_value
-    value = f"firm value {number(best.figure)}" if captured is None else f"captured value {percent_text(captured)}"
+    value = f"firm value {number(best.figure)}" if captured is None else percent_text(captured)
     return f" (best so far: {name}, {value})"

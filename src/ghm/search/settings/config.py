@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.io.plain import make_plain
+from ghm.io.values import Settings, make_plain, require_integer, require_kinds, require_number
 from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
 from ghm.training.settings import (
     MAX_ITERATIONS,
@@ -21,10 +21,6 @@ from ghm.training.settings import (
     Progress,
     Selection,
     TrainConfig,
-    require_choice,
-    require_integer,
-    require_number,
-    require_path,
     shown_as,
 )
 
@@ -76,7 +72,7 @@ OF_ONE_CALL = ("config", "time_limit", "resume", "dry_run", "retry_failed", "all
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Settings):
     """Everything that decides a search, and where it leaves its record.
 
     Raises:
@@ -84,11 +80,11 @@ class SearchConfig:
     """
 
     search_type: SearchType = "random"
-    """How configurations are chosen.
+    """How configurations are chosen (tpe, gp learn).
     Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
     `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
     n_trials: int = 20
-    """Configurations, the total also with --resume; a grid has its own number.
+    """Configurations to try, with --resume in total; a grid has its own number.
     A configuration is a choice of hyperparameters; a trial is one training of it. With one seed and one calibration, the
     default, each configuration is one trial."""
     n_seeds: int = 1
@@ -97,10 +93,10 @@ class SearchConfig:
     """JSON file of the models to train every configuration on.
     A list of objects, each with a name and the parameters that differ from the search's model."""
     rank_by: RankBy = "mean"
-    """A configuration's captured value to rank by.
-    Over its seeds and calibrations: mean, interquartile mean or worst."""
+    """Rank by mean, interquartile mean or worst trial.
+    Of their captured values over seeds and calibrations: mean, interquartile mean (iqm) or worst."""
     proposal_lag: int = 4
-    """tpe and gp: configuration k learns from 1 to k − N.
+    """tpe and gp: configuration k is chosen from the results of 1 to k − N.
     So N can run at once, and proposals are the same with any number of workers. They need ten outcomes to learn from; the
     configurations before those are random."""
     rungs: tuple[int, ...] = ()
@@ -110,11 +106,11 @@ class SearchConfig:
     """Share of the configurations that continue at a rung, rounded up.
     With --resume it may be raised, and more of them continue."""
     confirm: int = 0
-    """Best configurations to train again on fresh seeds at the end."""
+    """How many of the best to train again at the end, on fresh seeds."""
     confirm_seeds: int = 5
     """Fresh seeds of the confirmation; the search uses none of them."""
     confirm_iterations: int | None = shown_as(None, hint="n_iterations")
-    """Iterations of the confirmation."""
+    """Training iterations per trial of the confirmation."""
     n_iterations: int = 5000
     """Training iterations per trial."""
     budget: int | None = None
@@ -136,7 +132,7 @@ class SearchConfig:
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     seed_base: int = 123
-    """With one seed, configuration k trains with seed_base + k.
+    """With one seed each, configuration k trains with seed_base + k.
     With several seeds per configuration, all use seed_base + 1, seed_base + 2 and so on."""
     device: Device = "cpu"
     """Where the networks run.
@@ -147,7 +143,7 @@ class SearchConfig:
     log_freq: int = 100
     """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Iterations between evaluations, of which there are at least 20.
+    """Iterations between evaluations; at least 20 are made.
     Each multiple of it also writes a checkpoint."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
@@ -189,7 +185,7 @@ class SearchConfig:
     """Gradient estimator.
     model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
     baseline: Baseline | None = shown_as(None, hint=OWN_BASELINE)
-    """What predicts values.
+    """Where the baseline's values come from.
     model_based: network by default, or exact; model_free: returns."""
     gae_lambda: float = TrainConfig.gae_lambda
     """Decay of generalised advantages (--estimator gae), from 0 to 1."""
@@ -207,13 +203,11 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        require_choice("search_type", self.search_type, SearchType)
+        require_kinds(self)
         require_integer("n_trials", self.n_trials, lower=1, upper=MAX_TRIALS)
         require_integer("n_workers", self.n_workers, lower=1, upper=MAX_WORKERS)
         require_integer("max_retries", self.max_retries, lower=0, upper=MAX_RETRIES)
         require_integer("n_seeds", self.n_seeds, lower=1, upper=MAX_SEEDS)
-        require_choice("rank_by", self.rank_by, RankBy)
-        require_choice("progress", self.progress, Progress)
         require_integer("proposal_lag", self.proposal_lag, lower=1, upper=MAX_LAG)
         require_integer("confirm", self.confirm, lower=0, upper=MAX_TRIALS)
         require_integer("confirm_seeds", self.confirm_seeds, lower=1, upper=MAX_SEEDS)
@@ -231,15 +225,9 @@ class SearchConfig:
                 raise UserError(
                     f"--{name} is not for a grid, which has all its configurations once; use --search_type random"
                 )
-        for name in ("retry_failed", "allow_drift", "dry_run"):
-            if not isinstance(getattr(self, name), bool):
-                raise UserError(f"--{name} must be true or false; received {getattr(self, name)!r}")
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
-        for name in ("results_dir", "config", "resume", "space", "start_with", "calibrations"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, require_path(name, getattr(self, name)))
         shared = self.training(evaluate_at=())
         # The learner's own choice where none was given, so that the record says what was run.
         for name in ("estimator", "baseline"):
@@ -248,7 +236,6 @@ class SearchConfig:
         self._require_rungs()
 
     def _require_executor(self) -> None:
-        require_choice("executor", self.executor, ExecutorName)
         if self.dask_scheduler is not None and (not isinstance(self.dask_scheduler, str) or not self.dask_scheduler):
             raise UserError(f"--dask_scheduler must be an address or a file; received {self.dask_scheduler!r}")
         if self.dask_scheduler is not None and self.executor != "dask":
@@ -294,32 +281,3 @@ class SearchConfig:
         """These settings without what concerns one call only."""
         defaults = SearchConfig()
         return dataclasses.replace(self, **{name: getattr(defaults, name) for name in OF_ONE_CALL})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON types."""
-        return {
-            key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, values: Any) -> Self:
-        """The settings that :meth:`to_dict` wrote; one that is missing keeps its default.
-
-        Raises:
-            UserError: when ``values`` is no mapping, a key is unknown, or a value has the wrong type or range.
-        """
-        if not isinstance(values, dict):
-            raise UserError(f"search settings must be a mapping; received {type(values).__name__}")
-        unknown = sorted(str(key) for key in set(values) - {field.name for field in dataclasses.fields(cls)})
-        if unknown:
-            raise UserError(f"unknown search settings {unknown}")
-        arguments = dict(values)
-        if "model" in arguments:
-            arguments["model"] = _model(arguments["model"])
-        return cls(**arguments)
-
-
-def _model(values: Any) -> GHMModel:
-    if not isinstance(values, dict):
-        raise UserError(f"model must be a mapping of parameters; received {type(values).__name__}")
-    return GHMModel.from_dict(values)

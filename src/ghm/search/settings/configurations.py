@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ghm.errors import UserError
+from ghm.search.settings.distributions import label
 from ghm.training.settings import ESTIMATORS, Hyperparameters, TrainConfig
 
 NAMES = tuple(field.name for field in dataclasses.fields(Hyperparameters))
@@ -27,6 +28,11 @@ def make_hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:
 def hyperparameters_dict(hyperparameters: Hyperparameters) -> dict[str, Any]:
     """A configuration's values by name, hidden layers as tuples."""
     return dict(vars(hyperparameters))
+
+
+def written(value: Any) -> str:
+    """A value as it stands behind its option: 0.0003, 64 64; a dash where there is none."""
+    return "-" if value is None else " ".join(map(str, value)) if isinstance(value, tuple) else label(value)
 
 
 def plain_hyperparameters(hyperparameters: Hyperparameters) -> dict[str, Any]:

@@ -145,14 +145,14 @@ def validate(problem: Problem) -> Card:
     """Solve a problem in every way, and check what is claimed of it.
 
     Raises:
-        UserError: when the decision problem cannot be solved at these settings.
+        UserError: when the discrete-time problem cannot be solved at these settings.
     """
     return card(Evidence.gather(problem))
 
 
 def card(evidence: Evidence) -> Card:
     """Check every claim on the evidence."""
-    lines, notes = [*_decision_problem(evidence)], []
+    lines, notes = [*_discrete_problem(evidence)], []
     if evidence.boundary is None:
         notes.append(evidence.no_boundary)
     elif evidence.boundary.payout_level == 0:
@@ -210,7 +210,7 @@ def _greatest(cash: Array, gain: Array) -> float:
     return float(at + (behind - before) ** 2 / (8 * (2 * at - before - behind)))
 
 
-def _decision_problem(evidence: Evidence) -> Iterator[Line]:
+def _discrete_problem(evidence: Evidence) -> Iterator[Line]:
     optimum, refined, simulated = evidence.optimum, evidence.refined, evidence.simulated
     size = abs(optimum.optimal_return)
     yield Line("time_step", "the time step is short: σ_A √dt ≤ 0.3", evidence.problem.step_scale, COARSE_STEP)

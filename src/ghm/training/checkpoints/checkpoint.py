@@ -29,7 +29,7 @@ from ghm.training.checkpoints.stored import add_policy, read_checkpoint
 from ghm.training.exact import ExactReturns
 from ghm.training.learners.estimator import sweep_tables
 from ghm.training.learners.learner import Learner
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import TrainConfig
 
 _NAMES = ("collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch FloatStorage", "torch DoubleStorage")
@@ -153,7 +153,7 @@ class TrainedPolicy:
 
     config: TrainConfig
     standing: RunProgress
-    problem: DecisionProblem
+    problem: GriddedProblem
     tables: PolicyTables
     value_table: Array
     """V at the nodes, (K, M): the critic's, or with the exact baseline the policy's own."""
@@ -182,14 +182,14 @@ def load_trained(path: Path) -> TrainedPolicy:
     """
     checkpoint = Checkpoint.load(path)
     config = checkpoint.config.on_cpu()
-    problem = DecisionProblem.build(config.problem)
+    problem = GriddedProblem.build(config.problem)
     learner = Learner(problem, config)
     checkpoint.restore(learner, path)
     tables = learner.tabulate().tables
     return TrainedPolicy(config, checkpoint.standing, problem, tables, value_table(problem, config, learner, tables))
 
 
-def value_table(problem: DecisionProblem, config: TrainConfig, learner: Learner, tables: PolicyTables) -> Array:
+def value_table(problem: GriddedProblem, config: TrainConfig, learner: Learner, tables: PolicyTables) -> Array:
     """The value function that a training learned from, at the nodes, (K, M)."""
     if config.baseline != "exact":
         return learner.values(tables)

@@ -46,7 +46,7 @@ from ghm.training.learners.sweep import (
     level_cdf,
     level_cdf_derivatives,
 )
-from ghm.training.problem import POLICY_STRIDE, DecisionProblem, every
+from ghm.training.problem import POLICY_STRIDE, GriddedProblem, every
 
 STEPS_BETWEEN_NODES = 8
 """Steps looked at between a time node's two neighbours: pairs of neighbouring steps are nearly the same pair."""
@@ -76,7 +76,7 @@ class AfterStateCritic:
         memory: how many iterations are remembered, as a share of those done.
     """
 
-    problem: DecisionProblem
+    problem: GriddedProblem
     memory: float
     table: Array = field(init=False)
     """W at the time nodes and the critic's cash nodes, (K, N)."""

@@ -8,7 +8,7 @@ from ghm.simulation.kernel import Simulator
 from ghm.training.learners.estimator import GradientEstimate, GradientEstimator
 from ghm.training.learners.learner import Learner
 from ghm.training.learners.model_free import AfterStateEstimator, ReturnsEstimator
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import TrainConfig
 
 Estimate = Callable[[PolicyTables, Array | None, int], GradientEstimate]
@@ -16,7 +16,7 @@ Estimate = Callable[[PolicyTables, Array | None, int], GradientEstimate]
 
 
 def gradient_estimator(
-    config: TrainConfig, problem: DecisionProblem, simulator: Simulator, learner: Learner
+    config: TrainConfig, problem: GriddedProblem, simulator: Simulator, learner: Learner
 ) -> Estimate:
     """The estimator that ``config`` names."""
     if learner.after_state is not None:

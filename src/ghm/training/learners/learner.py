@@ -17,7 +17,7 @@ from ghm.policies.tables import PolicyTables
 from ghm.training.learners.adam import Adam
 from ghm.training.learners.after_state import AfterStateCritic
 from ghm.training.learners.estimator import GradientEstimate
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 from ghm.training.settings import TrainConfig
 
 ADAM_BETAS = (0.9, 0.99)
@@ -62,7 +62,7 @@ class Learner:
         config: hyperparameters, seed, device.
     """
 
-    def __init__(self, problem: DecisionProblem, config: TrainConfig) -> None:
+    def __init__(self, problem: GriddedProblem, config: TrainConfig) -> None:
         self._problem, self._config = problem, config
         self._bounds = LevelBounds.of(problem.model, problem.grid.dt)
         self._shape = (problem.grid.steps_to_go.size, problem.policy_nodes.size)

@@ -25,7 +25,7 @@ from ghm.simulation.pairs import BATCH_PATHS, PairedPaths, run_pairs
 from ghm.training.learners import returns, scores
 from ghm.training.learners.after_state import AfterStateCritic
 from ghm.training.learners.estimator import GradientEstimate, add_exact_part
-from ghm.training.problem import DecisionProblem
+from ghm.training.problem import GriddedProblem
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class AfterStateEstimator:
         n_paths: paths an iteration.
     """
 
-    problem: DecisionProblem
+    problem: GriddedProblem
     simulator: Simulator
     critic: AfterStateCritic
     n_paths: int
@@ -77,7 +77,7 @@ class ReturnsEstimator:
         n_paths: paths an iteration.
     """
 
-    problem: DecisionProblem
+    problem: GriddedProblem
     simulator: Simulator
     trace: float
     n_paths: int
@@ -125,7 +125,7 @@ class ReturnsEstimator:
         return target, weight
 
 
-def _room(problem: DecisionProblem) -> tuple[Array, Array, Array]:
+def _room(problem: GriddedProblem) -> tuple[Array, Array, Array]:
     """Nothing yet: gradients by modes (3, K, M) and levels (4, K), and visits (K, M)."""
     shape = (problem.grid.steps_to_go.size, problem.grid.cash.size)
     return np.zeros((3, *shape)), np.zeros((4, shape[0])), np.zeros(shape)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 
-from ghm.io.text import LEVELS
+from ghm.io.text import LEVELS, percent_text
 from ghm.training.settings import Progress
 
 if TYPE_CHECKING:
@@ -79,6 +79,11 @@ def duration(seconds: float | None) -> str:
 def number(value: float | None, digits: int = 4) -> str:
     """A figure with ``digits`` decimals; a dash where missing or not finite."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _text(key: str, value: float | None) -> str:
+    """A figure of a history line: captured value in percent, any other as a number."""
+    return percent_text(value, 2) if key == "captured_value" and value is not None else number(value)
 
 
 class TrainingView:
@@ -168,7 +173,7 @@ class TrainingView:
 
     def _line(self, figures: Mapping[str, Any]) -> str:
         elapsed, left = self._times()
-        shown = [f"{LABELS[key]} {number(figures[key])}" for key in PLAIN_FIGURES if figures.get(key) is not None]
+        shown = [f"{LABELS[key]} {_text(key, figures[key])}" for key in PLAIN_FIGURES if figures.get(key) is not None]
         return "  ".join(
             [
                 f"iteration {self._iteration:>{len(str(self._n_iterations))}}/{self._n_iterations}",
@@ -200,5 +205,5 @@ class TrainingView:
         for key, label in LABELS.items():
             if key in self._figures:
                 optimum = number(self._optimum[key]) if key in self._optimum else ""
-                table.add_row(label, number(self._figures[key]), optimum)
+                table.add_row(label, _text(key, self._figures[key]), optimum)
         return Group(head, table)

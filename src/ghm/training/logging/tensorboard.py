@@ -46,7 +46,7 @@ TAGS = {
 }
 """Tag of each figure of a line of history.jsonl: learned levels stand beside the optimal ones."""
 
-COLUMNS = (*(metric.name for metric in METRICS if metric.dashboard), "log10_missing", "seconds")
+COLUMNS = (*(metric.name for metric in METRICS if metric.dashboard), "log10_gap", "seconds")
 """Columns of the HParams dashboard besides the hyperparameters; their tags are ``final/<name>``."""
 
 FINEST = 1e-6
@@ -109,7 +109,7 @@ class EventLog:
         captured = metrics.get("captured_value")
         if captured is not None:
             # One ruined trial at -100 leaves those from 0.97 to 0.99 one point on an axis of captured value, not on this.
-            finals["final/log10_missing"] = math.log10(max(1.0 - captured, FINEST))
+            finals["final/log10_gap"] = math.log10(max(1.0 - captured, FINEST))
         self.scalars(self._last_iteration, finals)
 
     def finish(self, metrics: Mapping[str, Any], success: bool) -> None:
