@@ -25,7 +25,7 @@ from ghm.economics.induction import cash_grid
 from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
-from ghm.io.plain import plain
+from ghm.io.values import is_number, plain
 from ghm.policies.distribution import LevelBounds
 from ghm.solvers.terminal import terminal_values
 
@@ -145,7 +145,7 @@ class GHMEnv(gymnasium.Env[NDArray[Any], NDArray[Any]]):
         c_max = self._firm.problem.model.c_max
         drawn = self.np_random.uniform(0.0, c_max)
         start = plain(drawn if options is None else _only_cash(options).get("cash", drawn))
-        if not isinstance(start, int | float) or isinstance(start, bool) or not 0 <= start <= c_max:
+        if not is_number(start) or not 0 <= start <= c_max:
             raise UserError(f'options["cash"] must be a number from 0 to c_max = {c_max:g}; received {start!r}')
         self._firm.restart(np.array([True]), np.array([float(start)]))
         self._lives = True

@@ -8,7 +8,6 @@ import pytest
 from report.by_hand import FRESH, confirmed, eight_trials, over_seeds, rung_trials, search_of, trial
 
 from ghm.economics.model import GHMModel
-from ghm.io.text import policy_rows
 from ghm.report.analysis.importance import Importance, MarginalEffect
 from ghm.report.comparison import _differences, _table
 from ghm.report.drawing import instances, tables, tuning
@@ -18,6 +17,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.calibrations import Calibration
 from ghm.solvers.validation import Card
+from ghm.training.logging.metrics import policy_rows
 
 
 @pytest.fixture

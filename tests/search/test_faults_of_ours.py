@@ -13,7 +13,7 @@ from ghm.search import HyperparameterSearch, SearchConfig
 from ghm.search.backends import task as task_module
 from ghm.search.backends.heartbeat import Heartbeat
 from ghm.search.backends.task import Task
-from ghm.search.search import SearchOutcome
+from ghm.search.search_outcome import SearchOutcome
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
 from tests.search.support import STUB, no_solver

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from ghm.search.records.directory import locked
+from ghm.search.records.lock import locked
 from ghm.search.settings.command import training_command
 from ghm.search.trials import forking
 from ghm.search.trials import process as process_module
@@ -182,7 +182,7 @@ def test_a_server_that_stands_still_is_given_up(
 SEARCH = """
 import os, subprocess, sys, time
 from pathlib import Path
-from ghm.search.records.directory import locked
+from ghm.search.records.lock import locked
 from ghm.search.trials.forking import ForkServer
 from ghm.search.trials.process import trial_environment
 

@@ -4,7 +4,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
+from ghm.economics.model import Terminal
+from ghm.search.backends.opening import ENGINES
+from ghm.search.settings.config import ExecutorName
+from ghm.solvers.terminal import PAYOFFS
 from ghm.training.logging.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -44,20 +49,25 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, "tests/report")
 from ghm.training.logging import metrics
-metrics.METRICS += (metrics.Metric("novel", "what is new", "a figure that nobody had", "years", dashboard=True),)
+novel = metrics.Metric(
+    "novel", "what is new", "a figure that nobody had", "years", dashboard=True, beside_optimum=True
+)
+metrics.METRICS += (novel,)
 from factory import make_search
 import ghm
 from ghm.report.export import export
 from ghm.report.page import render
+from ghm.search.display.summary import summary
 from ghm.training.logging.tensorboard import COLUMNS
 made = make_search(Path(sys.argv[1]) / "r", 2)
 for number, entry in enumerate(made.content["results"]):
-    entry["metrics"]["novel"] = 0.25 + number
+    entry["metrics"] |= {"novel": 0.25 + number, "optimal_novel": 3.5}
 made.path.write_text(json.dumps(made.content))
 results = ghm.load_results(made.path)
 print(results.trials["novel"].tolist(), results.column_descriptions["novel"], "novel" in COLUMNS)
 page = render(results.search).decode()
 print("what is new" in page, "1.2500 years" in page)
+print(*(line for line in summary(results.search, interrupted=False).splitlines() if "what is new" in line))
 export(made.path, Path(sys.argv[1]) / "paper")
 print((Path(sys.argv[1]) / "paper" / "trials.csv").read_text().splitlines()[1])
 """
@@ -81,7 +91,14 @@ def test_a_search_method_is_entered_in_one_place(tmp_path: Path) -> None:
 def test_a_metric_is_entered_in_one_place(tmp_path: Path) -> None:
     lines = said(METRIC, tmp_path).splitlines()
     assert lines[:2] == ["[0.25, 1.25] a figure that nobody had True", "True True"]
-    assert ",0.25," in lines[2]
+    # The best trial at the end of the search, beside the optimum.
+    assert lines[2].split() == ["what", "is", "new", "1.2500", "years", "3.5000", "years"]
+    assert ",0.25," in lines[3]
+
+
+def test_every_terminal_condition_and_executor_that_is_offered_is_there() -> None:
+    assert set(PAYOFFS) == set(get_args(Terminal))
+    assert {*ENGINES, "local"} == set(get_args(ExecutorName))
 
 
 def test_the_documentation_names_every_metric() -> None:

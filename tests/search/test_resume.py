@@ -21,7 +21,7 @@ import pytest
 from ghm.errors import UserError
 from ghm.search import HyperparameterSearch, SearchConfig, SearchSpace
 from ghm.search.display.observer import Observer
-from ghm.search.records.directory import locked
+from ghm.search.records.lock import locked
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import STOP_GRACE_S, end_orphans
 from ghm.search.trials.trial import Trial

@@ -11,13 +11,13 @@ import ghm
 from ghm.economics.actions import HOLD, PAY, Actions
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
-from ghm.io.text import policy_rows
 from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers import policy_value
 from ghm.solvers.answers.evaluation import AGREE
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.firm_statistics import outcomes
 from ghm.solvers.verdict import judge
+from ghm.training.logging.metrics import policy_rows
 
 PROBLEM = Problem(GHMModel(), 0.02, 4.0)
 

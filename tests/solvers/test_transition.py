@@ -8,7 +8,7 @@ from solvers.calibrations import CALIBRATIONS
 
 from ghm.economics.induction import cash_grid
 from ghm.economics.model import GHMModel
-from ghm.economics.transition import Transition
+from ghm.economics.transition import ROWS, BandedOperator, Transition
 from ghm.errors import UserError
 
 DT = 0.01
@@ -149,6 +149,26 @@ def test_points_other_than_the_nodes():
     operator = Transition.build(model, DT, nodes, points).value_operator(model, DT)
     for point, value in zip(points, operator.apply(curved(nodes)), strict=True):
         assert value == pytest.approx(brute_force(model, point, curved, model.liquidation_value), abs=1e-7)
+
+
+@pytest.mark.parametrize("count", [1, ROWS, ROWS + 1, 5 * ROWS - 1])
+def test_rows_that_are_taken_together_start_together(count):
+    """What is computed is each row's product by itself; a row that started elsewhere would be multiplied by others' values."""
+    model = GHMModel()
+    nodes = cash_grid(model, DT)
+    points = nodes[100 : 100 + count]
+    start, coefficients, constant = operator = Transition.build(model, DT, nodes, points).value_operator(model, DT)
+    assert (start == np.repeat(start[::ROWS], ROWS)[:count]).all()
+
+    def by_itself(start):
+        bands = np.stack([curved(nodes)[first : first + coefficients.shape[1]] for first in start])
+        return constant + (coefficients * bands).sum(axis=1)
+
+    np.testing.assert_allclose(operator.apply(curved(nodes)), by_itself(start), rtol=1e-14)
+    apart = start - (np.arange(count) % ROWS > 0)
+    if count > 1:
+        wrong = BandedOperator(apart, coefficients, constant).apply(curved(nodes))
+        assert np.abs(wrong - by_itself(apart)).max() > 1e-6
 
 
 def test_band_does_not_widen_as_the_time_step_shrinks():

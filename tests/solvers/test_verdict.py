@@ -12,7 +12,7 @@ from ghm.economics.action_rule import Greedy, certain_actions
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
-from ghm.io.text import level_words, loss_text, policy_rows
+from ghm.io.text import level_words, loss_text
 from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers import policy_value
 from ghm.solvers.dynamic_program import solve
@@ -22,6 +22,7 @@ from ghm.solvers.policy_value import returns_of_rules
 from ghm.solvers.verdict.findings import Findings
 from ghm.solvers.verdict.judge import FAULTS as PHRASES
 from ghm.solvers.verdict.judge import PLACES, Repaired, _gains_of_parts, _repaired_cash, judge
+from ghm.training.logging.metrics import policy_rows
 
 DT, T = 0.02, 4.0
 MODEL = GHMModel()

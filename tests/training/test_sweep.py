@@ -278,6 +278,20 @@ def test_nothing_is_read_before_it_is_written(n_steps: int) -> None:
     assert given.shape[0] == (problem.grid.steps_to_go[:-1] >= 16).any()
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 25])
+def test_a_sweep_that_records_no_steps_finds_the_same(n_steps: int) -> None:
+    problem = small_problem(n_steps=n_steps)
+    tables, nodes = random_tables(problem.grid, 2), problem.grid.cash.size
+    for given in (None, wrong_values(problem, 1)):
+        recorded = tabulate(problem, tables, given)
+        room = np.full((2, nodes), WITH_ROOM), np.full((1, nodes), WITH_ROOM)
+        kept = sweep_tables(problem, tables, given, room)
+        for name in ("swept", "residuals", "advantages"):
+            assert np.array_equal(getattr(kept, name), getattr(recorded, name)), name
+        assert np.array_equal(kept.values[0], recorded.values[0])
+        assert np.array_equal(kept.continuations[0], recorded.continuations[0])
+
+
 WIDE = [50.0, 100.0, 1000.0]
 
 

@@ -32,7 +32,7 @@ def chosen_cash(cash: ArrayLike, c_max: float) -> Array:
     values = np.unique(np.asarray(cash, dtype=np.float64))
     if values.size == 0 or not np.all((values >= 0) & (values <= c_max)):
         raise UserError(
-            f"cash must be from 0 to c_max = {c_max:g}; received {_first(cash, values, 0.0, c_max)}; "
+            f"cash must be from 0 to c_max = {c_max:g}; received {_first(cash, values, c_max)}; "
             "leave out what is beyond"
         )
     return values
@@ -48,25 +48,25 @@ def chosen_steps(times: ArrayLike, problem: Problem) -> NDArray[np.int64]:
     values = np.unique(np.asarray(times, dtype=np.float64))
     if values.size == 0 or not np.all((values >= 0) & (values <= T * (1 + 1e-12))):
         raise UserError(
-            f"times to horizon must be from 0 to T = {T:g}; received {_first(times, values, 0.0, T)}; leave out what is beyond"
+            f"times to horizon must be from 0 to T = {T:g}; received {_first(times, values, T)}; leave out what is beyond"
         )
     return np.unique(np.round(values / problem.dt)).astype(np.int64)
 
 
-def _first(asked: ArrayLike, values: Array, lower: float, upper: float) -> str:
-    """The first value that is out of range, as a message shows it."""
-    outside = values[~((values >= lower) & (values <= upper))]
+def _first(asked: ArrayLike, values: Array, upper: float) -> str:
+    """The first value that is not from 0 to ``upper``, as a message shows it."""
+    outside = values[~((values >= 0) & (values <= upper))]
     return f"{outside[0]:g}" if outside.size else repr(np.asarray(asked).tolist())
 
 
-def require_file(path: Path, purpose: str = "--output") -> None:
+def require_file(path: Path) -> None:
     """Refuse a file whose ending says neither of :data:`ENDINGS`, before anything is worked out for it.
 
     Raises:
         UserError: then.
     """
     if path.suffix.lower() not in ENDINGS:
-        raise UserError(f"{purpose} {path}: the ending must be one of {', '.join(ENDINGS)}; try {path.stem}.npz")
+        raise UserError(f"--output {path}: the ending must be one of {', '.join(ENDINGS)}; try {path.stem}.npz")
 
 
 def write_states(

@@ -80,13 +80,13 @@ class StateGrid:
         return np.asarray(self.steps_to_go * self.dt, dtype=np.float64)
 
 
-def cash_nodes(model: GHMModel, dt: float, spacing: float = SPACING) -> Array:
-    """Cash nodes from 0 to c̄, ``spacing`` · s(c) √dt apart, (M,).
+def cash_nodes(model: GHMModel, dt: float) -> Array:
+    """Cash nodes from 0 to c̄, ``SPACING`` · s(c) √dt apart, (M,).
 
     Raises:
         UserError: when there would be more than ``MAX_CASH_NODES``.
     """
-    return graded_nodes(model, dt, spacing, np.inf, 8, MAX_CASH_NODES)
+    return graded_nodes(model, dt, SPACING, np.inf, 8, MAX_CASH_NODES)
 
 
 def bin_cells(cash: Array) -> NDArray[np.uint32]:

@@ -12,6 +12,9 @@ SPACING = 1 / 8
 MIN_NODES, MAX_NODES = 400, 20_000
 """Fewest nodes, for a model whose shocks are as wide as the cash range; most, beyond which memory and time are wasted."""
 
+SLICES = 64
+"""Times to horizon at which values are kept, for figures; memory stays linear in the grid."""
+
 NARROWEST = 0.5
 """Least width of the cash range in units of a step's shock: beyond, nearly every step leads out of the range, and moments
 over cells thousands of times narrower than the shock drown in rounding."""
@@ -64,7 +67,7 @@ def mean_over_starts(nodes: Array, values: Array) -> float:
     return float(np.trapezoid(values, nodes) / nodes[-1])
 
 
-def kept_steps(n_steps: int, slices: int, asked: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def kept_steps(n_steps: int, asked: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """Steps to go at which values are kept, increasing from 0 to n: geometric, so dense near the horizon, and those ``asked``."""
-    own = np.round(np.geomspace(1, n_steps, slices))
+    own = np.round(np.geomspace(1, n_steps, SLICES))
     return np.unique(np.concatenate([[0], own, [] if asked is None else asked])).astype(np.int64)

@@ -18,15 +18,15 @@ of account; values are expectations under it. The *firm* law weights all firms a
 liquidated, and how much cash they hold, are statements about it. docs/design/model.md derives both.
 """
 
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghm.errors import UserError
-from ghm.io.plain import make_plain
+from ghm.io.values import is_number, make_plain
 
 Array = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ class GHMModel:
         make_plain(self)
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
+            if not is_number(value):
                 raise UserError(f"{field.name} must be a finite number; received {value!r}")
             object.__setattr__(self, field.name, float(value))  # 2 and 2.0 are one model, in records too
             most = MAX_RATE if field.name in _RATES else MAX_SIZE
@@ -169,12 +169,14 @@ class GHMModel:
         return tuple(field.name for field in fields(cls))
 
     @classmethod
-    def from_dict(cls, values: dict[str, float]) -> Self:
+    def from_dict(cls, values: Any) -> Self:
         """The model with these parameters, all named.
 
         Raises:
-            UserError: when a name is unknown or missing, or a value out of range.
+            UserError: when ``values`` is no mapping, a name is unknown or missing, or a value out of range.
         """
+        if not isinstance(values, Mapping):
+            raise UserError(f"model must be a mapping of parameters; received {type(values).__name__}")
         if set(values) != set(cls.names()):
             odd = sorted(set(values) ^ set(cls.names()))
             raise UserError(f"model parameters must be exactly {', '.join(cls.names())}; unknown or missing: {odd}")

@@ -1,7 +1,6 @@
 """The discrete-time, finite-horizon problem: a model, the length of a step, a horizon, and what shareholders get there."""
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, get_args
@@ -10,7 +9,7 @@ import numpy as np
 
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.io.plain import make_plain
+from ghm.io.values import is_number, make_plain
 
 MAX_STEPS = 1_000_000
 """Most time steps to a horizon: more is a typing error. A step of a backward induction takes some 50 µs, so that a million take
@@ -103,6 +102,6 @@ class Problem:
 
 
 def _positive(name: str, value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= sys.float_info.max:
+    if not is_number(value) or value <= 0:
         raise UserError(f"{name} must be a finite number > 0; received {value!r}")
     return float(value)

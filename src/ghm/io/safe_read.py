@@ -16,14 +16,20 @@ import struct
 import tomllib
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.errors import printable
+from ghm.errors import UserError, printable
+
+T = TypeVar("T")
+
+MAX_GIVEN_BYTES = 1_000_000
+"""A file of settings that is larger than this is a mistake."""
 
 MAX_BYTES = 4_000_000_000
 """A record larger than this was not written by a search: the results JSON of a million trials has half of it."""
@@ -129,14 +135,25 @@ def parse_given(data: bytes) -> Any:
     return value
 
 
-def read_given(path: Path, most: int, table: str) -> Any:
-    """What a file that the user names holds: a JSON value, or that table of a TOML file (``.toml``).
+def read_given(path: Path, name: str, parse: Callable[[Any], T], remedy: str) -> T:
+    """What ``parse`` makes of a file given with ``--name``: of its JSON value, or of that table of a TOML file (``.toml``).
 
     Raises:
-        OSError: when it cannot be read.
-        DamagedError: when it is no regular file, is too large, is neither JSON nor TOML, or lacks the table.
+        UserError: when it cannot be read, is too large, is neither JSON nor TOML, or ``parse`` refuses what it holds.
     """
-    data = read_bytes(path, most, follow=True)
+    flag = f"--{name} {path}"
+    try:
+        return parse(_given(path, name))
+    except OSError as error:
+        raise UserError(f"{flag}: {error.strerror}; give a readable JSON file") from error
+    except DamagedError as error:
+        raise UserError(f"{flag}: the file is {error}; {remedy}") from error
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from error
+
+
+def _given(path: Path, table: str) -> Any:
+    data = read_bytes(path, MAX_GIVEN_BYTES, follow=True)
     if path.suffix != ".toml":
         return parse_given(data)
     content = parse_toml(data)

@@ -44,14 +44,14 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
     write_atomically(path, seal(content), own=1)
 
 
-def read_sealed(path: Path, most: int = MAX_BYTES, *, follow: bool = False) -> dict[str, Any]:
+def read_sealed(path: Path) -> dict[str, Any]:
     """What :func:`write_sealed` wrote.
 
     Raises:
         OSError: when the file cannot be read.
-        DamagedError: when it is no JSON object, is larger than ``most`` bytes, or does not match its seal.
+        DamagedError: when it is no JSON object, is larger than ``MAX_BYTES``, or does not match its seal.
     """
-    return check_seal(read_bytes(path, most, follow=follow))
+    return check_seal(read_bytes(path, MAX_BYTES))
 
 
 def check_seal(data: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Figures of a policy as text: what is short of the optimum is never rounded up to it, and levels have their names here."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 MOST_DECIMALS = 5
 """Of a share: what is nearer to the optimum than this is the optimum for every purpose."""
@@ -56,35 +56,6 @@ def level_words(level: float | None, times: float = 0.0, action_rule: str = "gre
     if times < NEVER:
         return "never"
     return "at random" if action_rule == "randomised" else "later only"
-
-
-def policy_rows(
-    figure: Callable[[str], float | None], action_rule: object = "greedy", years: float | None = None
-) -> list[tuple[str, str, str]]:
-    """What a policy does: names, and each figure beside the optimum's; empty where the records have none of it.
-
-    Args:
-        figure: A figure of the records by its key; None where it is missing.
-        action_rule: The rule that the policy is judged by.
-        years: The horizon, which counts are over; None: not said.
-    """
-    if all(figure(which + key) is None for key in LEVELS for which in ("", "optimal_")):
-        return []
-    over = "" if years is None else f" over {years:g} year{'' if years == 1 else 's'}"
-    rows = []
-    for key, name in LEVELS.items():
-        times = figure("payouts" if key == "payout_level" else "issues") or 0.0
-        learned = level_words(figure(key), times, "randomised" if action_rule == "randomised" else "greedy")
-        rows.append((name, learned, level_words(figure(f"optimal_{key}"))))
-    for key, name, form in (
-        ("issues", f"equity issues per firm{over}", ".2f"),
-        ("early_liquidation", "liquidated in the first half of the horizon", ".1%"),
-    ):
-        learned, optimal = (
-            "–" if value is None else format(value, form) for value in (figure(key), figure(f"optimal_{key}"))
-        )
-        rows.append((name, learned, optimal))
-    return rows
 
 
 def table_lines(*rows: Sequence[str], indent: str = "  ") -> list[str]:

@@ -9,7 +9,8 @@
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Observer
 from ghm.search.resolved import resumed_config
-from ghm.search.search import HyperparameterSearch, SearchOutcome
+from ghm.search.search import HyperparameterSearch
+from ghm.search.search_outcome import SearchOutcome
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.distributions import Layers
 from ghm.search.settings.space import FloatRange, IntRange, LogFloat, LogInt, SearchSpace

@@ -14,8 +14,9 @@ from ghm.errors import UserError, shown
 from ghm.io.platforms import stop_signals
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
-from ghm.search.records.directory import RECORD_NAME, find_record, locked, trial_directories
+from ghm.search.records.directory import RECORD_NAME, find_record, trial_directories
 from ghm.search.records.environment import code_version, environment
+from ghm.search.records.lock import locked
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command

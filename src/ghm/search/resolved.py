@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ghm.errors import UserError, require_posix
 from ghm.io.platforms import untested, usable_cores
+from ghm.io.values import require_path
 from ghm.search.decisions.scheduler import Scheduler, run_again
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
@@ -26,7 +27,7 @@ from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial, make_trial
-from ghm.training.settings import Hyperparameters, require_path
+from ghm.training.settings import Hyperparameters
 
 # A grid larger than this is announced with a warning.
 LARGE_GRID = 100

@@ -9,13 +9,12 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.platforms import ExitStatus, stop_signals
+from ghm.io.platforms import stop_signals
 from ghm.search.backends.backend import Backend, ExecutorBackend, await_workers, holds_lease
 from ghm.search.backends.heartbeat import take_over
 from ghm.search.backends.opening import open_backend
@@ -25,18 +24,15 @@ from ghm.search.display.displays import Displays
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Observer
 from ghm.search.display.page_writer import ReportRefresher
-from ghm.search.display.summary import summary
-from ghm.search.records.directory import (
-    locked,
-    recorded_trials,
-    trial_directories,
-)
+from ghm.search.records.directory import recorded_trials, trial_directories
 from ghm.search.records.journal import Journal
+from ghm.search.records.lock import locked
 from ghm.search.records.reader import restored_search
 from ghm.search.records.results_file import ResultsFile
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
 from ghm.search.resolved import ResolvedSearch, resolve
+from ghm.search.search_outcome import SearchOutcome
 from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.step_queue import StepQueue
@@ -50,38 +46,6 @@ TICK_S = 1.0
 
 LOOK_S = 0.1
 """How soon the displays are told of a stop."""
-
-
-@dataclass(frozen=True)
-class SearchOutcome:
-    """What a call of :meth:`HyperparameterSearch.run` leaves."""
-
-    results: SearchState
-    """All trials, the best one, and the path of the JSON."""
-    interrupted: bool
-    """Whether there is still something to be done."""
-    failures: tuple[str, ...] = ()
-    """Displays that failed, a line each."""
-
-    @property
-    def n_trials(self) -> int:
-        """Trials of the search in total."""
-        return self.results.counts().asked
-
-    @property
-    def summary(self) -> str:
-        """What the search found, as text, and what could not be shown of it."""
-        found = summary(self.results, self.interrupted)
-        return "\n".join(
-            [found, "", "Not shown", *(f"  {line}" for line in self.failures)] if self.failures else [found]
-        )
-
-    @property
-    def exit_status(self) -> int:
-        """0: a trial completed; 1: every trial failed; 4: interrupted, as of the training script."""
-        if self.interrupted:
-            return ExitStatus.INTERRUPTED
-        return ExitStatus.COMPLETED if any(one.success for one in self.results.trials) else ExitStatus.FAILED
 
 
 def solve_reference(path: Path, config: SearchConfig) -> ReferenceReturns:

@@ -21,9 +21,6 @@ from ghm.policies.thresholds import Levels
 from ghm.solvers.solution import Solution
 from ghm.solvers.terminal import terminal_values
 
-SLICES = 64
-"""Times to horizon at which the value function is kept, for figures; memory stays linear in the grid."""
-
 
 def solve(
     model: GHMModel | Problem | None = None,
@@ -68,7 +65,7 @@ def dynamic_program(problem: Problem, refinement: float = 1.0, kept: NDArray[np.
     model, dt, n_steps = problem.model, problem.dt, problem.n_steps
     cash = cash_grid(model, dt, refinement)
     operator = transition_on(model, dt, cash).value_operator(model, dt)
-    kept = kept_steps(n_steps, SLICES, kept)
+    kept = kept_steps(n_steps, kept)
     values, levels = np.empty((kept.size, cash.size)), np.empty((4, n_steps))
     values[0] = terminal_values(problem, cash)
     _induce(cash, *operator, model.proportional_cost, model.fixed_cost, kept, values, levels)

@@ -33,9 +33,6 @@ QUADRATURE = 31
 WIDEST, MANY_LEVELS = 8.0, 4000
 """Standard deviations and number of a level's values where levels do not depend on cash."""
 
-SLICES = 64
-"""Times to horizon at which values are kept."""
-
 
 @dataclass(frozen=True)
 class PolicyValues:
@@ -75,7 +72,7 @@ def policy_values(
     model, dt, n_steps = problem.model, problem.dt, problem.n_steps
     cash = cash_grid(model, dt, refinement)
     operator = transition_on(model, dt, cash).value_operator(model, dt)
-    kept = kept_steps(n_steps, SLICES, kept)
+    kept = kept_steps(n_steps, kept)
     values = np.empty((kept.size, cash.size))
     values[0] = value = terminal_values(problem, cash)
     for to_go in range(1, n_steps + 1):

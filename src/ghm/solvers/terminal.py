@@ -1,20 +1,25 @@
 """What shareholders get at the horizon."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ghm.economics.model import Array
+from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.economics.problem import Problem
 from ghm.solvers.free_boundary import free_boundary
 
+PAYOFFS: dict[Terminal, Callable[[GHMModel, Array], Array]] = {
+    "liquidation": lambda model, cash: cash + model.liquidation_value,
+    "zero": lambda _, cash: np.zeros_like(cash),
+    "going_concern": lambda model, cash: free_boundary(model).value(cash),
+}
+"""c + ℓ; nothing; F(c): of cash (any shape), by terminal condition."""
+
 
 def terminal_values(problem: Problem, cash: Array) -> Array:
-    """Payoff at τ = 0 with ``cash`` ≥ 0 in hand, any shape: c + ℓ; nothing; or F(c).
+    """Payoff at τ = 0 with ``cash`` ≥ 0 in hand, any shape.
 
     Raises:
         UserError: when ``terminal`` is ``going_concern`` and the infinite-horizon problem has no solution.
     """
-    if problem.terminal == "liquidation":
-        return cash + problem.model.liquidation_value
-    if problem.terminal == "zero":
-        return np.zeros_like(cash)
-    return free_boundary(problem.model).value(cash)
+    return PAYOFFS[problem.terminal](problem.model, cash)

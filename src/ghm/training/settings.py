@@ -1,7 +1,6 @@
 """Settings of one training run: a frozen dataclass that is also the command line of the training script."""
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 from ghm.economics.model import GHMModel, Terminal
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
-from ghm.io.plain import make_plain
+from ghm.io.values import Settings, is_whole, make_plain, require_integer, require_kinds, require_number
 
 LearnerName = Literal["model_based", "model_free"]
 Estimator = Literal["bootstrap", "conditional", "martingale", "monte_carlo", "gae", "after_state"]
@@ -101,7 +100,7 @@ class Hyperparameters:
 
 
 @dataclass(frozen=True)
-class TrainConfig(Hyperparameters):
+class TrainConfig(Hyperparameters, Settings):
     """Everything that decides a training run, and where it leaves its record.
 
     Raises:
@@ -186,15 +185,7 @@ class TrainConfig(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        kinds = {
-            "learner": LearnerName,
-            "select": Selection,
-            "device": Device,
-            "progress": Progress,
-            "figures": Figures,
-        }
-        for name, choices in kinds.items():
-            require_choice(name, getattr(self, name), choices)
+        require_kinds(self)
         self._choose("estimator", ESTIMATORS[self.learner])
         self._choose("baseline", BASELINES[self.learner])
         for name in ("gae_lambda", "critic_memory"):
@@ -206,12 +197,9 @@ class TrainConfig(Hyperparameters):
         require_integer("n_threads", self.n_threads, lower=1, upper=MAX_THREADS)
         if self.pause_at is not None:
             require_integer("pause_at", self.pause_at, lower=1, upper=MAX_ITERATIONS)
-        require_increasing("evaluate_at", self.evaluate_at, upper=self.n_iterations)
+        self._require_points()
         if self.group is not None and not isinstance(self.group, str):
             raise UserError(f"--group must be text; received {self.group!r}")
-        for name in ("log_dir", "ckpt_dir", "result_file", "reference_file", "resume"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, require_path(name, getattr(self, name)))
         # Seeds are one 64-bit word of the generator's key.
         require_integer("seed", self.seed, lower=0, upper=2**63 - 1)
         if (visits := self.n_trajectories * self.problem.n_steps) > MAX_VISITS:
@@ -224,6 +212,12 @@ class TrainConfig(Hyperparameters):
     def problem(self) -> Problem:
         """What is trained on."""
         return Problem(self.model, self.dt, self.T, self.terminal)
+
+    def _require_points(self) -> None:
+        given, last = self.evaluate_at, self.n_iterations
+        whole = isinstance(given, tuple) and all(map(is_whole, given))
+        if not whole or list(given) != sorted({*given}) or not all(1 <= one <= last for one in given):
+            raise UserError(f"--evaluate_at must be increasing whole numbers from 1 to {last}; received {given!r}")
 
     def _choose(self, name: str, choices: tuple[str, ...]) -> None:
         """Put the learner's own choice where none was given; refuse another learner's."""
@@ -258,76 +252,6 @@ class TrainConfig(Hyperparameters):
     def on_cpu(self) -> Self:
         """The same settings with the networks on the CPU."""
         return dataclasses.replace(self, device="cpu")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON types: paths as text, tuples as lists, the model as a mapping."""
-        return {
-            key: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-            for key, value in dataclasses.asdict(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The settings that :meth:`to_dict` wrote.
-
-        Raises:
-            UserError: when a key is unknown or a value out of range.
-        """
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise UserError(f"unknown settings {unknown}; known ones are {sorted(known)}")
-        arguments = dict(values)
-        if "model" in arguments:
-            arguments["model"] = GHMModel.from_dict(arguments["model"])
-        return cls(**arguments)
-
-
-def require_number(name: str, value: Any, lower: float, strict: bool = False) -> None:
-    """Refuse a value that is no finite number at or above (``strict``: above) ``lower``."""
-    bound = f"{'>' if strict else '>='} {lower:g}"
-    # The comparison also refuses NaN, infinities, and whole numbers too large for a float.
-    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    if not number or value < lower or (strict and value == lower):
-        raise UserError(f"--{name} must be a finite number {bound}; received {value!r}")
-
-
-def require_integer(name: str, value: Any, lower: int, upper: int | None = None) -> None:
-    """Refuse a value that is no whole number from ``lower`` to ``upper``."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < lower or (upper is not None and value > upper):
-        bound = f">= {lower}" + (f" and <= {upper}" if upper is not None else "")
-        raise UserError(f"--{name} must be a whole number {bound}; received {value!r}")
-
-
-def require_increasing(name: str, value: Any, upper: int) -> None:
-    """Refuse what is no tuple of increasing iterations from 1 to ``upper``."""
-    whole = isinstance(value, tuple) and all(isinstance(one, int) and not isinstance(one, bool) for one in value)
-    if not whole or list(value) != sorted({*value}) or not all(1 <= one <= upper for one in value):
-        raise UserError(f"--{name} must be increasing whole numbers from 1 to {upper}; received {value!r}")
-
-
-def require_path(name: str, value: Any) -> Path:
-    """``value`` as a path; refused when it is none, or its name is not UTF-8, as the records of it are."""
-    try:
-        path = Path(value)
-        path = path.expanduser() if path.parts[:1] == ("~",) else path  # ~ alone: a folder may be called ~x
-        path.as_posix().encode()
-    except TypeError:
-        raise UserError(f"--{name} must be a path; received {value!r}") from None
-    except RuntimeError as error:  # a user without a home
-        raise UserError(f"--{name}: {error}; received {value!r:.200}; write the whole path") from None
-    except UnicodeEncodeError:
-        raise UserError(f"--{name} must be a path in UTF-8; received {value!r:.200}; rename it") from None
-    if "\0" in str(path):
-        raise UserError(f"--{name} must be a path; received {value!r:.200}")
-    return path
-
-
-def require_choice(name: str, value: Any, choices: Any) -> None:
-    """Refuse a value that is none of ``choices``, a ``Literal`` type."""
-    if not isinstance(value, str) or value not in get_args(choices):
-        raise UserError(f"--{name} must be one of {', '.join(get_args(choices))}; received {value!r}")
 
 
 def require_layers(name: str, value: Any) -> None:

@@ -5,7 +5,8 @@ import textwrap
 from typing import Any
 
 from ghm.cli.output import print_table
-from ghm.io.text import LEVELS, loss_text, percent_text, policy_rows
+from ghm.io.text import LEVELS, loss_text, percent_text
+from ghm.training.logging.metrics import policy_rows
 
 WIDTH = 80
 

@@ -81,10 +81,10 @@ def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> l
     return charts
 
 
-def captured_axis(title: str = "captured value") -> dict[str, Any]:
+def captured_axis() -> dict[str, Any]:
     """An axis of captured value, 0 (immediate liquidation) to 1 (the optimum)."""
     # As many decimals as ticks need, up to two: with none, close ticks would read the same.
-    return {"title": {"text": title}, "tickformat": ".2~%"}
+    return {"title": {"text": "captured value"}, "tickformat": ".2~%"}
 
 
 def order_chart(search: SearchState) -> Chart:
@@ -105,7 +105,7 @@ def order_chart(search: SearchState) -> Chart:
         f"{percent(max(values))}; the best is trial {compared(search)[0].trial_num}. {len(failed)} failed.",
         "Each point is a trial; the line is the best so far."
         + _floor_note(search)
-        + _failed_note(failed)
+        + (" Crosses are failed trials." if failed else "")
         + _fresh_note(search),
         [best, points, *([marks] if failed else [])],
         {"xaxis": {"title": {"text": "trial"}} | _whole_ticks(numbers), "yaxis": captured_axis()},
@@ -291,10 +291,6 @@ def _floored(trial: TrialRecord) -> float:
 def _floor_note(search: SearchState) -> str:
     low = sum(1 for trial in compared(search) if (trial.captured_value or 0.0) < FLOOR)
     return f" {low} below {percent(FLOOR)} are drawn at {percent(FLOOR)}." if low else ""
-
-
-def _failed_note(failed: Sequence[int]) -> str:
-    return " Crosses are failed trials." if failed else ""
 
 
 def _fresh_note(search: SearchState) -> str:

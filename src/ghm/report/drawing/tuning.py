@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, read_bytes
-from ghm.io.text import LEVELS, policy_rows
+from ghm.io.text import LEVELS
 from ghm.report.analysis.findings import percent, trial_name
 from ghm.report.analysis.importance import Importance, MarginalEffect
 from ghm.report.analysis.policy import trial_levels
@@ -15,7 +15,7 @@ from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
 from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import TrialRecord
-from ghm.training.logging.metrics import METRICS
+from ghm.training.logging.metrics import METRICS, policy_rows
 from ghm.training.logging.progress import duration
 
 LEAST_GAP = 1e-4
@@ -33,9 +33,7 @@ LOG_BYTES, LOG_LINES = 1 << 22, 12
 
 _ELSEWHERE = (
     "verdict_text",
-    "issues",
-    "early_liquidation",
-    *(which + key for key in LEVELS for which in ("", "optimal_")),
+    *(which + one.name for one in METRICS if one.beside_optimum for which in ("", "optimal_")),
 )
 """Metrics of a trial that the page has beside the list of all others."""
 
@@ -45,9 +43,9 @@ def gap(captured: float) -> float:
     return max(1.0 - captured, LEAST_GAP)
 
 
-def gap_axis(title: str = "1 − captured value") -> dict[str, Any]:
+def gap_axis() -> dict[str, Any]:
     """A logarithmic axis of one less captured value; Plotly places the ticks, also within less than a decade."""
-    return {"title": {"text": title}, "type": "log", "tickformat": ".2~%", "nticks": 5}
+    return {"title": {"text": "1 − captured value"}, "type": "log", "tickformat": ".2~%", "nticks": 5}
 
 
 def gap_charts(search: SearchState) -> list[Chart]:

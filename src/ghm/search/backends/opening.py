@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from ghm.search.backends.spawning import require_guard
 from ghm.search.backends.task import Report, Task, run_task
 from ghm.search.records.environment import code_version
 from ghm.search.settings.command import training_command
-from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.config import ExecutorName, SearchConfig
 from ghm.search.trials.forking import FORK_SERVER, starter
 from ghm.search.trials.process import Start
 from ghm.search.trials.runner import TrialRunner
@@ -83,7 +83,7 @@ def open_backend(
         finally:
             FORK_SERVER.close()
         return
-    engines = _dask(config) if executor is None else _own(executor, config.n_workers)
+    engines = ENGINES[config.executor](config) if executor is None else _own(executor, config.n_workers)
     with engines as engine:
         prove(results_dir, config.device, engine.ask)
         code = code_version()
@@ -145,6 +145,10 @@ def _dask(config: SearchConfig) -> Iterator[Engine]:
 
         # A task is run for what it does: two of the same arguments are two (pure=False).
         yield Engine(client.get_executor(pure=False), slots, ask)
+
+
+ENGINES: Mapping[ExecutorName, Callable[[SearchConfig], contextlib.AbstractContextManager[Engine]]] = {"dask": _dask}
+"""What opens the workers of ``--executor``, where they are not this process's own (local)."""
 
 
 @contextlib.contextmanager

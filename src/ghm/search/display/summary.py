@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from ghm.errors import shown
-from ghm.io.text import percent_text, policy_rows, table_lines
+from ghm.io.text import table_lines
 from ghm.search.decisions.ranking import RungAgreement, rung_agreements
 from ghm.search.decisions.selection import Confirmation, beaten_pairs
 from ghm.search.records.state import SearchState
@@ -14,7 +14,7 @@ from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.configurations import hyperparameters_dict, written
 from ghm.search.settings.inactive import inactive_note
 from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, TrialRecord, TrialState
-from ghm.training.logging.progress import number
+from ghm.training.logging.metrics import Metric, metric, policy_rows
 from ghm.training.settings import Hyperparameters
 
 TOP = 5
@@ -22,6 +22,8 @@ TOP = 5
 WIDTH = 80
 # More failures than this are listed in the results JSON only.
 MAX_FAILURES = 10
+
+FIRM_VALUE, CAPTURED_VALUE = metric("best_return"), metric("captured_value")
 
 _PLURAL: dict[RankBy, str] = {"mean": "means", "iqm": "interquartile means", "worst": "worst values"}
 
@@ -61,11 +63,10 @@ def _heading(state: SearchState) -> str:
 
 def _best(state: SearchState, best: BestConfiguration) -> str:
     """The best configuration by what decided: the confirmation, else what its trials are ranked by, else its one trial."""
-    trial = f"trial {best.trial.trial_num}{_on(best.trial)}, firm value {number(best.trial.best_return)}{_captured(best.trial)}"
-    measured = _measured([best.trial])
-    figure = f"{measured} {_figure(best.figure, measured)}"
+    trial, measured = _trial(best.trial), _measured([best.trial])
+    figure = measured.said(best.figure)
     if best.basis == "confirmed":
-        ends = None if best.interval is None else " to ".join(_figure(end, measured) for end in best.interval)
+        ends = None if best.interval is None else " to ".join(map(measured.shown, best.interval))
         interval = "" if ends is None else f" (95% interval {ends})"
         which = f"{RANK_WORDS[best.by]} " if best.by == "worst" else ""
         lines = [
@@ -82,7 +83,7 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
         wind_up, optimal = reference.wind_up_return, reference.optimal_return
         on = "" if best.trial.calibration is None else f"on {best.trial.calibration}, "
         lines.append(
-            f"  ({on}captured value 0%: immediate liquidation, {wind_up:.4f}; 100%: the optimum, {optimal:.4f})"
+            f"  ({on}{CAPTURED_VALUE.label} 0%: immediate liquidation, {wind_up:.4f}; 100%: the optimum, {optimal:.4f})"
         )
     if verdict := best.shown.word("verdict_text"):
         verdict = verdict if best.shown is best.trial else f"Trial {best.shown.trial_num}{_on(best.shown)}: {verdict}"
@@ -109,9 +110,7 @@ def _worst(best: BestConfiguration) -> list[str]:
     one = best.shown
     if one is best.trial:
         return []
-    return [
-        f"  (its worst trial: trial {one.trial_num}{_on(one)}, firm value {number(one.best_return)}{_captured(one)})"
-    ]
+    return [f"  (its worst trial: {_trial(one)})"]
 
 
 def _top(state: SearchState) -> str:
@@ -120,12 +119,12 @@ def _top(state: SearchState) -> str:
     first = state.ranking()[:TOP]
     if state.n_instances == 1:
         columns: list[tuple[str, ...]] = [
-            ("rank", "trial", "iterations", "firm value", "captured value", *state.record.choices)
+            ("rank", "trial", "iterations", FIRM_VALUE.label, CAPTURED_VALUE.label, *state.record.choices)
         ]
         for rank, one in enumerate(first, 1):
             (trial,) = one.trials
-            captured = "" if trial.captured_value is None else percent_text(trial.captured_value)
-            figures = (number(trial.best_return), captured)
+            captured = "" if trial.captured_value is None else CAPTURED_VALUE.shown(trial.captured_value)
+            figures = (FIRM_VALUE.shown(trial.best_return), captured)
             columns.append(
                 (str(rank), str(trial.trial_num), str(trial.iterations), *figures, *_values(state, one.hyperparameters))
             )
@@ -139,10 +138,10 @@ def _top(state: SearchState) -> str:
     for rank, one in enumerate(first, 1):
         values = [*(one.figure(figure) for figure in figures_of), max(one.captured)]
         values += [one.figure_on(firm, rank_by) for firm in firms]
-        texts = ("-" if value is None else _figure(value, measured) for value in values)
+        texts = ("-" if value is None else measured.shown(value) for value in values)
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *texts, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
-    return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {measured} of their trials\n{_rows(columns)}"
+    return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {measured.label} of their trials\n{_rows(columns)}"
 
 
 def _started_with(state: SearchState) -> list[str]:
@@ -153,20 +152,14 @@ def _started_with(state: SearchState) -> list[str]:
         reached = "no result"
         if configuration in ranks and (figure := ranks[configuration][1].figure(state.config.rank_by)) is not None:
             rank, one = ranks[configuration]
-            measured = _measured(one.trials)
-            reached = f"{measured} {_figure(figure, measured)}, rank {rank} of {len(ranks)}"
+            reached = f"{_measured(one.trials).said(figure)}, rank {rank} of {len(ranks)}"
         lines.append(f"  configuration {configuration}: {reached}")
     return ["Given with --start_with\n" + "\n".join(lines)] if lines else []
 
 
-def _measured(trials: Sequence[TrialRecord]) -> str:
+def _measured(trials: Sequence[TrialRecord]) -> Metric:
     """What the figures of these trials are."""
-    return "captured value" if any(one.captured_value is not None for one in trials) else "firm value"
-
-
-def _figure(value: float, measured: str) -> str:
-    """A captured value in percent, a firm value as it is."""
-    return percent_text(value) if measured == "captured value" else number(value)
+    return CAPTURED_VALUE if any(one.captured_value is not None for one in trials) else FIRM_VALUE
 
 
 def _values(state: SearchState, hyperparameters: Hyperparameters) -> list[str]:
@@ -182,14 +175,12 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation is None or not any(one.trials for one in confirmation.configurations):
         return []
     measured = _measured([trial for one in confirmation.configurations for trial in one.trials])
-    share = measured == "captured value"
+    share = measured.kind == "share"
     difference_of = "difference (points)" if share else "difference"
     rows: list[tuple[str, ...]] = [("configuration", "in search", "confirmed", "95% interval", difference_of, "failed")]
     for one in confirmation.configurations:
-        interval = (
-            "too few seeds" if one.interval is None else " to ".join(_figure(end, measured) for end in one.interval)
-        )
-        figures = ["-" if value is None else _figure(value, measured) for value in (one.tuned, one.confirmed)]
+        interval = "too few seeds" if one.interval is None else " to ".join(map(measured.shown, one.interval))
+        figures = ["-" if value is None else measured.shown(value) for value in (one.tuned, one.confirmed)]
         difference = "-"
         if one.difference is not None:
             difference = f"{round(100 * one.difference, 2) + 0.0:+.2f}" if share else f"{one.difference:+.4f}"
@@ -198,7 +189,7 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
     state = "" if confirmation.complete else " (not finished)"
     lines = [
         f"Confirmation on fresh seeds {seeds[0]} to {seeds[-1]}, {confirmation.iterations} iterations{state}; "
-        f"{_PLURAL[confirmation.figure]} of {measured}",
+        f"{_PLURAL[confirmation.figure]} of {measured.label}",
         *table_lines(*rows),
     ]
     if confirmation.first_beats_second is not None:
@@ -250,9 +241,11 @@ def _again(outcome: TrialRecord, state: SearchState) -> str:
     return count + ("--resume runs it again" if outcome.retryable else "only --resume --retry_failed runs it again")
 
 
-def _captured(outcome: TrialRecord) -> str:
+def _trial(outcome: TrialRecord) -> str:
+    """A trial with what it reached."""
     value = outcome.captured_value
-    return "" if value is None else f", captured value {percent_text(value)}"
+    captured = "" if value is None else f", {CAPTURED_VALUE.said(value)}"
+    return f"trial {outcome.trial_num}{_on(outcome)}, {FIRM_VALUE.said(outcome.best_return)}{captured}"
 
 
 def _on(outcome: TrialRecord) -> str:

@@ -26,15 +26,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
+from ghm.economics.model import Array
 from ghm.search.settings.distributions import Range, Values
-
-Array = NDArray[np.float64]
 
 MAX_CANDIDATES = 20_000
 """A larger space is represented by so many of its configurations, drawn anew for each proposal."""

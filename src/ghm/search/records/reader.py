@@ -14,6 +14,7 @@ import msgspec
 from ghm.errors import UserError
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.io.sealed import check_seal, read_sealed
+from ghm.io.values import require_path
 from ghm.search.decisions.selection import Decision, chosen_by
 from ghm.search.records.directory import RECORD_NAME, recorded_trials, trial_directories
 from ghm.search.records.journal import read_journal
@@ -23,7 +24,7 @@ from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.configurations import parse_hyperparameters
 from ghm.search.trials.history import last_line
 from ghm.search.trials.outcome import TrialRecord, TrialState
-from ghm.training.settings import Hyperparameters, require_path
+from ghm.training.settings import Hyperparameters
 
 
 class _Reference(msgspec.Struct):

@@ -9,11 +9,10 @@ from typing import Any
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.safe_read import DamagedError, read_given
+from ghm.io.safe_read import read_given
 
-# More calibrations than this, or a larger file, is a mistake.
+# More calibrations than this is a mistake.
 MAX_CALIBRATIONS = 1000
-MAX_FILE_BYTES = 1_000_000
 
 # A name is part of a file's name and a column's value.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}\Z")
@@ -40,14 +39,9 @@ def read_calibrations(path: Path, base: GHMModel) -> tuple[Calibration, ...]:
     Raises:
         UserError: when the file cannot be read, is not JSON, or holds no calibrations.
     """
-    try:
-        return parse_calibrations(read_given(path, MAX_FILE_BYTES, "calibrations"), base)
-    except OSError as error:
-        raise UserError(f"--calibrations {path}: {error.strerror}; give a readable JSON file") from error
-    except DamagedError as error:
-        raise UserError(f"--calibrations {path}: the file is {error}; give a JSON file of models") from error
-    except UserError as error:
-        raise UserError(f"--calibrations {path}: {error}") from error
+    return read_given(
+        path, "calibrations", lambda values: parse_calibrations(values, base), "give a JSON file of models"
+    )
 
 
 def parse_calibrations(values: Any, base: GHMModel) -> tuple[Calibration, ...]:

@@ -11,11 +11,11 @@ from typing import Any
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.io.platforms import PYTHON
-from ghm.io.safe_read import DamagedError, parse_toml, read_bytes
+from ghm.io.safe_read import MAX_GIVEN_BYTES, DamagedError, parse_toml, read_bytes
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import OF_ONE_CALL, SearchConfig
 from ghm.search.settings.configurations import configured, plain_hyperparameters
-from ghm.search.settings.space import MAX_FILE_BYTES, Choices
+from ghm.search.settings.space import Choices
 from ghm.training.settings import BASELINES, ESTIMATORS, Hyperparameters, TrainConfig
 
 TRAINING_SCRIPT = "scripts/train_monte_carlo_ghm_time_augmented.py"
@@ -84,7 +84,7 @@ def settings_text(
     plain = {
         name: value
         for name, value in values.items()
-        if name not in (*_READ, "model") and value not in (None, (), own.get(name))
+        if name not in (*_READ, "model") and value not in (None, [], own.get(name))
     }
     lines = ["# ghm search --config search.toml --results_dir ELSEWHERE does this search again.", ""]
     lines += [f"{name} = {_toml(value)}" for name, value in plain.items()]
@@ -103,7 +103,7 @@ def file_arguments(path: Path) -> list[str]:
         UserError: when the file cannot be read, is not TOML, or has a name that is no setting.
     """
     try:
-        content = parse_toml(read_bytes(path, MAX_FILE_BYTES, follow=True))
+        content = parse_toml(read_bytes(path, MAX_GIVEN_BYTES, follow=True))
     except OSError as error:
         raise UserError(f"--config {path}: {error.strerror}; give a readable TOML file") from error
     except DamagedError as error:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
-from ghm.io.plain import make_plain
+from ghm.io.values import Settings, make_plain, require_integer, require_kinds, require_number
 from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
 from ghm.training.settings import (
     MAX_ITERATIONS,
@@ -21,10 +21,6 @@ from ghm.training.settings import (
     Progress,
     Selection,
     TrainConfig,
-    require_choice,
-    require_integer,
-    require_number,
-    require_path,
     shown_as,
 )
 
@@ -76,7 +72,7 @@ OF_ONE_CALL = ("config", "time_limit", "resume", "dry_run", "retry_failed", "all
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Settings):
     """Everything that decides a search, and where it leaves its record.
 
     Raises:
@@ -207,13 +203,11 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        require_choice("search_type", self.search_type, SearchType)
+        require_kinds(self)
         require_integer("n_trials", self.n_trials, lower=1, upper=MAX_TRIALS)
         require_integer("n_workers", self.n_workers, lower=1, upper=MAX_WORKERS)
         require_integer("max_retries", self.max_retries, lower=0, upper=MAX_RETRIES)
         require_integer("n_seeds", self.n_seeds, lower=1, upper=MAX_SEEDS)
-        require_choice("rank_by", self.rank_by, RankBy)
-        require_choice("progress", self.progress, Progress)
         require_integer("proposal_lag", self.proposal_lag, lower=1, upper=MAX_LAG)
         require_integer("confirm", self.confirm, lower=0, upper=MAX_TRIALS)
         require_integer("confirm_seeds", self.confirm_seeds, lower=1, upper=MAX_SEEDS)
@@ -231,15 +225,9 @@ class SearchConfig:
                 raise UserError(
                     f"--{name} is not for a grid, which has all its configurations once; use --search_type random"
                 )
-        for name in ("retry_failed", "allow_drift", "dry_run"):
-            if not isinstance(getattr(self, name), bool):
-                raise UserError(f"--{name} must be true or false; received {getattr(self, name)!r}")
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
-        for name in ("results_dir", "config", "resume", "space", "start_with", "calibrations"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, require_path(name, getattr(self, name)))
         shared = self.training(evaluate_at=())
         # The learner's own choice where none was given, so that the record says what was run.
         for name in ("estimator", "baseline"):
@@ -248,7 +236,6 @@ class SearchConfig:
         self._require_rungs()
 
     def _require_executor(self) -> None:
-        require_choice("executor", self.executor, ExecutorName)
         if self.dask_scheduler is not None and (not isinstance(self.dask_scheduler, str) or not self.dask_scheduler):
             raise UserError(f"--dask_scheduler must be an address or a file; received {self.dask_scheduler!r}")
         if self.dask_scheduler is not None and self.executor != "dask":
@@ -294,32 +281,3 @@ class SearchConfig:
         """These settings without what concerns one call only."""
         defaults = SearchConfig()
         return dataclasses.replace(self, **{name: getattr(defaults, name) for name in OF_ONE_CALL})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON types."""
-        return {
-            key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, values: Any) -> Self:
-        """The settings that :meth:`to_dict` wrote; one that is missing keeps its default.
-
-        Raises:
-            UserError: when ``values`` is no mapping, a key is unknown, or a value has the wrong type or range.
-        """
-        if not isinstance(values, dict):
-            raise UserError(f"search settings must be a mapping; received {type(values).__name__}")
-        unknown = sorted(str(key) for key in set(values) - {field.name for field in dataclasses.fields(cls)})
-        if unknown:
-            raise UserError(f"unknown search settings {unknown}")
-        arguments = dict(values)
-        if "model" in arguments:
-            arguments["model"] = _model(arguments["model"])
-        return cls(**arguments)
-
-
-def _model(values: Any) -> GHMModel:
-    if not isinstance(values, dict):
-        raise UserError(f"model must be a mapping of parameters; received {type(values).__name__}")
-    return GHMModel.from_dict(values)

@@ -14,19 +14,15 @@ differences train alike, and the last bit of a logarithm, which depends on the m
 """
 
 import math
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ghm.economics.model import Array
 from ghm.errors import UserError
-from ghm.io.plain import make_plain
-from ghm.training.settings import require_integer
-
-Array = NDArray[np.float64]
+from ghm.io.values import is_number, make_plain, require_integer
 
 # A list longer than this is a mistake, and so is a grid's share of a range.
 MAX_VALUES = 10_000
@@ -126,8 +122,7 @@ class Range(Simple):
         make_plain(self)
         for name in ("low", "high", *(("step",) if self.step is not None else ())):
             value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-            if not number:
+            if not is_number(value):
                 raise UserError(f"{name} of a range must be a finite number; received {value!r}")
         if not self.low < self.high:
             raise UserError(
@@ -164,8 +159,8 @@ class Range(Simple):
         return self.low
 
     def __contains__(self, value: object) -> bool:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
-        return number and (math.isinf(self.size) or self.at(self.place(value)) == value)
+        inside = is_number(value) and self.low <= value <= self.high
+        return inside and (math.isinf(self.size) or self.at(self.place(value)) == value)
 
     def grid(self) -> Values:
         """The values of a grid.
@@ -176,9 +171,8 @@ class Range(Simple):
         if self.points is None and self.size > MAX_VALUES:
             raise UserError(f'a grid needs the number of points of a range; add "points": 5 to {self}, or give a list')
         first = self.place(self.low)  # 0, or the middle of the first value's share
-        return Values(
-            dict.fromkeys(map(self.at, np.linspace(first, self.place(self.at(1.0)), int(self.points or self.size))))
-        )
+        places = np.linspace(first, self.place(self.at(1.0)), int(self.points or self.size))
+        return Values(dict.fromkeys(map(self.at, places)))
 
     def draw(self, generator: np.random.Generator) -> Any:
         """A value at random."""

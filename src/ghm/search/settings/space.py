@@ -11,8 +11,8 @@ import numpy as np
 
 from ghm.economics.model import GHMModel
 from ghm.errors import UserError
-from ghm.io.plain import plain
-from ghm.io.safe_read import DamagedError, read_given
+from ghm.io.safe_read import read_given
+from ghm.io.values import is_whole, plain, require_integer
 from ghm.search.settings.configurations import NAMES, SEARCHABLE, make_hyperparameters, require_value
 from ghm.search.settings.distributions import MAX_VALUES, Distribution, Layers, Range, Values, label
 from ghm.training.settings import (
@@ -21,14 +21,10 @@ from ghm.training.settings import (
     MAX_HIDDEN_LAYERS,
     Hyperparameters,
     TrainConfig,
-    require_integer,
 )
 
 Choices = dict[str, Distribution]
 """A checked search space: what may be tried of each hyperparameter, in the order of :data:`SEARCHABLE`."""
-
-# A file larger than this is a mistake, not a search space.
-MAX_FILE_BYTES = 1_000_000
 
 _LAYERS = tuple(name for name, setting in SEARCHABLE.items() if setting.type == tuple[int, ...])
 _PROBLEM = ("dt", "T", "terminal", "model")
@@ -134,16 +130,7 @@ class SearchSpace:
         Raises:
             UserError: when the file cannot be read, is not JSON, or holds no search space.
         """
-        try:
-            values = read_given(path, MAX_FILE_BYTES, "space")
-        except OSError as error:
-            raise UserError(f"--space {path}: {error.strerror}; give a readable JSON file") from error
-        except DamagedError as error:
-            raise UserError(f"--space {path}: the file is {error}; give a JSON file of lists and ranges") from error
-        try:
-            return cls.from_dict(values)
-        except UserError as error:
-            raise UserError(f"--space {path}: {error}") from error
+        return read_given(path, "space", cls.from_dict, "give a JSON file of lists and ranges")
 
 
 def read_configurations(path: Path, choices: Choices) -> tuple[Hyperparameters, ...]:
@@ -152,14 +139,8 @@ def read_configurations(path: Path, choices: Choices) -> tuple[Hyperparameters, 
     Raises:
         UserError: when the file cannot be read, or holds no configurations of the space.
     """
-    try:
-        return parse_configurations(read_given(path, MAX_FILE_BYTES, "start_with"), choices)
-    except OSError as error:
-        raise UserError(f"--start_with {path}: {error.strerror}; give a readable JSON file") from error
-    except DamagedError as error:
-        raise UserError(f"--start_with {path}: the file is {error}; give a JSON list of configurations") from error
-    except UserError as error:
-        raise UserError(f"--start_with {path}: {error}") from error
+    remedy = "give a JSON list of configurations"
+    return read_given(path, "start_with", lambda given: parse_configurations(given, choices), remedy)
 
 
 def parse_configurations(given: Any, choices: Choices) -> tuple[Hyperparameters, ...]:
@@ -261,7 +242,7 @@ def _checked_value(name: str, value: Any) -> Any:
     value, kind = plain(value), SEARCHABLE[name].type
     if kind is int:
         value = _integer(value)
-    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+    elif kind is float and is_whole(value):
         value = float(value)
     elif isinstance(value, tuple):
         value = tuple(map(_integer, value))

@@ -72,7 +72,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A word, sentences, and what becomes of firms; its table is `ghm.io.text.policy_rows`.
+    """A word, sentences, and what becomes of firms; its table is `ghm.training.logging.metrics.policy_rows`.
 
     The word is ``near_optimal`` or one of the keys of `FAULTS`, some with one of `PLACES` behind them.
     """

@@ -79,11 +79,11 @@ class GradientEstimator:
 
     def __post_init__(self) -> None:
         grid = self.problem.grid
-        # Only sampled scores look at the paths again.
-        workspace = self.simulator.workspace(self.n_paths, recorded=self.estimator != "bootstrap")
-        object.__setattr__(self, "_paths", workspace)
+        # Only sampled scores look at the paths and their values again.
+        recorded = self.estimator != "bootstrap"
+        object.__setattr__(self, "_paths", self.simulator.workspace(self.n_paths, recorded))
         # Made once: fresh pages would cost more than what is written into them.
-        shape = (grid.n_steps, grid.cash.size)
+        shape = (grid.n_steps if recorded else 1, grid.cash.size)
         object.__setattr__(self, "_room", (np.empty((shape[0] + 1, shape[1])), np.empty(shape)))
 
     def __call__(self, tables: PolicyTables, bootstrap_values: Array | None, iteration: int) -> GradientEstimate:
@@ -151,7 +151,7 @@ def sweep_tables(
     bootstrap_values: Array | None,
     workspace: tuple[Array, Array] | None = None,
 ) -> SweptValues:
-    """One sweep backward under a policy; ``workspace`` for V (n + 1, M) and W (n, M) spares making it anew."""
+    """One sweep backward under a policy; ``workspace`` for V and W, as `SweptValues` has them, spares making it anew."""
     grid = problem.grid
     n_steps, n_nodes = grid.n_steps, grid.cash.size
     values, continuations = workspace or (np.empty((n_steps + 1, n_nodes)), np.empty((n_steps, n_nodes)))

@@ -123,12 +123,10 @@ def _complement(share) -> None:
 
 
 @inlined(fast=True)
-def _combine(v: float, w: float, lower, upper, held: Array, pay: Array, issue: Array, out: Array) -> None:
-    """V = W + π_pay Δ_pay + π_issue Δ_issue with probabilities between two time nodes' rows, (2, M) each."""
-    for j in range(held.size):
-        pays = v * lower[0, j] + w * upper[0, j]
-        issues = v * lower[1, j] + w * upper[1, j]
-        out[j] = held[j] + pays * pay[j] + issues * issue[j]
+def _add_share(v: float, w: float, lower, upper, advantage: Array, out: Array) -> None:
+    """Add π Δ of a mode to ``out`` (M,), with its probability between those at two time nodes, (M,) each."""
+    for j in range(out.size):
+        out[j] += (v * lower[j] + w * upper[j]) * advantage[j]
 
 
 class SweepConstants(NamedTuple):
@@ -152,12 +150,15 @@ class SweepConstants(NamedTuple):
 
 
 class SweptValues(NamedTuple):
-    """A value function V at all steps, W = e^{−k dt} E[V], and what follows from them; arrays that the next sweep reuses."""
+    """A value function V at all steps, W = e^{−k dt} E[V], and what follows from them; arrays that the next sweep reuses.
+
+    Where steps are not recorded, there is room for two steps' V and one step's W, used in turn.
+    """
 
     values: Array
-    """V, (n + 1, M): at the bootstrap steps the given function, elsewhere what the sweep finds."""
+    """V, (n + 1, M): at the bootstrap steps the given function, elsewhere what the sweep finds; (2, M) unrecorded."""
     continuations: Array
-    """W, (n, M)."""
+    """W, (n, M); (1, M) unrecorded."""
     swept: Array
     """What the sweep found at the bootstrap steps: multi-step returns to the next one or the horizon, (R, M)."""
     residuals: Array
@@ -193,23 +194,27 @@ def sweep(
         np.empty(log_points.size, _f32),
         np.empty(log_points.size, _f32),
     )
-    values[n_steps] = terminal_values
+    level, rows = np.empty(4, _f32), len(values)
+    values[n_steps % rows] = terminal_values
     for t in range(n_steps - 1, -1, -1):
         k, w = time_cell[t], time_weight[t]
-        held = continuations[t]
-        apply_banded(values[t + 1], transition.start, transition.coefficients, transition.constant, held)
+        held, value = continuations[t % len(continuations)], values[t % rows]
+        apply_banded(values[(t + 1) % rows], transition.start, transition.coefficients, transition.constant, held)
         node_slopes(inverse_gap, held, secants, slopes)
-        level = ((1 - w) * levels[:, k] + w * levels[:, k + 1]).astype(_f32)
+        for m in range(4):
+            level[m] = (1 - w) * levels[m, k] + w * levels[m, k + 1]
         level_cdf(log_points, n_nodes, level[0], level[1], weight)
         integrate_payout(gap, secants, slopes, weight, cells, pay)
         level_cdf(log_points, n_nodes, level[2], level[3], weight)
         _complement(weight)
         integrate_issue(gap, secants, slopes, weight, cost, fixed_cost, cells, issue)
-        _combine(1 - w, w, modes[:, k], modes[:, k + 1], held, pay, issue, values[t])
+        value[:] = held
+        for mode, advantage in enumerate((pay, issue)):
+            _add_share(1 - w, w, modes[mode, k], modes[mode, k + 1], advantage, value)
         row = bootstrap_of_step[t]
         if row >= 0:
-            swept[row] = values[t]
-            values[t] = bootstrap_values[row]
+            swept[row] = value
+            value[:] = bootstrap_values[row]
         for node in (k, k + 1):
             if steps_to_go[node] == n_steps - t:
                 paying, issuing = advantages[0, :, node], advantages[1, :, node]

@@ -2,13 +2,16 @@
 
 A metric that the training computes (`PolicyEvaluation.metrics`, `Trainer._finish`) and that is entered here is a column of
 the frames and exports, a fact of each trial on the page, and documented; with ``dashboard`` it is a column of TensorBoard's
-HParams dashboard.
+HParams dashboard, with ``beside_optimum`` a row wherever a policy is laid beside the optimum: at the end of a search and of a
+training, on the page, by ``ghm evaluate``.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ghm.io.text import LEVELS, loss_text, percent_text
+from ghm.io.text import LEVELS, level_words, loss_text, percent_text
 
 
 @dataclass(frozen=True)
@@ -23,24 +26,32 @@ class Metric:
     """What it means, in one line."""
     unit: str = ""
     """What it is measured in; nothing for a share or a count."""
-    kind: Literal["number", "share", "loss", "count", "text"] = "number"
+    kind: Literal["number", "share", "loss", "count", "times", "text"] = "number"
+    """How it is shown; times: how often a firm does it over the horizon."""
     dashboard: bool = False
     """Whether TensorBoard's HParams dashboard has a column of it."""
+    beside_optimum: bool = False
+    """Whether tables have a row of it, beside the optimum's, whose key is ``optimal_`` and its own."""
 
     def shown(self, value: object) -> str:
         """A value as people read it; a dash where there is none."""
         if isinstance(value, str):
             return value.replace("_", " ") if self.kind == "text" else "–"
-        if value is None or isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return "–"
         texts = {
             "share": percent_text(float(value)),
             "loss": loss_text(float(value)),  # a good policy's is below the one decimal of a share
             "count": f"{value:g}",
+            "times": f"{value:.2f}",
             "number": f"{value:.4f}",
         }
         text = texts.get(self.kind, "–")
         return f"{text} {self.unit}" if self.unit else text
+
+    def said(self, value: object) -> str:
+        """A value with what it is: captured value 98.8%."""
+        return f"{self.label} {self.shown(value)}"
 
 
 METRICS = (
@@ -82,9 +93,16 @@ METRICS = (
         LEVELS["payout_level"],
         "cash above which the best policy pays out with the whole horizon ahead; empty if never",
         "cash",
+        beside_optimum=True,
     ),
-    Metric("issue_below", LEVELS["issue_below"], "cash below which it issues equity; empty if never", "cash"),
-    Metric("issue_target", LEVELS["issue_target"], "cash after an issue; empty if never", "cash"),
+    Metric(
+        "issue_below",
+        LEVELS["issue_below"],
+        "cash below which it issues equity; empty if never",
+        "cash",
+        beside_optimum=True,
+    ),
+    Metric("issue_target", LEVELS["issue_target"], "cash after an issue; empty if never", "cash", beside_optimum=True),
     Metric("optimal_payout_level", "optimal payout boundary", "the optimum's payout boundary; empty if never", "cash"),
     Metric(
         "optimal_issue_below", "optimal issuance boundary", "the optimum's issuance boundary; empty if never", "cash"
@@ -92,15 +110,53 @@ METRICS = (
     Metric(
         "optimal_issue_target", "optimal post-issuance cash", "the optimum's post-issuance cash; empty if never", "cash"
     ),
-    Metric("issues", "equity issues per firm", "expected equity issues per firm over the horizon", dashboard=True),
+    Metric(
+        "issues",
+        "equity issues per firm",
+        "expected equity issues per firm over the horizon",
+        kind="times",
+        dashboard=True,
+        beside_optimum=True,
+    ),
     Metric("payouts", "payouts per firm", "expected steps with a dividend per firm over the horizon", dashboard=True),
     Metric("years", "life of a firm", "expected years that a firm lives within the horizon", "years", dashboard=True),
     Metric(
         "early_liquidation",
-        "liquidated in the first half",
+        "liquidated in the first half of the horizon",
         "probability of liquidation in the first half of the horizon",
         kind="share",
         dashboard=True,
+        beside_optimum=True,
     ),
 )
 """All of them, in the order of the columns."""
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name."""
+    return next(one for one in METRICS if one.name == name)
+
+
+def policy_rows(
+    figure: Callable[[str], float | None], action_rule: object = "greedy", years: float | None = None
+) -> list[tuple[str, str, str]]:
+    """What a policy does: names, and each figure beside the optimum's; empty where the records have none of its levels.
+
+    Args:
+        figure: A figure of the records by its key; None where it is missing.
+        action_rule: The rule that the policy is judged by.
+        years: The horizon, which counts are over; None: not said.
+    """
+    if all(figure(which + key) is None for key in LEVELS for which in ("", "optimal_")):
+        return []
+    over = "" if years is None else f" over {years:g} year{'' if years == 1 else 's'}"
+    rows = []
+    for one in (one for one in METRICS if one.beside_optimum):
+        learned, optimal = figure(one.name), figure(f"optimal_{one.name}")
+        if one.name in LEVELS:
+            times = figure("payouts" if one.name == "payout_level" else "issues") or 0.0
+            rule = "randomised" if action_rule == "randomised" else "greedy"
+            rows.append((one.label, level_words(learned, times, rule), level_words(optimal)))
+        else:
+            rows.append((one.label + (over if one.kind == "times" else ""), one.shown(learned), one.shown(optimal)))
+    return rows

@@ -4,7 +4,8 @@ import textwrap
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, parse_object
-from ghm.io.text import error_text, loss_text, percent_text, policy_rows, table_lines
+from ghm.io.text import error_text, loss_text, percent_text, table_lines
+from ghm.training.logging.metrics import policy_rows
 from ghm.training.settings import TrainConfig
 
 WIDTH = 80

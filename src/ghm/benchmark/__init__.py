@@ -1,0 +1,11 @@
+"""A tabular benchmark for hyperparameter optimisation: recorded trainings, measured by their distance to a known optimum.
+
+>>> from ghm.benchmark import load_table
+>>> table = load_table()
+>>> number = table.nearest({"lr_policy": 3e-3, "estimator": "gae"})
+>>> value = table.objective(number, iterations=600, seed=table.seeds[0])
+"""
+
+from ghm.benchmark.table import Table, load_table
+
+__all__ = ["Table", "load_table"]

@@ -1,0 +1,97 @@
+"""The tabular benchmark: what it answers is what its file says, and asking for what it does not have is refused."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ghm.benchmark import Table, load_table
+from ghm.benchmark.table import TRAININGS
+from ghm.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return load_table()
+
+
+def test_every_entry_is_that_of_the_file(table: Table) -> None:
+    content = json.loads(TRAININGS.read_text())
+    assert len(table.configurations) == len(content["trainings"])
+    assert len(table.seeds) == 2
+    assert len(table.iterations) >= 20
+    for number, row in enumerate(content["trainings"]):
+        for seed, curve in zip(content["seeds"], row["captured_value"], strict=True):
+            for column, iterations in enumerate(content["iterations"]):
+                best = -np.inf if curve is None else max(curve[: column + 1])
+                assert table.objective(number, iterations, seed) == best
+            if curve is not None:
+                assert table.curve(number, seed).tolist() == curve
+
+
+def test_captured_value_is_measured_against_the_optimum_of_its_own_problem(table: Table) -> None:
+    from ghm.economics.model import GHMModel
+    from ghm.economics.problem import Problem
+    from ghm.solvers.dynamic_program import solve
+
+    settings = table.settings
+    model = GHMModel.from_dict(settings["model"])
+    solution = solve(Problem(model, settings["dt"], settings["T"], settings["terminal"]))
+    assert solution.optimal_return == table.optimal_return
+    assert solution.wind_up_return == table.liquidation_return
+    finite = table.captured_value[np.isfinite(table.captured_value)]
+    assert finite.max() < 1 + 1e-6
+
+
+def test_configurations_are_in_the_space_and_each_is_nearest_to_itself(table: Table) -> None:
+    for number, one in enumerate(table.configurations):
+        assert all(one[name] in values for name, values in table.space.items())
+        assert table.nearest(one) == number
+        assert table.nearest(one, excluded={number}) != number
+
+
+def test_a_setting_without_effect_does_not_count(table: Table) -> None:
+    number = next(k for k, one in enumerate(table.configurations) if one["estimator"] == "after_state")
+    moved = table.configurations[number] | {"gae_lambda": 1.0, "lr_baseline": 1e-1}
+    assert table.nearest(moved) == number
+    gae = next(k for k, one in enumerate(table.configurations) if one["estimator"] == "gae")
+    others = [k for k, one in enumerate(table.configurations) if one["estimator"] == "gae" and k != gae]
+    swapped = table.configurations[gae] | {name: table.configurations[others[0]][name] for name in table.space}
+    assert table.nearest(swapped) == others[0]
+
+
+def test_the_best_is_the_best_on_average(table: Table) -> None:
+    last = table.iterations[-1]
+    means = [
+        np.mean([table.objective(k, last, seed) for seed in table.seeds]) for k in range(len(table.configurations))
+    ]
+    assert means[table.best] == max(means)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (lambda t: t.objective(10_000, t.iterations[-1], t.seeds[0]), "configuration must be from 0 to"),
+        (lambda t: t.objective(-1, t.iterations[-1], t.seeds[0]), "configuration must be from 0 to"),
+        (lambda t: t.objective(0, 7, t.seeds[0]), "iterations must be one of 0, 20"),
+        (lambda t: t.objective(0, t.iterations[-1], 5), "seed must be one of"),
+        (lambda t: t.nearest({"lr": 1}), "the space has no 'lr'"),
+        (lambda t: t.nearest({"lr_policy": 7.0}), "lr_policy 7.0 is not in the space"),
+        (lambda t: t.nearest({"lr_policy": 1e-3}, range(len(t.configurations))), "exclude fewer"),
+        (lambda t: load_table(Path("nowhere.json")), "nowhere.json cannot be read"),
+    ],
+)
+def test_what_it_does_not_have_is_refused(table: Table, asked: object, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        asked(table)  # type: ignore[operator]
+
+
+def test_the_example_finds_a_good_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    found = runpy.run_path(str(ROOT / "examples" / "benchmark_with_optuna.py"))
+    assert found["study"].best_value > 0.95
+    assert "iterations" in capsys.readouterr().out
