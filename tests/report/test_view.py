@@ -137,7 +137,7 @@ def test_plain_lines_say_the_same_without_control_codes(tmp_path: Path) -> None:
     assert f"[Trial 1] {named(Hyperparameters())}" in text
     assert "[Trial 1] iteration 500/1000: firm value 6.3100, captured value 51.0%, about 0:10 left" in text
     assert "1 of 4 trials completed, 1 failed, 0 running; about 0:00 left" in text
-    assert "best so far: trial 3, 83.0%" in text
+    assert "best so far: trial 3, firm value 6.4300, captured value 83.0%" in text
 
 
 def test_plain_lines_about_one_trial_keep_their_distance(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
         "  action_reg_weight  0.01",
         "  max_grad_norm      1",
         "  n_trajectories     500",
-        "  policy_hidden      64 64",
-        "  value_hidden       64 64",
+        "  policy_hidden      64x64",
+        "  value_hidden       64x64",
     ]
     title, *rows = top.splitlines()
     assert title == "Top 5 configurations"
@@ -224,7 +224,8 @@ class TestLines:
     def test_ends(self, search: SearchState) -> None:
         best, trials = search.best_configuration, search.by_number
         assert outcome_text(trials[2], best) == (
-            "Completed in 20 s: firm value 6.5800, captured value 90.0% (best so far: trial 5, 95.0%)"
+            "Completed in 20 s: firm value 6.5800, captured value 90.0% "
+            "(best so far: trial 5, firm value 6.6150, captured value 95.0%)"
         )
         assert outcome_text(trials[7], best) == "diverged after 70 s: reason 7 (log: trial_007/stderr.log)"
         assert outcome_text(trial(3, 0.5, "paused", iterations=20), None) == (
@@ -234,7 +235,7 @@ class TestLines:
     def test_the_best_of_several_seeds_is_a_configuration(self, tmp_path: Path) -> None:
         state = over_seeds(tmp_path)
         assert outcome_text(state.by_number[1], state.best_configuration).endswith(
-            "(best so far: configuration 2, 68.5%)"
+            "(best so far: configuration 2, mean captured value 68.5% over 4 trials)"
         )
 
     def test_decisions(self) -> None:
@@ -268,7 +269,7 @@ class TestLines:
         observer = PlainObserver(stream)
         observer.joined(Plan(search.config, search.path.parent, 10, 2), search, [])
         observer.trial_finished(started(search, 2), search.by_number[2])
-        assert "(best so far: trial 5, 95.0%)" in stream.getvalue()
+        assert "(best so far: trial 5, firm value 6.6150, captured value 95.0%)" in stream.getvalue()
 
 
 def started(state: SearchState, number: int, *lines: dict[str, Any], **settings: Any) -> Trial:
@@ -291,14 +292,12 @@ class TestRunning:
         assert progress.best() == "best so far: none yet"
         for number, value in ((1, 0.4), (2, 0.8), (3, 0.1)):
             progress.start(started(state, number, {"iteration": 50, "exact_return": 6.0, "captured_value": value}))
-        assert progress.best() == "best so far: captured value 80.0%, trial 2, still running"
+        assert progress.best() == "best so far: trial 2, captured value 80.0%, still running"
 
     def test_the_best_that_has_ended(self, search: SearchState, tmp_path: Path) -> None:
         assert self.progress(search).best() == "best so far: trial 5, firm value 6.6150, captured value 95.0%"
         seeds = over_seeds(tmp_path / "seeds")
-        assert (
-            self.progress(seeds).best() == "best so far: configuration 2, captured value 10.0% to 90.0% over 4 trials"
-        )
+        assert self.progress(seeds).best() == "best so far: configuration 2, mean captured value 68.5% over 4 trials"
 
     def test_counts(self, search: SearchState) -> None:
         assert self.progress(search).counts() == "6 of 10 trials completed, 1 failed, 0 running"

@@ -69,7 +69,7 @@ def test_a_plan_shows_its_first_trials_side_by_side(tmp_path: Path, capsys: pyte
     assert rows["trial"] == ["1", "2", "3", "4", "5"]
     assert rows["seed"] == ["124", "124", "125", "125", "126"]
     assert rows["calibration"] == ["calm", "wild", "calm", "wild", "calm"]
-    assert rows["policy_hidden"][0] == "64 64 64"
+    assert rows["policy_hidden"][0] == "64x64x64"
     assert set(rows) == {"trial", "seed", "calibration", *vars(Hyperparameters())}
     assert max(map(len, table)) <= 80
     assert "The trials:\n" in plan(capsys, "--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")

@@ -31,7 +31,7 @@ FAILED = r"\[Trial (\d+)\] (crashed|diverged|timeout|out_of_memory|infrastructur
 CUT = r"\[Rung (\d+)\] \d+ of \d+ configurations promoted: ([\d, ]+|none)"
 BEST = (
     rf"best so far: (trial|configuration) (\d+)(?:, firm value ({NUMBER}))?"
-    r"(?:, (?:captured value )?(-?[\d.]+%)(?![\d.%]| to))?"
+    r"(?:, (?:(?:mean|interquartile mean|worst) )?captured value (-?[\d.]+%)(?![\d.%]))?"
 )
 
 SUMMARY = (

@@ -12,6 +12,7 @@ from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
+from ghm.search.settings.config import RANK_WORDS
 from ghm.search.settings.configurations import hyperparameters_dict, written
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
@@ -152,8 +153,8 @@ def decision_text(decision: Decision) -> str:
 
 def outcome_text(outcome: TrialRecord, best: BestConfiguration | None, instance: str = "") -> str:
     """How a trial ended, in one line, and what is the best so far."""
-    captured = "" if outcome.captured_value is None else f", captured value {percent_text(outcome.captured_value)}"
-    reached = f"firm value {number(outcome.best_return)}{captured}{_best(best)}"
+    so_far = "" if best is None else f" ({best_text(best)})"
+    reached = reached_text(outcome.best_return, outcome.captured_value) + so_far
     if outcome.status is TrialState.PAUSED:
         return f"Paused at rung {outcome.iterations}{instance}: {reached}"
     if not outcome.success:
@@ -161,10 +162,15 @@ def outcome_text(outcome: TrialRecord, best: BestConfiguration | None, instance:
     return f"Completed in {duration(outcome.seconds)}{instance}: {reached}"
 
 
-def _best(best: BestConfiguration | None) -> str:
-    if best is None:
-        return ""
-    name = f"trial {best.trial.trial_num}" if best.basis == "trial" else f"configuration {best.configuration}"
-    captured = best.captured_value
-    value = f"firm value {number(best.figure)}" if captured is None else percent_text(captured)
-    return f" (best so far: {name}, {value})"
+def best_text(best: BestConfiguration) -> str:
+    """The best so far, as every display says it: its one trial, or what ranks its several."""
+    if best.basis == "trial":
+        return f"best so far: trial {best.trial.trial_num}, {reached_text(best.trial.best_return, best.captured_value)}"
+    captured, words = best.captured_value, RANK_WORDS[best.by]
+    figure = f"firm value {number(best.figure)}" if captured is None else f"captured value {percent_text(captured)}"
+    return f"best so far: configuration {best.configuration}, {words} {figure} over {best.n_trials} trials"
+
+
+def reached_text(firm_value: float | None, captured: float | None) -> str:
+    """What a trial has reached: its firm value and, where it is defined, its captured value."""
+    return f"firm value {number(firm_value)}{'' if captured is None else f', captured value {percent_text(captured)}'}"

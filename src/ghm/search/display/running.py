@@ -11,6 +11,7 @@ import msgspec
 from ghm.io.safe_read import DamagedError, open_regular
 from ghm.io.text import percent_text
 from ghm.search.decisions.workload import Workload
+from ghm.search.display.lines import best_text, reached_text
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import TrialPace, seconds_left, weight
 from ghm.search.records.state import SearchState
@@ -19,7 +20,7 @@ from ghm.search.settings.distributions import Range, label
 from ghm.search.trials.history import HistoryLine, parse_line
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
-from ghm.training.logging.progress import duration, number
+from ghm.training.logging.progress import duration
 from ghm.training.settings import Hyperparameters
 
 MAX_READ = 1 << 20
@@ -213,20 +214,9 @@ class SearchProgress:
         return ", ".join([*parts, f"{found.running} running"])
 
     def best(self) -> str:
-        """The best configuration so far, and what its trials spread over."""
+        """The best configuration so far; while there is none, the best trial that runs."""
         best = self._state.best_configuration
-        if best is None:
-            return self._best_running()
-        if best.basis == "trial":
-            captured = "" if best.captured_value is None else f", captured value {percent_text(best.captured_value)}"
-            return f"best so far: trial {best.trial.trial_num}, firm value {number(best.trial.best_return)}{captured}"
-        values = [one.captured_value for one in best.trials if one.captured_value is not None]
-        spread = (
-            f", captured value {percent_text(min(values))} to {percent_text(max(values))} over {len(values)} trials"
-            if values
-            else ""
-        )
-        return f"best so far: configuration {best.configuration}{spread}"
+        return self._best_running() if best is None else best_text(best)
 
     def _best_running(self) -> str:
         """What the trials have reached that still run, while none has ended."""
@@ -236,7 +226,7 @@ class SearchProgress:
         if not reached:
             return "best so far: none yet"
         value, trial = max(reached)
-        return f"best so far: captured value {percent_text(value)}, trial {trial}, still running"
+        return f"best so far: trial {trial}, captured value {percent_text(value)}, still running"
 
     @property
     def _workload(self) -> Workload:
@@ -266,7 +256,6 @@ def named(hyperparameters: Hyperparameters) -> str:
 
 def standing(one: Running) -> str:
     """How a running trial stands, on one line."""
-    captured = "" if one.captured_value is None else f", captured value {percent_text(one.captured_value)}"
     left = "" if one.seconds_left is None else f", about {duration(one.seconds_left)} left"
     total = one.trial.config.n_iterations
-    return f"iteration {one.iteration}/{total}: firm value {number(one.current_return)}{captured}{left}"
+    return f"iteration {one.iteration}/{total}: {reached_text(one.current_return, one.captured_value)}{left}"

@@ -31,8 +31,8 @@ def hyperparameters_dict(hyperparameters: Hyperparameters) -> dict[str, Any]:
 
 
 def written(value: Any) -> str:
-    """A value as it stands behind its option: 0.0003, 64 64; a dash where there is none."""
-    return "-" if value is None else " ".join(map(str, value)) if isinstance(value, tuple) else label(value)
+    """A value in a table: 0.0003, 64x64; a dash where there is none."""
+    return "-" if value is None else label(value)
 
 
 def plain_hyperparameters(hyperparameters: Hyperparameters) -> dict[str, Any]:
