@@ -13,7 +13,7 @@ from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.configurations import hyperparameters_dict
 from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import TrialRecord, TrialState
-from ghm.training.learner_facts import FACTS, flags, learner_of
+from ghm.training.learners.facts import FACTS, flags, learner_of
 from ghm.training.logging.metrics import policy_rows
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters

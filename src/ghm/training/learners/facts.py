@@ -70,5 +70,5 @@ def flags(learner: LearnerName, estimator: Estimator) -> str:
 def learner_of(settings: Mapping[str, Any]) -> tuple[Any, Any]:
     """Learner and estimator of a training with these settings; where no estimator of that learner is given, the learner's own."""
     learner, estimator = settings["learner"], settings["estimator"]
-    known = ESTIMATORS.get(learner, (estimator,)) if isinstance(learner, str) else (estimator,)
+    known = next((names for name, names in ESTIMATORS.items() if name == learner), (estimator,))
     return learner, estimator if estimator in known else known[0]
