@@ -156,7 +156,8 @@ class TestSolve:
         assert target == pytest.approx(firms.expected_time[-1], abs=0.01)
         assert float(found["equity issues per year"]) == pytest.approx(1 / issue, rel=2e-3)
         shares = {
-            years: float(found[f"out of cash within {years} years, from c*"].rstrip("%")) for years in (1, 2, 5, 10, 20)
+            years: float(found[f"out of cash within {years} year{'s' if years > 1 else ''}, from c*"].rstrip("%"))
+            for years in (1, 2, 5, 10, 20)
         }
         assert shares == pytest.approx({1: 7.29, 2: 17.02, 5: 40.52, 10: 65.85, 20: 88.75}, abs=0.02)
 
@@ -388,7 +389,7 @@ class TestWhy:
         firms = (Calibration("calm", GHMModel(sigma_x=0.1)), Calibration("wild", GHMModel(sigma_x=0.3)))
         one = trial(1, 0.5, configuration=1, calibration="calm")
         state = search_of(tmp_path, [one], calibrations=firms, rank_by="worst")
-        assert explain._figure(one, state.record, 0.51239) == "a captured value of 51.2%, the worst of its trials"
+        assert explain._figure(state, 0.51239) == "a captured value of 51.2%, the worst of its trials"
         cut = Decision("cut", {"rung": 20, "keep": 1.0}, {"of": 1, "ranking": [[1, 0.51239]], "go_on": [1]}, "")
         (said,) = explain._cuts(one, [cut], state)
         assert said.endswith("The best 1 were promoted (--keep 1), the last of them with 51.2%.")
@@ -419,11 +420,11 @@ class TestWhy:
     def test_a_confirmation(self, state):
         content = {"of": 4, "chosen": [[2, 6.37], [1, 6.3]], "seeds": [501, 502, 503], "iterations": 250}
         choice = [Decision("confirmation", {"count": 2}, content, "")]
-        assert explain._chosen(state.by_number[1], choice, state.record) == [
+        assert explain._chosen(state.by_number[1], choice, state) == [
             "Confirmed: its configuration ranked 2 of 4 in the search, with a firm value of 6.3000. The best 2 are trained "
             "again on seeds 501 to 503 for 250 iterations."
         ]
-        assert explain._chosen(state.by_number[4], choice, state.record) == [
+        assert explain._chosen(state.by_number[4], choice, state) == [
             "Not chosen for confirmation: its configuration was not among the best 2."
         ]
 

@@ -1,5 +1,7 @@
 """What is short of the optimum never reads as the optimum."""
 
+import math
+
 import pytest
 
 from ghm.io.text import percent_text
@@ -17,8 +19,12 @@ from ghm.io.text import percent_text
         (1.0, "100.0%", "100.00%"),
         (1.0002, "100.0%", "100.02%"),
         (-0.25, "-25.0%", "-25.00%"),
+        (math.nan, "–", "–"),
+        (math.inf, "–", "–"),
+        (-math.inf, "–", "–"),
+        (None, "–", "–"),
     ],
 )
-def test_a_share_below_one_does_not_read_as_one(share: float, percent: str, finer: str) -> None:
+def test_a_share_below_one_does_not_read_as_one(share: float | None, percent: str, finer: str) -> None:
     assert percent_text(share) == percent
     assert percent_text(share, 2) == finer

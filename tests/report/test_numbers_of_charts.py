@@ -82,7 +82,8 @@ def test_trials_in_order(search: SearchState) -> None:
     assert found["trial"]["trials"] == NUMBERS
     assert found["failed"]["trials"] == [7]
     assert (title(chart, "xaxis"), title(chart, "yaxis")) == ("trial", "captured value")
-    assert chart.layout["yaxis"]["tickformat"] == ".2~%"
+    # What is pointed at has as many decimals as a figure that is short of the optimum may need.
+    assert (chart.layout["yaxis"]["tickformat"], chart.layout["yaxis"]["hoverformat"]) == (".2~%", ".3~%")
     assert chart.alternative == (
         "Captured value of 6 trials in order of their number, from -25.0% to 95.0%; the best is trial 5. 1 failed."
     )
@@ -288,7 +289,9 @@ class TestForPapers:
         assert (left.get_xlabel(), right.get_xlabel(), left.get_ylabel()) == (
             "training iterations", "training time (seconds)", "captured value",
         )  # fmt: skip
+        shares = {0.9996: "99.96%", 0.99996: "99.996%", 0.9999999: "99.999%", 1.0: "100%", 0.3: "30%", -0.25: "-25%"}
         for axes in (left, right):
+            assert {one: axes.yaxis.get_major_formatter()(one, None) for one in shares} == shares
             named = {line.get_label(): line for line in axes.lines}
             assert set(named) == {"1 other", *(f"trial {number}" for number in RANKED[:5])}
             captured = (0.95, 0.90, 0.72, 0.60, 0.20)

@@ -136,11 +136,13 @@ def test_cash_of_simulated_firms(study: PolicyStudy) -> None:
     assert found["payout boundary"]["y"] == [0.05, 0.15, 0.25]
     assert found["issuance boundary"]["y"] == [None, None, 0.05]
     facts = (
-        "Of 30 simulated firms 25.0% are liquidated within 10 years; on average a firm issues equity 1.50 times and pays "
-        "dividends of 2.50 over them."
+        "Of 30 simulated firms 25.0% are liquidated within 10 years, in which a firm issues equity 1.50 times on average and "
+        "pays dividends of 2.50."
     )
     assert facts in chart.alternative
     assert chart.caption.startswith(facts)
+    short = dataclasses.replace(study, time_to_horizon=study.time_to_horizon / 10)
+    assert "are liquidated within 1 year, in which" in policy_charts.paths_chart(short).caption
 
 
 def test_the_slope_of_the_value(study: PolicyStudy) -> None:

@@ -1,12 +1,18 @@
 """The view of one run: read back from a terminal, and as plain lines."""
 
 import io
+import math
 import time
 
 import pytest
+from rich.console import Console
 from terminal import run_in_terminal
 
+from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
+from ghm.solvers.dynamic_program import solve
 from ghm.training.logging.progress import SHARE, DrawingBudget, TrainingView, duration, number
+from ghm.training.main import _optimum
 
 SCRIPT = """
 import time
@@ -33,6 +39,27 @@ def test_live_view_shows_progress_figures_and_optimum(columns: int) -> None:
     assert ["issuance", "boundary", "–", "0.0340"] in [line.split() for line in session.screen]
     assert text.count("iteration ") == 1, "the table is redrawn in place"
     assert any("iteration" in "\n".join(screen) and "400/400" not in "\n".join(screen) for screen in session.screens)
+
+
+@pytest.mark.parametrize(("recovery", "shown"), [(0.55, "100.00%"), (1.0, None)])
+def test_every_figure_of_the_optimum_stands_beside_the_learned_one(recovery: float, shown: str | None) -> None:
+    reference = solve(Problem(GHMModel(recovery=recovery), dt=0.05, T=1.0, terminal="liquidation"))
+    view = TrainingView(4, "none", io.StringIO(), optimum=_optimum(reference))
+    view.update(1, {"exact_return": reference.optimal_return, "captured_value": 0.98814, "payout_level": 0.2})
+    console = Console(file=io.StringIO(), width=80)
+    console.print(view._table())
+    rows = [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert ["captured", "value", "98.81%", shown or "–"] in rows
+    value = f"{reference.optimal_return:.4f}"
+    assert ["firm", "value", value, value] in rows
+
+
+def test_a_figure_that_is_not_finite_is_a_dash() -> None:
+    stream = io.StringIO()
+    with TrainingView(400, "plain", stream) as view:
+        view.update(1, {"exact_return": math.nan, "captured_value": math.nan})
+        view.update(2, {"exact_return": math.inf, "captured_value": math.inf})
+    assert stream.getvalue().count("firm value –  captured value –") == 2
 
 
 def test_plain_view_has_one_line_a_record_and_no_control_codes() -> None:

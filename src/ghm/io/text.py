@@ -13,10 +13,18 @@ LEVELS = {"payout_level": "payout boundary", "issue_below": "issuance boundary",
 """The levels of cash that describe a policy, by their keys in the records, as people call them."""
 
 
-def percent_text(share: float, decimals: int = 1) -> str:
-    """A share in percent, with more decimals where fewer would say 100: 98.8%, 99.98%."""
+def percent_text(share: float | None, decimals: int = 1) -> str:
+    """A share in percent, with more decimals where fewer would say 100: 98.8%, 99.98%; a dash where missing or not finite."""
+    if share is None or not math.isfinite(share):
+        return "–"
     places, shown = _below_one(share, decimals + 2)
     return _unsigned_zero(f"{100 * shown:.{places - 2}f}") + "%"
+
+
+def years_text(years: float) -> str:
+    """A length of time: 1 year, 10 years."""
+    text = f"{years:g}"
+    return f"{text} year{'' if text == '1' else 's'}"
 
 
 def loss_text(loss: float | None) -> str:

@@ -21,6 +21,7 @@ from ghm.training.checkpoints.directories import follow_own_links, own_directori
 from ghm.training.settings import TrainConfig
 
 if TYPE_CHECKING:
+    from ghm.solvers.solution import Solution
     from ghm.training.checkpoints.checkpoint import Checkpoint
     from ghm.training.trainer import Trainer
 
@@ -115,7 +116,7 @@ def train(config: TrainConfig) -> int:
                 config.n_iterations,
                 config.progress,
                 start_iteration=first,
-                optimum={"exact_return": reference.optimal_return, **asdict(reference.initial_levels)},
+                optimum=_optimum(reference),
             ) as view,
         ):
             if config.device == "cuda":
@@ -145,6 +146,13 @@ def train(config: TrainConfig) -> int:
     iterations = trainer.standing.iteration if trainer else 0
     _report(config, status, error, iterations, seconds, metrics)
     return status
+
+
+def _optimum(reference: "Solution") -> dict[str, float | None]:
+    """The optimum's figures, under the names of a history line."""
+    firm_value = reference.optimal_return
+    figures = {"exact_return": firm_value, "captured_value": reference.captured_value(firm_value)}
+    return figures | asdict(reference.initial_levels)
 
 
 def is_out_of_memory(failure: RuntimeError) -> bool:

@@ -1,7 +1,7 @@
 """What ``ghm solve`` prints of the infinite horizon."""
 
 from ghm.cli.output import print_table
-from ghm.io.text import level_words
+from ghm.io.text import level_words, years_text
 from ghm.solvers.infinite_horizon import InfiniteHorizon
 from ghm.solvers.infinite_horizon.objects import DATES
 
@@ -39,7 +39,7 @@ def print_infinite_horizon(found: InfiniteHorizon) -> None:
             ("equity issues per year", _number(found.issues_a_year)),
             ("years from an issue until cash runs out", f"{figures['years_to_run_out_after_issuance']:.2f}"),
             ("years from c* until cash runs out", f"{figures['years_to_run_out_from_target']:.2f}"),
-            *((f"{name} within {date:g} years, from c*", f"{probabilities[f'{date:g}']:.2%}") for date in DATES),
+            *((f"{name} within {years_text(date)}, from c*", f"{probabilities[f'{date:g}']:.2%}") for date in DATES),
         ],
     )
 

@@ -5,7 +5,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 
-from ghm.io.text import error_text, loss_text, percent_text
+from ghm.io.text import error_text, loss_text, percent_text, years_text
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import check_command, verification_command
@@ -145,7 +145,7 @@ def _narrow(command: str) -> str:
 
 def percent(value: float | None) -> str:
     """A captured value as a percentage; a dash where there is none."""
-    return "–" if value is None else percent_text(value)
+    return percent_text(value)
 
 
 def interval_text(interval: tuple[float, float] | None) -> str:
@@ -160,7 +160,7 @@ def count_text(count: int, noun: str) -> str:
 
 def years(search: SearchState) -> str:
     """The horizon of a search."""
-    return f"{search.config.T:g} year{'' if search.config.T == 1 else 's'}"
+    return years_text(search.config.T)
 
 
 def trial_name(search: SearchState, trial: TrialRecord) -> str:

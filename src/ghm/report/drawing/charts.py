@@ -84,7 +84,7 @@ def search_charts(search: SearchState, importances: tuple[Importance, ...]) -> l
 def captured_axis() -> dict[str, Any]:
     """An axis of captured value, 0 (immediate liquidation) to 1 (the optimum)."""
     # As many decimals as ticks need, up to two: with none, close ticks would read the same.
-    return {"title": {"text": "captured value"}, "tickformat": ".2~%"}
+    return {"title": {"text": "captured value"}, "tickformat": ".2~%", "hoverformat": ".3~%"}
 
 
 def order_chart(search: SearchState) -> Chart:

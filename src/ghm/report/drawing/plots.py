@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ghm.economics.model import Array
+from ghm.io.text import percent_text
 from ghm.report.analysis.importance import Importance
 from ghm.report.analysis.policy import PolicyStudy
 from ghm.report.drawing import charts, instances, policy_charts
@@ -179,4 +180,10 @@ def _axis(axes: "Axes", which: str, layout: dict[str, Any]) -> None:
         ticks = axis.get_ticklocs()
         axis.set_ticks(ticks[:: -(-len(ticks) // MOST_NAMES)])
     if "%" in layout.get("tickformat", ""):
-        axis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
+        axis.set_major_formatter(lambda share, _: _tick(share))
+
+
+def _tick(share: float) -> str:
+    """A share in percent, with as many decimals as it has; none below 1 reads 100%."""
+    short = f"{100 * share:.5g}%"
+    return percent_text(share) if share < 1 and short == "100%" else short

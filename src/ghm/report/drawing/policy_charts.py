@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ghm.economics.actions import HOLD, ISSUE, PAY
 from ghm.economics.model import Array
+from ghm.io.text import years_text
 from ghm.report.analysis.policy import SHOWN_FIRMS, SHOWN_TIMES, PolicyStudy
 from ghm.report.drawing.charts import Chart
 from ghm.report.drawing.palette import BOUNDARIES, LEARNED, OPTIMAL, line
@@ -138,8 +139,8 @@ def paths_chart(study: PolicyStudy) -> Chart:
         data.append(_line(horizon - study.time_to_horizon, getattr(study.levels, key), title, colour, dash))
     issues, dividends = firms.issues.mean(), firms.dividends.mean()
     facts = (
-        f"Of {len(firms.cash):,} simulated firms {firms.liquidated:.1%} are liquidated within {horizon:g} years; on "
-        f"average a firm issues equity {issues:.2f} times and pays dividends of {dividends:.2f} over them."
+        f"Of {len(firms.cash):,} simulated firms {firms.liquidated:.1%} are liquidated within {years_text(horizon)}, "
+        f"in which a firm issues equity {issues:.2f} times on average and pays dividends of {dividends:.2f}."
     )
     return Chart(
         "policy-paths",

@@ -229,7 +229,7 @@ def _trials(running: list[Running], wide: bool, head: bool = True) -> "Table":
             ProgressBar(total=total, completed=one.iteration),
             f"{one.iteration}/{total}",
             number(one.current_return),
-            "–" if one.captured_value is None else percent_text(one.captured_value),
+            percent_text(one.captured_value),
             duration(one.seconds_left),
         )
     return table

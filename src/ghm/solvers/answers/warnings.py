@@ -3,6 +3,7 @@
 import dataclasses
 
 from ghm.economics.problem import COARSE_STEP, Problem
+from ghm.io.text import years_text
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.infinite_horizon import greatest_fixed_cost
 from ghm.solvers.infinite_horizon.objects import NEVER_ISSUES
@@ -32,8 +33,8 @@ def _horizon(solution: Solution) -> str:
         return ""
     near, ever = greatest_fixed_cost_at_horizon(problem), greatest_fixed_cost(problem.model)
     return (
-        f"with {problem.T:g} years to the horizon the firm does not issue equity, though with an infinite one it does: issuing "
-        f"pays up to a fixed cost of {near:.2f} with this horizon, of {ever:.2f} without end, and fixed_cost is "
+        f"with {years_text(problem.T)} to the horizon the firm does not issue equity, though with an infinite one it does: "
+        f"issuing pays up to a fixed cost of {near:.2f} with this horizon, of {ever:.2f} without end, and fixed_cost is "
         f"{problem.model.fixed_cost:g}; use --terminal going_concern for a firm that goes on after the horizon"
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ghm.io.text import LEVELS, level_words, loss_text, percent_text
+from ghm.io.text import LEVELS, level_words, loss_text, percent_text, years_text
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def policy_rows(
     """
     if all(figure(which + key) is None for key in LEVELS for which in ("", "optimal_")):
         return []
-    over = "" if years is None else f" over {years:g} year{'' if years == 1 else 's'}"
+    over = "" if years is None else f" over {years_text(years)}"
     rows = []
     for one in (one for one in METRICS if one.beside_optimum):
         learned, optimal = figure(one.name), figure(f"optimal_{one.name}")

@@ -83,7 +83,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def _text(key: str, value: float | None) -> str:
     """A figure of a history line: captured value in percent, any other as a number."""
-    return percent_text(value, 2) if key == "captured_value" and value is not None else number(value)
+    return percent_text(value, 2) if key == "captured_value" else number(value)
 
 
 class TrainingView:
@@ -113,7 +113,7 @@ class TrainingView:
             stream: Where to write; standard output by default.
             start_iteration: Iterations done before, when a run continues.
             optimum: Optimal figures to stand beside the learned ones, under the names of a history line
-                (``payout_level``, ``issue_below``, ``issue_target``, ``exact_return``).
+                (``payout_level``, ``issue_below``, ``issue_target``, ``exact_return``, ``captured_value``).
         """
         self._stream = sys.stdout if stream is None else stream
         self._mode = resolve_progress(progress, self._stream)
@@ -204,6 +204,6 @@ class TrainingView:
         table.add_column("optimum", justify="right", style="dim")
         for key, label in LABELS.items():
             if key in self._figures:
-                optimum = number(self._optimum[key]) if key in self._optimum else ""
+                optimum = _text(key, self._optimum[key]) if key in self._optimum else ""
                 table.add_row(label, _text(key, self._figures[key]), optimum)
         return Group(head, table)
