@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ghm.search.records.journal import read_journal
 from ghm.training.settings import Hyperparameters
 from tests.search.instant import INSTANT
 from tests.search.support import read, run_search
@@ -73,3 +74,39 @@ def test_a_plan_shows_its_first_trials_side_by_side(tmp_path: Path, capsys: pyte
     assert set(rows) == {"trial", "seed", "calibration", *vars(Hyperparameters())}
     assert max(map(len, table)) <= 80
     assert "The trials:\n" in plan(capsys, "--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")
+
+
+def columns_of(shown: str) -> tuple[str, list[str], list[str]]:
+    """Above the table, its trials, and their learning rates."""
+    head, _, table = shown.partition("  trial ")
+    rows = dict(re.findall(r"^ *(\S+)  +(\S.*)$", "  trial " + table, re.MULTILINE))
+    return head.splitlines()[-1], rows["trial"].split(), rows["lr_policy"].split()
+
+
+def test_a_resumed_search_shows_the_trials_that_are_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results_dir = tmp_path / "r"
+    everything = columns_of(plan(capsys, "--n_trials", 8, *FLAGS, "--results_dir", tmp_path / "new"))
+    assert everything[:2] == ("The first 5 of 8 trials:", ["1", "2", "3", "4", "5"])
+    monkeypatch.setenv("STUB_MODES", '{"125": "crash"}')
+    assert run_search("--n_trials", 2, *FLAGS, "--results_dir", results_dir) == 0
+    resumed = ("--resume", results_dir, "--n_trials")
+    head, numbers, rates = columns_of(plan(capsys, *resumed, 8))
+    assert (head, numbers) == ("The first 5 of 6 trials to run:", ["3", "4", "5", "6", "7"])
+    assert rates[:3] == everything[2][2:]
+    assert columns_of(plan(capsys, *resumed, 4))[:2] == ("The trials to run:", ["3", "4"])
+    # A failed one is asked for again; where it ran, it is as it was.
+    head, numbers, rates = columns_of(plan(capsys, *resumed, 3, "--retry_failed"))
+    assert (head, numbers, rates) == ("The trials to run:", ["2", "3"], everything[2][1:3])
+
+
+def test_a_resumed_search_shows_whom_a_larger_share_promotes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--n_trials", 4, "--rungs", 2, "--keep", 0.25, "--results_dir", tmp_path / "r")
+    assert run_search(*flags, *FLAGS) == 0
+    (ranking,) = (one.content["ranking"] for one in read_journal(tmp_path / "r") if one.kind == "cut")
+    head, numbers, _ = columns_of(plan(capsys, "--resume", tmp_path / "r", "--keep", 0.5))
+    assert (head, numbers) == ("The trials to run:", [str(ranking[1][0])])
+    assert "Nothing left to run." in plan(capsys, "--resume", tmp_path / "r")

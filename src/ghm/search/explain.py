@@ -131,7 +131,9 @@ def _by_captured_value(state: SearchState) -> bool:
     """Whether captured value ranks; a trial that failed has none, and is ranked like the others."""
     if measure_of(state.numbering) is not captured_or_return:
         return False
-    return any(one.captured_value is not None for trial in state.trials for one in (trial, *trial.rungs))
+    at_rungs = (rung.captured_value for trial in state.trials for rung in trial.rungs)
+    ended = (trial.captured_value for trial in state.trials)
+    return any(value is not None for value in (*at_rungs, *ended))
 
 
 def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:

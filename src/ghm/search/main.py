@@ -156,21 +156,23 @@ def _dry_run(search: HyperparameterSearch) -> None:
     if resolved.results_dir.exists() and not resolved.results_dir.is_dir():
         raise UserError(f"--results_dir {resolved.results_dir} is no directory; choose another")
     if resolved.recorded is None:
-        plan = resolved.plan()
+        plan, scheduler, to_run = resolved.plan(), resolved.scheduler({}), ""
     else:  # as the run itself will find it
         require_continuation(resolved)
         state = restored_search(resolved.results_dir, resolved.record())
-        plan = resolved.plan(state, retry_machine=not counted(read_journal(resolved.results_dir)))
+        retry = not counted(read_journal(resolved.results_dir))
+        plan = resolved.plan(state, retry)
+        # What is recorded is not proposed once more: it is checked when the search runs.
+        scheduler, to_run = resolved.scheduler(state.by_number, retry_machine=retry, drifted=True), " to run"
     if plan.n_pending == 0:
         _say("\n".join([*plan.notes, plan_text(plan), "Nothing left to run."]))
         return
-    steps = resolved.scheduler({}).steps()
     # What depends on outcomes cannot be shown before there are any.
-    trials = list(
-        itertools.islice((step for step in itertools.takewhile(_known, steps) if isinstance(step, Trial)), SHOWN)
-    )
-    shown = f"The first {len(trials)} of {plan.n_trials:,} trials:" if plan.n_trials > len(trials) else "The trials:"
-    lines = [*plan.notes, plan_text(plan), *([shown] if trials else []), *trials_table(trials)]
+    known = (step for step in itertools.takewhile(_known, scheduler.steps()) if isinstance(step, Trial))
+    trials = list(itertools.islice(known, min(SHOWN, plan.n_pending)))
+    first = f"first {len(trials)} of {plan.n_pending:,} " if plan.n_pending > len(trials) else ""
+    shown = [f"The {first}trials{to_run}:"] if trials else []
+    lines = [*plan.notes, plan_text(plan), *shown, *trials_table(trials)]
     _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))
 
 
