@@ -1,12 +1,14 @@
 """The benchmark of the learners trains as the trainer does, repeats nothing, and corrects for many tests."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from benchmark_modules import load_benchmark
+from benchmark_modules import BENCHMARKS, load_benchmark
 from training.test_trainer import config, history
 
 from ghm.training.main import ExitStatus, train
@@ -56,3 +58,13 @@ def test_holms_correction(tables: ModuleType) -> None:
     """By hand: the smallest times four, the next times three, and never less than one before it."""
     assert tables.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert tables.holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+
+
+def test_every_benchmark_finds_what_it_imports() -> None:
+    """They are run by hand, and seldom: a name that is gone would be seen late."""
+    programs = sorted(path.stem for path in BENCHMARKS.glob("*.py"))
+    assert len(programs) > 20
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {', '.join(programs)}"], cwd=BENCHMARKS, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
