@@ -29,7 +29,7 @@ def years_text(years: float) -> str:
 
 def loss_text(loss: float | None) -> str:
     """A loss of firm value in percent, to two digits and no further than 0.0001%: 0.27%, 12%, undefined."""
-    if loss is None:
+    if loss is None or not math.isfinite(loss):
         return "undefined"
     percent = 100 * loss
     if abs(percent) < 1e-4:
