@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ghm.io.text import loss_text, percent_text, years_text
+from ghm.io.text import percent_text, years_text
 
 
 @pytest.mark.parametrize(
@@ -28,21 +28,6 @@ from ghm.io.text import loss_text, percent_text, years_text
 def test_a_share_below_one_does_not_read_as_one(share: float | None, percent: str, finer: str) -> None:
     assert percent_text(share) == percent
     assert percent_text(share, 2) == finer
-
-
-@pytest.mark.parametrize(
-    ("loss", "text"),
-    [
-        (0.0027, "0.27%"),
-        (0.12, "12%"),
-        (1e-7, "0%"),
-        (None, "undefined"),
-        (math.nan, "undefined"),
-        (math.inf, "undefined"),
-    ],
-)
-def test_a_loss_of_firm_value(loss: float | None, text: str) -> None:
-    assert loss_text(loss) == text
 
 
 @pytest.mark.parametrize(

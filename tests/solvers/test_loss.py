@@ -1,5 +1,7 @@
 """The loss of firm value beside captured value: its definition, its words, and why it and not captured value compares models."""
 
+import math
+
 import pytest
 from cli.commands import run
 
@@ -35,7 +37,7 @@ def test_one_loss_is_many_captured_values():
 @pytest.mark.parametrize(
     ("loss", "text"),
     [(0.00273, "0.27%"), (0.1234, "12%"), (1.5, "150%"), (0.0, "0%"), (4e-7, "0%"), (3e-6, "0.0003%"), (-0.002, "-0.20%"),
-     (None, "undefined")],
+     (None, "undefined"), (math.nan, "undefined"), (math.inf, "undefined")],
 )  # fmt: skip
 def test_words(loss, text):
     assert loss_text(loss) == text
