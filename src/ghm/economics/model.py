@@ -76,7 +76,7 @@ class GHMModel:
     fixed_cost: float = 0.002
     """Fixed cost of an equity issue φ (cash), at least 0."""
     recovery: float = 0.55
-    """Share ω of α/(r − μ) that liquidation recovers, at least 0."""
+    """Share ω of α/(r − μ) recovered in liquidation, at least 0."""
     c_max: float = 2.0
     """Upper end of the range of cash c̄; what is above is paid out."""
 

@@ -31,7 +31,7 @@ SHOWN = 5
 """Trials that a dry run shows."""
 
 DESCRIPTION = (
-    "Search the hyperparameters of training: many trainings, ranked by the firm value that their policies reach. "
+    "Search the hyperparameters of training: many trainings, ranked by how close their policies come to the optimum. "
     "A configuration is one choice of hyperparameters, a trial one training of it."
 )
 

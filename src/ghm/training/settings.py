@@ -117,7 +117,7 @@ class TrainConfig(Hyperparameters, Settings):
     """Value at the horizon (zero: shareholders receive nothing).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     learner: LearnerName = searched("model_based")
-    """What training may use of the model.
+    """With or without the transition law.
     model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
     estimator: Estimator | None = searched(None, OWN_ESTIMATOR)
     """Gradient estimator.
@@ -146,7 +146,7 @@ class TrainConfig(Hyperparameters, Settings):
     log_freq: int = 100
     """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Iterations between evaluations; at least 20 are made.
+    """Iterations between resumable checkpoints; at least 20 evaluations.
     Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and at least twenty points of every
     run are evaluated, too; the best policy is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()

@@ -80,20 +80,20 @@ class SearchConfig(Settings):
     """
 
     search_type: SearchType = "random"
-    """How configurations are chosen (tpe, gp learn).
+    """Method; tpe and gp learn from finished trials.
     Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
     `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
     n_trials: int = 20
-    """Configurations to try, with --resume in total; a grid has its own number.
+    """Configurations, with --resume in total; a grid tries all.
     A configuration is a choice of hyperparameters; a trial is one training of it. With one seed and one calibration, the
     default, each configuration is one trial."""
     n_seeds: int = 1
     """Seeds per configuration; if more than 1, the same for all."""
     calibrations: Path | None = None
-    """JSON file of the models to train every configuration on.
+    """JSON file of sets of model parameters; configurations train on all.
     A list of objects, each with a name and the parameters that differ from the search's model."""
     rank_by: RankBy = "mean"
-    """Rank by mean, interquartile mean or worst trial.
+    """Captured value that ranks (iqm: middle half).
     Of their captured values over seeds and calibrations: mean, interquartile mean (iqm) or worst."""
     proposal_lag: int = 4
     """tpe and gp: configuration k is chosen from the results of 1 to k − N.
@@ -143,7 +143,7 @@ class SearchConfig(Settings):
     log_freq: int = 100
     """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Iterations between evaluations; at least 20 are made.
+    """Iterations between resumable checkpoints; at least 20 evaluations.
     Each multiple of it also writes a checkpoint."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
@@ -179,7 +179,7 @@ class SearchConfig(Settings):
     """What is shown meanwhile.
     live: a table that stays in place; plain: lines; auto: live on a terminal, else plain."""
     learner: LearnerName = "model_based"
-    """What a trial may use of the model.
+    """With or without the transition law.
     model_based: the transition law; model_free: a simulator and what a transaction costs."""
     estimator: Estimator | None = shown_as(None, hint=OWN_ESTIMATOR)
     """Gradient estimator.
