@@ -99,7 +99,7 @@ def confirmation_table(search: SearchState) -> Table | None:
     what = "Worst" if confirmation.figure == "worst" else "Interquartile mean of"
     heads = ("Configuration", "In the search", "On fresh seeds", "95% interval", "Difference", "Failures")
     return Table(
-        f"{what} captured value; the difference is how much of the value in the search was luck",
+        f"{what} captured value; a negative difference is what luck added in the search",
         tuple(Column(title, True) for title in heads),
         rows,
     )

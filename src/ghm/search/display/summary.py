@@ -45,7 +45,7 @@ def summary(state: SearchState, interrupted: bool) -> str:
         blocks.append(f"Interrupted. Continue with:\n  {resume_command(state.path)}")
     elif best is not None:
         of_one = best.trial.calibration is not None
-        where = f", on {best.trial.calibration} (--model.* chooses another firm)" if of_one else ""
+        where = f", on {best.trial.calibration} (on another calibration: --model.*)" if of_one else ""
         model = state.model_of(best.trial) if of_one else None
         command = verification_command(config, best.trial.hyperparameters, model)
         blocks.append(f"Train the best configuration longer{where}:\n  {command}")
