@@ -86,4 +86,4 @@ def test_a_default_that_is_given_holds_and_is_shown(capsys):
     assert parse(SearchConfig, [], default=recorded).n_trials == 7
     with pytest.raises(SystemExit, match="0"):
         parse(SearchConfig, ["-h"], default=recorded)
-    assert "a grid tries all  [7]" in capsys.readouterr().out
+    assert "a grid tries all [7]" in " ".join(capsys.readouterr().out.split())
