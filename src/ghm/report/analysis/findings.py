@@ -93,9 +93,9 @@ def _method(search: SearchState) -> str:
 def meaning(search: SearchState) -> str:
     """What firm value and captured value are, with the untrained policy beside them."""
     text = (
-        f"Firm value is the expected discounted value of what shareholders get over {years(search)}, less what they pay in, averaged "
-        "over initial cash, uniform from 0 to c̄ (c_max); files call it return. Captured value is 0% for immediate liquidation and 100% "
-        "for the optimum."
+        f"Firm value is the expected discounted value of what shareholders get over {years(search)}, less what they pay in, "
+        "averaged over initial cash, uniform from 0 to c̄ (c_max); files call it return. Captured value is 0% for immediate "
+        "liquidation and 100% for the optimum."
     )
     start = untrained(search)
     return text if start is None else f"{text} Before any training, the best trial captured {percent(start)}."
