@@ -162,7 +162,7 @@ def test_the_gradient_of_the_marginal_likelihood(curves: bool) -> None:
     outcomes = generator.standard_normal(25)
     times = generator.choice([0.0, 0.4, 1.0], 25) if curves else None
     pairs = gaussian_process._Pairs.of(axes, seen, seen, times, times)
-    priors = np.array([(0.0, 1.0)] * 4 + [(-3.0, 1.5)] + [(-1.0, 1.0)] * (3 if curves else 0))
+    priors = np.array([(0.0, 1.0)] * 4 + [(-3.0, 1.5)] + [(-1.0, 1.0)] * (4 if curves else 0))
     point = generator.normal(0, 0.3, len(priors))
     arguments = (pairs, outcomes, priors)
     error = check_grad(

@@ -15,11 +15,13 @@ t       ``times``           (n,)    where y was read on the learning curve, 0 at
 
 Where outcomes are of several rungs, the covariance of two is
 
-    (k + o² [same configuration]) exp(−|t − t'|/τ) + b² (1 + min(t, t')):
+    k (1 + λ s) + [same configuration] (o² + q² s) + b² (1 + s),  s = min(t, t'):
 
-what settings do, and what a configuration does beside it (o²), changes along the curve as an Ornstein-Uhlenbeck process of log
-iterations, on which all curves have a Brownian motion in common. Curves here have plateaus, which neither falls towards an
-asymptote nor smoothness would allow: the next rung depends on the last one alone. What is wanted is y at t = 1.
+from rung to rung curves move by Brownian motions of log iterations: one that depends on the settings as the start does (λ), one
+of each configuration's own (q²), and one of all (b²). Curves here have plateaus, so they are not taken to fall towards an
+asymptote, as in freeze-thaw optimisation (Swersky, Snoek and Adams 2014); ``benchmarks/curve_kernels.py`` compares how well
+ends are foretold.
+What is wanted is y at t = 1.
 
 Parameters maximise the marginal likelihood times weak priors (Rasmussen and Williams 2006, *Gaussian Processes for Machine
 Learning*, equations 2.30 and 5.9). A pending configuration is given its predicted mean as an outcome, so that nobody is sent
@@ -29,6 +31,7 @@ the least predicted mean of the known configurations, since outcomes are noisy.
 Linear algebra runs on one thread: on several its rounding, and then the proposal, would depend on the machine's load.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,8 +57,8 @@ DISTANCES = (0.2, 0.05, 0.0125)
 # the outcomes variance 1; the noise is smaller as a rule, but another seed can move a trial by as much as a setting does.
 _LENGTH, _VARIANCE, _NOISE = (0.0, 1.0), (0.0, 0.5), (math.log(0.05), 1.5)
 
-# The same of τ, o² and b². First rungs foretell ends, but a setting may help early and not at the end.
-_CURVE = ((0.0, 1.0), (math.log(0.1), 1.5), (math.log(0.3), 1.0))
+# The same of λ, o², q² and b².
+_CURVE = ((0.0, 1.0), (math.log(0.1), 1.5), (math.log(0.3), 1.0), (math.log(0.3), 1.0))
 
 # Added to the diagonal, relative to the process' variance, so that rounding does not make the matrix indefinite.
 _JITTER = 1e-8
@@ -83,6 +86,7 @@ def propose(
     pending: Array,
     seed: np.random.SeedSequence,
     times: Array | None = None,
+    candidates: Array | None = None,
 ) -> list[float]:
     """The configuration of greatest expected improvement that is neither known nor pending.
 
@@ -94,18 +98,19 @@ def propose(
         seed: of this one proposal; it decides among candidates only where there are too many to enumerate.
 
         times: where on the learning curve each was reached, (n,); None where all are at its end.
+        candidates: what to choose from, (m, d); None: the whole space.
 
     Returns:
         A place on each axis.
     """
     with threadpool_limits(1):
-        spread = float(objective.std()) or 1.0
-        process = _Process.fit(axes, known, times, (objective - objective.mean()) / spread)
+        process = _fitted(tuple(axes), *(_Frozen.of(one) for one in (known, objective, times)))
         if len(pending):
             process = process.believing(pending)
         expected = process.predict(known)[0]
-        good = known[np.argsort(expected, kind="stable")[:N_GOOD]]
-        candidates = _candidates(axes, known, pending, good, seed)
+        if candidates is None:
+            good = known[np.argsort(expected, kind="stable")[:N_GOOD]]
+            candidates = _candidates(axes, known, pending, good, seed)
         mean, deviation = process.predict(candidates)
         best = float(expected.min())
         z = (best - mean) / deviation
@@ -114,12 +119,37 @@ def propose(
 
 
 @dataclass(frozen=True)
+class _Frozen:
+    """An array, or none, as a key."""
+
+    data: bytes
+    shape: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, array: Array | None) -> Self:
+        return cls(b"", None) if array is None else cls(np.asarray(array, dtype=np.float64).tobytes(), array.shape)
+
+    @property
+    def array(self) -> Array | None:
+        return None if self.shape is None else np.frombuffer(self.data).reshape(self.shape)
+
+
+@functools.lru_cache(maxsize=1)
+def _fitted(axes: tuple[Axis, ...], known: _Frozen, objective: _Frozen, times: _Frozen) -> "_Process":
+    """The process of these outcomes; those of a bracket are all proposed from the same."""
+    places, outcomes = known.array, objective.array
+    assert places is not None
+    assert outcomes is not None
+    return _Process.fit(axes, places, times.array, (outcomes - outcomes.mean()) / (float(outcomes.std()) or 1.0))
+
+
+@dataclass(frozen=True)
 class _Process:
     """A Gaussian process with its parameters and what it has seen."""
 
     axes: Sequence[Axis]
     logs: Array
-    """Logarithms of length scales (d), variance and noise variance, and with curves of τ, o² and b²: (d + 2,) or (d + 5,)."""
+    """Logarithms of length scales (d), variance and noise variance, and with curves of λ, o², q² and b²: (d + 2,) or (d + 6,)."""
     seen: Array
     times: Array | None
     outcomes: Array
@@ -152,8 +182,11 @@ class _Process:
     @property
     def _variance(self) -> float:
         """Variance of an outcome at the curve's end before anything is seen."""
-        variance, curve = math.exp(self.logs[len(self.axes)]), np.exp(self.logs[len(self.axes) + 2 :])
-        return variance if self.times is None else float(variance + curve[1] + 2 * curve[2])
+        variance = math.exp(self.logs[len(self.axes)])
+        if self.times is None:
+            return variance
+        later, own, itself, common = np.exp(self.logs[len(self.axes) + 2 :])
+        return float(variance * (1 + later) + own + itself + 2 * common)
 
     @property
     def _jitter(self) -> float:
@@ -169,19 +202,15 @@ class _Pairs:
 
     squares: list[Array]
     """δ_j, d times (n, m)."""
-    apart: Array | None
-    """|t − t'|, (n, m)."""
     shared: Array | None
-    """1 + min(t, t'), (n, m)."""
+    """s = min(t, t'), (n, m); None without curves."""
 
     @classmethod
     def of(
         cls, axes: Sequence[Axis], first: Array, second: Array, times: Array | None, others: Array | None
     ) -> "_Pairs":
         squares = [distances(axis, *columns) for axis, *columns in zip(axes, first.T, second.T, strict=True)]
-        if times is None or others is None:
-            return cls(squares, None, None)
-        return cls(squares, np.abs(np.subtract.outer(times, others)), 1 + np.minimum.outer(times, others))
+        return cls(squares, None if times is None or others is None else np.minimum.outer(times, others))
 
 
 def _covariance(logs: Array, pairs: _Pairs) -> tuple[Array, list[Array]]:
@@ -190,19 +219,16 @@ def _covariance(logs: Array, pairs: _Pairs) -> tuple[Array, list[Array]]:
     scales = np.exp(-2 * logs[:d])
     scaled = np.asarray(sum(one * scale for one, scale in zip(pairs.squares, scales, strict=True)))
     settings, slope = _matern(scaled, math.exp(logs[d]))
-    if pairs.apart is None or pairs.shared is None:
-        return settings, [*(slope * one * scale for one, scale in zip(pairs.squares, scales, strict=True)), settings]
-    persistence, own, common = np.exp(logs[d + 2 :])
-    fading = np.exp(-pairs.apart / persistence)
-    settings, slope, itself, drift = (
-        settings * fading,
-        slope * fading,
-        own * (scaled == 0) * fading,
-        common * pairs.shared,
-    )
-    partial = [*(slope * one * scale for one, scale in zip(pairs.squares, scales, strict=True)), settings]
-    changing = (settings + itself) * pairs.apart / persistence
-    return settings + itself + drift, [*partial, changing, itself, drift]
+    shared = pairs.shared
+    growth = np.asarray(1.0) if shared is None else 1 + math.exp(logs[d + 2]) * shared
+    partial = [slope * growth * one * scale for one, scale in zip(pairs.squares, scales, strict=True)]
+    covariance = settings * growth
+    if shared is None:
+        return covariance, [*partial, covariance]
+    later, own, itself, common = np.exp(logs[d + 2 :])
+    same = scaled == 0
+    of_curves = [settings * later * shared, own * same, itself * same * shared, common * (1 + shared)]
+    return covariance + sum(of_curves[1:]), [*partial, covariance, *of_curves]
 
 
 def _loss(logs: Array, pairs: _Pairs, outcomes: Array, priors: Array) -> tuple[float, Array]:

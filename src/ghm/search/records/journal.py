@@ -186,8 +186,8 @@ def require_same_size(
         learned = "bracket" in decision.subject and any(one.content.get("seen") for one in decisions)
         if decision.kind == "cut" and _lets_more_go_on(decision, keep) and learned:
             raise UserError(
-                f"--keep {keep:g}: later brackets were proposed from what was promoted at --keep {decision.subject['keep']:g}; leave "
-                "--keep out, or start a new search"
+                f"--keep {keep:g}: later brackets were proposed from what was promoted at --keep {decision.subject['keep']:g}; "
+                "leave --keep out, or start a new search"
             )
         first = decision.kind == "cut" and decision.subject["rung"] == min(
             one.subject["rung"] for one in decisions if one.kind == "cut"
