@@ -429,7 +429,7 @@ def test_a_search_that_let_more_go_on_and_was_confirmed_can_be_resumed() -> None
 
 
 def test_each_bracket_is_cut_by_itself_and_more_can_follow(recorded: Recorded, tmp_path: Path) -> None:
-    """19 configurations in brackets of 6: each is cut from 6 to 3 and 2, the last has one; more brackets change nothing before."""
+    """19 configurations in brackets of 6: each is cut from 6 to 3 and 2, the last has one; more change nothing before."""
     cuts = [one for one in read_journal(recorded("gp, brackets")) if one.kind == "cut"]
     assert [(one.subject["bracket"], one.subject["rung"], one.content["of"]) for one in cuts] == [
         *((bracket, rung, of) for bracket in (1, 2, 3) for rung, of in ((2, 6), (4, 3))),
