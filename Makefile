@@ -36,16 +36,19 @@ $(COMPILED): $(STAMP) $(shell grep -rl --include '*.py' 'ghm.io.compiled' src)
 	$(BIN)/python tests/compile.py
 	@touch $@
 
-# Three processes for two cores: tests of kills, signals and clusters mostly wait.
+# Three processes for two cores: tests of kills, signals and clusters mostly wait. Those that they start, hundreds, load modules
+# that are kept compiled, whatever the environment says.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+
 .PHONY: test
 test: lint contract ## everything that CI runs: format, lint, types, import contract, tests
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(PYTEST)
 
 JOURNEYS := tests/journeys tests/search/test_real_training.py tests/test_compiled.py tests/test_working_directory.py
 .PHONY: test-journeys
 test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (four minutes)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m journey $(JOURNEYS)
+	$(PYTEST) -m journey $(JOURNEYS)
 
 .PHONY: mutants
 mutants: $(STAMP) $(COMPILED) ## plant 200 small faults, one at a time, and print the share that the tests catch, per package (an hour or two)

@@ -1,35 +1,34 @@
 """CPU milliseconds of a training iteration in this checkout and in another, by whole processes in turn.
 
-    python benchmarks/iteration_in_turn.py --before CHECKOUT [--learner model_based model_free] [--repeats 3]
+    python benchmarks/iteration_in_turn.py --before CHECKOUT [--iterations 100 500] [--repeats 3] [-- --learner model_free]
 
 What a training of many iterations takes more than one of few, over the difference: imports, preparation and the end cancel.
-The least of the repeats counts, as other work on the machine only ever adds. Each checkout trains by its own Python.
+The least of the repeats counts, as other work on the machine only ever adds. Both train by this Python and its libraries. What
+follows `--` are flags of the training that both checkouts know.
 """
 
 import argparse
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from machine import describe_machine
+from machine import HERE, describe_machine, in_checkout
 
 from ghm.search.settings.command import TRAINING_SCRIPT
 
-FEW, MANY = 200, 700
-HERE = Path(__file__).parents[1]
 
-
-def cpu_seconds(checkout: Path, learner: str, iterations: int, reference: Path) -> float:
-    """CPU seconds of one training at the defaults, on one thread."""
+def cpu_seconds(checkout: Path, iterations: int, flags: list[str], reference: Path) -> float:
+    """CPU seconds of one training on one thread."""
     with tempfile.TemporaryDirectory() as place:
-        command = [str(checkout / ".venv/bin/python"), str(checkout / TRAINING_SCRIPT), "--learner", learner]
-        command += ["--n_iterations", str(iterations), "--log_freq", "1000", "--reference_file", str(reference)]
-        command += ["--log_dir", f"{place}/logs", "--ckpt_dir", f"{place}/checkpoints", "--progress", "none"]
-        process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+        command = [sys.executable, str(checkout / TRAINING_SCRIPT), "--n_iterations", str(iterations), *flags]
+        command += ["--log_freq", "1000", "--progress", "none", "--reference_file", str(reference)]
+        command += ["--log_dir", f"{place}/logs", "--ckpt_dir", f"{place}/checkpoints"]
+        process = subprocess.Popen(command, env=in_checkout(checkout), stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise RuntimeError(f"{command} ended with status {status}")
+        raise RuntimeError(f"{command} ended with status {os.waitstatus_to_exitcode(status)}")
     return usage.ru_utime + usage.ru_stime
 
 
@@ -37,25 +36,23 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, required=True)
-    parser.add_argument("--learner", nargs="+", default=["model_based", "model_free"])
+    parser.add_argument("--iterations", type=int, nargs=2, default=[100, 500], metavar=("FEW", "MANY"))
     parser.add_argument("--repeats", type=int, default=3)
-    flags = parser.parse_args()
-    checkouts = {"before": flags.before.resolve(), "now": HERE}
-    print(f"{describe_machine()}\n\n| learner | before: ms | now: ms | now / before |\n|---|---|---|---|")
+    parser.add_argument("flags", nargs="*", help="of the training, after --")
+    asked = parser.parse_args()
+    few, many = asked.iterations
+    checkouts = {"before": asked.before.resolve(), "now": HERE}
+    print(f"{describe_machine()}\n\n| round | before: ms | now: ms | now / before |\n|---|---|---|---|")
+    least: dict[tuple[str, int], float] = {}
     with tempfile.TemporaryDirectory() as place:
-        for name, checkout in checkouts.items():  # compiles, and solves the model
-            cpu_seconds(checkout, flags.learner[0], 1, Path(place) / f"{name}.npz")
-        for learner in flags.learner:
-            taken: dict[tuple[str, int], list[float]] = {}
-            for _ in range(flags.repeats):
-                for iterations in (FEW, MANY):
-                    for name, checkout in checkouts.items():
-                        seconds = cpu_seconds(checkout, learner, iterations, Path(place) / f"{name}.npz")
-                        taken.setdefault((name, iterations), []).append(seconds)
-            before, now = (
-                1000 * (min(taken[name, MANY]) - min(taken[name, FEW])) / (MANY - FEW) for name in ("before", "now")
-            )
-            print(f"| {learner} | {before:.1f} | {now:.1f} | {now / before:.2f} |", flush=True)
+        for repeat in range(asked.repeats + 1):
+            for iterations in (few, many) if repeat else (1,):  # the first round compiles, and solves the model
+                for name, checkout in checkouts.items():
+                    seconds = cpu_seconds(checkout, iterations, asked.flags, Path(place) / f"{name}.npz")
+                    least[name, iterations] = min(seconds, least.get((name, iterations), seconds))
+            if repeat:
+                before, now = (1000 * (least[name, many] - least[name, few]) / (many - few) for name in checkouts)
+                print(f"| {repeat} | {before:.1f} | {now:.1f} | {now / before:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

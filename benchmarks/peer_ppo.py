@@ -28,7 +28,7 @@ from ghm.economics.actions import Actions
 from ghm.economics.model import Array, GHMModel
 from ghm.economics.problem import Problem
 from ghm.envs import ActionDecoder, Firms, action_space
-from ghm.io.text import share_text
+from ghm.io.text import percent_text
 from ghm.policies.networks import FEATURES, features
 from ghm.solvers.dynamic_program import solve
 from ghm.solvers.policy_value import policy_value
@@ -239,7 +239,7 @@ def show(figures: dict[str, Any]) -> None:
     times = [point[0] for point in names["ours"]]
     print(f"{'':<42}" + "".join(f"{seconds:>8.0f}" for seconds in times))
     for name, points in names.items():
-        print(f"{name:<42}" + "".join(f"{share_text(value):>8}" for _, value in points))
+        print(f"{name:<42}" + "".join(f"{percent_text(value):>8}" for _, value in points))
 
 
 def plot(figures: dict[str, Any], path: Path) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/trial_cost.py [--iterations 1 100 500] [--repeats 3] [--before CHECKOUT] [--json]
 
 Trials are started as a search starts them, one after another, in turn: forked from the warm process, and from nothing (with
-``--before``, as another checkout of this project trains, by its own Python and with its own pictures). Medians. CPU seconds are
+``--before``, as another checkout of this project trains, by this Python and with its own pictures). Medians. CPU seconds are
 of the trial's process alone, the warm one's are said once; memory is the proportional set size, in which pages that processes
 share count for each by its part, at its highest as seen twenty times a second.
 """
@@ -14,13 +14,14 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from machine import describe_machine
+from machine import HERE, describe_machine, in_checkout
 
 from ghm.search.settings.command import TRAINING_SCRIPT, training_command
 from ghm.search.trials.forking import ForkServer
@@ -38,12 +39,15 @@ def proportional_mb(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
 
 
-def run(start: Callable[..., Any], command: list[str], directory: Path, iterations: int) -> dict[str, float]:
-    """One trial's CPU seconds and memory."""
+def run(
+    start: Callable[..., Any], checkout: Path, command: list[str], directory: Path, iterations: int
+) -> dict[str, float]:
+    """CPU seconds and memory of one trial."""
     where = ["--log_dir", str(directory / "logs"), "--ckpt_dir", str(directory / "checkpoints")]
     flags = ["--n_iterations", str(iterations), "--reference_file", str(directory.parent / "reference.npz"), *where]
     with (directory.parent / "output").open("ab") as output:
-        process = start([*command, *flags], stdout=output, stderr=output, env=trial_environment(1, None))
+        environment = trial_environment(1, None) | in_checkout(checkout)
+        process = start([*command, *flags], stdout=output, stderr=output, env=environment)
     peak = 0.0
     while not (ended := os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
         peak = max(peak, proportional_mb(process.pid))
@@ -64,21 +68,21 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     flags = parser.parse_args()
     quiet = ["--figures", "none", "--progress", "plain"]
-    ways: dict[str, tuple[Callable[..., Any], list[str]]] = {
-        "started from nothing": (subprocess.Popen, [*training_command(), *quiet]),
-        "forked": (server := ForkServer(), [*training_command(), *quiet]),
+    ways: dict[str, tuple[Callable[..., Any], Path, list[str]]] = {
+        "started from nothing": (subprocess.Popen, HERE, [*training_command(), *quiet]),
+        "forked": (server := ForkServer(), HERE, [*training_command(), *quiet]),
     }
     if flags.before:
-        python, script = flags.before / ".venv/bin/python", flags.before / TRAINING_SCRIPT
-        ways = {"before": (subprocess.Popen, [str(python), str(script), "--progress", "plain"]), **ways}
+        command = [sys.executable, str(flags.before / TRAINING_SCRIPT), "--progress", "plain"]
+        ways = {"before": (subprocess.Popen, flags.before, command), **ways}
     found: dict[tuple[str, int], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name in ways:
             (Path(temporary) / name).mkdir()
         for repeat in range(flags.repeats + 1):
             for iterations in flags.iterations if repeat else [1]:
-                for name, (start, command) in ways.items():
-                    result = run(start, command, Path(temporary) / name / "run", iterations)
+                for name, way in ways.items():
+                    result = run(*way, Path(temporary) / name / "run", iterations)
                     if repeat:  # the first round compiles, solves the model and starts the warm process
                         found.setdefault((name, iterations), []).append(result)
         warm = psutil_seconds(server)

@@ -11,6 +11,8 @@ from ghm.cli import main
 TRAININGS = (
     (),
     ("--estimator", "monte_carlo"),
+    ("--estimator", "martingale"),
+    ("--estimator", "conditional"),
     ("--estimator", "bootstrap", "--baseline", "network"),
     ("--learner", "model_free"),
     ("--learner", "model_free", "--estimator", "gae"),

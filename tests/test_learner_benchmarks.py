@@ -12,7 +12,7 @@ from training.test_trainer import config, history
 from ghm.training.main import ExitStatus, train
 
 FLAGS: dict[str, Any] = {
-    "dt": 0.05, "T": 2.0, "n_iterations": 12, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,), "seed": 4,
+    "dt": 0.05, "T": 2.0, "n_iterations": 6, "n_trajectories": 20, "policy_hidden": (8,), "value_hidden": (8,), "seed": 4,
 }  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def tables(module: ModuleType) -> ModuleType:
 @pytest.mark.parametrize("learner", ["model_based", "after_state", "gae", "monte_carlo"])
 def test_a_training_is_the_trainers(learner: str, module: ModuleType, tmp_path: Path) -> None:
     flags = FLAGS | module.LEARNERS[learner]
-    found = module.train(flags, [*range(13)], simulated=True)["points"]
+    found = module.train(flags, [*range(7)], simulated=True)["points"]
     assert train(config(tmp_path, select="simulated", **flags)) == ExitStatus.COMPLETED
     recorded, optimum = history(tmp_path), module.reference(config(tmp_path).problem)
     for line, (iteration, _, *captured) in zip(recorded, (point[:4] for point in found), strict=True):

@@ -9,6 +9,7 @@ import pytest
 from benchmark_modules import load_benchmark
 
 from ghm.search.settings.configurations import NAMES
+from tests.search.instant import INSTANT
 from tests.search.support import run_search
 
 LAYERS = ["32x32", "64x64", "128x128", "64x64x64"]
@@ -61,7 +62,8 @@ def test_a_recorded_search_is_read(
     module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On stand-in trials; all that completed count, and each hyperparameter has a row."""
-    assert run_search("--n_trials", 40, "--n_iterations", 4, "--progress", "none", "--results_dir", tmp_path / "r") == 0
+    search = ("--n_trials", 40, "--n_iterations", 4, "--progress", "none", "--results_dir", tmp_path / "r")
+    assert run_search(*search, **INSTANT) == 0
     capsys.readouterr()
     monkeypatch.setattr(sys, "argv", ["main_effects.py", str(tmp_path / "r")])
     assert module.main() == 0

@@ -60,8 +60,14 @@ def here(tmp_path: Path, marker: Path) -> Path:
     return directory
 
 
-def test_no_process_of_a_search_or_training_imports_from_there(here: Path, marker: Path) -> None:
+@pytest.mark.journey
+def test_no_process_of_a_training_imports_from_there(here: Path, marker: Path) -> None:
     assert "captured value" in ran(GHM, "train", *TINY, cwd=here)
+    assert not marker.exists(), marker.read_text()
+
+
+def test_no_process_of_a_search_imports_from_there(here: Path, marker: Path) -> None:
+    """Those that trials are forked from and that write the page, too."""
     assert "could not be written" not in ran(GHM, "search", *SEARCH, "--results_dir", "r", cwd=here)
     assert (here / "r/report.html").exists()
     assert not marker.exists(), marker.read_text()

@@ -239,12 +239,12 @@ class TestSweep:
         points = comparative_statics(sweeps, PROBLEM)
         figure = sweep_figure.draw(sweeps, points)
         drawn = {axes.get_title(): axes for axes in figure.axes}
-        levels = drawn["issuance boundary (dotted), up to (dashed)"]
+        levels = drawn["issuance (dotted), post-issuance cash (dashed)"]
         below, target = (next(line for line in levels.lines if line.get_linestyle() == style) for style in (":", "--"))
         cheap = [point for point in points if point.parameters["fixed_cost"] == 0.001]
         assert below.get_ydata().tolist() == [point.issue_below for point in cheap]
         assert target.get_ydata().tolist() == [point.issue_target for point in cheap]
-        payouts = drawn["in steps: payout boundary"].lines[0]
+        payouts = drawn["finite horizon: payout boundary"].lines[0]
         assert (payouts.get_xdata().tolist(), payouts.get_ydata().tolist()) == (
             [0.1, 0.2],
             [one.payout_level for one in cheap],
@@ -254,7 +254,7 @@ class TestSweep:
         ]
         names = [text.get_text() for text in figure.legends[0].get_texts()]
         assert (figure.legends[0].get_title().get_text(), names) == ("φ", ["0.001", "6"])
-        assert drawn["in steps: payout boundary"].get_xlabel() == "transitory volatility σ_X"
+        assert drawn["finite horizon: payout boundary"].get_xlabel() == "transitory volatility σ_X"
 
 
 def test_the_card(capsys):

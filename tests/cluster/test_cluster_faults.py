@@ -23,8 +23,8 @@ SETTINGS = ("--n_trials", 8, "--n_iterations", 15, "--n_workers", 2, "--max_retr
 ENDS = (-signal.SIGKILL, 6, 2)
 
 
-def disturbed(tmp_path: Path, name: str, rng: random.Random) -> collections.Counter[str]:
-    """Run a search to its end, killing as it goes; return the kills by kind."""
+def disturbed(tmp_path: Path, name: str, rng: random.Random, most: int) -> collections.Counter[str]:
+    """Run a search to its end, killing ``most`` times as it goes; return the kills by kind."""
     results_dir, ledger = tmp_path / name, tmp_path / f"{name}.ledger"
     environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.05"}
     kills: collections.Counter[str] = collections.Counter()
@@ -35,13 +35,14 @@ def disturbed(tmp_path: Path, name: str, rng: random.Random) -> collections.Coun
             driver = search(made, results_dir, *SETTINGS)
             assert driver.stdout is not None
             os.set_blocking(driver.stdout.fileno(), False)
-            while driver.poll() is None:
+            while driver.poll() is None and kills.total() < most:
                 _sleep(driver, rng.uniform(0.2, longest))
                 longest *= 1.1
                 what = next(kinds)
                 kills[what] += kill(what, made, driver, results_dir, rng)
                 made.mend()
-            output = driver.stdout.read()
+            os.set_blocking(driver.stdout.fileno(), True)
+            output, _ = driver.communicate()
             if driver.returncode == 0:
                 return kills
             assert driver.returncode in ENDS, output
@@ -67,7 +68,7 @@ def soak(tmp_path: Path, wanted: int, seed: int) -> int:
     # Where no kill fell on a running trial yet, nothing is tested yet.
     while kills.total() < wanted or (not resumed and rounds < MOST_ROUNDS):
         rounds += 1
-        kills += disturbed(tmp_path, f"r{rounds}", rng)
+        kills += disturbed(tmp_path, f"r{rounds}", rng, max(wanted - kills.total(), 1))
         assert comparable(read(tmp_path / f"r{rounds}")) == comparable(read(undisturbed))
         resumed += check_ledger(tmp_path / f"r{rounds}.ledger", n_trials=8)
         sys.stdout.write(f"{dict(kills)} over {rounds} searches; went on from a checkpoint {resumed} times\n")

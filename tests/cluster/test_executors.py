@@ -50,27 +50,34 @@ def searched(results_dir: Path, executor: Executor, **settings: Any) -> Any:
     return HyperparameterSearch(None, config(results_dir, **settings), executor=executor, **options).run()
 
 
-@pytest.fixture
-def local(tmp_path: Path) -> dict[str, Any]:
-    assert run_search(*SMALL, "--results_dir", tmp_path / "local") == 0
-    return comparable(read(tmp_path / "local"))
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("local") / "r"
+    assert run_search(*SMALL, "--results_dir", directory) == 0
+    return directory
 
 
 @pytest.fixture
-def local_lasting(tmp_path: Path) -> dict[str, Any]:
-    assert run_search(*LASTING, "--results_dir", tmp_path / "local") == 0
-    return comparable(read(tmp_path / "local"))
+def local(undisturbed: Path) -> dict[str, Any]:
+    return comparable(read(undisturbed))
+
+
+@pytest.fixture(scope="module")
+def local_lasting(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    directory = tmp_path_factory.mktemp("lasting") / "r"
+    assert run_search(*LASTING, "--results_dir", directory) == 0
+    return comparable(read(directory))
 
 
 @pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
 def test_any_executor_gives_the_local_searchs_results_and_stays_open(
-    tmp_path: Path, local: dict[str, Any], kind: type[Executor]
+    tmp_path: Path, undisturbed: Path, local: dict[str, Any], kind: type[Executor]
 ) -> None:
     with kind(2) as executor:
         assert searched(tmp_path / "r", executor).exit_status == 0
         assert executor.submit(abs, -3).result() == 3
     assert comparable(read(tmp_path / "r")) == local
-    decisions = [(tmp_path / name / "journal.jsonl").read_bytes() for name in ("r", "local")]
+    decisions = [(directory / "journal.jsonl").read_bytes() for directory in (tmp_path / "r", undisturbed)]
     assert decisions[0] == decisions[1]
 
 

@@ -10,6 +10,7 @@ from pages import BORROWED, DOCS, ROOT
 
 import ghm.cli
 from ghm.cli.completion import SETTINGS
+from ghm.training.learner_facts import FACTS, flags
 
 PAGES = [page for page in session.pages() if blocks(page, DOCS)]
 LONG = 900
@@ -139,3 +140,10 @@ def options(place: str) -> set[str]:
     fields = {field.name for field in dataclasses.fields(getattr(importlib.import_module(module), name))}
     model = importlib.import_module("ghm.economics.model").GHMModel
     return fields | ({f"model.{field.name}" for field in dataclasses.fields(model)} if "model" in fields else set())
+
+
+def test_the_table_of_learners_is_that_of_the_page() -> None:
+    lines = (DOCS / "estimators.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").replace("`", "").split(" | ") for line in lines if line.startswith("| `model_")]
+    shown = {name: cells for name, *cells in rows if len(cells) == 4 and not cells[0][0].isdigit()}
+    assert shown == {flags(*key): [one.literature, one.must_know, one.bias, one.variance] for key, one in FACTS.items()}

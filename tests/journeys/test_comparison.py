@@ -7,7 +7,7 @@ from tests.journeys.commands import run
 from tests.journeys.conftest import Reach
 from tests.journeys.surfaces.pages import Page
 from tests.journeys.surfaces.table import shown
-from tests.journeys.test_journeys import marks
+from tests.journeys.test_journeys import case
 
 
 @pytest.fixture(scope="module")
@@ -21,33 +21,30 @@ def comparison(reach: Reach, tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page((place / "comparison.html").read_text())
 
 
-EACH = [pytest.param(at, marks=marks(COMPARED[at]), id=COMPARED[at]) for at in range(2)]
-
-
-def row(page: Page, at: int) -> dict[str, str]:
+def row(page: Page, name: str) -> dict[str, str]:
     table = page.table("Search", "Kind")
     assert table is not None
-    return table.rows[at]
+    return table.rows[COMPARED.index(name)]
 
 
-@pytest.mark.parametrize("at", EACH)
-def test_a_comparison_captures_what_the_searchs_own_page_does(at: int, comparison: Page, reach: Reach) -> None:
-    own = reach(COMPARED[at]).tables["page"].captured_value
+@pytest.mark.parametrize("name", [*map(case, COMPARED)])
+def test_a_comparison_captures_what_the_searchs_own_page_does(name: str, comparison: Page, reach: Reach) -> None:
+    own = reach(name).tables["page"].captured_value
     assert own is not None
-    assert shown(row(comparison, at)["Best captured"]).agrees(own)
+    assert shown(row(comparison, name)["Best captured"]).agrees(own)
 
 
-@pytest.mark.parametrize("at", EACH)
+@pytest.mark.parametrize("name", [*map(case, COMPARED)])
 def test_a_comparison_counts_and_returns_what_the_searchs_own_page_does(
-    at: int, comparison: Page, reach: Reach
+    name: str, comparison: Page, reach: Reach
 ) -> None:
-    own, here = reach(COMPARED[at]).tables["page"], row(comparison, at)
+    own, here = reach(name).tables["page"], row(comparison, name)
     assert (int(here["Completed"]), int(here["Failed"])) == (own.trials_completed, own.trials_failed)
     assert own.best_value is not None
     assert shown(here["Best firm value"]).agrees(own.best_value)
 
 
-@pytest.mark.parametrize("name", [pytest.param("grid", marks=marks("grid"))])
+@pytest.mark.parametrize("name", [case("grid")])
 def test_a_grid_has_as_many_trials_in_a_comparison_as_it_ran(name: str, comparison: Page, reach: Reach) -> None:
     differences = comparison.table("Setting")
     assert differences is not None

@@ -22,22 +22,18 @@ FROZEN = re.compile(r"search +\d+%")
 """What a live view says, and none that is closed when the summary comes."""
 
 
-def marks(name: str) -> list[pytest.MarkDecorator]:
+def case(name: str, *test: str) -> ParameterSet:
+    """A stage, marked where it is slow; tests that read a journey's stages run in one process, which makes it once."""
     names = next(names for names in JOURNEYS.values() if name in names)
     group = "compared" if set(names) & set(COMPARED) else names[0]
     # The first test that reads a stage makes it: a search and all commands that are asked about it.
-    found = [pytest.mark.xdist_group(group), pytest.mark.timeout(3 * LIMIT_S)]
-    return found if name in CORE else [*found, pytest.mark.journey]
+    marks = [pytest.mark.timeout(3 * LIMIT_S), *([] if name in CORE else [pytest.mark.journey])]
+    return pytest.param(name, *test, marks=marks, id=f"{'-'.join((name, *test))}@@{group}")
 
 
 def cases(*tests: str) -> list[ParameterSet]:
-    """Every stage with each of ``tests``; marked where it is slow, and where it is known to fail."""
-    return [
-        pytest.param(name, test, marks=marks(name), id=f"{name}-{test}")
-        for names in JOURNEYS.values()
-        for name in names
-        for test in tests
-    ]
+    """Every stage with each of ``tests``."""
+    return [case(name, test) for names in JOURNEYS.values() for name in names for test in tests]
 
 
 def text_of(stage: Stage) -> str:
@@ -93,11 +89,7 @@ LIVE = {
 """Stages in a terminal: how many trials were over before, and the iterations of those that are run, in order."""
 
 
-def some(stages: list[str]) -> list[ParameterSet]:
-    return [pytest.param(name, marks=marks(name), id=name) for name in stages]
-
-
-@pytest.mark.parametrize("name", some([*PLAIN]))
+@pytest.mark.parametrize("name", [*map(case, PLAIN)])
 def test_counts_on_the_way_are_those_of_the_messages(name: str, reach: Reach) -> None:
     before = PLAIN[name]
     known = {} if before is None else reach(before).tables["JSON"].statuses or {}
@@ -108,7 +100,7 @@ def test_counts_on_the_way_are_those_of_the_messages(name: str, reach: Reach) ->
     assert [(line, expected) for line, said, expected in found if said != expected] == []
 
 
-@pytest.mark.parametrize("name", some([*LIVE]))
+@pytest.mark.parametrize("name", [*map(case, LIVE)])
 def test_progress_on_the_way_is_between_what_is_over_and_what_was_begun(name: str, reach: Reach) -> None:
     stage = reach(name)
     assert stage.ran is not None
@@ -118,7 +110,7 @@ def test_progress_on_the_way_is_between_what_is_over_and_what_was_begun(name: st
     assert [one for one in found if not one[2] - rounding <= one[1] <= one[3] + rounding] == []
 
 
-@pytest.mark.parametrize("name", some(["Ctrl-C, resumed", "two rungs, confirmed"]))
+@pytest.mark.parametrize("name", [*map(case, ["Ctrl-C, resumed", "two rungs, confirmed"])])
 def test_a_dry_run_leaves_out_what_the_run_does(name: str, reach: Reach) -> None:
     place = reach(name).results_dir
     planned, ran = (
@@ -133,24 +125,27 @@ SAID_OF_A_PLAIN_SEARCH = set(FIELDS) - {"progress", "configurations_asked"}
 """Of a search of one seed and one model, into a pipe."""
 
 
-def test_the_net_sees_every_field(reach: Reach) -> None:
+@pytest.mark.parametrize("name", [case(CORE[0])])
+def test_the_net_sees_every_field(name: str, reach: Reach) -> None:
     """A surface that can no longer be read would agree with all others."""
-    tables = reach(CORE[0]).tables
+    tables = reach(name).tables
     said = {field: [one for one in tables if getattr(tables[one], field) is not None] for field in FIELDS}
     assert {field for field, names in said.items() if len(names) < 2} <= set(FIELDS) - SAID_OF_A_PLAIN_SEARCH
     surfaces = {"plain", "summary", "JSON", "page", "trials.csv", "configurations.csv", "API", "why", "replay"}
     assert surfaces <= {name for name, table in tables.items() if table != Table()}
 
 
-def test_the_net_sees_every_field_of_a_live_view(reach: Reach) -> None:
-    table = reach("a rung, larger --keep").tables["live at 120"]
+@pytest.mark.parametrize("name", [case("a rung, larger --keep")])
+def test_the_net_sees_every_field_of_a_live_view(name: str, reach: Reach) -> None:
+    table = reach(name).tables["live at 120"]
     assert table.trials_asked == 3
 
 
+@pytest.mark.parametrize("name", [case(CORE[0])])
 @pytest.mark.parametrize("field", ["best_value", "statuses", "trials_completed", "rank_order", "verdict", "time_left"])
-def test_a_surface_that_says_otherwise_is_noticed(field: str, reach: Reach) -> None:
+def test_a_surface_that_says_otherwise_is_noticed(name: str, field: str, reach: Reach) -> None:
     """Negative control: one surface with another word than the rest."""
-    tables = dict(reach(CORE[0]).tables)
+    tables = dict(reach(name).tables)
     other = {
         "best_value": Figure(tables["summary"].best_value.value + 2e-4, 5e-5),  # type: ignore[union-attr]
         "statuses": {1: "crashed"},

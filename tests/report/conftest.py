@@ -4,6 +4,11 @@ import pytest
 from factory import Made, add_policy, make_search
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cards_once(cards_once: None) -> None:
+    """Pages show a search's firms."""
+
+
 @pytest.fixture(scope="session")
 def studied(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A search with failures, an unfinished trial, and a checkpoint of its best trial, on a small problem."""

@@ -22,6 +22,7 @@ from ghm.errors import UserError
 from ghm.report.analysis.importance import finished
 from ghm.report.analysis.sample import sample, sentence
 from ghm.report.drawing.charts import text
+from ghm.report.drawing.tables import learners
 from ghm.report.page import plotly_script, render, write_report
 from ghm.search import SearchConfig, SearchSpace
 from ghm.search.records.reader import read_search
@@ -279,3 +280,37 @@ def test_a_sample_has_whole_configurations_and_its_best(tmp_path: Path) -> None:
     assert drawn.best_trial is whole.best_trial is whole.by_number[120]
     assert len(finished(drawn)) == 12
     assert len(finished(whole)) == 30
+
+
+MODEL_FREE = {"learner": "model_free", "estimator": "after_state", "baseline": "returns"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "space", "named"),
+    [
+        ({}, None, ["model_based"]),
+        (MODEL_FREE, None, ["model_free"]),
+        (MODEL_FREE | {"estimator": "gae"}, None, ["model_free --estimator gae"]),
+        (MODEL_FREE, ["gae", "after_state"], ["model_free", "model_free --estimator gae"]),
+    ],
+)
+def test_it_says_what_the_learners_that_were_searched_must_know(
+    tmp_path: Path, settings: dict[str, Any], space: list[str] | None, named: list[str]
+) -> None:
+    made = make_search(tmp_path, 8)
+    content = made.content
+    content["search_config"] |= settings
+    for number, entry in enumerate(content["results"]):
+        entry["hyperparameters"] |= {} if space is None else {"estimator": space[number % 2]}
+    if space is not None:
+        content["search_space"]["estimator"] = space
+    made.path.write_text(json.dumps(content))
+    table = learners(read_search(made.path))
+    must_know = {
+        "model_based": "transition law on a grid, transaction costs, simulator",
+        "model_free": "transaction costs, simulator that can be rerun with the same shocks from other cash",
+        "model_free --estimator gae": "simulator",
+    }
+    assert [[cell.text for cell in row][::2][:2] for row in table.rows] == [[one, must_know[one]] for one in named]
+    page = html.unescape(page_of(made))
+    assert all(f">{cell.text}<" in page for row in table.rows for cell in row)

@@ -11,6 +11,11 @@ settings.register_profile("fixed", derandomize=True)
 settings.load_profile("fixed")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cards_once(cards_once: None) -> None:
+    """Pages show a search's firms."""
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("STUB_")]:

@@ -17,7 +17,7 @@ from ghm.search.settings.config import SearchConfig
 # in between; the version's own test is in test_environment.py.
 record_module.code_version = replay_module.code_version = lambda: {"ghm": "1"}  # type: ignore[assignment]
 
-STUB = [sys.executable, "-S", "-E", str(Path(__file__).with_name("stub_train.py"))]
+STUB = [sys.executable, "-S", "-E", str(Path(__file__).with_name("stub.py"))]
 
 
 def no_solver(_path: Path, _config: SearchConfig) -> ReferenceReturns:

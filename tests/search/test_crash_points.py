@@ -51,7 +51,7 @@ def run_until(event: int, *arguments: object) -> int | None:
 def test_a_power_cut_at_any_write_loses_nothing(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, earlier: bool, n_trials: int
 ) -> None:
-    event, status = 0, None
+    event, status, trains = 0, None, False
     flags = ("--n_trials", n_trials, *QUIET)
     run_search(*flags, "--results_dir", alone := tmp_path_factory.mktemp("undisturbed") / "results", **INSTANT)
     undisturbed = comparable(read(alone))
@@ -59,7 +59,8 @@ def test_a_power_cut_at_any_write_loses_nothing(
         before = tmp_path_factory.mktemp("before") / "results"
         run_search("--n_trials", 2, "--seed_base", 5, "--results_dir", before, *QUIET, **INSTANT)
         old = comparable(read(before))
-    while status != 0:
+    # Where an earlier search has gone elsewhere, all that follows is as in a new one once the first trial is there.
+    while status != 0 and not (earlier and trains):
         event += 1
         shutil.rmtree(tmp_path)
         tmp_path.mkdir()
@@ -70,6 +71,7 @@ def test_a_power_cut_at_any_write_loses_nothing(
         assert status in (0, POWER_CUT)
         new_began = (results_dir / "search.json").exists() and not (results_dir / ".moving").exists()
         if new_began and '"seed_base": 5' not in (results_dir / "search.json").read_text():
+            trains = (results_dir / "trial_001/hyperparameters.json").exists()
             assert run_search("--resume", results_dir, *QUIET, **INSTANT) == 0
         else:
             assert run_search(*flags, "--results_dir", results_dir, **INSTANT) == 0

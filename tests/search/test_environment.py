@@ -8,10 +8,15 @@ import pytest
 
 from ghm.search.records import environment
 
+SETTINGS = ("configurations", "distributions", "inactive", "methods", "space", "trial_numbering")
+"""Of a search's settings: what is drawn from them, from which values, with which seeds."""
+
+DECISIVE = ["economics/model.py", "training/trainer.py", *(f"search/settings/{name}.py" for name in SETTINGS)]
+
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("economics/model.py", "training/trainer.py", "search/display/summary.py", "search/settings/space.py"):
+    for name in (*DECISIVE, "search/display/summary.py", "search/settings/command.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
     for name in ("search/methods", "search/decisions", "policies", "solvers", "simulation"):
@@ -24,7 +29,7 @@ def version() -> str:
     return environment.code_version.__wrapped__()["ghm"]
 
 
-@pytest.mark.parametrize("name", ["economics/model.py", "training/trainer.py", "search/settings/space.py"])
+@pytest.mark.parametrize("name", DECISIVE)
 def test_code_that_decides_results_has_a_version_of_its_own(package: Path, name: str) -> None:
     before = version()
     assert version() == before
@@ -39,9 +44,10 @@ def test_a_moved_line_between_files_is_another_version(package: Path) -> None:
     assert version() != before
 
 
-def test_code_around_them_has_not(package: Path) -> None:
+@pytest.mark.parametrize("name", ["search/display/summary.py", "search/settings/command.py"])
+def test_code_around_them_has_not(package: Path, name: str) -> None:
     before = version()
-    (package / "search/display/summary.py").write_text("x = 2\n")
+    (package / name).write_text("x = 2\n")
     assert version() == before
 
 

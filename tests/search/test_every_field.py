@@ -9,7 +9,7 @@ import json
 import os
 import random
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 
 from ghm.errors import UserError
 from ghm.io.sealed import seal_text
-from ghm.search import HyperparameterSearch
+from ghm.search import HyperparameterSearch, SearchSpace
 from ghm.search import main as main_module
 from ghm.search.display.summary import summary
 from ghm.search.explain import explain
@@ -27,6 +27,9 @@ from ghm.search.resolved import resumed_config
 from tests.search.instant import INSTANT, InstantTrial
 from tests.search.stub_train import parse
 from tests.search.support import run_search
+
+SPACE = {name: values[:1] for name, values in vars(SearchSpace()).items()} | {"lr_policy": [1e-3, 3e-4, 1e-4]}
+"""Three configurations: of more values in it, each of which is checked whenever the search is read, nothing more is seen."""
 
 SEARCH = (
     "--n_trials",
@@ -85,7 +88,9 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search with rungs and a confirmation; its second trial was killed together with it."""
     place = tmp_path_factory.mktemp("place")
     directory = place / "r"
-    status = run_search(*SEARCH, "--progress", "none", "--results_dir", directory, **INSTANT | {"popen": AtRungs})
+    (place / "space.json").write_text(json.dumps(SPACE))
+    flags = (*SEARCH, "--space", place / "space.json", "--progress", "none", "--results_dir", directory)
+    status = run_search(*flags, **INSTANT | {"popen": AtRungs})
     assert status == 0
     (directory / "trial_002/outcome.json").unlink()
     (directory / ".workers").mkdir()
@@ -139,13 +144,13 @@ def bounded_memory() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def read_dry(directory: Path, capsys: pytest.CaptureFixture[str]) -> bool:
-    """Read the search in every way that writes nothing; whether there is one still."""
+def read_dry(directory: Path, capsys: pytest.CaptureFixture[str], explained: int = 1) -> bool:
+    """Read the search in every way that writes nothing, one trial ``explained``; whether there is one still."""
     said, refused = [], 0
     for read in (
         lambda: summary(read_search(directory), interrupted=True),
         lambda: main_module._dry_run(HyperparameterSearch(None, resumed_config(directory))),
-        lambda: explain(directory, 1) + explain(directory, 4),
+        lambda: explain(directory, explained),
     ):
         try:
             said.append(read() or "")
@@ -170,10 +175,19 @@ RECORDS: list[tuple[str, Callable[[dict[str, Any]], bytes]]] = [
 ]
 
 
-def mutants(content: Any, seed: int, each: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """``each`` other values for every field, all of them in turn over the fields, and each field left out."""
+COPIES = {"search_config", "search_space", "environment", "config"}
+"""Of what `search.json` says: a third of the fields in them is changed, and all of them there."""
+
+EXPLAINED = (1, 4)
+"""A trial that explored and one that confirms, in turn."""
+
+
+def mutants(content: Any, seed: int, each: int, copies: Collection[str] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """``each`` other values for every field, all of them in turn over the fields, and each third field left out."""
     order = random.Random(seed).sample(OTHER, len(OTHER))
     for number, at in enumerate(paths(content)):
+        if at[0] in copies and number % 3 > 0:
+            continue
         for value in (*((order * 2)[number * each % len(order) :][:each]), *([...] if number % 3 == 0 else [])):
             yield at, value
 
@@ -190,10 +204,10 @@ def test_whatever_a_field_says(
     tried = kept = 0
     try:
         with bounded_memory():
-            for at, value in mutants(content, 1, 1):
+            for at, value in mutants(content, 1, 1, () if name == "search.json" else COPIES):
                 path.write_bytes(seal(changed(content, at, value)))
                 try:
-                    kept += read_dry(search, capsys)
+                    kept += read_dry(search, capsys, EXPLAINED[tried % 2])
                 except BaseException as error:
                     error.add_note(f"{name}: {at} = {value!r:.80}")
                     raise
@@ -213,7 +227,7 @@ def test_whatever_a_line_of_the_journal_says(search: Path, capsys: pytest.Captur
     lines = path.read_bytes().splitlines(keepends=True)
     kinds = {json.loads(line)["decision"]: number for number, line in enumerate(lines)}
     assert set(kinds) == {"proposal", "cut", "confirmation"}
-    before = contents(search.parent)
+    before, tried = contents(search.parent), 0
     try:
         with bounded_memory():
             for number in kinds.values():
@@ -222,7 +236,8 @@ def test_whatever_a_line_of_the_journal_says(search: Path, capsys: pytest.Captur
                     path.write_bytes(
                         b"".join([*lines[:number], sealed_line(changed(content, at, value)), *lines[number + 1 :]])
                     )
-                    read_dry(search, capsys)
+                    read_dry(search, capsys, EXPLAINED[tried % 2])
+                    tried += 1
     finally:
         path.write_bytes(b"".join(lines))
     assert contents(search.parent).keys() == before.keys()

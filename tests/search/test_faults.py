@@ -70,12 +70,16 @@ def watched(tmp_path: Path) -> Iterator[list[str]]:
     thread.join()
 
 
-def disturb(results_dir: Path, environment: dict[str, str], rng: random.Random) -> int:
-    """Run a search to its end, killing as it goes; return the number of kills."""
+def disturb(results_dir: Path, environment: dict[str, str], rng: random.Random, most: int) -> int:
+    """Run a search to its end, killing about ``most`` times as it goes; return the number of kills."""
     # Every life may last longer than the one before, or a slow machine would never see the end.
     kills, longest = 0, 0.6
     while True:
         search = start(results_dir, environment)
+        if kills >= most:
+            output, _ = search.communicate()
+            assert search.returncode == 0, output
+            return kills
         # Half of the kills fall anywhere, also on the start; the others on running trials.
         if rng.random() < 0.5:
             assert search.stdout is not None
@@ -135,7 +139,7 @@ def soak(tmp_path: Path, wanted: int, seed: int) -> int:
         results_dir.parent.mkdir(exist_ok=True)
         ledger = tmp_path / f"ledger{rounds}"
         environment = os.environ | {"STUB_LEDGER": str(ledger), "STUB_STEP_S": "0.03"}
-        kills += disturb(results_dir, environment, rng)
+        kills += disturb(results_dir, environment, rng, max(wanted - kills, 1))
         assert comparable(read(results_dir)) == comparable(read(undisturbed))
         resumed += check_ledger(ledger)
     assert resumed > 0, "no kill fell on a running trial: the test tests nothing"

@@ -22,12 +22,27 @@ from ghm.search.trials.forking import ForkedProcess, ForkServer, starter
 from ghm.search.trials.process import TrialProcess, trial_environment
 from ghm.training.checkpoints.stored import read_checkpoint
 
+ROOT = Path(__file__).parents[2]
+
 # Of one wait; preparing compiles in a new checkout.
-LIMIT_S = 60.0
+LIMIT_S = 300.0
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ForkServer]:
+    made = ForkServer()
+    yield made
+    made.close()
+
+
+BARE = "tests.search.bare_server"
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
+    """One that may be killed, since another one starts at once: it prepares nothing."""
+    monkeypatch.setattr(forking, "SERVER", BARE)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     made = ForkServer()
     yield made
     made.close()
@@ -149,32 +164,32 @@ def test_output_is_appended_as_it_is_printed(server: ForkServer, tmp_path: Path)
     assert process.wait(LIMIT_S) == -signal.SIGKILL
 
 
-def test_a_killed_server_costs_no_trial_and_another_takes_its_place(server: ForkServer, tmp_path: Path) -> None:
-    process = begin(server, tmp_path, "import os, sys; print('begun'); sys.exit(5 if os.read(0, 1) else 4)")
+def test_a_killed_server_costs_no_trial_and_another_takes_its_place(bare: ForkServer, tmp_path: Path) -> None:
+    process = begin(bare, tmp_path, "import os, sys; print('begun'); sys.exit(5 if os.read(0, 1) else 4)")
     assert process.wait(LIMIT_S) == 4
     (tmp_path / "go").unlink(missing_ok=True)
     code = "import os, sys, time\nprint('waits')\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\nsys.exit(7)"
-    process = begin(server, tmp_path, code, str(tmp_path / "go"))
+    process = begin(bare, tmp_path, code, str(tmp_path / "go"))
     wait_for(lambda: "waits" in (tmp_path / "out").read_text())
-    first = server.pid
+    first = bare.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
     (tmp_path / "go").touch()
     assert process.wait(LIMIT_S) == 7
-    assert run(server, tmp_path, "import os; print(os.getppid())") == 0
+    assert run(bare, tmp_path, "import os; print(os.getppid())") == 0
     assert (tmp_path / "out").read_text().split()[-1] == str(os.getpid())
-    assert server.pid not in (None, first)
+    assert bare.pid not in (None, first)
 
 
 def test_a_server_that_stands_still_is_given_up(
-    server: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bare: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run(server, tmp_path, "pass") == 0
-    first = server.pid
+    assert run(bare, tmp_path, "pass") == 0
+    first = bare.pid
     assert first is not None
     os.kill(first, signal.SIGSTOP)
     monkeypatch.setattr(forking, "ANSWER_S", 1.0)
-    process = begin(server, tmp_path, "pass")
+    process = begin(bare, tmp_path, "pass")
     assert process.wait(LIMIT_S) == 0
     assert not psutil.pid_exists(first)
 
@@ -183,9 +198,11 @@ SEARCH = """
 import os, subprocess, sys, time
 from pathlib import Path
 from ghm.search.records.lock import locked
+from ghm.search.trials import forking
 from ghm.search.trials.forking import ForkServer
 from ghm.search.trials.process import trial_environment
 
+forking.SERVER = sys.argv[3]
 directory, server = Path(sys.argv[1]), ForkServer()
 with locked(directory / "results"):
     with (directory / "out").open("ab") as out:
@@ -199,8 +216,9 @@ def test_a_killed_searchs_server_ends_its_trial_notices_and_its_lock_is_free(tmp
     script = tmp_path / "trial.py"
     # A trial that does not end by itself: it says whom it belongs to, again and again.
     script.write_text("import os, time\nwhile True:\n    print(os.getppid())\n    time.sleep(0.01)\n")
-    command = [sys.executable, "-c", SEARCH, str(tmp_path), str(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as search:
+    command = [sys.executable, "-c", SEARCH, str(tmp_path), str(script), BARE]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as search:
         assert search.stdout is not None
         trial, server = map(psutil.Process, map(int, search.stdout.readline().split()))
         try:
@@ -222,7 +240,7 @@ REFUSALS = {
         "the libraries have started 1 threads, which do not survive a fork",
     ),
     "broken": (
-        "sys.modules['tensorboard'] = None",
+        "sys.modules['ghm.training.logging.progress'] = None",
         "the process to fork them from cannot prepare (ModuleNotFoundError: ",
     ),
 }
@@ -230,13 +248,16 @@ REFUSALS = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_where_forking_is_unsafe_trials_are_started_from_nothing_and_it_is_said(
-    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     done, said = REFUSALS[name]
+    if name == "threads":
+        monkeypatch.setattr(forking, "SERVER", BARE)
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nif '{forking.SERVER}' in sys.orig_argv:\n    {done}\n")
     made = ForkServer()
     for _ in range(2):
-        process = begin(made, tmp_path, "import sys; sys.exit('torch' in sys.modules)", PYTHONPATH=str(tmp_path))
+        places = os.pathsep.join([str(tmp_path), str(ROOT)])
+        process = begin(made, tmp_path, "import sys; sys.exit('torch' in sys.modules)", PYTHONPATH=places)
         assert isinstance(process, subprocess.Popen)
         assert process.wait(LIMIT_S) == 0
     assert made.pid is None

@@ -66,20 +66,27 @@ def holds(values: Any, one: Any) -> bool:
     return one in values
 
 
+@pytest.fixture(scope="module")
+def elsewhere() -> dict[str, Any]:
+    """What each method proposes in each space in a process of its own."""
+    code = (
+        "import json; from tests.search.test_methods_on_ranges import *;"
+        "print(json.dumps({f'{m} {s}': [vars(one) for one in searched(m, s, 18, 5)] for m in METHODS for s in SPACES}))"
+    )
+    return dict(json.loads(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)))
+
+
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("method", METHODS)
-def test_in_the_space_never_twice_and_the_same_in_another_process(method: str, space: str) -> None:
+def test_in_the_space_never_twice_and_the_same_in_another_process(
+    method: str, space: str, elsewhere: dict[str, Any]
+) -> None:
     found = searched(method, space, 18, 5)
     choices = choices_of(space)
     assert all(holds(choices[name], got) for one in found for name, got in vars(one).items())
     assert all(set(vars(one)) == set(choices) for one in found)
     assert len({distinct(one, choices) for one in found}) == 18
-    code = (
-        "import json; from tests.search.test_methods_on_ranges import *;"
-        f"print(json.dumps([vars(one) for one in searched({method!r}, {space!r}, 18, 5)]))"
-    )
-    there = json.loads(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT))
-    assert there == json.loads(json.dumps([vars(one) for one in found]))
+    assert elsewhere[f"{method} {space}"] == json.loads(json.dumps([vars(one) for one in found]))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -19,6 +19,8 @@ import pytest
 from tests.search.support import comparable, read
 from tests.search.test_spec import SPEC, check_structure, commands
 
+pytestmark = pytest.mark.journey
+
 ROOT = Path(__file__).parents[2]
 
 # Of one wait: less than pytest's own limit, so that a failure says what was waited for, and no less than needed, since on a
@@ -95,7 +97,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["model_based", pytest.param("model_free", marks=pytest.mark.journey)])
+@pytest.fixture(scope="module", params=["model_based", "model_free"])
 def flags(request: pytest.FixtureRequest, space: Path) -> tuple[object, ...]:
     """Of a search with each learner."""
     return *TINY, "--space", space, "--learner", request.param
@@ -143,7 +145,6 @@ def test_killed_two_ways_and_stopped_with_two_workers_it_ends_the_same(
     assert without_paths(read(results_dir)) == without_paths(read(undisturbed))
 
 
-@pytest.mark.journey
 def test_a_real_trial_is_replayed_bit_for_bit(undisturbed: Path) -> None:
     command = [str(Path(sys.executable).with_name("ghm")), "replay", str(undisturbed), "--trial", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
@@ -157,7 +158,6 @@ def test_other_seeds_end_elsewhere(undisturbed: Path) -> None:
     assert first["metrics"]["final_return"] != second["metrics"]["final_return"]
 
 
-@pytest.mark.journey
 @pytest.mark.skipif(not SPEC.exists(), reason=f"the specification is not at {SPEC}")
 def test_the_specs_search_and_verification_run_as_documented(tmp_path: Path) -> None:
     """On the real trainer, from the repository's scripts, with smaller numbers."""

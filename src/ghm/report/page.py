@@ -131,6 +131,7 @@ def render(search: SearchState, reload: int = 0) -> bytes:
         "details": details,
         "failures": tables.failures(drawn),
         "damaged": tables.damaged(search),
+        "learners": tables.learners(search),
         "settings": tables.settings(search),
         "figures": {
             "trials": trial_texts(drawn),
@@ -145,7 +146,7 @@ def render(search: SearchState, reload: int = 0) -> bytes:
 def page(words: dict[str, Any], instances: list[Chart]) -> bytes:
     """A page of another content in the same dress: headline, notes, tables, and charts under them."""
     absent = "certainty best policy_table verdict command leaderboard policy_note failures damaged marginal_effects confidence "
-    absent += "policy_of unchecked check reload"
+    absent += "learners policy_of unchecked check reload"
     lists = "tiles counts first progress effects panels policy_charts settings economics details cards"
     empty: dict[str, Any] = {**dict.fromkeys(absent.split()), **dict.fromkeys(lists.split(), ())}
     figures = {"trials": {}, "charts": [_figure(chart) for chart in instances], "details": []}

@@ -10,7 +10,7 @@ from ghm.solvers.free_boundary import free_boundary
 
 PAYOFFS: dict[Terminal, Callable[[GHMModel, Array], Array]] = {
     "liquidation": lambda model, cash: cash + model.liquidation_value,
-    "zero": lambda model, cash: np.zeros_like(cash),
+    "zero": lambda _, cash: np.zeros_like(cash),
     "going_concern": lambda model, cash: free_boundary(model).value(cash),
 }
 """c + ℓ; nothing; F(c): of cash (any shape), by terminal condition."""

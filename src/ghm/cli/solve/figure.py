@@ -98,6 +98,6 @@ def _draw_levels(axes: "Axes", reference: Solution, boundary: FreeBoundary | Non
     axes.plot(times, reference.issue_target[1:], color=TARGET, linestyle="--", label="post-issuance cash")
     if boundary is not None:
         axes.axhline(boundary.payout_level, color=INFINITE, linewidth=0.8, label="target cash c*, infinite horizon")
-    axes.set(xlabel="time to horizon τ (years)", ylabel="cash c", title="Boundaries in steps", xscale="log")
+    axes.set(xlabel="time to horizon τ (years)", ylabel="cash c", title="Boundaries, finite horizon", xscale="log")
     axes.set_ylim(bottom=-0.02 * axes.get_ylim()[1])  # a level of zero is seen above the frame
     axes.legend(fontsize="small")

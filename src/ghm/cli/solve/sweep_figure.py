@@ -27,8 +27,8 @@ PANELS = (
     ("post-issuance cash y*", (("infinite_issue_target", "-"),), "cash"),
     ("value without cash, F(0)", (("infinite_value_at_zero", "-"),), "value"),
     ("equity issues per year", (("infinite_issues_a_year", "-"),), "issues per year"),
-    ("in steps: payout boundary", (("payout_level", "-"),), "cash"),
-    ("issuance boundary (dotted), up to (dashed)", (("issue_below", ":"), ("issue_target", "--")), "cash"),
+    ("finite horizon: payout boundary", (("payout_level", "-"),), "cash"),
+    ("issuance (dotted), post-issuance cash (dashed)", (("issue_below", ":"), ("issue_target", "--")), "cash"),
     ("value without cash, V(0, T)", (("value_at_zero", "-"),), "value"),
     ("equity issues per year", (("issues_a_year", "-"),), "issues per year"),
 )

@@ -13,6 +13,7 @@ from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.configurations import hyperparameters_dict
 from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import TrialRecord, TrialState
+from ghm.training.learner_facts import FACTS, flags, learner_of
 from ghm.training.logging.metrics import policy_rows
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
@@ -168,6 +169,19 @@ def settings(search: SearchState) -> list[Table]:
         for title, values in parts
         if values
     ]
+
+
+def learners(search: SearchState) -> Table:
+    """Each learner that was searched: its name in the literature, what it must know of the model, and how its gradient errs."""
+    shared = vars(search.config)
+    tried = [learner_of(shared | vars(one.hyperparameters)) for one in search.trials] or [learner_of(shared)]
+    titles = ("Learner", "Name in the literature", "Must know of the model", "Bias of its gradient", "Variance")
+    rows = []
+    for learner, estimator in (one for one in FACTS if one in tried):
+        facts = FACTS[learner, estimator]
+        texts = (flags(learner, estimator), facts.literature, facts.must_know, facts.bias, facts.variance)
+        rows.append(tuple(Cell(text) for text in texts))
+    return Table("Learner", tuple(Column(title, long=True) for title in titles), tuple(rows))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -24,8 +24,10 @@ _DECISIVE_SOURCES = (
     "training",
     "search/methods",
     "search/decisions",
-    "search/methods",
-    "search/settings/space.py",
+    *(
+        f"search/settings/{name}.py"
+        for name in ("configurations", "distributions", "inactive", "methods", "space", "trial_numbering")
+    ),
 )
 _LIBRARIES = ("torch", "numpy", "numba", "scipy")
 _RECORDED = (*_LIBRARIES, "tyro", "tensorboard", "rich")

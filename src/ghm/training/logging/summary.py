@@ -1,11 +1,15 @@
 """What a training run prints at its end."""
 
+import textwrap
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, parse_object
 from ghm.io.text import error_text, loss_text, percent_text, table_lines
 from ghm.training.logging.metrics import policy_rows
 from ghm.training.settings import TrainConfig
+
+WIDTH = 80
+"""Columns that text is wrapped for, as the summary of a search."""
 
 
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
@@ -20,9 +24,9 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
         f"  captured value   {'undefined' if captured is None else percent_text(captured, 2)}{before}",
         f"  loss             {loss_text(metrics['loss'])} of firm value",
         f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {error_text(metrics['monte_carlo_standard_error'])}",
-        f"  verdict          {metrics['verdict_text']}",
+        textwrap.fill(f"  verdict          {metrics['verdict_text']}", WIDTH, subsequent_indent=19 * " "),
         f"  checkpoints      {config.ckpt_dir}",
-        *table_lines(("", "learned", "optimum"), *policy_rows(metrics.get, metrics["action_rule"])),
+        *table_lines(("", "learned", "optimum"), *policy_rows(metrics.get, metrics["action_rule"], config.T)),
     ]
     if not metrics["monte_carlo_agrees"]:
         lines.append("  WARNING: the exact and the simulated firm value differ by more than four standard errors")
