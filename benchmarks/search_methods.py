@@ -31,6 +31,9 @@ FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "search_methods.png"
 CLOSE = (1e-2, 1e-3)
 """Regrets in captured value until which iterations are counted."""
 
+BUDGETS = (2, 4, 8)
+"""Whole trainings after whose iterations regret is told."""
+
 MOST = 8
 """Whole trainings that a search with rungs may cost; one without may cost four times that, and random search all of the table."""
 
@@ -53,7 +56,7 @@ class Method:
     @property
     def name(self) -> str:
         """As tables call it."""
-        how = f", rungs {' '.join(map(str, self.rungs))}" if self.rungs else ""
+        how = f", rungs {' '.join(map(str, self.rungs))}, keep {self.keep:g}" if self.rungs else ""
         return f"{self.search_type}{how}{f', brackets of {self.bracket}' if self.bracket else ''}"
 
 
@@ -65,6 +68,8 @@ class Course:
     """Iterations that it has then spent, (m,)."""
     regret: NDArray[np.float64]
     """Regret of the best that it has trained to the end, (m,)."""
+    until: float
+    """Iterations up to which it was followed."""
 
 
 def methods() -> list[Method]:
@@ -74,13 +79,13 @@ def methods() -> list[Method]:
         Method("random"),
         Method("random", few),
         Method("random", many),
-        Method("random", many, 8),
+        Method("random", many, keep=0.25),
+        Method("random", many, 12, 0.25),
         Method("tpe"),
-        Method("tpe", many, 8),
+        Method("tpe", many, 12, 0.25),
         Method("gp"),
-        Method("gp", many),
-        Method("gp", many, 8),
-        Method("gp", many, 12),
+        Method("gp", many, keep=0.25),
+        Method("gp", many, 12, 0.25),
     ]
 
 
@@ -186,7 +191,7 @@ def _at_once(replay: Replay, most: float) -> Course:
             break
         spent.append(cost)
         regret.append(replay.regret(still))
-    return Course(np.array(spent), np.array(regret))
+    return Course(np.array(spent), np.array(regret), most)
 
 
 def _in_brackets(replay: Replay, most: float) -> Course:
@@ -206,7 +211,7 @@ def _in_brackets(replay: Replay, most: float) -> Course:
         ended += still
         spent.append(sum(spent[-1:]) + cost)
         regret.append(replay.regret(ended))
-    return Course(np.array(spent), np.array(regret))
+    return Course(np.array(spent), np.array(regret), spent[-1])
 
 
 def run(table: Table, compared: Sequence[Method], repeats: int, processes: int = 1) -> dict[str, list[Course]]:
@@ -231,7 +236,7 @@ def regrets(courses: Sequence[Course], budgets: NDArray[np.int64]) -> NDArray[np
     for row, course in zip(found, courses, strict=True):
         last = np.searchsorted(course.iterations, budgets, side="right") - 1
         row[last >= 0] = course.regret[last[last >= 0]]
-        row[budgets > course.iterations[-1]] = 0.0 if course.regret[-1] == 0 else np.nan
+        row[budgets > course.until] = 0.0 if course.regret[-1] == 0 else np.nan
     return found
 
 
@@ -260,11 +265,12 @@ def budgets_of(courses: Sequence[Course]) -> NDArray[np.int64]:
 def report(found: Mapping[str, Sequence[Course]], table: Table) -> str:
     """The comparison as a Markdown table."""
     sizes = f"{len(table.configurations)} configurations x {len(table.seeds)} seeds x {table.iterations[-1]} iterations"
+    after = " | ".join(f"regret after {count} trainings" for count in BUDGETS)
     lines = [
         f"{sizes}; medians over {len(next(iter(found.values())))} searches of each method, with 95% intervals",
         "",
-        "| method | " + " | ".join(f"iterations until regret ≤ {one:g}" for one in CLOSE) + " |",
-        "|---|---|---|",
+        "| method | " + " | ".join(f"iterations until regret ≤ {one:g}" for one in CLOSE) + f" | {after} |",
+        "|---|---|---|---|---|---|",
     ]
     for name, courses in found.items():
         budgets = budgets_of(courses)
@@ -273,6 +279,8 @@ def report(found: Mapping[str, Sequence[Course]], table: Table) -> str:
         for one in CLOSE:
             low, high = interval(values, budgets, one)
             cells.append(f"{_shown(iterations_needed(values, budgets, one))} ({_shown(low)} to {_shown(high)})")
+        at = np.array(BUDGETS) * table.iterations[-1]
+        cells += [f"{one:.5f}" if math.isfinite(one) else "–" for one in np.median(regrets(courses, at), axis=0)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

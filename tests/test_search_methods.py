@@ -93,7 +93,7 @@ def test_a_learning_method_meets_good_configurations_more_often_than_random(meth
 
 def test_medians_and_the_budget_needed(methods: ModuleType) -> None:
     courses = [
-        methods.Course(np.array([100, 200, 300]), np.array(regret))
+        methods.Course(np.array([100, 200, 300]), np.array(regret), 300)
         for regret in ([0.5, 0.1, 0], [0.4, 0, 0], [1, 1, 1])
     ]
     budgets = np.array([50, 100, 250, 300, 301])
