@@ -1,12 +1,15 @@
 """The tabular benchmark: what it answers is what its file says, and asking for what it does not have is refused."""
 
+import doctest
 import json
 import runpy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import ghm.benchmark
 from ghm.benchmark import Table, load_table
 from ghm.benchmark.table import TRAININGS
 from ghm.errors import UserError
@@ -75,10 +78,26 @@ def test_the_best_is_the_best_on_average(table: Table) -> None:
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        (lambda t: t.objective(10_000, t.iterations[-1], t.seeds[0]), "configuration must be from 0 to"),
-        (lambda t: t.objective(-1, t.iterations[-1], t.seeds[0]), "configuration must be from 0 to"),
+        *(
+            (
+                lambda t, k=k: t.objective(k, t.iterations[-1], t.seeds[0]),
+                "configuration must be a whole number from 0 to",
+            )
+            for k in (10_000, -1, 1.5, True, "1")
+        ),
         (lambda t: t.objective(0, 7, t.seeds[0]), "iterations must be one of 0, 20"),
+        (lambda t: t.objective(0, False, t.seeds[0]), "iterations must be one of 0, 20"),
+        (lambda t: t.objective(0, 20.0, t.seeds[0]), "iterations must be one of 0, 20"),
         (lambda t: t.objective(0, t.iterations[-1], 5), "seed must be one of"),
+        (lambda t: t.objective(0, t.iterations[-1], float(t.seeds[0])), "seed must be one of"),
+        (
+            lambda t: t.nearest({"gae_lambda": 0.9}),
+            "whether gae_lambda has an effect depends on estimator; give a value",
+        ),
+        (lambda t: t.nearest({"lr_policy": 1e-3, "lr_baseline": 1e-3}), "whether lr_baseline has an effect depends on"),
+        (lambda t: t.nearest({"lr_policy": 1e-3}, [99_999]), "from 0 to .*; received 99999"),
+        (lambda t: t.nearest({"lr_policy": 1e-3}, [-1]), "from 0 to .*; received -1"),
+        (lambda _: load_table(3), "--path must be a path"),  # type: ignore[arg-type]
         (lambda t: t.nearest({"lr": 1}), "the space has no 'lr'"),
         (lambda t: t.nearest({"lr_policy": 7.0}), "lr_policy 7.0 is not in the space"),
         (lambda t: t.nearest({"lr_policy": 1e-3}, range(len(t.configurations))), "exclude fewer"),
@@ -88,6 +107,58 @@ def test_the_best_is_the_best_on_average(table: Table) -> None:
 def test_what_it_does_not_have_is_refused(table: Table, asked: object, says: str) -> None:
     with pytest.raises(UserError, match=says):
         asked(table)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda _: "no JSON", "not JSON"),
+        (lambda _: [], "a JSON list, not an object"),
+        (lambda c: c | {"trainings": 3}, "Expected `array`, got `int`"),
+        (lambda c: {key: value for key, value in c.items() if key != "seeds"}, "missing required field `seeds`"),
+        (lambda c: c | {"seeds": [1, 2, 3]}, "for each of 3 seeds"),
+        (lambda c: c | {"iterations": [0]}, "a curve of 1 captured values"),
+        (lambda c: c | {"trainings": []}, "in each training"),
+        (lambda c: c | {"settings": {}}, "its settings have no learner, estimator, baseline"),
+        (lambda c: c | {"space": {"lr": [1]}}, "lr"),
+        (lambda c: c | {"trainings": [c["trainings"][0] | {"hyperparameters": {}}]}, "are missing"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(change: Any, says: str, tmp_path: Path) -> None:
+    content = change(json.loads(TRAININGS.read_text()))
+    (tmp_path / "t.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(UserError, match=rf"t.json is no table of trainings: .*{says}.*; give another"):
+        load_table(tmp_path / "t.json")
+
+
+def test_a_setting_counts_as_soon_as_it_is_known_to_have_an_effect(table: Table) -> None:
+    gae = [k for k, one in enumerate(table.configurations) if one["estimator"] == "gae"]
+    for number in gae:
+        one = table.configurations[number]
+        part = {name: one[name] for name in ("estimator", "gae_lambda", "lr_baseline", "value_hidden")}
+        assert table.nearest(part) == number
+    # What has an effect whatever else: no more is to be named.
+    assert table.nearest({"lr_policy": table.configurations[gae[0]]["lr_policy"]}) == gae[0]
+
+
+def test_values_may_be_lists_and_numpys_numbers(table: Table) -> None:
+    number = next(k for k, one in enumerate(table.configurations) if len(one["policy_hidden"]) > 1)
+    one = table.configurations[number]
+    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in one.items()}
+    assert table.nearest(lists | {"lr_policy": np.float64(one["lr_policy"])}) == number
+    last, seed = table.iterations[-1], table.seeds[0]
+    assert table.objective(np.int64(number), np.int64(last), np.int64(seed)) == table.objective(number, last, seed)  # type: ignore[arg-type]
+
+
+def test_a_table_can_be_compared_and_kept_in_a_set(table: Table) -> None:
+    assert table == table
+    assert table not in {load_table()}
+
+
+def test_the_documented_example_runs() -> None:
+    done = doctest.testmod(ghm.benchmark)
+    assert done.attempted >= 4
+    assert done.failed == 0
 
 
 def test_the_example_finds_a_good_configuration(capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,7 @@ def test_the_search_groups_its_options():
             "search --n_trails 3",
             "error: unknown option --n_trails; did you mean --n_trials?; see ghm search --help",
         ),
+        ("search --bogus=3 --mode.x=a,b", "error: unknown options --bogus, --mode.x; see ghm search --help"),
         ("search 3 4", "error: unexpected arguments 3, 4; see ghm search --help"),
         ("solve --model.rho 2", "error: --model.rho must be between -1 and 1; received 2; see ghm solve --help"),
         ("search --n_trials x", "error: --n_trials takes a whole number; received 'x'; see ghm search --help"),

@@ -112,7 +112,7 @@ def _one_line(box: str, prog: str, names: Sequence[str]) -> str:
 
 def _unknown(words: Sequence[str]) -> str:
     """What is said of words that no option takes: which options there are none of, without the values behind them."""
-    options = [word for word in words if re.match(r"--?[a-zA-Z]", word)]
+    options = [word.partition("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)]
     kind, named = ("unknown option", options) if options else ("unexpected argument", list(words))
     return f"{kind}{'s' if len(named) > 1 else ''} {', '.join(named)}"
 

@@ -101,9 +101,9 @@ def test_table(checkpoint):
         "greedy_return",
         "optimal_return",
         "monte_carlo_return",
-        "captured_value",
     ):
         assert f"{found[figure]:.4f}" in ran.output
+    assert f"{100 * found['captured_value']:.1f}%" in ran.output
     assert found["verdict_text"] in " ".join(ran.output.split())
     assert "of the randomised policy" in ran.output
     assert max(map(len, ran.output.splitlines()[1:])) <= 80

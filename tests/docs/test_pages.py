@@ -10,7 +10,7 @@ from pages import BORROWED, DOCS, ROOT
 
 import ghm.cli
 from ghm.cli.completion import SETTINGS
-from ghm.training.learner_facts import FACTS, flags
+from ghm.report.analysis.learners import FACTS, flags
 
 PAGES = [page for page in session.pages() if blocks(page, DOCS)]
 LONG = 900

@@ -1,11 +1,13 @@
 """What `ghm explain` says: true of the decisions that were made, whatever the method."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from ghm.cli import main
+from ghm.io.text import percent_text
 from ghm.report.page import render
 from ghm.search.explain import _despite, _last, explain
 from ghm.search.methods.proposals import RandomProposal
@@ -59,6 +61,25 @@ def test_a_configuration_of_several_trials_is_not_taken_for_one_of_them(
         assert f"had a firm value of {value:.4f}, the worst of its trials, rank {rank} of 4" in text
 
 
+def test_a_failed_trial_is_told_of_in_the_measure_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no captured value itself; what its configuration had is none the less one."""
+    monkeypatch.setenv("STUB_MODES", json.dumps({"125": "crash"}))
+    (tmp_path / "c.json").write_text(json.dumps([{"name": "calm", "sigma_x": 0.1}, {"name": "wild", "sigma_x": 0.3}]))
+    flags = ("--n_seeds", 2, "--calibrations", tmp_path / "c.json", "--rungs", 2, "--keep", 0.5, "--confirm", 1)
+    assert run_search("--n_trials", 2, *flags, *FLAGS, "--results_dir", tmp_path / "r") == 0
+    cut = next(decision for decision in read_journal(tmp_path / "r") if decision.kind == "cut")
+    (_, threshold), ranking = cut.content["ranking"][0], dict(cut.content["ranking"])
+    explored = [entry for entry in read(tmp_path / "r")["results"] if entry["stage"] == "explore"]
+    assert {entry["seed"]: entry["metrics"]["status"] == "crashed" for entry in explored} == {124: False, 125: True}
+    for entry in explored:
+        text = says(tmp_path / "r", entry["trial_num"], capsys)
+        assert f"it had a captured value of {percent_text(ranking[entry['configuration']])}, the mean of its" in text
+        assert f"the last of them with {percent_text(threshold)}" in text
+        assert "firm value of" not in text.partition("At rung")[2].partition("It ")[0]
+
+
 def test_why_one_was_stopped_that_had_no_less_than_the_last_that_went_on() -> None:
     ranking = [[2, 0.5], [1, 0.4], [3, 0.4], [4, 0.3], [5, 0.9]]
     assert _last(ranking, [1, 2]) == 0.4
@@ -80,7 +101,8 @@ def test_a_cut_is_told_with_its_threshold_and_a_confirmation_with_all_its_seeds(
     (_, greatest), (_, threshold), (stopped, value), _ = cut.content["ranking"]
     assert f"{greatest:.4f}" != f"{threshold:.4f}"
     # Of those that went on the last, which the one that was stopped would have had to beat.
-    assert {f"{value:.4f}", f"{threshold:.4f}"} <= set(re.findall(r"\d+\.\d{4}", says(tmp_path, stopped, capsys)))
+    words = f"it had a firm value of {value:.4f}, rank 3 of 4. The best 2 were promoted (--keep 0.5)"
+    assert f"{words}, the last of them with {threshold:.4f}." in says(tmp_path, stopped, capsys)
     confirmation = read(tmp_path)["confirmation"]
     first, _, last = confirmation["seeds"]
     # As it is told of the trial that was tuned on, which has another seed itself.

@@ -57,6 +57,8 @@ def test_a_result_that_differs_in_its_last_bit_is_not_confirmed(
     monkeypatch.setattr("ghm.search.replay.code_version", lambda: {"torch": "9.9"})
     outcome = replay(searched, 1, runner=TrialRunner(STUB))
     assert outcome.confirmed
+    said = "Trial 1: reproduced within 2 percentage points of captured value, not bit for bit\n"
+    assert outcome.text.startswith(said)
     assert "version of torch: recorded" in outcome.text
 
 

@@ -3,7 +3,7 @@
 >>> from ghm.benchmark import load_table
 >>> table = load_table()
 >>> number = table.nearest({"lr_policy": 3e-3, "estimator": "gae"})
->>> value = table.objective(number, iterations=600, seed=table.seeds[0])
+>>> value = table.objective(number, iterations=table.iterations[-1], seed=table.seeds[0])
 """
 
 from ghm.benchmark.table import Table, load_table

@@ -1,16 +1,19 @@
 """The recorded trainings, and what asking for one of them answers."""
 
-import json
+import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ghm.errors import UserError
+from ghm.io.safe_read import DamagedError, parse_object, read_bytes
+from ghm.io.values import is_whole, plain, require_path
 from ghm.search.settings.configurations import hyperparameters_dict, parse_hyperparameters
 from ghm.search.settings.distributions import Range
 from ghm.search.settings.inactive import inactive_in
@@ -21,8 +24,11 @@ Array = NDArray[np.float64]
 TRAININGS = Path(__file__).with_name("trainings.json")
 """The table that comes with the package."""
 
+_DECIDING = ("learner", "estimator", "baseline")
+"""Settings by which others have an effect or none."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Table:
     """Recorded trainings of n configurations, each with s seeds, evaluated exactly e times.
 
@@ -80,17 +86,16 @@ class Table:
 
         Distances are sums over settings: of a range the share of it that lies between, of a list 0 or 1 (of numbers, the share
         of the list between). A setting without effect counts as its space's first value; one that ``values`` does not name
-        does not count.
+        does not count. Hidden layers may be lists.
 
         Raises:
-            UserError: when a setting is unknown, a value is not in the space, or all configurations are excluded.
+            UserError: when a setting is unknown, a value is not in the space, whether a setting has an effect depends on one
+                that is not named, a number to exclude is none, or all configurations are excluded.
         """
-        for name, value in values.items():
-            if name not in self.space:
-                raise UserError(f"the space has no {name!r}; it has {', '.join(self.space)}")
-            if value not in self.space[name]:
-                raise UserError(f"{name} {value!r} is not in the space ({self.space[name]}); change it")
-        if len(set(excluded)) >= len(self.configurations):
+        values = {name: plain(value) for name, value in values.items()}
+        self._require_known(values)
+        excluded = {self._row(one) for one in excluded}
+        if len(excluded) == len(self.configurations):
             raise UserError(f"all {len(self.configurations)} configurations are excluded; exclude fewer")
         asked = self._effective(values)
         distance = np.zeros(len(self.configurations))
@@ -112,9 +117,31 @@ class Table:
 
     def _effective(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values with those that have no effect at their first."""
-        whole = {name: self.settings[name] for name in ("learner", "estimator", "baseline")} | dict(values)
-        idle = set(inactive_in(whole))
+        idle = self._idle(values)
         return {name: self.space[name].first if name in idle else value for name, value in values.items()}
+
+    def _idle(self, values: Mapping[str, Any]) -> set[str]:
+        """Names of the settings without effect, by the values and the search's own settings."""
+        # A learner that the space varies brings its own.
+        own = () if "learner" in self.space else _DECIDING
+        first = {name: self.space[name].first for name in _DECIDING if name in self.space}
+        return set(inactive_in({name: self.settings[name] for name in own} | first | dict(values)))
+
+    def _require_known(self, values: Mapping[str, Any]) -> None:
+        """Refuse what is not in the space, and a setting of which only one that is not named says whether it has an effect."""
+        for name, value in values.items():
+            if name not in self.space:
+                raise UserError(f"the space has no {name!r}; it has {', '.join(self.space)}")
+            if value not in self.space[name]:
+                raise UserError(f"{name} {value!r} is not in the space ({self.space[name]}); change it")
+        missing = [name for name in _DECIDING if name in self.space and name not in values]
+        cases = itertools.product(*(self.space[name].grid() for name in missing))
+        idle = [self._idle({**values, **dict(zip(missing, case, strict=True))}) for case in cases]
+        for name in values:
+            if len({name in one for one in idle}) > 1:
+                raise UserError(
+                    f"whether {name} has an effect depends on {' and '.join(missing)}; give a value of that, too"
+                )
 
     def _position(self, name: str, value: Any) -> list[float]:
         """Coordinates of a value: 0 to 1 along what has an order, a corner of a simplex for what has none."""
@@ -129,45 +156,77 @@ class Table:
         return found
 
     def _row(self, configuration: int) -> int:
-        if not 0 <= configuration < len(self.configurations):
-            raise UserError(
-                f"configuration must be from 0 to {len(self.configurations) - 1}; received {configuration!r}"
-            )
-        return configuration
+        number, count = plain(configuration), len(self.configurations)
+        if not is_whole(number) or not 0 <= number < count:
+            raise UserError(f"configuration must be a whole number from 0 to {count - 1}; received {configuration!r}")
+        return number
 
     def _seed(self, seed: int) -> int:
-        if seed not in self.seeds:
-            raise UserError(f"seed must be one of {', '.join(map(str, self.seeds))}; received {seed!r}")
-        return self.seeds.index(seed)
+        return _index("seed", self.seeds, seed)
 
     def _column(self, iterations: int) -> int:
-        if iterations not in self.iterations:
-            raise UserError(
-                f"iterations must be one of {', '.join(map(str, self.iterations))}; received {iterations!r}"
-            )
-        return self.iterations.index(iterations)
+        return _index("iterations", self.iterations, iterations)
 
 
-def load_table(path: Path = TRAININGS) -> Table:
+def _index(name: str, known: tuple[int, ...], asked: int) -> int:
+    number = plain(asked)
+    if not is_whole(number) or number not in known:
+        raise UserError(f"{name} must be one of {', '.join(map(str, known))}; received {asked!r}")
+    return known.index(number)
+
+
+class _Row(msgspec.Struct):
+    """A configuration, and for each seed its curve, or nothing where the training failed."""
+
+    hyperparameters: dict[str, Any]
+    captured_value: list[list[float] | None]
+
+
+class _File(msgspec.Struct):
+    """What a table's file holds."""
+
+    space: dict[str, Any]
+    settings: dict[str, Any]
+    optimal_return: float
+    liquidation_return: float
+    seeds: list[int]
+    iterations: list[int]
+    trainings: list[_Row]
+
+
+def load_table(path: str | Path = TRAININGS) -> Table:
     """The recorded trainings that come with the package, or those in ``path``.
 
     Raises:
-        UserError: when ``path`` cannot be read.
+        UserError: when ``path`` cannot be read, or holds no table of trainings.
     """
+    path = require_path("path", path)
     try:
-        content = json.loads(path.read_text())
+        return _table(msgspec.convert(parse_object(read_bytes(path, follow=True)), _File))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; give a table of trainings") from error
-    rows = content["trainings"]
+    except (DamagedError, msgspec.ValidationError, UserError) as error:
+        raise UserError(f"{path} is no table of trainings: {error}; give another") from error
+
+
+def _table(content: _File) -> Table:
+    if missing := [name for name in _DECIDING if name not in content.settings]:
+        raise UserError(f"its settings have no {', '.join(missing)}")
+    shape = (len(content.trainings), len(content.seeds), len(content.iterations))
+    curves = [_of_seeds(row.captured_value, shape[2]) for row in content.trainings]
+    if not all(shape) or any(len(row) != shape[1] or any(len(one) != shape[2] for one in row) for row in curves):
+        raise UserError(
+            f"it must have a curve of {shape[2]} captured values for each of {shape[1]} seeds in each training"
+        )
     return Table(
-        SearchSpace.from_dict(content["space"]).choices(),
-        content["settings"],
-        content["optimal_return"],
-        content["liquidation_return"],
-        tuple(content["seeds"]),
-        tuple(content["iterations"]),
-        tuple(hyperparameters_dict(parse_hyperparameters(row["hyperparameters"])) for row in rows),
-        np.array([_of_seeds(row["captured_value"], len(content["iterations"])) for row in rows]),
+        SearchSpace.from_dict(content.space).choices(),
+        content.settings,
+        content.optimal_return,
+        content.liquidation_return,
+        tuple(content.seeds),
+        tuple(content.iterations),
+        tuple(hyperparameters_dict(parse_hyperparameters(row.hyperparameters)) for row in content.trainings),
+        np.array(curves),
     )
 
 

@@ -23,7 +23,6 @@ from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS
 from ghm.search.settings.distributions import label
 from ghm.search.settings.methods import N_STARTUP
-from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import number
 
@@ -67,7 +66,7 @@ def explain(results: Path, trial_num: int) -> str:
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
         lines += _cuts(outcome, decisions, state)
-    lines += [*_chosen(outcome, decisions, record), *_confirmed(outcome, state)]
+    lines += [*_chosen(outcome, decisions, state), *_confirmed(outcome, state)]
     return "\n".join([*lines, _ended(outcome, decisions)])
 
 
@@ -122,22 +121,22 @@ def _replaced(outcome: TrialRecord, record: SearchRecord) -> bool:
     return RandomProposal(record.choices, config.seed_base)(outcome.configuration) != outcome.hyperparameters
 
 
-def _figure(outcome: TrialRecord, record: SearchRecord, value: float) -> str:
+def _figure(state: SearchState, value: float) -> str:
     """What ranks a configuration, in words: of its one trial, or of its several."""
-    numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
-    what = "captured value" if _by_captured_value(outcome, numbering) else "firm value"
-    figure = f"a {what} of {_amount(outcome, record, value)}"
-    return figure if numbering.n_instances == 1 else f"{figure}, the {RANK_WORDS[record.config.rank_by]} of its trials"
+    figure = f"a {'captured' if _by_captured_value(state) else 'firm'} value of {_amount(state, value)}"
+    return figure if state.n_instances == 1 else f"{figure}, the {RANK_WORDS[state.config.rank_by]} of its trials"
 
 
-def _amount(outcome: TrialRecord, record: SearchRecord, value: float) -> str:
+def _amount(state: SearchState, value: float) -> str:
     """A figure that ranks configurations: a captured value in percent, a firm value as it is."""
-    numbering = TrialNumbering(record.config, record.calibrations, n_configurations=1)
-    return percent_text(value) if _by_captured_value(outcome, numbering) else f"{value:.4f}"
+    return percent_text(value) if _by_captured_value(state) else f"{value:.4f}"
 
 
-def _by_captured_value(outcome: TrialRecord, numbering: TrialNumbering) -> bool:
-    return measure_of(numbering) is captured_or_return and outcome.captured_value is not None
+def _by_captured_value(state: SearchState) -> bool:
+    """Whether captured value ranks; a trial that failed has none, and is ranked like the others."""
+    if measure_of(state.numbering) is not captured_or_return:
+        return False
+    return any(one.captured_value is not None for trial in state.trials for one in (trial, *trial.rungs))
 
 
 def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:
@@ -153,11 +152,11 @@ def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -
         value = ranking[rank][1]
         going = decision.content["go_on"]
         went = outcome.configuration in going
-        reached = "all its trials had failed" if value is None else f"it had {_figure(outcome, state.record, value)}"
+        reached = "all its trials had failed" if value is None else f"it had {_figure(state, value)}"
         verdict = "was promoted" if went else "was stopped"
         failed = any(one.configuration == outcome.configuration for one in state.failures)
         last = _last(ranking, going)
-        threshold = "" if last is None else f", the last of them with {_amount(outcome, state.record, last)}"
+        threshold = "" if last is None else f", the last of them with {_amount(state, last)}"
         lines.append(
             f"At rung {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
             f"{len(ranking)}{' in its bracket' if 'bracket' in decision.subject else ''}. "
@@ -183,7 +182,7 @@ def _despite(ranking: list[list[Any]], going: list[int], value: float | None, fa
     return "; of equal ones the lower number ranks first" if value == last else ""
 
 
-def _chosen(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
+def _chosen(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:
     lines = []
     for decision in decisions:
         if decision.kind != "confirmation":
@@ -196,7 +195,7 @@ def _chosen(outcome: TrialRecord, decisions: list[Decision], record: SearchRecor
             value = decision.content["chosen"][rank][1]
             lines.append(
                 f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} in the search, with "
-                f"{_figure(outcome, record, value)}. The best {len(chosen)} are trained again {where}."
+                f"{_figure(state, value)}. The best {len(chosen)} are trained again {where}."
             )
         else:
             lines.append(f"Not chosen for confirmation: its configuration was not among the best {len(chosen)}.")

@@ -74,7 +74,9 @@ class Replay:
             what = f"it diverged: {self.recorded.error}" if diverged else f"firm value {self.recorded.best_return!r}"
             lines = [f"Trial {number}: reproduced bit for bit, {what}"]
         elif self.confirmed:
-            lines = [f"Trial {number}: reproduced within a captured value of {TOLERANCE}, not bit for bit"]
+            lines = [
+                f"Trial {number}: reproduced within {100 * TOLERANCE:g} percentage points of captured value, not bit for bit"
+            ]
         else:
             lines = [f"Trial {number}: NOT reproduced"]
         lines += [f"  {line}" for line in self.differences]

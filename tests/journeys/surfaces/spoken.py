@@ -137,7 +137,7 @@ def read_why(texts: Mapping[int, str]) -> Table:
         assert where is not None, line
         said["seeds"][number], said["calibrations"][number] = int(where[1]), where[2] or ""
         if end := re.search(
-            rf"It completed (\d+) iterations with a firm value of ({NUMBER})(?: and a captured value of {NUMBER})?\.",
+            rf"It completed (\d+) iterations with a firm value of ({NUMBER})(?: and a captured value of -?[\d.]+%)?\.",
             line,
         ):
             said["statuses"][number], said["returns"][number] = "completed", shown(end[2])

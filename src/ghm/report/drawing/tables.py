@@ -7,13 +7,13 @@ from typing import Any
 from ghm.io.text import loss_text
 from ghm.report.analysis.certainty import Answer
 from ghm.report.analysis.findings import loss, percent, trial_name, years
+from ghm.report.analysis.learners import FACTS, flags, learner_of
 from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.configurations import hyperparameters_dict
 from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import TrialRecord, TrialState
-from ghm.training.learner_facts import FACTS, flags, learner_of
 from ghm.training.logging.metrics import policy_rows
 from ghm.training.logging.progress import duration, number
 from ghm.training.settings import Hyperparameters
