@@ -72,9 +72,9 @@ class Course:
     """Iterations up to which it was followed."""
 
 
-def methods() -> list[Method]:
-    """What is compared."""
-    few, many = (40, 120), (20, 60, 160)
+def methods(iterations: int) -> list[Method]:
+    """What is compared where a whole training has so many iterations."""
+    few, many = ((tuple(round(share * iterations) for share in shares)) for shares in ((0.1, 0.3), (0.05, 0.15, 0.4)))
     return [
         Method("random"),
         Method("random", few),
@@ -321,7 +321,9 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, default=FIGURE)
     flags = parser.parse_args()
     table = load_table() if flags.table is None else load_table(flags.table)
-    compared = [one for one in methods() if not flags.only or any(word in one.name for word in flags.only)]
+    compared = [
+        one for one in methods(table.iterations[-1]) if not flags.only or any(word in one.name for word in flags.only)
+    ]
     found = run(table, compared, flags.repeats, flags.processes)
     print(report(found, table))
     draw(found, flags.figure)
