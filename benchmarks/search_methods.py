@@ -1,381 +1,332 @@
-"""Search methods on a table of real trainings: what each finds for the iterations that it spends.
+"""Search methods on the table of `ghm.benchmark`: what each finds for the iterations that it spends.
 
-`make search-table` records the table: random configurations of the default space, each trained once, with the captured value of
-every evaluation. `python benchmarks/search_methods.py` then lets every method search in it, many times, and draws regret against
-iterations. A method proposes in the whole space and gets the nearest configuration of the table that it has not had yet, all
-methods alike; random search's own proposals are treated the same.
+Every method searches in the table many times, on its training seeds in turn. Random search takes the table's configurations in
+random order; `gp` chooses among those that it has not had yet; `tpe` proposes in the whole space and gets the nearest of these.
 
-Regret is the captured value that the best of the table has over the best that a method has trained to the end.
+Regret is the captured value that the best of the table has, less that of the best that a method has trained to the end.
 """
 
 import argparse
 import functools
-import json
 import math
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghm.search.methods.learned import LearnedProposal, ask_optuna
-from ghm.search.methods.proposals import Known, Proposal
-from ghm.search.methods.registry import make_proposal
-from ghm.search.settings.configurations import NAMES, parse_hyperparameters, plain_hyperparameters
-from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters
-from ghm.search.settings.methods import SearchType
-from ghm.search.settings.space import Choices, SearchSpace
-from ghm.training.settings import Hyperparameters
+from ghm.benchmark import Table, load_table
+from ghm.search.decisions.selection import places
+from ghm.search.methods.gaussian_process import propose
+from ghm.search.methods.learned import LearnedProposal
+from ghm.search.methods.proposals import Known
+from ghm.search.settings.configurations import make_hyperparameters
+from ghm.search.settings.inactive import distinct
 
-TABLE = Path(__file__).with_name("search_table.json")
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "search_methods.png"
 
-CLOSE = 1e-3
-"""Regret in captured value that counts as having found the best."""
+CLOSE = (1e-2, 1e-3)
+"""Regrets in captured value until which iterations are counted."""
 
-MOST = {"random": 150, "tpe": 60, "gp": 60}
-"""Configurations of a search at most: random ones cost nothing to propose, so that random search is followed until it has found
-the best; with rungs, 60 configurations cost less than 16 whole trainings."""
+BUDGETS = (2, 4, 8)
+"""Whole trainings after whose iterations regret is told."""
+
+MOST = 8
+"""Whole trainings that a search with rungs may cost; one without may cost four times that, and random search all of the table."""
 
 LAG = 4
-"""Proposals see all but the last four configurations, as in a search by default."""
+"""Without brackets, proposals see all but the last four configurations, as in a search by default."""
 
-DIGITS = 7
-"""Decimals of captured value kept: a hundred times finer than the reference solution is good to."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Recorded trainings: n configurations, e evaluations each."""
-
-    choices: Choices
-    """The space that they were drawn from."""
-    settings: dict[str, Any]
-    """What they were trained with."""
-    iterations: NDArray[np.int64]
-    """Of the evaluations, (e,)."""
-    configurations: tuple[Hyperparameters, ...]
-    """What was trained, n of them, each different in what has an effect."""
-    best: NDArray[np.float64]
-    """Captured value of the best policy so far, (n, e); minus infinity where a training failed."""
-
-    @property
-    def final(self) -> NDArray[np.float64]:
-        """What each reached at its end, (n,)."""
-        return self.best[:, -1]
-
-    @property
-    def effective(self) -> Choices:
-        """The space without what has no effect."""
-        return effective_choices(self.choices, inactive_hyperparameters(self.settings))
-
-    def reading(self, rung: int) -> NDArray[np.float64]:
-        """What each had reached at a rung, (n,).
-
-        Raises:
-            ValueError: when nothing was evaluated there.
-        """
-        if rung not in self.iterations:
-            raise ValueError(f"rung {rung}: the table has evaluations at {', '.join(map(str, self.iterations))}")
-        return self.best[:, int(np.searchsorted(self.iterations, rung))]
+Curve = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to search: how configurations are proposed, and at which rungs they are cut."""
+    """A way to search."""
 
-    name: str
-    search_type: SearchType
+    search_type: Literal["random", "tpe", "gp"]
     rungs: tuple[int, ...] = ()
+    bracket: int | None = None
+    """Configurations that pass the rungs together; None: all of them."""
     keep: float = 0.34
-    peer: bool = False
-    """Optuna's Gaussian process in place of ours."""
 
     @property
-    def most(self) -> int:
-        """Configurations at most."""
-        return MOST[self.search_type]
+    def name(self) -> str:
+        """As tables call it."""
+        how = f", rungs {' '.join(map(str, self.rungs))}, keep {self.keep:g}" if self.rungs else ""
+        return f"{self.search_type}{how}{f', brackets of {self.bracket}' if self.bracket else ''}"
 
 
 @dataclass(frozen=True)
-class StepQueue:
-    """Regret of one search that stops after 1, 2, 3 … configurations."""
+class Course:
+    """A search that may be stopped here and there."""
 
     iterations: NDArray[np.int64]
     """Iterations that it has then spent, (m,)."""
     regret: NDArray[np.float64]
     """Regret of the best that it has trained to the end, (m,)."""
+    until: float
+    """Iterations up to which it was followed."""
 
 
-def record(results_dir: Path, path: Path) -> Table:
-    """Make the table of a search's trials and write it.
-
-    Raises:
-        UserError: when there is no search in ``results_dir``.
-        ValueError: when its trials have no evaluations in common.
-    """
-    from ghm.search.records.reader import read_search
-
-    search = read_search(results_dir)
-    inactive = search.record.inactive
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    grid: list[int] = []
-    for trial in search.trials:
-        if not trial.final:
-            continue
-        values = [
-            (line.iteration, line.captured_value) for line in search.history(trial) if line.captured_value is not None
-        ]
-        if trial.success and not grid:
-            grid = [iteration for iteration, _ in values]
-        key = tuple(str(getattr(trial.hyperparameters, name)) for name in NAMES if name not in inactive)
-        captured = [round(value, DIGITS) for _, value in values] if trial.success else None
-        rows.setdefault(
-            key, {"hyperparameters": plain_hyperparameters(trial.hyperparameters), "captured_value": captured}
-        )
-    if not grid or any(row["captured_value"] and len(row["captured_value"]) != len(grid) for row in rows.values()):
-        raise ValueError(f"{results_dir}: the trials' evaluations differ in number")
-    content = {
-        "settings": {
-            key: value
-            for key, value in sorted(search.config.to_dict().items())
-            if key not in ("results_dir", "resume", "space")
-        },
-        "space": {name: values.to_json() for name, values in search.record.choices.items()},
-        "iterations": grid,
-    }
-    head = json.dumps(content)[:-1]
-    body = ",\n".join(json.dumps(row) for row in rows.values())
-    path.write_text(f'{head}, "trainings": [\n{body}\n]}}\n')
-    return load(path)
+def methods(iterations: int) -> list[Method]:
+    """What is compared where a whole training has so many iterations."""
+    few, many = ((tuple(round(share * iterations) for share in shares)) for shares in ((0.1, 0.3), (0.05, 0.15, 0.4)))
+    return [
+        Method("random"),
+        Method("random", few),
+        Method("random", many),
+        Method("random", many, keep=0.25),
+        Method("random", many, 12, 0.25),
+        Method("tpe"),
+        Method("tpe", many, 12, 0.25),
+        Method("gp"),
+        Method("gp", many, keep=0.25),
+        Method("gp", many, 12, 0.25),
+    ]
 
 
-def load(path: Path) -> Table:
-    """Read a recorded table.
+class TableProposal(LearnedProposal):
+    """Proposals among the rows of a table."""
 
-    Raises:
-        OSError: when there is none; ``make search-table`` records it.
-    """
-    content = json.loads(path.read_text())
-    rows = content["trainings"]
-    failed = [-math.inf] * len(content["iterations"])
-    values = np.array([failed if row["captured_value"] is None else row["captured_value"] for row in rows])
-    return Table(
-        SearchSpace.from_dict(content["space"]).choices(),
-        content["settings"],
-        np.array(content["iterations"]),
-        tuple(parse_hyperparameters(row["hyperparameters"]) for row in rows),
-        np.maximum.accumulate(values, axis=1),
-    )
+    def __init__(self, table: Table, method: Method, number: int) -> None:
+        assert method.search_type != "random"
+        super().__init__(method.search_type, table.space, number)
+        self.rows = [distinct(make_hyperparameters(values), table.space) for values in table.configurations]
+        self._table = table
+        self.at = np.array([self._places(row) for row in self.rows])
+        self._free = self.at
 
-
-def methods(rungs: tuple[int, ...]) -> list[Method]:
-    """What is compared."""
-    plain = [Method(name, name) for name in ("random", "tpe", "gp")]
-    return plain + [Method(f"{one.name} + rungs", one.search_type, rungs) for one in plain]
-
-
-class OptunaGaussianProcess(LearnedProposal):
-    """``gp`` as Optuna's ``GPSampler`` would have it, told the same."""
+    def row(self, history: Sequence[Known], taken: Sequence[int]) -> int:
+        """The row to train next, given what is known of the rows ``taken``."""
+        self._free = np.delete(self.at, list(taken), axis=0)
+        return self._table.nearest(vars(self(len(taken) + 1, history)), excluded=taken)
 
     def ask(
-        self, known: NDArray[Any], objective: NDArray[Any], pending: NDArray[Any], seed: np.random.SeedSequence
+        self,
+        known: np.ndarray,
+        objective: np.ndarray,
+        pending: np.ndarray,
+        seed: np.random.SeedSequence,
+        times: np.ndarray | None = None,
     ) -> Sequence[float]:
-        """Places of the proposal."""
-        import optuna
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is called experimental
-            sampler = optuna.samplers.GPSampler(seed=int(seed.generate_state(1)[0]), n_startup_trials=0)
-            return ask_optuna(sampler, self.axes, known, objective, pending)
+        """A place on each axis: for ``gp`` that of a row."""
+        if self._method == "gp":
+            return propose(self.axes, known, objective, pending, seed, times, self._free)
+        return super().ask(known, objective, pending, seed, times)
 
 
-def search(table: Table, method: Method, seed: int) -> StepQueue:
-    """One search of up to ``method.most`` configurations."""
-    reading = table.reading(method.rungs[0]) if method.rungs else table.final
-    order = _propose_all(table, method, seed, method.most, reading)
-    spent, regret = [], []
-    for count in range(1, len(order) + 1):
-        iterations, best = _trained(table, method, np.array(order[:count]))
-        spent.append(iterations)
-        regret.append(float(table.final.max()) - best)
-    # A search that would be stopped later keeps what it has found with fewer configurations only without rungs: with
-    # them it is another search, whose cuts may lose the best.
-    return StepQueue(np.array(spent), np.array(regret))
+class Replay:
+    """One search in the table.
 
-
-def _propose_all(table: Table, method: Method, seed: int, most: int, reading: NDArray[np.float64]) -> list[int]:
-    """Rows of the table in the order in which the method asks for them."""
-    propose: Proposal = (
-        OptunaGaussianProcess("gp", table.effective, seed)
-        if method.peer
-        else make_proposal(method.search_type, table.effective, seed)
-    )
-    coordinates = _coordinates(table, table.configurations)
-    order: list[int] = []
-    for number in range(1, min(most, len(table.configurations)) + 1):
-        history = [
-            Known(
-                _effective(table, table.configurations[row]),
-                _value(reading[row]) if position <= number - LAG else None,
-                pending=position > number - LAG,
-            )
-            for position, row in enumerate(order, 1)
-        ]
-        asked = _coordinates(table, [propose(number, history)])[0]
-        distance = np.abs(coordinates - asked).sum(axis=1)
-        distance[order] = np.inf
-        order.append(int(np.argmin(distance)))
-    return order
-
-
-def _trained(table: Table, method: Method, rows: NDArray[np.int64]) -> tuple[int, float]:
-    """Iterations spent on the configurations ``rows``, and the best that was trained to the end."""
-    spent, before = 0, 0
-    for rung in method.rungs:
-        spent += len(rows) * (rung - before)
-        before = rung
-        ranking = np.lexsort((np.arange(len(rows)), -table.reading(rung)[rows]))
-        rows = rows[ranking[: math.ceil(method.keep * len(rows) - 1e-9)]]
-    return spent + len(rows) * (int(table.iterations[-1]) - before), float(table.final[rows].max())
-
-
-def _effective(table: Table, configuration: Hyperparameters) -> Hyperparameters:
-    """The configuration with the first value of whatever has no effect."""
-    values = plain_hyperparameters(configuration)
-    for name, choices in table.effective.items():
-        if choices.size == 1:
-            values[name] = choices.first
-    return parse_hyperparameters(values)
-
-
-def _coordinates(table: Table, configurations: Sequence[Hyperparameters]) -> NDArray[np.float64]:
-    """Positions: 0 to 1 along ordered values, a corner of a simplex for each of the others."""
-    columns = []
-    for name, distribution in table.effective.items():
-        values = distribution.grid()
-        if len(values) == 1:
-            continue
-        mine = [getattr(one, name) for one in configurations]
-        if isinstance(values[0], tuple):
-            columns += [[0.5 * (value == corner) for value in mine] for corner in values]
-        else:
-            columns.append([sorted(values).index(value) / (len(values) - 1) for value in mine])
-    return np.array(columns, dtype=np.float64).T
-
-
-def _value(reading: float) -> float | None:
-    return float(reading) if math.isfinite(reading) else None
-
-
-def median_regret(courses: Sequence[StepQueue], budgets: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Median over searches of the regret that each has when ``budgets`` iterations are spent, (b,).
-
-    Infinite before anything is trained to the end; not a number past the end of the courses, which are of one length.
+    Args:
+        table: the table.
+        method: how it searches.
+        number: of the search.
     """
-    found = np.full((len(courses), len(budgets)), np.inf)
-    for row, course in zip(found, courses, strict=True):
-        last = np.searchsorted(course.iterations, budgets, side="right") - 1
-        row[last >= 0] = course.regret[last[last >= 0]]
-        step = course.iterations[-1] - course.iterations[-2] if len(course.iterations) > 1 else 0
-        row[budgets >= course.iterations[-1] + max(step, 1)] = np.nan
-    return np.asarray(np.median(found, axis=0))
+
+    def __init__(self, table: Table, method: Method, number: int) -> None:
+        self.method, self.ends = method, (*method.rungs, table.iterations[-1])
+        columns = [table.iterations.index(end) for end in self.ends]
+        self.best = table.best_so_far[:, number % len(table.seeds)][:, columns]
+        first, last = self.ends[0], self.ends[-1]
+        self._places = [1.0 if end == last else math.log(end / first) / math.log(last / first) for end in self.ends]
+        self.order: list[int] = []
+        self._shuffled = np.random.default_rng(number).permutation(len(self.best)).tolist()
+        self._proposal = None if method.search_type == "random" else TableProposal(table, method, number)
+
+    def ask(self, known: Mapping[int, Curve]) -> None:
+        """Take the next configuration, when of the rows before it the curves ``known`` are."""
+        proposal = self._proposal
+        if proposal is None:
+            self.order.append(self._shuffled[len(self.order)])
+            return
+        history = []
+        for row in self.order:
+            curve = known.get(row, ())
+            whole = curve if self.method.bracket else ()
+            value = curve[-1][1] if curve else None
+            history.append(Known(proposal.rows[row], value, pending=row not in known, curve=whole))
+        self.order.append(proposal.row(history, self.order))
+
+    def train(self, rows: Sequence[int]) -> tuple[int, list[int], dict[int, Curve]]:
+        """Iterations that rows cost together, those of them that are trained to the end, and the curves of all."""
+        spent, before, still = 0, 0, list(rows)
+        curves: dict[int, Curve] = dict.fromkeys(rows, ())
+        for place, end, values in zip(self._places, self.ends, self.best.T, strict=True):
+            spent, before = spent + len(still) * (end - before), end
+            curves |= {row: (*curves[row], (place, float(values[row]))) for row in still if math.isfinite(values[row])}
+            if end != self.ends[-1]:
+                ranking = [still[k] for k in np.lexsort((np.arange(len(still)), -values[still]))]
+                still = ranking[: places(self.method.keep, len(still))]
+        return spent, still, curves
+
+    def regret(self, rows: Sequence[int]) -> float:
+        """Of rows that were trained to the end."""
+        return float(self.best[:, -1].max() - self.best[list(rows), -1].max())
 
 
-def iterations_needed(courses: Sequence[StepQueue], budgets: NDArray[np.int64], regret: float = CLOSE) -> int | None:
-    """Least budget from which on the median regret stays at or below ``regret``; None where it never does."""
-    regrets = median_regret(courses, budgets)
-    above = np.nonzero(regrets > regret)[0]
-    first = 0 if not len(above) else int(above[-1]) + 1
-    return int(budgets[first]) if first < np.sum(np.isfinite(regrets) | np.isposinf(regrets)) else None
+def search(table: Table, method: Method, number: int) -> Course:
+    """One search."""
+    replay = Replay(table, method, number)
+    times = math.inf if method == Method("random") else 1 if method.rungs else 4
+    most = MOST * table.iterations[-1] * times
+    return _at_once(replay, most) if method.rungs and method.bracket is None else _in_brackets(replay, most)
 
 
-def run(table: Table, compared: Sequence[Method], repeats: int, processes: int = 1) -> dict[str, list[StepQueue]]:
-    """``repeats`` searches of each method, with the seeds from 0 on."""
+def _at_once(replay: Replay, most: float) -> Course:
+    """All configurations pass the rungs together, so it is another search for each number of them."""
+    spent: list[int] = []
+    regret: list[float] = []
+    for count in range(1, len(replay.best) + 1):
+        rows = replay.order[: max(count - LAG, 0)]
+        replay.ask(
+            {row: ((0.0, float(replay.best[row, 0])),) if np.isfinite(replay.best[row, 0]) else () for row in rows}
+        )
+        cost, still, _ = replay.train(replay.order)
+        if cost > most:
+            break
+        spent.append(cost)
+        regret.append(replay.regret(still))
+    return Course(np.array(spent), np.array(regret), most)
+
+
+def _in_brackets(replay: Replay, most: float) -> Course:
+    """Brackets, or without rungs one configuration after another."""
+    size = replay.method.bracket or 1
+    known: dict[int, Curve] = {}
+    ended: list[int] = []
+    spent: list[int] = []
+    regret: list[float] = []
+    while len(replay.order) + size <= len(replay.best) and sum(spent[-1:]) < most:
+        begin = len(replay.order)
+        for _ in range(size):
+            visible = replay.order if replay.method.bracket else replay.order[: max(begin + 1 - LAG, 0)]
+            replay.ask({row: known[row] for row in visible if row in known})
+        cost, still, curves = replay.train(replay.order[begin:])
+        known |= curves
+        ended += still
+        spent.append(sum(spent[-1:]) + cost)
+        regret.append(replay.regret(ended))
+    return Course(np.array(spent), np.array(regret), spent[-1])
+
+
+def run(table: Table, compared: Sequence[Method], repeats: int, processes: int = 1) -> dict[str, list[Course]]:
+    """``repeats`` searches of each method, numbered from 0."""
     found = {}
     for method in compared:
         one = functools.partial(search, table, method)
         if processes == 1:
-            found[method.name] = [one(seed) for seed in range(repeats)]
+            found[method.name] = [one(number) for number in range(repeats)]
         else:
             with ProcessPoolExecutor(processes) as pool:
                 found[method.name] = list(pool.map(one, range(repeats), chunksize=4))
     return found
 
 
-def budgets_of(table: Table, found: dict[str, list[StepQueue]]) -> NDArray[np.int64]:
-    """Budgets at which methods are compared: thirds of whole trainings, as far as any of the searches went."""
-    whole = int(table.iterations[-1])
-    last = max(int(course.iterations[-1]) for courses in found.values() for course in courses)
-    return np.arange(whole // 3, last + 1, whole // 3)
+def regrets(courses: Sequence[Course], budgets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Regret of each search when ``budgets`` iterations are spent, (n, b).
+
+    Infinite before anything is trained to the end; not a number past the end of a search.
+    """
+    found = np.full((len(courses), len(budgets)), np.inf)
+    for row, course in zip(found, courses, strict=True):
+        last = np.searchsorted(course.iterations, budgets, side="right") - 1
+        row[last >= 0] = course.regret[last[last >= 0]]
+        row[budgets > course.until] = 0.0 if course.regret[-1] == 0 else np.nan
+    return found
 
 
-def report(found: dict[str, list[StepQueue]], table: Table) -> str:
+def iterations_needed(found: NDArray[np.float64], budgets: NDArray[np.int64], regret: float) -> float:
+    """Least budget from which on the median of ``found`` (n, b) stays at or below ``regret``; infinite where it never does."""
+    median = np.median(found, axis=0)
+    known = ~np.isnan(median)
+    above = np.nonzero(median[known] > regret)[0]
+    first = 0 if not len(above) else int(above[-1]) + 1
+    return float(budgets[known][first]) if first < known.sum() else math.inf
+
+
+def interval(found: NDArray[np.float64], budgets: NDArray[np.int64], regret: float) -> tuple[float, float]:
+    """95% interval of :func:`iterations_needed`, from 500 resamples of the searches."""
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(len(found), size=(500, len(found)))
+    needed = np.sort([iterations_needed(found[one], budgets, regret) for one in drawn])
+    return float(needed[12]), float(needed[487])
+
+
+def budgets_of(courses: Sequence[Course]) -> NDArray[np.int64]:
+    """Every number of iterations at which one of the searches has something new."""
+    return np.unique(np.concatenate([course.iterations for course in courses]))
+
+
+def report(found: Mapping[str, Sequence[Course]], table: Table) -> str:
     """The comparison as a Markdown table."""
-    budgets = budgets_of(table, found)
+    sizes = f"{len(table.configurations)} configurations x {len(table.seeds)} seeds x {table.iterations[-1]} iterations"
+    after = " | ".join(f"regret after {count} trainings" for count in BUDGETS)
     lines = [
-        f"{len(table.configurations)} configurations x {table.iterations[-1]} iterations; medians over "
-        f"{len(next(iter(found.values())))} searches of each method",
+        f"{sizes}; medians over {len(next(iter(found.values())))} searches of each method, with 95% intervals",
         "",
-        f"| method | iterations until regret ≤ {CLOSE:g} | regret after the iterations of 5 | 10 | 15 | 30 whole trainings |",
+        "| method | " + " | ".join(f"iterations until regret ≤ {one:g}" for one in CLOSE) + f" | {after} |",
         "|---|---|---|---|---|---|",
     ]
     for name, courses in found.items():
-        needed = iterations_needed(courses, budgets)
-        regrets = median_regret(courses, budgets)
-        at = [np.flatnonzero(budgets == count * int(table.iterations[-1])) for count in (5, 10, 15, 30)]
-        shown = [f"{regrets[one[0]]:.5f}" if len(one) and np.isfinite(regrets[one[0]]) else "–" for one in at]
-        lines.append(f"| {name} | {'not reached' if needed is None else f'{needed:,}'} | {' | '.join(shown)} |")
+        budgets = budgets_of(courses)
+        values = regrets(courses, budgets)
+        cells = []
+        for one in CLOSE:
+            low, high = interval(values, budgets, one)
+            cells.append(f"{_shown(iterations_needed(values, budgets, one))} ({_shown(low)} to {_shown(high)})")
+        at = np.array(BUDGETS) * table.iterations[-1]
+        cells += [f"{one:.5f}" if math.isfinite(one) else "–" for one in np.median(regrets(courses, at), axis=0)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def draw(found: dict[str, list[StepQueue]], table: Table, path: Path) -> None:
+def _shown(iterations: float) -> str:
+    return f"{iterations:,.0f}" if math.isfinite(iterations) else "not reached"
+
+
+def draw(found: Mapping[str, Sequence[Course]], path: Path) -> None:
     """Median regret against iterations, a curve a method."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.3, 3.6), layout="constrained")
+    figure = Figure(figsize=(6.8, 4.2), layout="constrained")
     axes = figure.subplots()
-    budgets = budgets_of(table, found)
-    colours = ("#0072B2", "#D55E00", "#009E73")
-    for index, (name, courses) in enumerate(found.items()):
-        regrets = np.maximum(median_regret(courses, budgets), 10.0**-DIGITS)
-        style = "--" if "rungs" in name else "-"
-        axes.step(budgets, regrets, style, where="post", color=colours[index % 3], label=name)
-    axes.axhline(CLOSE, color="grey", linewidth=0.8)
+    colours = {"random": "#0072B2", "tpe": "#009E73", "gp": "#D55E00"}
+    for name, courses in found.items():
+        budgets = budgets_of(courses)
+        median = np.maximum(np.median(regrets(courses, budgets), axis=0), 1e-5)
+        style = ":" if "brackets" in name else "--" if "rungs" in name else "-"
+        width = 2.2 if "brackets" in name else 1.2
+        colour = colours[name.split(",")[0]]
+        axes.step(budgets, median, style, where="post", color=colour, linewidth=width, label=name)
+    for one in CLOSE:
+        axes.axhline(one, color="grey", linewidth=0.8)
     axes.set(xlabel="training iterations spent", ylabel="median regret (captured value)", xscale="log", yscale="log")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="x-small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
 
 
 def main() -> None:
-    """Record the table, or compare the methods on it."""
+    """Compare the methods."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--record", type=Path, help="make the table from this results directory, and stop")
-    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--table", type=Path, help="another table than that of the package")
     parser.add_argument("--repeats", type=int, default=200)
-    parser.add_argument("--peer", action="store_true", help="gp beside Optuna's GPSampler instead, without rungs")
-    parser.add_argument("--rungs", type=int, nargs="+", default=[60, 180])
+    parser.add_argument("--only", nargs="+", help="methods whose names contain one of these")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--figure", type=Path, default=FIGURE)
     flags = parser.parse_args()
-    if flags.record is not None:
-        table = record(flags.record, flags.table)
-        print(f"{flags.table}: {len(table.configurations)} configurations x {len(table.iterations)} evaluations")
-        return
-    table = load(flags.table)
-    compared = methods(tuple(flags.rungs))
-    if flags.peer:
-        compared = [Method("gp", "gp"), Method("Optuna's GPSampler", "gp", peer=True)]
+    table = load_table() if flags.table is None else load_table(flags.table)
+    compared = [
+        one for one in methods(table.iterations[-1]) if not flags.only or any(word in one.name for word in flags.only)
+    ]
     found = run(table, compared, flags.repeats, flags.processes)
     print(report(found, table))
-    if flags.peer:
-        return
-    draw(found, table, flags.figure)
+    draw(found, flags.figure)
 
 
 if __name__ == "__main__":

@@ -199,8 +199,20 @@ def test_a_search_without_success_exports_what_it_has(tmp_path: Path, failures: 
     expected = {"trials.csv", "README.md", "failures.csv", "failures.tex"} | (
         {"configurations.csv"} if failures else set()
     )
-    assert expected == files - {"trials.parquet"}
+    assert expected == files - {"trials.parquet", "study.db"}
     assert len(pd.read_csv(tmp_path / "out" / "trials.csv")) == 2
+
+
+def test_the_exported_study_is_that_of_the_search(exported: Path, studied: Made) -> None:
+    optuna = pytest.importorskip("optuna")
+    storage = f"sqlite:///{exported / 'study.db'}"
+    (summary,) = optuna.get_all_study_summaries(storage)
+    study = optuna.load_study(study_name=summary.study_name, storage=storage)
+    ours = ghm.load_results(studied.path.parent).to_optuna()
+    assert study.study_name == ours.study_name
+    assert [(one.params, one.values, one.intermediate_values) for one in study.trials] == [
+        (one.params, one.values, one.intermediate_values) for one in ours.trials
+    ]
 
 
 def test_files_of_the_users_are_not_written_over(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""What goes into a paper: figures as PDF and PNG, tables as LaTeX and CSV, all trials as one tidy CSV."""
+"""What goes into a paper: figures as PDF and PNG, tables as LaTeX and CSV, all trials as one tidy CSV and as an Optuna study."""
 
 import csv
 import dataclasses
 import io
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,9 @@ def export(results: Path, directory: Path) -> list[Path]:
     files |= figures
     parquet, missing = _parquet(trials_frame(search))
     files |= parquet
+    note += missing
+    study, missing = _study(search)
+    files |= study
     note += missing
     files["README.md"] = _readme(search, list(files), note).encode()
     _refuse_foreign(directory, list(files))
@@ -171,6 +175,20 @@ def _parquet(frame: "pd.DataFrame") -> tuple[dict[str, bytes], str]:
     except ImportError:
         return {}, "There is no trials.parquet: pandas needs pyarrow for it (pip install 'ghm[parquet]').\n"
     return {"trials.parquet": buffer.getvalue()}, ""
+
+
+def _study(search: SearchState) -> tuple[dict[str, bytes], str]:
+    """study.db, or why there is none."""
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        return {}, "There is no study.db: it needs Optuna (pip install 'ghm[optuna]').\n"
+    from ghm.report.analysis.study import make_study
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "study.db"
+        make_study(search, f"sqlite:///{path}")
+        return {"study.db": path.read_bytes()}, ""
 
 
 def _safe(frame: "pd.DataFrame") -> bytes:

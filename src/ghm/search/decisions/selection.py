@@ -64,7 +64,9 @@ def go_on(keep: float, scores: Sequence[ConfigurationScore]) -> list[int]:
     return sorted(one.configuration for one in order[: places(keep, len(order))] if one.value is not None)
 
 
-def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: str) -> Decision:
+def cut(
+    rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: str, bracket: int | None = None
+) -> Decision:
     """The best share ``keep`` of the configurations, rounded up, goes on from ``rung``; those that failed do not.
 
     Args:
@@ -72,10 +74,12 @@ def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: 
         keep: share that goes on.
         scores: how they stand there.
         settings: digest of the search's settings.
+        bracket: number of the bracket that they are of; None where they are all.
     """
     ranking = [[one.configuration, one.value] for one in ranked(scores)]
     content = {"of": len(ranking), "ranking": ranking, "go_on": go_on(keep, scores)}
-    return Decision("cut", {"rung": rung, "keep": keep}, content, digest(settings, rung, keep, facts(scores)))
+    subject = {"rung": rung, "keep": keep} | ({} if bracket is None else {"bracket": bracket})
+    return Decision("cut", subject, content, digest(settings, rung, keep, facts(scores)))
 
 
 def choose(

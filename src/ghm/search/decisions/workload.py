@@ -48,7 +48,8 @@ def workload(
         n_confirmed: trials of the confirmation; None: as many as the settings ask for.
     """
     found = _Parts(records, again, set(running), ahead)
-    _explore(numbering, found)
+    for bracket in numbering.brackets():
+        _explore(numbering, found, list(bracket))
     config = numbering.config
     count = numbering.n_confirmed if n_confirmed is None else n_confirmed
     for number in range(numbering.n_explored + 1, numbering.n_explored + count + 1):
@@ -99,8 +100,9 @@ class _Parts:
             self.parts.append(end - done)
 
 
-def _explore(numbering: TrialNumbering, found: _Parts) -> None:
-    config, still = numbering.config, list(range(1, numbering.n_configurations + 1))
+def _explore(numbering: TrialNumbering, found: _Parts, still: list[int]) -> None:
+    """Add what is left of one bracket's configurations."""
+    config = numbering.config
     ends = (0, *config.rungs, config.n_iterations)
     for at, (begin, end) in enumerate(itertools.pairwise(ends), 1):
         numbers = [number for one in still for number in numbering.numbers(one)]
