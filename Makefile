@@ -47,7 +47,7 @@ test: lint contract ## everything that CI runs: format, lint, types, import cont
 
 JOURNEYS := tests/journeys tests/search/test_real_training.py tests/test_compiled.py tests/test_working_directory.py
 .PHONY: test-journeys
-test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (four minutes)
+test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (minutes)
 	$(PYTEST) -m journey $(JOURNEYS)
 
 .PHONY: mutants
