@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghm.benchmark import Table, load_table
-from ghm.search.decisions.selection import places
 from ghm.search.methods.gaussian_process import propose
 from ghm.search.methods.learned import LearnedProposal
 from ghm.search.methods.proposals import Known
 from ghm.search.settings.configurations import make_hyperparameters
 from ghm.search.settings.inactive import distinct
+from ghm.search.settings.trial_numbering import places
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "search_methods.png"
 

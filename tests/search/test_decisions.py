@@ -24,7 +24,10 @@ from ghm.search import step_queue as step_queue_module
 from ghm.search.decisions import scheduler as scheduler_module
 from ghm.search.decisions.scheduler import Scheduler, Step
 from ghm.search.decisions.selection import Decision
-from ghm.search.records.journal import read_journal, require_same_size
+from ghm.search.records.journal import read_journal
+from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.taking import require_same_size
 from tests.search.instant import INSTANT, InstantTrial
 from tests.search.support import comparable, read, run_search
 
@@ -358,11 +361,10 @@ def test_decisions_are_on_the_disk_before_they_are_acted_on(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("rungs", ("--n_trials", 7), "--n_trials: a cut has been made among 6 configurations"),
         ("rungs", ("--keep", 0.2), "--keep 0.2: at --rungs"),
-        ("rungs", ("--n_seeds", 3), "n_seeds: recorded 2, now 3"),
-        ("rungs", ("--rungs", 2), "rungs: recorded"),
-        ("confirm", ("--n_trials", 5), "--n_trials: a confirmation has been made among 4"),
+        ("rungs", ("--n_seeds", 1), "--n_seeds 1 is fewer than the 2 of the search to --resume"),
+        ("rungs", ("--rungs", 2), "--rungs 2: the search to --resume has 2 4, and 4 would be lost"),
+        ("confirm", ("--n_trials", 5), "--n_trials, --n_seeds, --rungs: a confirmation has been made"),
         ("confirm", ("--confirm_seeds", 4), "--confirm: the confirmation runs 3 seeds"),
         ("confirm", ("--retry_failed",), "--retry_failed: a confirmation has been made"),
         ("tpe", ("--proposal_lag", 3), "proposal_lag: recorded 2, now 3"),
@@ -387,13 +389,14 @@ def test_a_search_that_let_more_go_on_and_was_confirmed_can_be_resumed() -> None
     """What was decided at the smaller share is superseded, and holds nobody up."""
     cuts = [Decision("cut", {"rung": 20, "keep": keep}, {"of": 6, "go_on": []}, "") for keep in (0.5, 0.7)]
     made = [*cuts, Decision("confirmation", {}, {"of": 6, "seeds": [1, 2], "iterations": 60, "chosen": []}, "")]
-    require_same_size(made, 6, 2, 60, 0.7)
+    six = TrialNumbering(SearchConfig(n_trials=6, n_iterations=60, rungs=(20,)), (), 6)
+    require_same_size(made, six, 2, 60, 0.7)
     with pytest.raises(
         UserError, match=r"--keep 1: a confirmation has been made among those that went on at --keep 0\.7"
     ):
-        require_same_size(made, 6, 2, 60, 1.0)
+        require_same_size(made, six, 2, 60, 1.0)
     with pytest.raises(UserError, match=r"--keep 0\.5: at --rungs 20 a share of 0\.7 has gone on"):
-        require_same_size(made, 6, 2, 60, 0.5)
+        require_same_size(made, six, 2, 60, 0.5)
 
 
 def test_all_that_were_stopped_can_go_on(recorded: Recorded, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def explain(results: Path, trial_num: int) -> str:
     decisions = read_journal(results_dir)
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
-        lines += _cuts(outcome, decisions, state)
+        lines += [*_cuts(outcome, decisions, state), *_more_seeds(outcome, decisions, state)]
     lines += [*_chosen(outcome, decisions, state), *_confirmed(outcome, state)]
     return "\n".join([*lines, _ended(outcome, decisions)])
 
@@ -116,10 +116,10 @@ def _replaced(outcome: TrialRecord, record: SearchRecord) -> bool:
     return RandomProposal(record.choices, config.seed_base)(outcome.configuration) != outcome.hyperparameters
 
 
-def _figure(state: SearchState, value: float) -> str:
+def _figure(state: SearchState, value: float, n_trials: int) -> str:
     """What ranks a configuration, in words: of its one trial, or of its several."""
     figure = f"a {'captured' if _by_captured_value(state) else 'firm'} value of {_amount(state, value)}"
-    return figure if state.n_instances == 1 else f"{figure}, the {RANK_WORDS[state.config.rank_by]} of its trials"
+    return figure if n_trials == 1 else f"{figure}, the {RANK_WORDS[state.config.rank_by]} of its trials"
 
 
 def _amount(state: SearchState, value: float) -> str:
@@ -149,17 +149,50 @@ def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -
         value = ranking[rank][1]
         going = decision.content["go_on"]
         went = outcome.configuration in going
-        reached = "all its trials had failed" if value is None else f"it had {_figure(state, value)}"
+        several = len(state.numbering.numbers(outcome.configuration))
+        reached = "all its trials had failed" if value is None else f"it had {_figure(state, value, several)}"
         verdict = "was promoted" if went else "was stopped"
         failed = any(one.configuration == outcome.configuration for one in state.failures)
         last = _last(ranking, going)
         threshold = "" if last is None else f", the last of them with {_amount(state, last)}"
         lines.append(
             f"At rung {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
-            f"{len(ranking)}. "
+            f"{len(ranking)}{_among(decision, state)}. "
             f"The best {len(going)} were promoted (--keep {decision.subject['keep']:g}){threshold}"
             f"{'' if went else _despite(ranking, going, value, failed)}."
         )
+    return lines
+
+
+def _among(decision: Decision, state: SearchState) -> str:
+    """Of which configurations a cut was made, where the search has grown."""
+    growth = decision.subject.get("growth", 0)
+    if not state.record.grown or growth >= len(state.numbering.extents):
+        return ""
+    group = state.numbering.group(growth)
+    return f" (of configurations {group.start} to {group.stop - 1})"
+
+
+def _more_seeds(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:
+    """Whether the search grew by more seeds for the trial's configuration."""
+    lines = []
+    for decision in decisions:
+        if decision.kind != "growth" or "chosen" not in decision.content:
+            continue
+        chosen, seeds = dict(decision.content["chosen"]), decision.content["seeds"]
+        top = state.numbering.extents[decision.subject["growth"]].top
+        which = "All of them" if top is None else f"The best {len(chosen)}"
+        if (value := chosen.get(outcome.configuration)) is not None:
+            rank = [*chosen].index(outcome.configuration) + 1
+            lines.append(
+                f"More seeds: its configuration ranked {rank} of {decision.content['of']} that were trained to their ends, with "
+                f"{_figure(state, value, len(state.numbering.numbers(outcome.configuration)))}. {which} are trained on {seeds} "
+                "seeds."
+            )
+        else:
+            lines.append(
+                f"No more seeds: its configuration was not among the {len(chosen)} that were trained on {seeds} seeds."
+            )
     return lines
 
 
@@ -192,7 +225,7 @@ def _chosen(outcome: TrialRecord, decisions: list[Decision], state: SearchState)
             value = decision.content["chosen"][rank][1]
             lines.append(
                 f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} in the search, with "
-                f"{_figure(state, value)}. The best {len(chosen)} are trained again {where}."
+                f"{_figure(state, value, state.n_instances)}. The best {len(chosen)} are trained again {where}."
             )
         else:
             lines.append(f"Not chosen for confirmation: its configuration was not among the best {len(chosen)}.")
@@ -225,6 +258,8 @@ def _ended(outcome: TrialRecord, decisions: list[Decision]) -> str:
         stopped = f"It was stopped at rung {outcome.iterations}; its checkpoint is kept"
         if any(decision.kind == "confirmation" for decision in decisions):
             return f"{stopped}. It cannot be promoted any more: the confirmation has been made without it."
+        if any("chosen" in decision.content for decision in decisions):
+            return f"{stopped}. It cannot be promoted any more: more seeds have been given without it."
         return f"{stopped}, and --resume with --keep 1.0 promotes it."
     if outcome.success:
         captured = outcome.captured_value

@@ -10,12 +10,14 @@ from pathlib import Path
 from ghm.errors import UserError, require_posix
 from ghm.io.platforms import untested, usable_cores
 from ghm.io.values import require_path
+from ghm.search.decisions.growth import grow, growth_note
 from ghm.search.decisions.scheduler import Scheduler, run_again
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import duration
 from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record, names_taken
+from ghm.search.records.reader import restored_search
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
@@ -23,7 +25,7 @@ from ghm.search.settings.config import MAX_TRIALS, SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
 from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.space import Choices, SearchSpace, read_configurations
-from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.settings.trial_numbering import Extent, TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial, make_trial
@@ -50,18 +52,25 @@ class ResolvedSearch:
     """Models to train on; empty: the settings' own one."""
     start_with: tuple[Hyperparameters, ...] = ()
     """Configurations to try first."""
+    grown: tuple[Extent, ...] = ()
+    """Its extents since its start; empty where it has not grown."""
     asked: int | None = None
     """``--n_trials``, whatever is made of it; None: it was not given."""
 
     @property
     def numbering(self) -> TrialNumbering:
         """Instances and numbers of its trials."""
+        return TrialNumbering(self.config, self.calibrations, self.n_configurations, self.grown)
+
+    @property
+    def n_configurations(self) -> int:
+        """Configurations that it explores: those that are asked for, as far as the space has them."""
         config = self.config
         inactive = inactive_hyperparameters(vars(config), self.choices)
         counted = make_proposal(config.search_type, self.choices, config.seed_base, inactive).n_trials
         # On the same seeds a configuration that comes up again would be the same training.
-        most = self.n_distinct if config.n_seeds > 1 else config.n_trials
-        return TrialNumbering(config, self.calibrations, counted or int(min(config.n_trials, most)))
+        several = (config.n_seeds if self.recorded is None else self.recorded.numbering.n_seeds(0)) > 1
+        return counted or int(min(config.n_trials, self.n_distinct if several else config.n_trials))
 
     @property
     def n_distinct(self) -> float:
@@ -97,7 +106,7 @@ class ResolvedSearch:
             return new_record(
                 self.config, self.choices, names_taken(self.results_dir), self.calibrations, self.start_with
             )
-        return resumed_record(self.recorded, self.config, self.choices, self.calibrations, self.start_with)
+        return resumed_record(self.recorded, self.config, self.choices, self.calibrations, self.start_with, self.grown)
 
     def plan(self, state: SearchState | None = None, retry_machine: bool = False) -> Plan:
         """What the user is told before it starts, given what is recorded."""
@@ -146,6 +155,8 @@ class ResolvedSearch:
                 f"--budget {self.config.budget:,}: {self.numbering.n_configurations} configurations, {iterations:,} training "
                 "iterations in all."
             )
+        before = 1 if self.recorded is None else len(self.recorded.numbering.extents)
+        notes += [growth_note(self.numbering, at) for at in range(before, len(self.grown))]
         if self.start_with:
             notes.append(f"Configurations 1 to {len(self.start_with)} are those of --start_with.")
         if note := inactive_note(self.choices, vars(self.config)):
@@ -202,6 +213,9 @@ def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = F
                 "leave --results_dir out"
             )
     choices = _choices(space, config, recorded)
+    asked = config
+    if recorded is not None:  # what it grows by is told below
+        config = dataclasses.replace(config, n_seeds=recorded.config.n_seeds, top=None)
     resolved = ResolvedSearch(
         config,
         choices,
@@ -210,20 +224,35 @@ def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = F
         () if elsewhere or config.executor != "local" else assigned_gpus(config),
         _calibrations(config, recorded),
         _start_with(config, choices, recorded),
+        () if recorded is None else recorded.grown,
     )
     if config.budget is not None:
         config = dataclasses.replace(config, n_trials=_affordable(resolved, config.budget))
         resolved = dataclasses.replace(resolved, config=config)
-    resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
         resolved,
-        config=dataclasses.replace(config, n_trials=resolved.numbering.n_configurations),
+        config=dataclasses.replace(config, n_trials=resolved.n_configurations),
         asked=None if config.n_trials == SearchConfig().n_trials else config.n_trials,
     )
     if recorded is not None:
+        resolved = _grown(resolved, recorded, asked)
+    resolved.numbering.require_countable()
+    if recorded is not None:
         resolved.record()  # refuses drift
     return resolved
+
+
+def _grown(resolved: ResolvedSearch, recorded: SearchRecord, asked: SearchConfig) -> ResolvedSearch:
+    """The search with what it grows by: configurations, rungs, seeds."""
+    # Asked for once more when it is over, a growth in seeds chooses anew; before, the same command goes on with it.
+    again = asked.top is not None and restored_search(resolved.results_dir, recorded).is_complete
+    grown = grow(recorded.numbering, asked, resolved.n_configurations, again)
+    if not grown:
+        return dataclasses.replace(resolved, grown=())
+    numbering = dataclasses.replace(resolved.numbering, grown=grown)
+    config = dataclasses.replace(resolved.config, n_seeds=numbering.n_seeds(len(grown) - 1))
+    return dataclasses.replace(resolved, grown=grown, config=config)
 
 
 def resumed_config(resume: Path) -> SearchConfig:
@@ -244,7 +273,8 @@ def _affordable(resolved: ResolvedSearch, budget: int) -> int:
     config, instances = resolved.config, resolved.numbering.n_instances
 
     def cost(count: int) -> int:
-        return workload(TrialNumbering(config, resolved.calibrations, count), {}).iterations
+        grown = grow(resolved.numbering, config, count, again=False) if resolved.recorded is not None else ()
+        return workload(TrialNumbering(config, resolved.calibrations, count, grown), {}).iterations
 
     least = (config.rungs or (config.n_iterations,))[0] * instances
     count = bisect.bisect_right(range(1, min(budget // least, MAX_TRIALS // instances) + 1), budget, key=cost)

@@ -132,7 +132,15 @@ class HyperparameterSearch:
                 )
             )
             record, moved = take_directory(resolved)
-            self._config = dataclasses.replace(self._config, resume=directory, results_dir=directory)
+            # Called again, it goes on with the search as it has grown.
+            self._config = dataclasses.replace(
+                self._config,
+                resume=directory,
+                results_dir=directory,
+                n_seeds=record.config.n_seeds,
+                n_trials=record.config.n_trials,
+                top=None,
+            )
             end_orphans(directory, functools.partial(holds_lease, directory))
             state = restored_search(directory, record)
             if not isinstance(backend, ExecutorBackend):  # whose tasks wait, each for its own trial

@@ -93,7 +93,9 @@ def finished(search: SearchState) -> list[Finished]:
     found = []
     for one in search.scores():
         states = [trial.status for trial in one.trials]
-        if len(states) < search.n_instances or not all(s is TrialState.COMPLETED or s.is_failure for s in states):
+        if len(states) < len(search.numbering.numbers(one.configuration)) or not all(
+            s is TrialState.COMPLETED or s.is_failure for s in states
+        ):
             continue
         if any(state.is_failure for state in states):
             found.append(Finished(one.hyperparameters, None))

@@ -28,12 +28,12 @@ def configurations_table(search: SearchState) -> Table | None:
     if search.n_instances == 1 or not ranking:
         return None
     firms, rank_by = [one.name for one in search.record.calibrations], search.config.rank_by
-    heads = ["Rank", "Configuration", "Mean", "Interquartile mean", "95% interval", "Worst"]
+    heads = ["Rank", "Configuration", "Trials", "Mean", "Interquartile mean", "95% interval", "Worst"]
     heads += [*(f"{RANK_WORDS[rank_by].capitalize()}, {firm}" for firm in firms), "Failures", "Iterations"]
     columns = [*(Column(title, True) for title in heads), *(Column(name) for name in search.varied)]
     rows = tuple(
         (
-            *(_whole(value) for value in (rank, one.configuration)),
+            *(_whole(value) for value in (rank, one.configuration, len(one.trials))),
             *(_share(one.figure(name)) for name in ("mean", "iqm")),
             Cell(interval_text(one.interval)),
             _share(one.figure("worst")),
@@ -231,7 +231,7 @@ def _rungs(search: SearchState) -> Chart | None:
         f"Best captured value of each trial at the rungs {', '.join(map(str, ends[:-1]))}: {fallen} of {len(courses)} were "
         "stopped at one.",
         "Grey trials were stopped at their last rung"
-        + ("; --resume with --keep 1.0 promotes them." if search.choice is None else "."),
+        + ("; --resume with --keep 1.0 promotes them." if search.choice is None and not search.grown else "."),
         [
             lines(True, "stopped", "@faint", 1),
             lines(False, "trained to the end", "@accent", 2),

@@ -12,13 +12,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
-from ghm.search.decisions.selection import Decision, choose, cut, digest
+from ghm.search.decisions.selection import Decision, choose, cut, digest, more_configurations, more_seeds
 from ghm.search.methods.proposals import Known, unseen
 from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.inactive import distinct, effective_choices, inactive_hyperparameters
 from ghm.search.settings.space import Choices
-from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.settings.trial_numbering import Instance, TrialNumbering
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 from ghm.training.settings import Hyperparameters
@@ -81,29 +81,68 @@ class Scheduler:
         self._configurations: dict[int, Hyperparameters] = {}
         self._values: list[float | None] = []
         self._measure = measure_of(numbering)
+        self._added: dict[int, tuple[int, Instance]] = {}
+        self._chosen: dict[int, list[int]] = {}
         given = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
         calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
+        space = {name: values.to_json() for name, values in choices.items()}
+        self._facts = (space, calibrations, *given)
+        self._enter(0)
+
+    def _enter(self, growth: int) -> None:
+        """What follows is decided under the settings that hold since a growth, or since the start (0)."""
         basis = {name: getattr(self._config, name) for name in _BASIS}
-        self._settings = digest(
-            basis, {name: values.to_json() for name, values in choices.items()}, calibrations, *given
-        )
+        basis |= {"rungs": self._numbering.extents[growth].rungs, "n_seeds": self._numbering.n_seeds(growth)}
+        self._growth, self._settings = growth, digest(basis, *self._facts)
 
     def steps(self) -> Iterator[Step]:
         """All steps, each once; see :data:`Step`."""
-        recorded = [one.configuration for one in self._outcomes.values() if one.stage == "explore"]
-        # Fewer configurations asked for than there are: none is thrown away, and none of those is run.
-        group = range(1, max([self._numbering.n_configurations, *recorded]) + 1)
-        yield from self._explore(group)
-        still = [one for one in group if one <= self._numbering.n_configurations]
-        still = yield from self._pass_rungs(still)
+        ending: list[int] = []
+        for growth in range(len(self._numbering.extents)):
+            self._enter(growth)
+            if growth:
+                yield from self._grow(ending)
+            group = list(self._numbering.group(growth))
+            yield from self._explore([*group, *self._surplus(growth)])
+            if group:
+                ending += yield from self._pass_rungs(group)
         if self._config.confirm:
-            for configuration in still:
+            for configuration in ending:
                 yield from self._wait(configuration, None)
             yield from self._confirm()
 
+    def _surplus(self, growth: int) -> range:
+        """After the last growth: configurations that are recorded though fewer are asked for; they are kept, and not run."""
+        if growth < len(self._numbering.extents) - 1:
+            return range(0)
+        asked = self._numbering.n_configurations
+        recorded = [one.configuration for one in self._outcomes.values() if one.stage == "explore"]
+        return range(asked + 1, max([asked, *recorded]) + 1)
+
+    def _grow(self, ending: Sequence[int]) -> Iterator[Step]:
+        """Write down what a growth adds; in seeds, choose among the configurations that go to their ends, and train them."""
+        numbering, growth = self._numbering, self._growth
+        extent = numbering.extents[growth]
+        if not numbering.adds_seeds(growth):
+            yield more_configurations(growth, numbering.group(growth), extent.rungs, self._settings)
+            return
+        for configuration in ending:
+            yield from self._wait(configuration, None)
+        scores = [self._score(configuration, None, self._measure) for configuration in ending]
+        decision = more_seeds(growth, extent, scores, self._settings, self._distinct)
+        yield decision
+        self._chosen[growth] = [configuration for configuration, _ in decision.content["chosen"]]
+        before, self._added = self._added, numbering.added(self._chosen)
+        for number in sorted({*self._added} - {*before}):
+            configuration, instance = self._added[number]
+            trial = self._make(number, self._configurations[configuration], instance, configuration)
+            evaluated = dataclasses.replace(trial.config, evaluate_at=numbering.rungs(configuration))
+            yield from self._run(dataclasses.replace(trial, config=evaluated), self._outcomes.get(number))
+
     def _pass_rungs(self, still: list[int]) -> Generator[Step, None, list[int]]:
         """Cut the configurations ``still`` at each rung; return those that are trained to their ends."""
-        for rung, until in zip(self._config.rungs, (*self._config.rungs[1:], None), strict=False):
+        rungs = self._numbering.extents[self._growth].rungs
+        for rung, until in zip(rungs, (*rungs[1:], None), strict=False):
             for configuration in still:
                 yield from self._wait(configuration, rung)
             still = yield from self._cut(rung, still)
@@ -113,14 +152,20 @@ class Scheduler:
 
     def _explore(self, group: Sequence[int]) -> Iterator[Step]:
         """Each configuration of a group, to its end or to the first rung."""
-        until = self._config.rungs[0] if self._config.rungs else None
         for configuration in group:
             if self._learns:
                 for earlier in range(len(self._values) + 1, configuration - self._config.proposal_lag + 1):
-                    yield from self._wait(earlier, until)
-                    self._values.append(self._score(earlier, until, captured_or_return).value)
+                    yield from self._learn(earlier)
             yield self._proposal(configuration)
+            until = next(iter(self._numbering.rungs(configuration)), None)
             yield from self._train(configuration, until, run=configuration <= self._numbering.n_configurations)
+
+    def _learn(self, configuration: int) -> Iterator[Step]:
+        """Take in what a configuration reached at its first rung or, without rungs, at its end, on its first seeds."""
+        until = next(iter(self._numbering.rungs(configuration)), None)
+        yield from self._wait(configuration, until)
+        trials = [self._outcomes[one] for one in self._numbering.numbers(configuration)]
+        self._values.append(score(trials, self._config.rank_by, captured_or_return, until).value)
 
     def _proposal(self, configuration: int) -> Decision:
         known = len(self._values)
@@ -135,7 +180,7 @@ class Scheduler:
         )
         # On the same seeds it would be the same training; on another one, which --n_seeds 1 gives it, it is not.
         fresh = configuration not in self._kept
-        if fresh and self._config.n_seeds > 1 and (plain := self._distinct(chosen)) in self._taken:
+        if fresh and self._numbering.n_seeds(self._growth) > 1 and (plain := self._distinct(chosen)) in self._taken:
             chosen = unseen(self._effective, plain, self._taken, self._config.seed_base, configuration)
         self._taken.add(self._distinct(chosen))
         self._configurations[configuration] = chosen
@@ -154,8 +199,9 @@ class Scheduler:
             outcome = self._outcomes.get(number)
             if outcome is not None or run:
                 trial = self._make(number, hyperparameters, instance, configuration)
-                trial = dataclasses.replace(trial, config=dataclasses.replace(trial.config, pause_at=until))
-                yield from self._run(trial, outcome, run)
+                rungs = self._numbering.rungs(configuration)
+                paused = dataclasses.replace(trial.config, pause_at=until, evaluate_at=rungs)
+                yield from self._run(dataclasses.replace(trial, config=paused), outcome, run)
 
     def _run(self, trial: Trial, outcome: TrialRecord | None, run: bool = True) -> Iterator[Step]:
         """The trial, unless it is over or has come to where it is to pause."""
@@ -176,18 +222,22 @@ class Scheduler:
 
     def _wait(self, configuration: int, until: int | None) -> Iterator[Step]:
         """Nothing, for as long as a trial of the configuration has not come to ``until``."""
-        numbers = self._numbering.numbers(configuration)
+        numbers = self._numbers(configuration)
         while not all(self._covered(number, until) for number in numbers):
             yield None
 
+    def _numbers(self, configuration: int) -> list[int]:
+        """Numbers of the configuration's trials, those of growths so far among them."""
+        added = [number for number, (one, _) in self._added.items() if one == configuration]
+        return [*self._numbering.numbers(configuration), *added]
+
     def _score(self, configuration: int, rung: int | None, measure: Measure) -> ConfigurationScore:
-        numbers = self._numbering.numbers(configuration)
-        trials = [self._outcomes[number] for number in numbers if number in self._outcomes]
+        trials = [self._outcomes[number] for number in self._numbers(configuration) if number in self._outcomes]
         return score(trials, self._config.rank_by, measure, rung)
 
     def _cut(self, rung: int, still: list[int]) -> Generator[Step, None, list[int]]:
         scores = [self._score(configuration, rung, self._measure) for configuration in still]
-        decision = cut(rung, self._config.keep, scores, self._settings)
+        decision = cut(rung, self._config.keep, scores, self._settings, self._growth)
         yield decision
         going = decision.content["go_on"]
         for one in scores:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from ghm.search.decisions.ranking import ConfigurationScore, by_calibration, by_
 from ghm.search.decisions.statistics import Strata, aggregate, interquartile_interval, probability_of_improvement
 from ghm.search.settings.config import RankBy
 from ghm.search.settings.configurations import plain_hyperparameters
+from ghm.search.settings.trial_numbering import Extent, places
 from ghm.search.trials.outcome import NO_RETURN, TrialRecord
 from ghm.training.settings import Hyperparameters
 
@@ -23,7 +23,7 @@ class Decision:
     """
 
     kind: str
-    """``proposal``, ``cut`` or ``confirmation``."""
+    """``proposal``, ``cut``, ``growth`` or ``confirmation``."""
     subject: Mapping[str, Any]
     """What it is about, as JSON types."""
     content: Mapping[str, Any]
@@ -53,18 +53,13 @@ def facts(scores: Sequence[ConfigurationScore]) -> list[Any]:
     ]
 
 
-def places(keep: float, count: int) -> int:
-    """How many of ``count`` configurations go on where the share ``keep`` does, rounded up."""
-    return math.ceil(keep * count - 1e-9)  # 7% of 100 are 7, not 7.000000000000001 rounded up
-
-
 def go_on(keep: float, scores: Sequence[ConfigurationScore]) -> list[int]:
     """Numbers of the configurations that go on where the best share ``keep`` does; those that failed do not."""
     order = ranked(scores)
     return sorted(one.configuration for one in order[: places(keep, len(order))] if one.value is not None)
 
 
-def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: str) -> Decision:
+def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: str, growth: int = 0) -> Decision:
     """The best share ``keep`` of the configurations, rounded up, goes on from ``rung``; those that failed do not.
 
     Args:
@@ -72,10 +67,12 @@ def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: 
         keep: share that goes on.
         scores: how they stand there.
         settings: digest of the search's settings.
+        growth: number of the growth that added the configurations; 0: the search had them from its start.
     """
     ranking = [[one.configuration, one.value] for one in ranked(scores)]
     content = {"of": len(ranking), "ranking": ranking, "go_on": go_on(keep, scores)}
-    return Decision("cut", {"rung": rung, "keep": keep}, content, digest(settings, rung, keep, facts(scores)))
+    subject = {"rung": rung, "keep": keep} | ({"growth": growth} if growth else {})
+    return Decision("cut", subject, content, digest(settings, rung, keep, facts(scores)))
 
 
 def choose(
@@ -90,19 +87,43 @@ def choose(
 
     Of those that are the same by ``distinct`` only the best: on the same seeds they would be the same trainings.
     """
-    best: dict[Hyperparameters, ConfigurationScore] = {}
-    for one in ranked(scores):
-        if one.value is not None:
-            best.setdefault(distinct(one.hyperparameters), one)
-    order = list(best.values())
     content = {
         "of": len(scores),
-        "chosen": [[one.configuration, one.value] for one in order[:count]],
+        "chosen": _best(count, scores, distinct),
         "seeds": list(seeds),
         "iterations": iterations,
     }
     basis = digest(settings, count, list(seeds), iterations, facts(scores))
     return Decision("confirmation", {"count": count}, content, basis)
+
+
+def _best(
+    count: int | None, scores: Sequence[ConfigurationScore], distinct: Callable[[Hyperparameters], Hyperparameters]
+) -> list[list[Any]]:
+    """Number and figure of the ``count`` best configurations, None: of all, that did not fail and are not the same."""
+    best: dict[Hyperparameters, ConfigurationScore] = {}
+    for one in ranked(scores):
+        if one.value is not None:
+            best.setdefault(distinct(one.hyperparameters), one)
+    return [[one.configuration, one.value] for one in list(best.values())[:count]]
+
+
+def more_configurations(growth: int, group: range, rungs: Sequence[int], settings: str) -> Decision:
+    """Configurations are added that pass ``rungs`` as a group of their own."""
+    content = {"configurations": [group.start, group.stop - 1] if group else [], "rungs": list(rungs)}
+    return Decision("growth", {"growth": growth}, content, digest(settings, growth, content))
+
+
+def more_seeds(
+    growth: int,
+    extent: Extent,
+    scores: Sequence[ConfigurationScore],
+    settings: str,
+    distinct: Callable[[Hyperparameters], Hyperparameters],
+) -> Decision:
+    """The best configurations, or all, are trained on more seeds; of those that are the same by ``distinct`` only the best."""
+    content = {"of": len(scores), "chosen": _best(extent.top, scores, distinct), "seeds": extent.n_seeds}
+    return Decision("growth", {"growth": growth}, content, digest(settings, growth, extent.top, facts(scores)))
 
 
 @dataclass(frozen=True)

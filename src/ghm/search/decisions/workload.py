@@ -1,14 +1,14 @@
 """How much a search still has to do: trainings to start and their iterations, as far as can be told from what is recorded."""
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from ghm.search.decisions.ranking import score
 from ghm.search.decisions.scheduler import measure_of
-from ghm.search.decisions.selection import go_on, places
-from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.decisions.selection import go_on
+from ghm.search.settings.trial_numbering import TrialNumbering, places
 from ghm.search.trials.outcome import TrialRecord, TrialState
 
 
@@ -34,6 +34,7 @@ def workload(
     running: Collection[int] = (),
     ahead: Mapping[int, int] = MappingProxyType({}),
     n_confirmed: int | None = None,
+    grown: Mapping[int, Sequence[int]] = MappingProxyType({}),
 ) -> Workload:
     """What is still to be started.
 
@@ -46,14 +47,29 @@ def workload(
         running: trials that run; of these only what comes after the present process counts.
         ahead: iterations of trials that had gone on from where they are recorded when their search was killed.
         n_confirmed: trials of the confirmation; None: as many as the settings ask for.
+        grown: configurations that growths in seeds chose, by extent, as far as that is decided.
     """
     found = _Parts(records, again, set(running), ahead)
-    _explore(numbering, found, list(range(1, numbering.n_configurations + 1)))
     config = numbering.config
+    for at, extent in enumerate(numbering.extents):
+        if numbering.adds_seeds(at):
+            for number in added_numbers(numbering, at, grown):
+                found.add(number, 0, config.n_iterations)
+        else:
+            _explore(numbering, found, list(numbering.group(at)), extent.rungs)
     count = numbering.n_confirmed if n_confirmed is None else n_confirmed
     for number in range(numbering.n_explored + 1, numbering.n_explored + count + 1):
         found.add(number, 0, config.confirm_iterations or config.n_iterations)
     return Workload(tuple(found.parts), len(found.numbers))
+
+
+def added_numbers(numbering: TrialNumbering, at: int, grown: Mapping[int, Sequence[int]]) -> Collection[int]:
+    """Numbers of the trials that growth ``at`` in seeds adds, as far as is decided who is chosen."""
+    if at not in grown:
+        return numbering.expected(at)
+    chosen = {one: configurations for one, configurations in grown.items() if one <= at}
+    before = {one: configurations for one, configurations in chosen.items() if one < at}
+    return sorted({*numbering.added(chosen)} - {*numbering.added(before)})
 
 
 class _Parts:
@@ -99,10 +115,10 @@ class _Parts:
             self.parts.append(end - done)
 
 
-def _explore(numbering: TrialNumbering, found: _Parts, still: list[int]) -> None:
-    """Add what is left of the configurations ``still``."""
+def _explore(numbering: TrialNumbering, found: _Parts, still: list[int], rungs: Sequence[int]) -> None:
+    """Add what is left of the configurations ``still``, which pass ``rungs``."""
     config = numbering.config
-    ends = (0, *config.rungs, config.n_iterations)
+    ends = (0, *rungs, config.n_iterations)
     for at, (begin, end) in enumerate(itertools.pairwise(ends), 1):
         numbers = [number for one in still for number in numbering.numbers(one)]
         for number in numbers:
@@ -115,7 +131,7 @@ def _explore(numbering: TrialNumbering, found: _Parts, still: list[int]) -> None
             for after, following in itertools.pairwise(ends[at:]):
                 going = places(config.keep, going)
                 there = sum(found.has_passed(number, following) for number in numbers)
-                found.parts += [following - after] * max(going * numbering.n_instances - there, 0)
+                found.parts += [following - after] * max(going * len(numbering.numbers(still[0])) - there, 0)
             return
         scores = [
             score(found.trials(numbering.numbers(one)), config.rank_by, measure_of(numbering), end) for one in still

@@ -7,13 +7,14 @@ from typing import TextIO
 
 from ghm.errors import shown
 from ghm.io.text import percent_text, table_lines
-from ghm.search.decisions.selection import Decision, places
+from ghm.search.decisions.selection import Decision
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.config import RANK_WORDS
 from ghm.search.settings.configurations import hyperparameters_dict, written
+from ghm.search.settings.trial_numbering import TrialNumbering, places
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import number
@@ -101,7 +102,7 @@ def _trials_text(plan: Plan) -> str:
     """How many trials there are, and what makes them so many."""
     config, numbering = plan.config, plan.numbering
     text = f"{plan.n_trials} trials"
-    if numbering is None or (numbering.n_instances == 1 and not config.rungs and not config.confirm):
+    if numbering is None or (numbering.most_instances == 1 and not config.rungs and not config.confirm):
         return text
     factors = [
         f"{numbering.n_configurations} configurations",
@@ -110,15 +111,23 @@ def _trials_text(plan: Plan) -> str:
     factors += [f"{len(numbering.calibrations)} calibrations"] if numbering.calibrations else []
     parts = [" x ".join(factors)]
     parts += [f"{numbering.n_confirmed} for the confirmation"] if config.confirm else []
-    rungs = " and ".join(map(str, config.rungs))
-    going = numbering.n_configurations
-    counts = [str(going := places(config.keep, going)) for _ in config.rungs]
-    parts += (
-        [f"the best {100 * config.keep:g}% are promoted at {rungs} iterations: {' and '.join(counts)}"]
-        if config.rungs
-        else []
-    )
+    parts += filter(None, (_extent_text(numbering, at) for at in range(len(numbering.extents))))
     return f"{text} ({'; '.join(parts)})"
+
+
+def _extent_text(numbering: TrialNumbering, at: int) -> str:
+    """How many configurations of a group are promoted, or get more seeds."""
+    extent, config, group = numbering.extents[at], numbering.config, numbering.group(at)
+    if numbering.adds_seeds(at):
+        which = "all" if extent.top is None else f"the best {extent.top}"
+        return f"{which} that are trained to the end on {extent.n_seeds} seeds"
+    if not extent.rungs or not group:
+        return ""
+    going = len(group)
+    counts = [str(going := places(config.keep, going)) for _ in extent.rungs]
+    which = f" of {group.start} to {group.stop - 1}" if len(numbering.extents) > 1 else ""
+    rungs = " and ".join(map(str, extent.rungs))
+    return f"the best {100 * config.keep:g}%{which} are promoted at {rungs} iterations: {' and '.join(counts)}"
 
 
 def trials_table(trials: Sequence[Trial]) -> list[str]:
@@ -144,6 +153,9 @@ def decision_text(decision: Decision) -> str:
         shown = ", ".join(map(str, going[:MANY])) + (" …" if len(going) > MANY else "")
         rung, total = decision.subject["rung"], decision.content["of"]
         return f"[Rung {rung}] {len(going)} of {total} configurations promoted: {shown or 'none'}"
+    if decision.kind == "growth" and "chosen" in decision.content:
+        again = ", ".join(str(one) for one, _ in decision.content["chosen"][:MANY]) or "none"
+        return f"[Growth] trained on {decision.content['seeds']} seeds: configurations {again}"
     if decision.kind == "confirmation":
         chosen = [str(one) for one, _ in decision.content["chosen"]]
         seeds, again = len(decision.content["seeds"]), ", ".join(chosen) or "none"

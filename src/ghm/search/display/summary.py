@@ -141,7 +141,20 @@ def _top(state: SearchState) -> str:
         texts = ("-" if value is None else measured.shown(value) for value in values)
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *texts, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
-    return f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {measured.label} of their trials\n{_rows(columns)}"
+    title = f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {measured.label} of their trials"
+    return "\n".join([title, _rows(columns), *unequal_seeds(state)])
+
+
+def unequal_seeds(state: SearchState) -> list[str]:
+    """That figures of few seeds are luckier than those of many, where the first of the ranking have not as many."""
+    counts = [len({trial.seed for trial in one.trials}) for one in state.ranking()[:TOP]]
+    if len({*counts}) < 2:
+        return []
+    note = (
+        f"They have {min(counts)} to {max(counts)} seeds. Of the best, a figure of few seeds is the luckier: before you rely on "
+        f"their order, train the first ones on as many (--resume with --n_seeds {max(counts)} --top {TOP})."
+    )
+    return [textwrap.fill(note, WIDTH, initial_indent="  ", subsequent_indent="  ")]
 
 
 def _started_with(state: SearchState) -> list[str]:

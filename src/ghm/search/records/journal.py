@@ -18,7 +18,7 @@ from msgspec import Meta
 from ghm.errors import UserError
 from ghm.io.atomic import open_to_append
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
-from ghm.search.decisions.selection import Decision, places
+from ghm.search.decisions.selection import Decision
 from ghm.search.records.directory import JOURNAL_NAME
 from ghm.search.trials.outcome import Count, Number
 from ghm.training.settings import Hyperparameters
@@ -41,12 +41,28 @@ class _Proposed(msgspec.Struct):
 class _OfCut(msgspec.Struct):
     rung: Count
     keep: Annotated[float, Meta(gt=0, le=1)]
+    growth: Number | None = None
 
 
 class _GoOn(msgspec.Struct):
     of: Number
     ranking: tuple[Ranked, ...]
     go_on: tuple[Number, ...]
+
+
+class _OfGrowth(msgspec.Struct):
+    growth: Number
+
+
+class _MoreConfigurations(msgspec.Struct, forbid_unknown_fields=True):
+    configurations: tuple[Number, ...]
+    rungs: tuple[Count, ...]
+
+
+class _MoreSeeds(msgspec.Struct, forbid_unknown_fields=True):
+    of: Count
+    chosen: tuple[tuple[Number, float], ...]
+    seeds: Number
 
 
 class _OfConfirmation(msgspec.Struct):
@@ -71,6 +87,12 @@ class _Proposal(msgspec.Struct, tag="proposal", tag_field="decision"):
 class _Cut(msgspec.Struct, tag="cut", tag_field="decision"):
     on: _OfCut
     decided: _GoOn
+    made_from: str
+
+
+class _Growth(msgspec.Struct, tag="growth", tag_field="decision"):
+    on: _OfGrowth
+    decided: dict[str, Any]
     made_from: str
 
 
@@ -158,63 +180,9 @@ class Journal:
                     file.truncate(whole)
 
 
-def require_same_size(
-    made: Iterable[Decision], n_configurations: int, confirm_seeds: int, confirm_iterations: int, keep: float
-) -> None:
-    """Refuse a continuation that would undo what was decided among all configurations.
-
-    Raises:
-        UserError: when there is such a decision and it was among another number, on other seeds, or kept more; or less,
-            and a confirmation has been made since.
-    """
-    # Of those made again, the last: also of a cut that a larger --keep has made anew.
-    decisions = list({(one.kind, one.subject.get("rung", one.key)): one for one in made}.values())
-    confirmation = next((one for one in decisions if one.kind == "confirmation"), None)
-    for decision in decisions:
-        if decision.kind == "cut" and decision.subject["keep"] > keep:
-            raise UserError(
-                f"--keep {keep:g}: at --rungs {decision.subject['rung']} a share of {decision.subject['keep']:g} has gone on "
-                "already; give at least as much"
-            )
-        if decision.kind == "cut" and _lets_more_go_on(decision, keep) and confirmation is not None:
-            raise UserError(
-                f"--keep {keep:g}: a confirmation has been made among those that went on at --keep "
-                f"{decision.subject['keep']:g}, and more would change who is chosen; leave --keep out, or start a new search"
-            )
-        first = decision.kind == "cut" and decision.subject["rung"] == min(
-            one.subject["rung"] for one in decisions if one.kind == "cut"
-        )
-        if (first or decision.kind == "confirmation") and decision.content["of"] != n_configurations:
-            raise UserError(
-                f"--n_trials: a {decision.kind} has been made among {decision.content['of']} configurations, which would "
-                f"come out otherwise among {n_configurations}; give the recorded number, or start a new search"
-            )
-        if decision.kind == "confirmation":
-            recorded = (len(decision.content["seeds"]), decision.content["iterations"])
-            if recorded != (confirm_seeds, confirm_iterations):
-                raise UserError(
-                    f"--confirm: the confirmation runs {recorded[0]} seeds of {recorded[1]} iterations, not "
-                    f"{confirm_seeds} of {confirm_iterations}; give the recorded --confirm_seeds and --confirm_iterations"
-                )
-
-
-def require_no_retry(made: Iterable[Decision]) -> None:
-    """Refuse to run failed trials again where their failure has had consequences.
-
-    Raises:
-        UserError: when a decision was made from outcomes.
-    """
-    for decision in made:
-        if _from_outcomes(decision):
-            raise UserError(
-                f"--retry_failed: a {decision.kind} has been made from the outcomes recorded so far, and would come out "
-                "otherwise; start a new search"
-            )
-
-
 def counted(decisions: Iterable[Decision]) -> bool:
     """Whether one of the decisions was made from outcomes."""
-    return any(map(_from_outcomes, decisions))
+    return any(map(from_outcomes, decisions))
 
 
 def read_journal(results_dir: Path) -> list[Decision]:
@@ -238,12 +206,10 @@ def _read(path: Path) -> bytes:
         raise UserError(f"{path} is {error}; remove it: the decisions are then made again") from error
 
 
-def _lets_more_go_on(cut: Decision, keep: float) -> bool:
-    count = cut.content["of"]
-    return places(keep, count) > places(cut.subject["keep"], count)
-
-
-def _from_outcomes(decision: Decision) -> bool:
+def from_outcomes(decision: Decision) -> bool:
+    """Whether the decision depends on outcomes."""
+    if decision.kind == "growth":
+        return "chosen" in decision.content
     return decision.kind != "proposal" or bool(decision.content.get("seen"))
 
 
@@ -265,7 +231,9 @@ def _parse(line: bytes, place: str) -> Decision:
         if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
             raise ValueError("it does not match its digest")
         content = parse_object(line)
-        msgspec.convert(content, _Proposal | _Cut | _Confirmation)
+        line_of = msgspec.convert(content, _Proposal | _Cut | _Growth | _Confirmation)
+        if isinstance(line_of, _Growth):
+            msgspec.convert(line_of.decided, _MoreSeeds if "chosen" in line_of.decided else _MoreConfigurations)
         return Decision(content["decision"], content["on"], content["decided"], content["made_from"])
     except ValueError as error:
         raise UserError(

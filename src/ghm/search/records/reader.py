@@ -153,13 +153,12 @@ def _take_directories(state: SearchState) -> None:
         for number, place in trial_directories(directory).items()
         if number not in state.by_number and (place / "hyperparameters.json").exists()
     }
-    if not started and not state.record.config.confirm:
+    if not started and not state.record.config.confirm and not state.record.grown:
         return
     proposed: dict[int, Hyperparameters] = {}
     for decision in _decisions(state):
-        if decision.kind == "confirmation":
-            state.choose(decision)
-        elif decision.kind == "proposal":
+        state.choose(decision)
+        if decision.kind == "proposal":
             hyperparameters = decision.content["hyperparameters"]
             proposed[decision.subject["configuration"]] = parse_hyperparameters(hyperparameters)
     for number, place in started.items():
@@ -191,7 +190,7 @@ def _started(state: SearchState, number: int, place: Path, proposed: dict[int, H
     """A trial that was started and left no record: what the search gave it, and how far its history says that it has come."""
     numbering = state.numbering
     chosen = () if state.choice is None else chosen_by(state.choice)
-    configuration, instance, stage = numbering.placed(number, chosen)
+    configuration, instance, stage = numbering.placed(number, chosen, state.grown)
     # The file is not sealed; the decisions are.
     hyperparameters = proposed.get(configuration) or parse_hyperparameters(
         parse_object(read_bytes(place / "hyperparameters.json"))

@@ -4,11 +4,14 @@ The record is kept twice, in ``search.json`` and at the head of the results JSON
 """
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
+
+import msgspec
 
 from ghm.errors import UserError
 from ghm.io.sealed import DamagedError
@@ -18,7 +21,7 @@ from ghm.search.settings.config import DECISIVE, SearchConfig
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import Choices, SearchSpace, parse_configurations
-from ghm.search.settings.trial_numbering import TrialNumbering
+from ghm.search.settings.trial_numbering import Extent, TrialNumbering
 from ghm.training.settings import Hyperparameters
 
 FORMAT = 1
@@ -42,6 +45,8 @@ class SearchRecord:
     """Models that every configuration is trained on; empty: the settings' own one."""
     start_with: tuple[Hyperparameters, ...] = ()
     """Its first configurations, given by the user."""
+    grown: tuple[Extent, ...] = ()
+    """Its extents since its start, the present one last; empty where it has not grown."""
     drift: tuple[dict[str, Any], ...] = ()
     """What differed, and when, each time it was resumed with --allow_drift."""
 
@@ -49,6 +54,11 @@ class SearchRecord:
     def inactive(self) -> tuple[str, ...]:
         """Hyperparameters without effect under its settings, whatever the configuration."""
         return inactive_hyperparameters(vars(self.config), self.choices)
+
+    @property
+    def numbering(self) -> TrialNumbering:
+        """Instances and numbers of its trials."""
+        return TrialNumbering(self.config, self.calibrations, self.config.n_trials, self.grown)
 
     @property
     def results_name(self) -> str:
@@ -64,6 +74,7 @@ class SearchRecord:
             "search_space": {name: values.to_json() for name, values in self.choices.items()},
             "calibrations": [calibration.to_dict() for calibration in self.calibrations],
             **({"start_with": [plain_hyperparameters(one) for one in self.start_with]} if self.start_with else {}),
+            **({"growth": [vars(one) | {"rungs": list(one.rungs)} for one in self.grown]} if self.grown else {}),
             "code": self.code,
             "environment": self.environment,
             "drift": list(self.drift),
@@ -95,10 +106,23 @@ class SearchRecord:
             models = values.get("calibrations") or None
             calibrations = () if models is None else parse_calibrations(_plain(models), config.model)
             start_with = parse_configurations(values.get("start_with", []), choices)
-            TrialNumbering(config, calibrations, config.n_trials).require_countable()
-        except UserError as error:
+            grown = msgspec.convert(values.get("growth", []), tuple[Extent, ...])
+            found = cls(name, config, choices, code, around, calibrations, start_with, grown, tuple(drift))
+            _require_extents(found.numbering)
+            found.numbering.require_countable()
+        except (UserError, msgspec.ValidationError) as error:
             raise DamagedError(str(error)) from error
-        return cls(name, config, choices, code, around, calibrations, start_with, tuple(drift))
+        return found
+
+
+def _require_extents(numbering: TrialNumbering) -> None:
+    """Refuse extents that shrink, or of which the last is not that of the settings."""
+    extents, config = numbering.extents, numbering.config
+    whole = Extent(config.n_trials, config.rungs, config.n_seeds)
+    now = Extent(extents[-1].n_trials, extents[-1].rungs, numbering.n_seeds(len(extents) - 1))
+    pairs = list(itertools.pairwise(extents))
+    if now != whole or any(b.n_trials < a.n_trials or {*a.rungs} - {*b.rungs} or b.n_seeds < 1 for a, b in pairs):
+        raise DamagedError("growth does not lead to the settings")
 
 
 def _plain(models: Any) -> Any:
@@ -131,6 +155,7 @@ def resumed_record(
     choices: Choices,
     calibrations: tuple[Calibration, ...] = (),
     start_with: tuple[Hyperparameters, ...] = (),
+    grown: tuple[Extent, ...] = (),
 ) -> SearchRecord:
     """The record of a search that goes on with these settings.
 
@@ -150,6 +175,7 @@ def resumed_record(
         choices=choices,
         calibrations=calibrations,
         start_with=start_with,
+        grown=grown,
     )
     if config.search_type != "grid" and config.n_trials < recorded.config.n_trials and not config.allow_drift:
         raise UserError(
@@ -177,11 +203,7 @@ def resumed_record(
 
 def _renumbered(recorded: SearchRecord, now: SearchRecord) -> list[str]:
     """What differs of that by which a trial's number says its configuration, seed and calibration, one line each."""
-    lines = [
-        line
-        for name in ("n_seeds", "seed_base")
-        for line in _differences(name, getattr(recorded.config, name), getattr(now.config, name))
-    ]
+    lines = _differences("seed_base", recorded.config.seed_base, now.config.seed_base)
     if "grid" in (now.config.search_type, recorded.config.search_type):
         lines += _differences("search_type", recorded.config.search_type, now.config.search_type)
     if "grid" in (now.config.search_type, recorded.config.search_type) or now.config.method.learns:

@@ -15,11 +15,10 @@ from ghm.economics.model import GHMModel
 from ghm.search.decisions.ranking import ConfigurationScore, best_first, ranked, score
 from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import Confirmation, Confirmed, Decision, chosen_by, confirmed
-from ghm.search.decisions.workload import Workload, workload
+from ghm.search.decisions.workload import Workload, added_numbers, workload
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturns
 from ghm.search.settings.config import RankBy, SearchConfig
-from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.history import HistoryLine, read_history
 from ghm.search.trials.outcome import TrialRecord, TrialState
 
@@ -43,7 +42,9 @@ class SearchState:
         """What could not be read of it, and why."""
         self.ahead: dict[int, int] = {}
         """Iterations of trials that had gone on from where they are recorded when their search was killed, by number."""
-        self.numbering = TrialNumbering(record.config, record.calibrations, record.config.n_trials)
+        self.grown: dict[int, tuple[int, ...]] = {}
+        """Configurations that growths in seeds chose, by extent, as far as that is decided."""
+        self.numbering = record.numbering
         """Instances and numbers of its trials."""
         self._measure = measure_of(self.numbering)
         self._recorded: dict[int, TrialRecord] = {}
@@ -83,8 +84,11 @@ class SearchState:
             self._rank(outcome.configuration)
 
     def choose(self, choice: Decision) -> None:
-        """Take in which configurations are confirmed."""
-        self.choice = choice
+        """Take in which configurations are confirmed, or given more seeds."""
+        if choice.kind == "confirmation":
+            self.choice = choice
+        elif choice.kind == "growth" and "chosen" in choice.content:
+            self.grown[choice.subject["growth"]] = chosen_by(choice)
 
     @property
     def by_number(self) -> Mapping[int, TrialRecord]:
@@ -109,8 +113,8 @@ class SearchState:
 
     @property
     def n_instances(self) -> int:
-        """Trials of each configuration."""
-        return self.numbering.n_instances
+        """The most trials of a configuration."""
+        return self.numbering.most_instances
 
     def scores(self) -> list[ConfigurationScore]:
         """How every configuration stands of which a trial left a record, by number."""
@@ -213,7 +217,7 @@ class SearchState:
         """
         left = [number for number, failed in again.items() if self._recorded.get(number) is failed]
         records = self._unrecorded | self._recorded
-        return workload(self.numbering, records, left, running, self.ahead, self._n_confirmed())
+        return workload(self.numbering, records, left, running, self.ahead, self._n_confirmed(), self.grown)
 
     @property
     def is_complete(self) -> bool:
@@ -258,6 +262,7 @@ class SearchState:
         """The search as it would be with these trials only."""
         found = SearchState(self.path, self.record)
         found.references, found.choice, found._histories = self.references, self.choice, self._histories
+        found.grown = self.grown
         for trial in trials:
             found.add(trial)
         return found
@@ -265,6 +270,9 @@ class SearchState:
     def _rank(self, configuration: int) -> None:
         """Rank a configuration anew."""
         trials = [self._recorded[one] for one in sorted(self._numbers.get(configuration, ()))]
+        if self.record.grown:  # more seeds count as they end: the configuration is ranked meanwhile
+            first = self.numbering.numbers(configuration)
+            trials = [one for one in trials if one.final or one.trial_num in first]
         placed = score(trials, self.config.rank_by, self._measure) if trials else None
         if placed is None:
             self._scores.pop(configuration, None)
@@ -283,7 +291,7 @@ class SearchState:
 
     def _is_comparable(self, one: ConfigurationScore) -> bool:
         over = all(trial.final or trial.status is TrialState.PAUSED for trial in one.trials)
-        return over and len(one.trials) >= self.n_instances and one.value is not None
+        return over and len(one.trials) >= len(self.numbering.numbers(one.configuration)) and one.value is not None
 
     def _n_confirmed(self) -> int:
         if self.choice is None:
@@ -291,4 +299,7 @@ class SearchState:
         return len(chosen_by(self.choice)) * len(self.numbering.confirmation_instances())
 
     def _asked(self) -> int:
-        return max(self.numbering.n_explored + self._n_confirmed(), len(self._recorded) + len(self._unrecorded))
+        explored = sum(len(self.numbering.numbers(one)) for one in range(1, self.numbering.n_configurations + 1))
+        growths = filter(self.numbering.adds_seeds, range(len(self.numbering.extents)))
+        explored += sum(len(added_numbers(self.numbering, at, self.grown)) for at in growths)
+        return max(explored + self._n_confirmed(), len(self._recorded) + len(self._unrecorded))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import itertools
 import json
 import shlex
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import OF_ONE_CALL, SearchConfig
 from ghm.search.settings.configurations import configured, plain_hyperparameters
 from ghm.search.settings.space import Choices
+from ghm.search.settings.trial_numbering import Extent
 from ghm.training.settings import BASELINES, ESTIMATORS, Hyperparameters, TrainConfig
 
 TRAINING_SCRIPT = "scripts/train_monte_carlo_ghm_time_augmented.py"
@@ -76,8 +78,15 @@ def settings_text(
     choices: Choices,
     calibrations: Sequence[Calibration] = (),
     start_with: Sequence[Hyperparameters] = (),
+    grown: Sequence[Extent] = (),
 ) -> str:
-    """The settings file (TOML) that repeats a search elsewhere: all settings but where it is, its space, its calibrations."""
+    """The settings file (TOML) that repeats a search elsewhere: all settings but where it is, its space, its calibrations.
+
+    Of one that has grown those of its start, and the commands that made it grow.
+    """
+    if grown:
+        first = grown[0]
+        config = dataclasses.replace(config, n_trials=first.n_trials, rungs=first.rungs, n_seeds=first.n_seeds)
     values = {name: value for name, value in config.to_dict().items() if name in _OF_FILES}
     # Files that it read are there whole; the learner's own estimator and baseline are left to the learner.
     own = {"estimator": ESTIMATORS[config.learner][0], "baseline": BASELINES[config.learner][0]}
@@ -86,7 +95,9 @@ def settings_text(
         for name, value in values.items()
         if name not in (*_READ, "model") and value not in (None, [], own.get(name))
     }
-    lines = ["# ghm search --config search.toml --results_dir ELSEWHERE does this search again.", ""]
+    lines = ["# ghm search --config search.toml --results_dir ELSEWHERE does this search again."]
+    lines += [f"# Then: ghm search --resume ELSEWHERE {_growth_flags(*pair)}" for pair in itertools.pairwise(grown)]
+    lines.append("")
     lines += [f"{name} = {_toml(value)}" for name, value in plain.items()]
     tables = {"[model]": values["model"], "[space]": {name: one.to_json() for name, one in choices.items()}}
     firms = [("[[calibrations]]", one.to_dict()) for one in calibrations]
@@ -94,6 +105,15 @@ def settings_text(
     for title, table in (*tables.items(), *firms, *given):
         lines += ["", title, *(f"{name} = {_toml(value)}" for name, value in table.items())]
     return "\n".join(lines) + "\n"
+
+
+def _growth_flags(before: Extent, after: Extent) -> str:
+    """The flags by which a search grows."""
+    if after.n_trials == before.n_trials and after.rungs == before.rungs:
+        return f"--n_seeds {after.n_seeds}" + ("" if after.top is None else f" --top {after.top}")
+    flags = [f"--n_trials {after.n_trials}"] if after.n_trials > before.n_trials else []
+    flags += [f"--rungs {' '.join(map(str, after.rungs))}"] if after.rungs != before.rungs else []
+    return " ".join(flags)
 
 
 def file_arguments(path: Path) -> list[str]:

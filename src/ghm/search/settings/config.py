@@ -59,15 +59,13 @@ DECISIVE = (
     "n_threads",
     "log_freq",
     "eval_freq",
-    "n_seeds",
     "rank_by",
     "proposal_lag",
-    "rungs",
     "model",
 )
-"""Settings that the trials' results depend on: a resumed search must have the same."""
+"""Settings that the trials' results depend on: a resumed search must have the same. Seeds and rungs may only grow."""
 
-OF_ONE_CALL = ("config", "time_limit", "resume", "dry_run", "retry_failed", "allow_drift", "progress")
+OF_ONE_CALL = ("config", "time_limit", "resume", "top", "dry_run", "retry_failed", "allow_drift", "progress")
 """Flags that say what this one call does; a resumed search does not inherit them."""
 
 
@@ -88,7 +86,11 @@ class SearchConfig(Settings):
     A configuration is a choice of hyperparameters; a trial is one training of it. With one seed and one calibration, the
     default, each configuration is one trial."""
     n_seeds: int = 1
-    """Seeds per configuration; if more than 1, the same for all."""
+    """Seeds per configuration; if more than 1, the same for all.
+    With --resume more of them, for all configurations or the best (--top)."""
+    top: int | None = shown_as(None, hint="all")
+    """With --resume and --n_seeds: the best so many get more seeds.
+    Of those trained to their ends, by --rank_by. The choice is in the journal, see ghm explain."""
     calibrations: Path | None = None
     """JSON file of sets of model parameters; configurations train on all.
     A list of objects, each with a name and the parameters that differ from the search's model."""
@@ -101,7 +103,8 @@ class SearchConfig(Settings):
     configurations before those are random."""
     rungs: tuple[int, ...] = ()
     """Iterations at which all trials pause and only the best continue.
-    Increasing, below n_iterations. A trial that continues does so from its checkpoint."""
+    Increasing, below n_iterations. A trial that continues does so from its checkpoint. With --resume rungs can be added, for
+    configurations that are added."""
     keep: float = 0.34
     """Share of the configurations that continue at a rung, rounded up.
     With --resume it may be raised, and more of them continue."""
@@ -224,6 +227,12 @@ class SearchConfig(Settings):
             if getattr(self, name) is not None and self.search_type == "grid":
                 raise UserError(
                     f"--{name} is not for a grid, which has all its configurations once; use --search_type random"
+                )
+        if self.top is not None:
+            require_integer("top", self.top, lower=1, upper=MAX_TRIALS)
+            if self.resume is None:
+                raise UserError(
+                    f"--top {self.top} needs --resume: it says how many configurations of an earlier search get more seeds"
                 )
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:

@@ -3,10 +3,14 @@
 A *configuration* is the eight hyperparameters, numbered from 1. An *instance* is a training seed and a calibration of the
 model. A *trial* is one training of one configuration on one instance. With I instances, configuration k has the trials
 (k − 1) I + 1 … k I; the trials of the confirmation have the numbers after those of all configurations.
+
+A search that grows keeps its numbers: each growth has those after all before it.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from ghm.errors import UserError
@@ -24,6 +28,25 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """How large a search is, from its start or from a growth on."""
+
+    n_trials: int
+    """Configurations."""
+    rungs: tuple[int, ...]
+    """Rungs of those that are added."""
+    n_seeds: int
+    """Seeds of each configuration; with ``top`` of the chosen ones alone."""
+    top: int | None = None
+    """So many configurations were given more seeds; None: all."""
+
+
+def places(keep: float, count: int) -> int:
+    """How many of ``count`` configurations go on where the share ``keep`` does, rounded up."""
+    return math.ceil(keep * count - 1e-9)  # 7% of 100 are 7, not 7.000000000000001 rounded up
+
+
+@dataclass(frozen=True)
 class TrialNumbering:
     """Instances and numbers of a search's trials: a function of its settings."""
 
@@ -32,6 +55,13 @@ class TrialNumbering:
     """Models to train on; empty: the search's own one."""
     n_configurations: int
     """Configurations to explore."""
+    grown: tuple[Extent, ...] = ()
+    """Its extents since its start, the present one last; empty where it has not grown."""
+
+    @cached_property
+    def extents(self) -> tuple[Extent, ...]:
+        """Its extents since its start; one where it has not grown."""
+        return self.grown or (Extent(self.n_configurations, self.config.rungs, self.config.n_seeds),)
 
     def require_countable(self) -> None:
         """Refuse more trials than ``MAX_TRIALS``, before any of them is made.
@@ -48,28 +78,55 @@ class TrialNumbering:
 
     @property
     def n_instances(self) -> int:
-        """Instances of each configuration, I."""
-        return self.config.n_seeds * max(len(self.calibrations), 1)
+        """Instances of a configuration that is added now, I."""
+        return self.config.n_seeds * self._n_models
+
+    @property
+    def most_instances(self) -> int:
+        """The most instances that a configuration has."""
+        return max(extent.n_seeds for extent in self.extents) * self._n_models
 
     @property
     def n_explored(self) -> int:
-        """Trials of the exploration."""
-        return self.n_configurations * self.n_instances
+        """The last number of a trial of the exploration."""
+        return self._firsts[-1] - 1
 
     @property
     def n_confirmed(self) -> int:
         """Trials of the confirmation."""
         return min(self.config.confirm, self.n_configurations) * self._n_confirmation_instances
 
+    def group(self, at: int) -> range:
+        """Numbers of the configurations that extent ``at`` added; they pass the rungs together."""
+        return range(self.extents[at - 1].n_trials + 1 if at else 1, self.extents[at].n_trials + 1)
+
+    def group_of(self, configuration: int) -> int:
+        """Which extent added the configuration."""
+        return next((at for at, one in enumerate(self.extents) if configuration <= one.n_trials), len(self.extents) - 1)
+
+    def rungs(self, configuration: int) -> tuple[int, ...]:
+        """The rungs that the configuration passes."""
+        return self.extents[self.group_of(configuration)].rungs
+
+    def n_seeds(self, at: int) -> int:
+        """Seeds of a configuration that extent ``at`` adds."""
+        return next(one.n_seeds for one in reversed(self.extents[: at + 1]) if one.top is None)
+
+    def adds_seeds(self, at: int) -> bool:
+        """Whether extent ``at`` is a growth in seeds, not in configurations or rungs."""
+        return at > 0 and (self.extents[at].top is not None or self.n_seeds(at) > self.n_seeds(at - 1))
+
+    def n_finishing(self, at: int) -> int:
+        """The most configurations that are trained to their ends by what there is before extent ``at``."""
+        return sum(map(self._going, range(at)))
+
     def instances(self, configuration: int) -> tuple[Instance, ...]:
-        """The instances of configuration ``configuration``, in the order of their trials' numbers.
+        """The instances of configuration ``configuration``, in the order of their trials' numbers; those of a growth come later.
 
         With one seed it is seed_base + k, as the documentation says; with several they are the same for all
         configurations (common random numbers), so that configurations are not ranked by the luck of their seeds.
         """
-        base, count = self.config.seed_base, self.config.n_seeds
-        seeds = [base + configuration] if count == 1 else [base + seed for seed in range(1, count + 1)]
-        return self._on_each_calibration(seeds)
+        return self._on_seeds(configuration, 0, self.n_seeds(self.group_of(configuration)))
 
     def confirmation_instances(self) -> tuple[Instance, ...]:
         """The instances of a confirmation: no configuration, however many there will be, is tuned on their seeds."""
@@ -78,35 +135,104 @@ class TrialNumbering:
 
     def number(self, configuration: int, position: int) -> int:
         """Number of the trial of configuration ``configuration`` on its instance ``position``, from 0."""
-        return (configuration - 1) * self.n_instances + position + 1
+        at = self.group_of(configuration)
+        instances = self.n_seeds(at) * self._n_models
+        return self._firsts[at] + (configuration - self.group(at).start) * instances + position
 
     def numbers(self, configuration: int) -> range:
-        """Numbers of the configuration's trials."""
+        """Numbers of the configuration's trials without those of a growth in seeds."""
         first = self.number(configuration, 0)
-        return range(first, first + self.n_instances)
+        return range(first, first + self.n_seeds(self.group_of(configuration)) * self._n_models)
+
+    def added(self, chosen: Mapping[int, Sequence[int]]) -> dict[int, tuple[int, Instance]]:
+        """Configuration and instance of each trial of growths in seeds, by number, where ``chosen`` were chosen by extent."""
+        found: dict[int, tuple[int, Instance]] = {}
+        seeds: dict[int, int] = {}
+        for at, configurations in sorted(chosen.items()):
+            total = self.extents[at].n_seeds
+            for rank, one in enumerate(configurations):
+                known = seeds.get(one, self.n_seeds(self.group_of(one)))
+                first = self._firsts[at] + rank * (total - self.n_seeds(0)) * self._n_models
+                instances = self._on_seeds(one, known, total)
+                found |= {first + position: (one, instance) for position, instance in enumerate(instances)}
+                seeds[one] = max(known, total)
+        return found
+
+    def expected(self, at: int) -> range:
+        """Numbers of the trials that growth ``at`` in seeds has as a rule, while nobody is chosen."""
+        count = self._n_chosen(at) * (self.extents[at].n_seeds - self.n_seeds(at - 1)) * self._n_models
+        return range(self._firsts[at], self._firsts[at] + count)
 
     def confirmation_number(self, rank: int, position: int) -> int:
         """Number of the confirmation's trial of the configuration chosen at ``rank``, from 0, on an instance."""
         return self.n_explored + rank * self._n_confirmation_instances + position + 1
 
-    def placed(self, number: int, chosen: Sequence[int] = ()) -> tuple[int, Instance, Literal["explore", "confirm"]]:
-        """Configuration, instance and purpose of trial ``number``, where ``chosen`` configurations are confirmed.
+    def placed(
+        self, number: int, chosen: Sequence[int] = (), grown: Mapping[int, Sequence[int]] | None = None
+    ) -> tuple[int, Instance, Literal["explore", "confirm"]]:
+        """Configuration, instance and purpose of trial ``number``.
+
+        Args:
+            number: the trial's.
+            chosen: configurations that are confirmed.
+            grown: configurations that growths in seeds chose, by extent.
 
         Raises:
             UserError: when there is no such trial.
         """
-        if number <= self.n_explored:
-            configuration, position = divmod(number - 1, self.n_instances)
-            return configuration + 1, self.instances(configuration + 1)[position], "explore"
-        instances = self.confirmation_instances()
-        rank, position = divmod(number - self.n_explored - 1, len(instances))
-        if rank >= len(chosen):
-            raise UserError(f"the search has no trial {number}")
-        return chosen[rank], instances[position], "confirm"
+        if number > self.n_explored:
+            instances = self.confirmation_instances()
+            rank, position = divmod(number - self.n_explored - 1, len(instances))
+            if rank < len(chosen):
+                return chosen[rank], instances[position], "confirm"
+        elif found := self.added(grown or {}).get(number):
+            return *found, "explore"
+        for at in range(len(self.extents)) if number <= self.n_explored else ():
+            group, count = self.group(at), self.n_seeds(at) * self._n_models
+            if 0 <= (place := number - self._firsts[at]) < len(group) * count:
+                configuration = group[place // count]
+                return configuration, self.instances(configuration)[place % count], "explore"
+        raise UserError(f"the search has no trial {number}")
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The first number of each extent, and the one after all of them."""
+        firsts = [1]
+        for at, extent in enumerate(self.extents):
+            # Whoever is chosen for more seeds: what comes later keeps its numbers.
+            more = self._n_chosen(at) * (extent.n_seeds - self.n_seeds(0)) if self.adds_seeds(at) else 0
+            firsts.append(firsts[-1] + (len(self.group(at)) * self.n_seeds(at) + more) * self._n_models)
+        return firsts
+
+    def _n_chosen(self, at: int) -> int:
+        top = self.extents[at].top
+        return self.n_finishing(at) if top is None else min(top, self.n_finishing(at))
+
+    def _going(self, at: int) -> int:
+        """Configurations that extent ``at`` adds and that go on at all rungs."""
+        going = len(self.group(at))
+        for _ in self.extents[at].rungs:
+            going = places(self.config.keep, going)
+        return going
+
+    @property
+    def _n_models(self) -> int:
+        return max(len(self.calibrations), 1)
 
     @property
     def _n_confirmation_instances(self) -> int:
-        return self.config.confirm_seeds * max(len(self.calibrations), 1)
+        return self.config.confirm_seeds * self._n_models
+
+    def _on_seeds(self, configuration: int, known: int, total: int) -> tuple[Instance, ...]:
+        """The instances of a configuration on its seeds ``known`` + 1 to ``total``."""
+        base = self.config.seed_base
+        if self.n_seeds(0) > 1:
+            return self._on_each_calibration([base + seed for seed in range(known + 1, total + 1)])
+        # The first is its own. Others are common to all, and beyond those that any configuration has, or a confirmation.
+        common = base + 2 * MAX_TRIALS
+        return self._on_each_calibration(
+            [base + configuration if seed == 1 else common + seed for seed in range(known + 1, total + 1)]
+        )
 
     def _on_each_calibration(self, seeds: list[int]) -> tuple[Instance, ...]:
         models = self.calibrations or (None,)
