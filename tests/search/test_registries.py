@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from ghm.economics.model import Terminal
-from ghm.search.backends.opening import ENGINES
+from ghm.search.backends.engines.registry import ENGINES
 from ghm.search.settings.config import ExecutorName
 from ghm.solvers.terminal import PAYOFFS
 from ghm.training.logging.metrics import METRICS
