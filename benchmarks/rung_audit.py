@@ -4,8 +4,8 @@
 
 Searches of the table of `ghm.benchmark` pass rungs; a tenth of those stopped at each goes on to the end. The agreement of a rung
 with the end is Spearman's correlation over all that reached the rung, whose ends the table knows. A search can estimate it from
-those that were promoted, at this rung and the next; from the audited alone; or from these, each of which counts for ten, and those
-that were promoted at all rungs.
+those that were promoted, at this rung and the next; from the audited alone; or from these, each of which counts for ten, and
+those that were promoted at all rungs.
 """
 
 import argparse
