@@ -9,7 +9,7 @@ Regret is the captured value that the best of the table has, less that of the be
 import argparse
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,7 @@ MOST = 8
 """Whole trainings that a search with rungs may cost; one without may cost four times that, and random search all of the table."""
 
 LAG = 4
-"""Without brackets, proposals see all but the last four configurations, as in a search by default."""
-
-Curve = tuple[tuple[float, float], ...]
+"""Proposals see all but the last four configurations, as in a search by default."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +47,13 @@ class Method:
 
     search_type: Literal["random", "tpe", "gp"]
     rungs: tuple[int, ...] = ()
-    bracket: int | None = None
-    """Configurations that pass the rungs together; None: all of them."""
     keep: float = 0.34
 
     @property
     def name(self) -> str:
         """As tables call it."""
         how = f", rungs {' '.join(map(str, self.rungs))}, keep {self.keep:g}" if self.rungs else ""
-        return f"{self.search_type}{how}{f', brackets of {self.bracket}' if self.bracket else ''}"
+        return f"{self.search_type}{how}"
 
 
 @dataclass(frozen=True)
@@ -80,12 +76,10 @@ def methods(iterations: int) -> list[Method]:
         Method("random", few),
         Method("random", many),
         Method("random", many, keep=0.25),
-        Method("random", many, 12, 0.25),
         Method("tpe"),
-        Method("tpe", many, 12, 0.25),
+        Method("tpe", many, keep=0.25),
         Method("gp"),
         Method("gp", many, keep=0.25),
-        Method("gp", many, 12, 0.25),
     ]
 
 
@@ -106,17 +100,12 @@ class TableProposal(LearnedProposal):
         return self._table.nearest(vars(self(len(taken) + 1, history)), excluded=taken)
 
     def ask(
-        self,
-        known: np.ndarray,
-        objective: np.ndarray,
-        pending: np.ndarray,
-        seed: np.random.SeedSequence,
-        times: np.ndarray | None = None,
+        self, known: np.ndarray, objective: np.ndarray, pending: np.ndarray, seed: np.random.SeedSequence
     ) -> Sequence[float]:
         """A place on each axis: for ``gp`` that of a row."""
         if self._method == "gp":
-            return propose(self.axes, known, objective, pending, seed, times, self._free)
-        return super().ask(known, objective, pending, seed, times)
+            return propose(self.axes, known, objective, pending, seed, self._free)
+        return super().ask(known, objective, pending, seed)
 
 
 class Replay:
@@ -132,37 +121,29 @@ class Replay:
         self.method, self.ends = method, (*method.rungs, table.iterations[-1])
         columns = [table.iterations.index(end) for end in self.ends]
         self.best = table.best_so_far[:, number % len(table.seeds)][:, columns]
-        first, last = self.ends[0], self.ends[-1]
-        self._places = [1.0 if end == last else math.log(end / first) / math.log(last / first) for end in self.ends]
         self.order: list[int] = []
         self._shuffled = np.random.default_rng(number).permutation(len(self.best)).tolist()
         self._proposal = None if method.search_type == "random" else TableProposal(table, method, number)
 
-    def ask(self, known: Mapping[int, Curve]) -> None:
-        """Take the next configuration, when of the rows before it the curves ``known`` are."""
+    def ask(self, known: Collection[int]) -> None:
+        """Take the next configuration, when of those before it it is known what the rows ``known`` had at the first rung."""
         proposal = self._proposal
         if proposal is None:
             self.order.append(self._shuffled[len(self.order)])
             return
-        history = []
-        for row in self.order:
-            curve = known.get(row, ())
-            whole = curve if self.method.bracket else ()
-            value = curve[-1][1] if curve else None
-            history.append(Known(proposal.rows[row], value, pending=row not in known, curve=whole))
+        values = {row: float(self.best[row, 0]) for row in known if np.isfinite(self.best[row, 0])}
+        history = [Known(proposal.rows[row], values.get(row), pending=row not in known) for row in self.order]
         self.order.append(proposal.row(history, self.order))
 
-    def train(self, rows: Sequence[int]) -> tuple[int, list[int], dict[int, Curve]]:
-        """Iterations that rows cost together, those of them that are trained to the end, and the curves of all."""
+    def train(self, rows: Sequence[int]) -> tuple[int, list[int]]:
+        """Iterations that rows cost together, and those of them that are trained to the end."""
         spent, before, still = 0, 0, list(rows)
-        curves: dict[int, Curve] = dict.fromkeys(rows, ())
-        for place, end, values in zip(self._places, self.ends, self.best.T, strict=True):
+        for end, values in zip(self.ends, self.best.T, strict=True):
             spent, before = spent + len(still) * (end - before), end
-            curves |= {row: (*curves[row], (place, float(values[row]))) for row in still if math.isfinite(values[row])}
             if end != self.ends[-1]:
                 ranking = [still[k] for k in np.lexsort((np.arange(len(still)), -values[still]))]
                 still = ranking[: places(self.method.keep, len(still))]
-        return spent, still, curves
+        return spent, still
 
     def regret(self, rows: Sequence[int]) -> float:
         """Of rows that were trained to the end."""
@@ -174,7 +155,7 @@ def search(table: Table, method: Method, number: int) -> Course:
     replay = Replay(table, method, number)
     times = math.inf if method == Method("random") else 1 if method.rungs else 4
     most = MOST * table.iterations[-1] * times
-    return _at_once(replay, most) if method.rungs and method.bracket is None else _in_brackets(replay, most)
+    return _at_once(replay, most) if method.rungs else _in_turn(replay, most)
 
 
 def _at_once(replay: Replay, most: float) -> Course:
@@ -182,11 +163,8 @@ def _at_once(replay: Replay, most: float) -> Course:
     spent: list[int] = []
     regret: list[float] = []
     for count in range(1, len(replay.best) + 1):
-        rows = replay.order[: max(count - LAG, 0)]
-        replay.ask(
-            {row: ((0.0, float(replay.best[row, 0])),) if np.isfinite(replay.best[row, 0]) else () for row in rows}
-        )
-        cost, still, _ = replay.train(replay.order)
+        replay.ask(replay.order[: max(count - LAG, 0)])
+        cost, still = replay.train(replay.order)
         if cost > most:
             break
         spent.append(cost)
@@ -194,23 +172,14 @@ def _at_once(replay: Replay, most: float) -> Course:
     return Course(np.array(spent), np.array(regret), most)
 
 
-def _in_brackets(replay: Replay, most: float) -> Course:
-    """Brackets, or without rungs one configuration after another."""
-    size = replay.method.bracket or 1
-    known: dict[int, Curve] = {}
-    ended: list[int] = []
+def _in_turn(replay: Replay, most: float) -> Course:
+    """Without rungs: one configuration after another."""
     spent: list[int] = []
     regret: list[float] = []
-    while len(replay.order) + size <= len(replay.best) and sum(spent[-1:]) < most:
-        begin = len(replay.order)
-        for _ in range(size):
-            visible = replay.order if replay.method.bracket else replay.order[: max(begin + 1 - LAG, 0)]
-            replay.ask({row: known[row] for row in visible if row in known})
-        cost, still, curves = replay.train(replay.order[begin:])
-        known |= curves
-        ended += still
-        spent.append(sum(spent[-1:]) + cost)
-        regret.append(replay.regret(ended))
+    while len(replay.order) < len(replay.best) and sum(spent[-1:]) < most:
+        replay.ask(replay.order[: max(len(replay.order) + 1 - LAG, 0)])
+        spent.append(sum(spent[-1:]) + replay.train(replay.order[-1:])[0])
+        regret.append(replay.regret(replay.order))
     return Course(np.array(spent), np.array(regret), spent[-1])
 
 
@@ -299,10 +268,9 @@ def draw(found: Mapping[str, Sequence[Course]], path: Path) -> None:
     for name, courses in found.items():
         budgets = budgets_of(courses)
         median = np.maximum(np.median(regrets(courses, budgets), axis=0), 1e-5)
-        style = ":" if "brackets" in name else "--" if "rungs" in name else "-"
-        width = 2.2 if "brackets" in name else 1.2
+        style = "--" if "rungs" in name else "-"
         colour = colours[name.split(",")[0]]
-        axes.step(budgets, median, style, where="post", color=colour, linewidth=width, label=name)
+        axes.step(budgets, median, style, where="post", color=colour, linewidth=1.2, label=name)
     for one in CLOSE:
         axes.axhline(one, color="grey", linewidth=0.8)
     axes.set(xlabel="training iterations spent", ylabel="median regret (captured value)", xscale="log", yscale="log")

@@ -102,11 +102,6 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
             f"Proposed: drawn at random, because only {seen} outcomes were available; proposals learn from {N_STARTUP} "
             "outcomes on."
         ]
-    if config.bracket is not None:
-        return [
-            f"Proposed: {how}, from the outcomes of configurations 1 to {seen}, the brackets before its own, at every rung that "
-            "they reached. Those of its own bracket were treated as pending, so that proposals never depend on timing."
-        ]
     later = outcome.configuration - 1 - seen
     return [
         f"Proposed: {how}, from the outcomes of configurations 1 to {seen}. The {later} after these were treated as pending "
@@ -164,7 +159,7 @@ def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -
         threshold = "" if last is None else f", the last of them with {_amount(state, last)}"
         lines.append(
             f"At rung {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
-            f"{len(ranking)}{' in its bracket' if 'bracket' in decision.subject else ''}. "
+            f"{len(ranking)}. "
             f"The best {len(going)} were promoted (--keep {decision.subject['keep']:g}){threshold}"
             f"{'' if went else _despite(ranking, going, value, failed)}."
         )
