@@ -8,6 +8,7 @@ planted in a copy of the tree, and the tests are run on it until one fails, thos
 import argparse
 import ast
 import contextlib
+import hashlib
 import importlib
 import itertools
 import os
@@ -221,7 +222,7 @@ def tests_of(mutant: Mutant) -> list[str]:
 
 
 def copy_tree(place: Path) -> Path:
-    """A copy of what the tests need, with what is compiled."""
+    """A copy of what the tests need, with what is compiled: Numba finds that by the place of its source."""
     tree = place / "tree"
     for name in ("src", "tests", "docs", "scripts", "examples", "benchmarks"):
         shutil.copytree(ROOT / name, tree / name)
@@ -235,7 +236,15 @@ def copy_tree(place: Path) -> Path:
         "mkdocs.yml",
     ):
         shutil.copy2(ROOT / file, tree / file)
+    for package in (path.parent for path in (tree / SOURCE).rglob("__init__.py")):
+        kept = f"{package.name}_{_digest(ROOT / package.relative_to(tree))}"
+        for folder in (tree / SOURCE / "__pycache__").glob(f"compiled-*/{kept}"):
+            folder.rename(folder.with_name(f"{package.name}_{_digest(package)}"))
     return tree
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha1(str(path).encode()).hexdigest()
 
 
 class Run:
