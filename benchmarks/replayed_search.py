@@ -1,8 +1,8 @@
 """A search replayed on the table of `ghm.benchmark`: what it has found after the iterations that it spent.
 
 Random search takes the table's configurations in random order, and so do `gp` and `tpe` until they have seen enough. Then `gp`
-chooses among those that it has not had yet; `tpe` proposes in the whole space and gets the nearest of these. Regret is the captured value that the best configuration of the table has,
-less that of the best one that a search has trained to the end.
+chooses among those that it has not had yet; `tpe` proposes in the whole space and gets the nearest of these. Regret is the
+captured value that the best configuration of the table has, less that of the best one that a search has trained to the end.
 """
 
 import functools
