@@ -255,7 +255,7 @@ class TestSweep:
         ]
         names = [text.get_text() for text in figure.legends[0].get_texts()]
         assert (figure.legends[0].get_title().get_text(), names) == ("φ", ["0.001", "6"])
-        assert drawn["finite horizon: payout boundary"].get_xlabel() == "transitory volatility σ_X"
+        assert drawn["finite horizon: payout boundary"].get_xlabel() == "volatility of the transitory shock σ_X"
 
 
 def test_the_card(capsys):

@@ -117,11 +117,10 @@ def _trials_text(plan: Plan) -> str:
     parts = [" x ".join(factors)]
     parts += [f"{numbering.n_confirmed} for the confirmation"] if config.confirm else []
     rungs = " and ".join(map(str, config.rungs))
-    going = len(numbering.brackets()[0])
+    going = numbering.n_configurations
     counts = [str(going := places(config.keep, going)) for _ in config.rungs]
-    of_each = f" of each {config.bracket}" if config.bracket else ""
     parts += (
-        [f"the best {100 * config.keep:g}%{of_each} are promoted at {rungs} iterations: {' and '.join(counts)}"]
+        [f"the best {100 * config.keep:g}% are promoted at {rungs} iterations: {' and '.join(counts)}"]
         if config.rungs
         else []
     )
@@ -156,8 +155,7 @@ def decision_text(decision: Decision) -> str:
         going = decision.content["go_on"]
         shown = ", ".join(map(str, going[:MANY])) + (" …" if len(going) > MANY else "")
         rung, total = decision.subject["rung"], decision.content["of"]
-        bracket = f", bracket {decision.subject['bracket']}" if "bracket" in decision.subject else ""
-        return f"[Rung {rung}{bracket}] {len(going)} of {total} configurations promoted: {shown or 'none'}"
+        return f"[Rung {rung}] {len(going)} of {total} configurations promoted: {shown or 'none'}"
     if decision.kind == "confirmation":
         chosen = [str(one) for one, _ in decision.content["chosen"]]
         seeds, again = len(decision.content["seeds"]), ", ".join(chosen) or "none"
