@@ -21,7 +21,7 @@ from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS
-from ghm.search.settings.distributions import label
+from ghm.search.settings.configurations import described
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.methods import N_STARTUP
 from ghm.search.trials.outcome import TrialRecord, TrialState
@@ -73,12 +73,12 @@ def explain(results: Path, trial_num: int) -> str:
 
 def _what(outcome: TrialRecord, record: SearchRecord) -> str:
     where = f" on calibration {outcome.calibration}" if outcome.calibration else ""
-    values = ", ".join(f"{name} {label(value)}" for name, value in vars(outcome.hyperparameters).items())
+    values = described(outcome.hyperparameters)
     if outcome.stage == "confirm":
         aim = f"repeats configuration {outcome.configuration} with the fresh seed {outcome.seed}{where}, to confirm it"
-        return f"Trial {outcome.trial_num} of search {record.name} {aim}.\n  {values}"
+        return f"Trial {outcome.trial_num} of search {record.name} {aim}.\n{values}"
     of = f"configuration {outcome.configuration}, trained with seed {outcome.seed}{where}"
-    return f"Trial {outcome.trial_num} of search {record.name}: {of}.\n  {values}"
+    return f"Trial {outcome.trial_num} of search {record.name}: {of}.\n{values}"
 
 
 def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
@@ -92,8 +92,8 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
     how = config.method.proposed
     if seen is None and _replaced(outcome, record):
         return [
-            "Proposed: in place of a random draw that an earlier configuration had already; the next one, from a random place of "
-            "the search space on, that none had. It depends on seed_base, its number and the configurations before it."
+            "Proposed: the random draw was one that an earlier configuration has, so the next one that none has was taken, "
+            "from a random place of the search space on. Only --seed_base, its number and the configurations before it decide."
         ]
     if seen is None:
         return [f"Proposed: {how}."]

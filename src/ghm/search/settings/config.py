@@ -185,16 +185,16 @@ class SearchConfig(Settings):
     """Gradient estimator.
     model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
     baseline: Baseline | None = shown_as(None, hint=OWN_BASELINE)
-    """Where the baseline's values come from.
+    """Source of the baseline, the value that actions are compared with.
     model_based: network by default, or exact; model_free: returns."""
     gae_lambda: float = TrainConfig.gae_lambda
-    """Decay of generalised advantages (--estimator gae), from 0 to 1."""
+    """Estimator gae: its λ, from 0 (one step) to 1 (whole paths)."""
     critic_memory: float = TrainConfig.critic_memory
-    """Weight on earlier iterations in the after_state critic, from 0 to 1."""
+    """Estimator after_state: weight of earlier iterations in its critic, 0 to 1."""
     select: Selection = "exact"
     """Firm value by which a trial's best policy is chosen."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon (zero: shareholders receive nothing).
+    """Firm value at the horizon (going_concern: that of a firm that lives on).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     n_threads: int = 1
     """Threads per trial."""

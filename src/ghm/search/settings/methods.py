@@ -35,7 +35,7 @@ METHODS: Mapping[str, Method] = {
     "random": Method(
         "Random search",
         "A random search",
-        "drawn at random from the search space; the draw depends on seed_base and its number alone",
+        "drawn at random from the search space. Only --seed_base and the configuration's number decide the draw",
         "ghm.search.methods.proposals:RandomProposal",
         draws_inactive=True,
         inactive="trials that differ in nothing else differ by their seeds",
