@@ -8,7 +8,7 @@ noticed; a last line that was cut short was not acted on, and is dropped.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +41,6 @@ class _Proposed(msgspec.Struct):
 class _OfCut(msgspec.Struct):
     rung: Count
     keep: Annotated[float, Meta(gt=0, le=1)]
-    bracket: Number | None = None
 
 
 class _GoOn(msgspec.Struct):
@@ -160,7 +159,7 @@ class Journal:
 
 
 def require_same_size(
-    made: Iterable[Decision], brackets: Sequence[range], confirm_seeds: int, confirm_iterations: int, keep: float
+    made: Iterable[Decision], n_configurations: int, confirm_seeds: int, confirm_iterations: int, keep: float
 ) -> None:
     """Refuse a continuation that would undo what was decided among all configurations.
 
@@ -169,8 +168,7 @@ def require_same_size(
             and a confirmation has been made since.
     """
     # Of those made again, the last: also of a cut that a larger --keep has made anew.
-    rungs = {(one.kind, one.subject.get("rung", one.key), one.subject.get("bracket", 1)): one for one in made}
-    decisions, n_configurations = list(rungs.values()), sum(map(len, brackets))
+    decisions = list({(one.kind, one.subject.get("rung", one.key)): one for one in made}.values())
     confirmation = next((one for one in decisions if one.kind == "confirmation"), None)
     for decision in decisions:
         if decision.kind == "cut" and decision.subject["keep"] > keep:
@@ -183,21 +181,13 @@ def require_same_size(
                 f"--keep {keep:g}: a confirmation has been made among those that went on at --keep "
                 f"{decision.subject['keep']:g}, and more would change who is chosen; leave --keep out, or start a new search"
             )
-        learned = "bracket" in decision.subject and any(one.content.get("seen") for one in decisions)
-        if decision.kind == "cut" and _lets_more_go_on(decision, keep) and learned:
-            raise UserError(
-                f"--keep {keep:g}: later brackets were proposed from what was promoted at --keep {decision.subject['keep']:g}; "
-                "leave --keep out, or start a new search"
-            )
         first = decision.kind == "cut" and decision.subject["rung"] == min(
             one.subject["rung"] for one in decisions if one.kind == "cut"
         )
-        number = decision.subject.get("bracket", 1)
-        asked = (len(brackets[number - 1]) if number <= len(brackets) else 0) if first else n_configurations
-        if (first or decision.kind == "confirmation") and decision.content["of"] != asked:
+        if (first or decision.kind == "confirmation") and decision.content["of"] != n_configurations:
             raise UserError(
                 f"--n_trials: a {decision.kind} has been made among {decision.content['of']} configurations, which would "
-                f"come out otherwise among {asked}; give the recorded number, or start a new search"
+                f"come out otherwise among {n_configurations}; give the recorded number, or start a new search"
             )
         if decision.kind == "confirmation":
             recorded = (len(decision.content["seeds"]), decision.content["iterations"])

@@ -63,7 +63,6 @@ DECISIVE = (
     "rank_by",
     "proposal_lag",
     "rungs",
-    "bracket",
     "model",
 )
 """Settings that the trials' results depend on: a resumed search must have the same."""
@@ -106,9 +105,6 @@ class SearchConfig(Settings):
     keep: float = 0.34
     """Share of the configurations that continue at a rung, rounded up.
     With --resume it may be raised, and more of them continue."""
-    bracket: int | None = shown_as(None, hint="all")
-    """Configurations that pass the rungs together.
-    The next so many start once these are done; tpe and gp then learn from all rungs that earlier ones reached."""
     confirm: int = 0
     """How many of the best to train again at the end, on fresh seeds."""
     confirm_seeds: int = 5
@@ -189,16 +185,16 @@ class SearchConfig(Settings):
     """Gradient estimator.
     model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
     baseline: Baseline | None = shown_as(None, hint=OWN_BASELINE)
-    """Where the baseline's values come from.
+    """Source of the baseline, the value that actions are compared with.
     model_based: network by default, or exact; model_free: returns."""
     gae_lambda: float = TrainConfig.gae_lambda
-    """Decay of generalised advantages (--estimator gae), from 0 to 1."""
+    """Estimator gae: its λ, from 0 (one step) to 1 (whole paths)."""
     critic_memory: float = TrainConfig.critic_memory
-    """Weight on earlier iterations in the after_state critic, from 0 to 1."""
+    """Estimator after_state: weight of earlier iterations in its critic, 0 to 1."""
     select: Selection = "exact"
     """Firm value by which a trial's best policy is chosen."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon (zero: shareholders receive nothing).
+    """Firm value at the horizon (going_concern: that of a firm that lives on).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     n_threads: int = 1
     """Threads per trial."""
@@ -258,12 +254,6 @@ class SearchConfig(Settings):
                 f"--rungs must increase and stay below --n_iterations {self.n_iterations}; "
                 f"received {' '.join(map(str, self.rungs))}"
             )
-        if self.bracket is not None:
-            require_integer("bracket", self.bracket, lower=2, upper=MAX_TRIALS)
-            if not self.rungs:
-                raise UserError(
-                    f"--bracket {self.bracket} needs --rungs: it says how many configurations pass them together"
-                )
         require_number("keep", self.keep, lower=0.0, strict=True)
         if self.keep > 1:
             raise UserError(f"--keep must be a share, above 0 and at most 1; received {self.keep!r}")
@@ -276,8 +266,6 @@ class SearchConfig(Settings):
     @property
     def learns_from(self) -> int | None:
         """Number of the first configuration that is proposed from recorded outcomes; None of a method that does not learn."""
-        if self.method.learns and self.bracket is not None:
-            return self.bracket * -(-N_STARTUP // self.bracket) + 1
         return N_STARTUP + self.proposal_lag if self.method.learns else None
 
     def training(self, **settings: Any) -> TrainConfig:
