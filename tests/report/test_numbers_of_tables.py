@@ -122,16 +122,16 @@ def test_settings(search: SearchState) -> None:
 def test_configurations(tmp_path: Path) -> None:
     table = whole(instances.configurations_table(over_seeds(tmp_path)))
     assert titles(table) == [
-        "Rank", "Configuration", "Mean", "Interquartile mean", "95% interval", "Worst", "Failures", "Iterations",
+        "Rank", "Configuration", "Trials", "Mean", "Interquartile mean", "95% interval", "Worst", "Failures", "Iterations",
         "lr_policy", "n_trajectories",
     ]  # fmt: skip
     rows = plain_rows(table)
-    assert [[*row[:4], *row[5:]] for row in rows] == [
-        ["1", "2", "68.5%", "87.0%", "10.0%", "0", "100", "0.0001", "500"],
-        ["2", "1", "65.0%", "65.0%", "50.0%", "0", "100", "0.001", "500"],
-        ["3", "3", "95.0%", "95.0%", "95.0%", "1", "100", "0.001", "250"],
+    assert [[*row[:5], *row[6:]] for row in rows] == [
+        ["1", "2", "4", "68.5%", "87.0%", "10.0%", "0", "100", "0.0001", "500"],
+        ["2", "1", "4", "65.0%", "65.0%", "50.0%", "0", "100", "0.001", "500"],
+        ["3", "3", "4", "95.0%", "95.0%", "95.0%", "1", "100", "0.001", "250"],
     ]
-    assert [row[4] for row in rows] == ["–"] * 3, "of four seeds no interval is given"
+    assert [row[5] for row in rows] == ["–"] * 3, "of four seeds no interval is given"
     assert table.caption == "Captured value of each configuration over its seeds and calibrations, best first"
 
 

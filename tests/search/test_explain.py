@@ -181,7 +181,7 @@ def test_a_draw_that_was_replaced_is_not_said_to_depend_on_seed_and_number_alone
         trial = 2 * number - 1
         replaced = draw(number) != state.by_number[trial].hyperparameters
         text = says(tmp_path / "r", trial, capsys)
-        assert ("in place of a random draw" in text) == replaced
-        assert ("depends on seed_base and its number alone" in text) == (not replaced)
+        assert ("was one that an earlier configuration has" in text) == replaced
+        assert ("Only --seed_base and the configuration's number decide the draw." in text) == (not replaced)
         told[number] = replaced
     assert set(told.values()) == {True, False}

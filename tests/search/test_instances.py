@@ -141,7 +141,7 @@ def test_ranked_by_the_worst_everything_speaks_of_the_worst(
     assert f"(its worst trial: {where}, firm value {best.shown.best_return:.4f}" in printed
     assert percent_text(best.figure) in headline(search)
     words = verdict(search)
-    assert words is None or words.startswith(f"T{where[1:]}: {best.shown.word('verdict_text')}")
+    assert words is None or words == f"Its worst {where.replace(' ', ', ', 1)}: {best.shown.word('verdict_text')}"
 
 
 def test_the_cost_of_not_tuning_compares_as_many_trainings(tmp_path: Path, calibrations: Path) -> None:
@@ -296,10 +296,11 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     assert re.search(rf"configuration +{' +'.join(str(entry['number']) for entry in order[:5])}\n", printed)
     if confirm:
         first = content["confirmation"]["configurations"][0]
-        numbers = r"\(trials [\d, ]+; on fresh seeds trials [\d, ]+\)"
         figure = re.escape(percent_text(first["confirmed"]))
         assert re.search(
-            rf"Best configuration: {first['configuration']} {numbers}, worst captured value {figure}", printed
+            rf"Best configuration: {first['configuration']}, worst captured value {figure} on fresh seeds\n"
+            r"  \(trials [\d, ]+ in the search, trials [\d, ]+ on fresh seeds\)\n",
+            printed,
         )
         assert (
             f"Configuration {first['configuration']} is the best: it captures {100 * first['confirmed']:.1f}%" in page
@@ -576,4 +577,5 @@ def test_a_search_from_before_all_this_is_read_and_goes_on(tmp_path: Path) -> No
     ours, expected = read(tmp_path / "r"), read(tmp_path / "whole")
     assert ours["best_config"] == expected["best_config"]
     assert ours["configurations"] == expected["configurations"]
-    assert (tmp_path / "r/journal.jsonl").read_bytes() == (tmp_path / "whole/journal.jsonl").read_bytes()
+    journals = [(tmp_path / name / "journal.jsonl").read_text().splitlines() for name in ("r", "whole")]
+    assert [line for line in journals[0] if '"decision": "growth"' not in line] == journals[1]

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TextIO
 
 from ghm.errors import shown
-from ghm.io.text import percent_text, table_lines
+from ghm.io.text import WIDTH, percent_text, table_lines
 from ghm.search.decisions.selection import Decision
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
@@ -65,11 +65,17 @@ class PlainObserver(Observer):
         return f"Continues training from iteration {done}" if done else "Continues training"
 
     def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
-        """Say how a trial ended."""
-        best = None if self._state is None else self._state.best_configuration
+        """Say how a trial ended, and what is the best so far."""
         if outcome.note:
             self._print(f"{trial.label} {outcome.note}")
-        self._print(f"{trial.label} {outcome_text(outcome, best, self._instance(trial))}")
+        self._print(f"{trial.label} {outcome_text(outcome, self._instance(trial))}")
+        self._say_best()
+
+    def _say_best(self) -> None:
+        """What is the best so far, on a line of its own: together with the trial's end it would be wider than a terminal."""
+        best = None if self._state is None else self._state.best_configuration
+        if best is not None:
+            self._print(best_text(best))
 
     def _instance(self, trial: Trial) -> str:
         """What the trial is one of, where there are several of a configuration."""
@@ -146,6 +152,12 @@ def trials_table(trials: Sequence[Trial]) -> list[str]:
     return table_lines(*rows) if trials else []
 
 
+def fitting(trials: Sequence[Trial]) -> Sequence[Trial]:
+    """The first of these trials, as many as their table has room for on a terminal, at least one."""
+    lines = ((n, trials_table(trials[:n])) for n in range(len(trials), 1, -1))
+    return trials[: next((n for n, table in lines if max(map(len, table)) <= WIDTH), 1)]
+
+
 def decision_text(decision: Decision) -> str:
     """A cut or a choice in one line; nothing for a proposal."""
     if decision.kind == "cut":
@@ -163,10 +175,9 @@ def decision_text(decision: Decision) -> str:
     return ""
 
 
-def outcome_text(outcome: TrialRecord, best: BestConfiguration | None, instance: str = "") -> str:
-    """How a trial ended, in one line, and what is the best so far."""
-    so_far = "" if best is None else f" ({best_text(best)})"
-    reached = reached_text(outcome.best_return, outcome.captured_value) + so_far
+def outcome_text(outcome: TrialRecord, instance: str = "") -> str:
+    """How a trial ended, in one line."""
+    reached = reached_text(outcome.best_return, outcome.captured_value)
     if outcome.status is TrialState.PAUSED:
         return f"Paused at rung {outcome.iterations}{instance}: {reached}"
     if not outcome.success:
