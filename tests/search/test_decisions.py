@@ -62,6 +62,7 @@ SEARCHES: dict[str, tuple[object, ...]] = {
         *("--rungs", 2, 4, "--bracket", 5, "--n_seeds", 2, *MODEL_FREE),
     ),
     "confirm": ("--n_trials", 4, "--confirm", 2, "--confirm_seeds", 3),
+    "race": ("--n_trials", 4, "--confirm", 3, "--race", "--confirm_seeds", 9, "--calibrations", "calibrations.json"),
 }
 
 
@@ -215,8 +216,19 @@ class Eager(Scheduler):
         yield from super()._learn(bracket, over)
 
 
+class Hasty(Scheduler):
+    """A wrong variant: a look at a race goes by what happens to be over."""
+
+    slower_first = False
+    """Whether the last of them is not over yet."""
+
+    def _standing(self, in_race: Any, fresh: Any) -> Any:
+        return super()._standing(in_race, list(fresh)[:-1] if self.slower_first else fresh)
+
+
 @pytest.mark.parametrize(
-    ("wrong", "name"), [(Impatient, "gp"), (ByTheClock, "rungs"), (ByTheClock, "brackets"), (Eager, "gp, brackets")]
+    ("wrong", "name"),
+    [(Impatient, "gp"), (ByTheClock, "rungs"), (ByTheClock, "brackets"), (Eager, "gp, brackets"), (Hasty, "race")],
 )
 def test_a_variant_that_looks_at_time_is_found_out(
     wrong: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -383,6 +395,9 @@ def test_decisions_are_on_the_disk_before_they_are_acted_on(tmp_path: Path, monk
         ("confirm", ("--n_trials", 5), "--n_trials: a confirmation has been made among 4"),
         ("confirm", ("--confirm_seeds", 4), "--confirm: the confirmation runs 3 seeds"),
         ("confirm", ("--retry_failed",), "--retry_failed: a confirmation has been made"),
+        ("race", ("--no-race",), "--race: the confirmation has been made as a race; give --race"),
+        ("race", ("--confirm_seeds", 12), "--confirm: the confirmation runs 9 seeds"),
+        ("race", ("--retry_failed",), "--retry_failed: a confirmation has been made"),
         ("tpe", ("--proposal_lag", 3), "proposal_lag: recorded 2, now 3"),
         ("gp, brackets", ("--bracket", 5), "bracket: recorded 6, now 5"),
         ("gp, brackets", ("--n_trials", 20), "--n_trials: a cut has been made among 1 configurations"),
