@@ -115,7 +115,7 @@ bench: $(STAMP) ## an iteration by phase, its scaling, and PPO on the same probl
 # Called again, it goes on where it was stopped.
 TABLE := results/search_table
 .PHONY: search-table
-search-table: $(STAMP) ## the table of ghm.benchmark: 640 real trainings of random configurations (an hour and a half)
+search-table: $(STAMP) ## the table of ghm.benchmark: 640 real trainings of random configurations, and 240 on fresh seeds (two hours)
 	$(BIN)/ghm search $(if $(wildcard $(TABLE)),--resume $(TABLE),--config benchmarks/search_table.toml --results_dir $(TABLE))
 	$(BIN)/python benchmarks/search_table.py $(TABLE)
 

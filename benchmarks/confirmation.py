@@ -1,24 +1,22 @@
 """How good a confirmation is, fixed and as a race, on recorded trainings: the table in docs/design/search.md.
 
-    python benchmarks/confirmation.py SEEDS.json [--repeats 2000]
+    python benchmarks/confirmation.py [--repeats 2000]
 
-The file has the best configurations of a search with 20 fresh seeds each: ``{"configurations": [{"number": 1, "captured_value":
-[...]}, ...]}``, a value per seed. Its seeds are the truth; a repeat draws seeds from them, the same for all configurations, with
-replacement. Truth of a configuration is the interquartile mean of its 20 values. Regret is the truth of the best less that of the
-chosen. What is reported of the chosen one, less what would be on average if it had not been chosen by the same seeds, is the
-winner's curse.
+The best configurations of the recorded table on 20 fresh seeds each (``ghm.benchmark.load_seeds``) are the truth; a repeat draws
+K of them, and seeds with replacement, the same for all K. The truth of a configuration is the interquartile mean of its 20
+values. Regret is the truth of the best less that of the chosen one. What is reported of the chosen one, less what would be on
+average if these seeds had not chosen it, is the winner's curse.
 """
 
 import argparse
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ghm.benchmark import load_seeds
 from ghm.search.decisions.racing import Standing, judge
 from ghm.search.decisions.statistics import interquartile_interval, interquartile_mean
 from ghm.search.settings.methods import first_look
@@ -128,10 +126,9 @@ def row(name: str, found: list[Found], best: list[int], truths: list[Array], usu
 def main() -> None:
     """Print the table: regret and curse in hundred-thousandths of captured value."""
     parser = argparse.ArgumentParser(description="Confirmations on recorded trainings.")
-    parser.add_argument("seeds", type=Path)
     parser.add_argument("--repeats", type=int, default=2000)
     given = parser.parse_args()
-    table = np.array([one["captured_value"] for one in json.loads(given.seeds.read_text())["configurations"]])
+    table = load_seeds().captured_value
     print(
         "| K | S | way | trainings | best found | regret, 1e-5 | curse, 1e-5 | coverage | best beaten |\n"
         + "|---" * 9

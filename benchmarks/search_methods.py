@@ -1,30 +1,23 @@
-"""Search methods on the table of `ghm.benchmark`: what each finds for the iterations that it spends.
+"""Search methods on the table of `ghm.benchmark`: regret for the iterations spent, and rungs chosen on half of it.
 
-Every method searches in the table many times, on its training seeds in turn. Random search takes the table's configurations in
-random order; `gp` chooses among those that it has not had yet; `tpe` proposes in the whole space and gets the nearest of these.
+    python benchmarks/search_methods.py
+    python benchmarks/search_methods.py --choose
 
-Regret is the captured value that the best of the table has, less that of the best that a method has trained to the end.
+The first compares methods. The second chooses the rungs and the share promoted on half of the configurations, and tries them on
+the other half, so that what is said of them is not flattered by the choice.
 """
 
 import argparse
-import functools
+import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from replayed_search import Course, Method, budgets_of, interval, iterations_needed, needed, regrets, run
 
 from ghm.benchmark import Table, load_table
-from ghm.search.decisions.selection import places
-from ghm.search.methods.gaussian_process import propose
-from ghm.search.methods.learned import LearnedProposal
-from ghm.search.methods.proposals import Known
-from ghm.search.settings.configurations import make_hyperparameters
-from ghm.search.settings.inactive import distinct
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "search_methods.png"
 
@@ -34,232 +27,38 @@ CLOSE = (1e-2, 1e-3)
 BUDGETS = (2, 4, 8)
 """Whole trainings after whose iterations regret is told."""
 
-MOST = 8
-"""Whole trainings that a search with rungs may cost; one without may cost four times that, and random search all of the table."""
+SHARES = ((0.05,), (0.1,), (0.05, 0.15), (0.05, 0.2), (0.1, 0.3), (0.05, 0.1, 0.2), (0.05, 0.15, 0.4), (0.1, 0.2, 0.4))
+"""Rungs among which is chosen, as shares of a training."""
 
-LAG = 4
-"""Without brackets, proposals see all but the last four configurations, as in a search by default."""
+KEEPS = (0.1, 0.15, 0.2, 0.25, 0.34, 0.5)
+"""Shares promoted among which is chosen."""
 
-Curve = tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to search."""
-
-    search_type: Literal["random", "tpe", "gp"]
-    rungs: tuple[int, ...] = ()
-    bracket: int | None = None
-    """Configurations that pass the rungs together; None: all of them."""
-    keep: float = 0.34
-
-    @property
-    def name(self) -> str:
-        """As tables call it."""
-        how = f", rungs {' '.join(map(str, self.rungs))}, keep {self.keep:g}" if self.rungs else ""
-        return f"{self.search_type}{how}{f', brackets of {self.bracket}' if self.bracket else ''}"
+CHOSEN_AT = (2, 3, 4)
+"""Whole trainings after whose iterations the regret counts by which rungs are chosen."""
 
 
-@dataclass(frozen=True)
-class Course:
-    """A search that may be stopped here and there."""
+KEEP = 0.25
+"""Share promoted that is recommended."""
 
-    iterations: NDArray[np.int64]
-    """Iterations that it has then spent, (m,)."""
-    regret: NDArray[np.float64]
-    """Regret of the best that it has trained to the end, (m,)."""
-    until: float
-    """Iterations up to which it was followed."""
+
+def rungs(iterations: int, shares: Sequence[float]) -> tuple[int, ...]:
+    """Of a training of so many iterations."""
+    return tuple(round(share * iterations) for share in shares)
 
 
 def methods(iterations: int) -> list[Method]:
     """What is compared where a whole training has so many iterations."""
-    few, many = ((tuple(round(share * iterations) for share in shares)) for shares in ((0.1, 0.3), (0.05, 0.15, 0.4)))
+    few, many = (rungs(iterations, shares) for shares in ((0.1, 0.3), (0.05, 0.15, 0.4)))
     return [
         Method("random"),
         Method("random", few),
         Method("random", many),
-        Method("random", many, keep=0.25),
-        Method("random", many, 12, 0.25),
+        Method("random", many, KEEP),
         Method("tpe"),
-        Method("tpe", many, 12, 0.25),
+        Method("tpe", many, KEEP),
         Method("gp"),
-        Method("gp", many, keep=0.25),
-        Method("gp", many, 12, 0.25),
+        Method("gp", many, KEEP),
     ]
-
-
-class TableProposal(LearnedProposal):
-    """Proposals among the rows of a table."""
-
-    def __init__(self, table: Table, method: Method, number: int) -> None:
-        assert method.search_type != "random"
-        super().__init__(method.search_type, table.space, number)
-        self.rows = [distinct(make_hyperparameters(values), table.space) for values in table.configurations]
-        self._table = table
-        self.at = np.array([self._places(row) for row in self.rows])
-        self._free = self.at
-
-    def row(self, history: Sequence[Known], taken: Sequence[int]) -> int:
-        """The row to train next, given what is known of the rows ``taken``."""
-        self._free = np.delete(self.at, list(taken), axis=0)
-        return self._table.nearest(vars(self(len(taken) + 1, history)), excluded=taken)
-
-    def ask(
-        self,
-        known: np.ndarray,
-        objective: np.ndarray,
-        pending: np.ndarray,
-        seed: np.random.SeedSequence,
-        times: np.ndarray | None = None,
-    ) -> Sequence[float]:
-        """A place on each axis: for ``gp`` that of a row."""
-        if self._method == "gp":
-            return propose(self.axes, known, objective, pending, seed, times, self._free)
-        return super().ask(known, objective, pending, seed, times)
-
-
-class Replay:
-    """One search in the table.
-
-    Args:
-        table: the table.
-        method: how it searches.
-        number: of the search.
-    """
-
-    def __init__(self, table: Table, method: Method, number: int) -> None:
-        self.method, self.ends = method, (*method.rungs, table.iterations[-1])
-        columns = [table.iterations.index(end) for end in self.ends]
-        self.best = table.best_so_far[:, number % len(table.seeds)][:, columns]
-        first, last = self.ends[0], self.ends[-1]
-        self._places = [1.0 if end == last else math.log(end / first) / math.log(last / first) for end in self.ends]
-        self.order: list[int] = []
-        self._shuffled = np.random.default_rng(number).permutation(len(self.best)).tolist()
-        self._proposal = None if method.search_type == "random" else TableProposal(table, method, number)
-
-    def ask(self, known: Mapping[int, Curve]) -> None:
-        """Take the next configuration, when of the rows before it the curves ``known`` are."""
-        proposal = self._proposal
-        if proposal is None:
-            self.order.append(self._shuffled[len(self.order)])
-            return
-        history = []
-        for row in self.order:
-            curve = known.get(row, ())
-            whole = curve if self.method.bracket else ()
-            value = curve[-1][1] if curve else None
-            history.append(Known(proposal.rows[row], value, pending=row not in known, curve=whole))
-        self.order.append(proposal.row(history, self.order))
-
-    def train(self, rows: Sequence[int]) -> tuple[int, list[int], dict[int, Curve]]:
-        """Iterations that rows cost together, those of them that are trained to the end, and the curves of all."""
-        spent, before, still = 0, 0, list(rows)
-        curves: dict[int, Curve] = dict.fromkeys(rows, ())
-        for place, end, values in zip(self._places, self.ends, self.best.T, strict=True):
-            spent, before = spent + len(still) * (end - before), end
-            curves |= {row: (*curves[row], (place, float(values[row]))) for row in still if math.isfinite(values[row])}
-            if end != self.ends[-1]:
-                ranking = [still[k] for k in np.lexsort((np.arange(len(still)), -values[still]))]
-                still = ranking[: places(self.method.keep, len(still))]
-        return spent, still, curves
-
-    def regret(self, rows: Sequence[int]) -> float:
-        """Of rows that were trained to the end."""
-        return float(self.best[:, -1].max() - self.best[list(rows), -1].max())
-
-
-def search(table: Table, method: Method, number: int) -> Course:
-    """One search."""
-    replay = Replay(table, method, number)
-    times = math.inf if method == Method("random") else 1 if method.rungs else 4
-    most = MOST * table.iterations[-1] * times
-    return _at_once(replay, most) if method.rungs and method.bracket is None else _in_brackets(replay, most)
-
-
-def _at_once(replay: Replay, most: float) -> Course:
-    """All configurations pass the rungs together, so it is another search for each number of them."""
-    spent: list[int] = []
-    regret: list[float] = []
-    for count in range(1, len(replay.best) + 1):
-        rows = replay.order[: max(count - LAG, 0)]
-        replay.ask(
-            {row: ((0.0, float(replay.best[row, 0])),) if np.isfinite(replay.best[row, 0]) else () for row in rows}
-        )
-        cost, still, _ = replay.train(replay.order)
-        if cost > most:
-            break
-        spent.append(cost)
-        regret.append(replay.regret(still))
-    return Course(np.array(spent), np.array(regret), most)
-
-
-def _in_brackets(replay: Replay, most: float) -> Course:
-    """Brackets, or without rungs one configuration after another."""
-    size = replay.method.bracket or 1
-    known: dict[int, Curve] = {}
-    ended: list[int] = []
-    spent: list[int] = []
-    regret: list[float] = []
-    while len(replay.order) + size <= len(replay.best) and sum(spent[-1:]) < most:
-        begin = len(replay.order)
-        for _ in range(size):
-            visible = replay.order if replay.method.bracket else replay.order[: max(begin + 1 - LAG, 0)]
-            replay.ask({row: known[row] for row in visible if row in known})
-        cost, still, curves = replay.train(replay.order[begin:])
-        known |= curves
-        ended += still
-        spent.append(sum(spent[-1:]) + cost)
-        regret.append(replay.regret(ended))
-    return Course(np.array(spent), np.array(regret), spent[-1])
-
-
-def run(table: Table, compared: Sequence[Method], repeats: int, processes: int = 1) -> dict[str, list[Course]]:
-    """``repeats`` searches of each method, numbered from 0."""
-    found = {}
-    for method in compared:
-        one = functools.partial(search, table, method)
-        if processes == 1:
-            found[method.name] = [one(number) for number in range(repeats)]
-        else:
-            with ProcessPoolExecutor(processes) as pool:
-                found[method.name] = list(pool.map(one, range(repeats), chunksize=4))
-    return found
-
-
-def regrets(courses: Sequence[Course], budgets: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Regret of each search when ``budgets`` iterations are spent, (n, b).
-
-    Infinite before anything is trained to the end; not a number past the end of a search.
-    """
-    found = np.full((len(courses), len(budgets)), np.inf)
-    for row, course in zip(found, courses, strict=True):
-        last = np.searchsorted(course.iterations, budgets, side="right") - 1
-        row[last >= 0] = course.regret[last[last >= 0]]
-        row[budgets > course.until] = 0.0 if course.regret[-1] == 0 else np.nan
-    return found
-
-
-def iterations_needed(found: NDArray[np.float64], budgets: NDArray[np.int64], regret: float) -> float:
-    """Least budget from which on the median of ``found`` (n, b) stays at or below ``regret``; infinite where it never does."""
-    median = np.median(found, axis=0)
-    known = ~np.isnan(median)
-    above = np.nonzero(median[known] > regret)[0]
-    first = 0 if not len(above) else int(above[-1]) + 1
-    return float(budgets[known][first]) if first < known.sum() else math.inf
-
-
-def interval(found: NDArray[np.float64], budgets: NDArray[np.int64], regret: float) -> tuple[float, float]:
-    """95% interval of :func:`iterations_needed`, from 500 resamples of the searches."""
-    generator = np.random.default_rng(0)
-    drawn = generator.integers(len(found), size=(500, len(found)))
-    needed = np.sort([iterations_needed(found[one], budgets, regret) for one in drawn])
-    return float(needed[12]), float(needed[487])
-
-
-def budgets_of(courses: Sequence[Course]) -> NDArray[np.int64]:
-    """Every number of iterations at which one of the searches has something new."""
-    return np.unique(np.concatenate([course.iterations for course in courses]))
 
 
 def report(found: Mapping[str, Sequence[Course]], table: Table) -> str:
@@ -296,11 +95,13 @@ def draw(found: Mapping[str, Sequence[Course]], path: Path) -> None:
     figure = Figure(figsize=(6.8, 4.2), layout="constrained")
     axes = figure.subplots()
     colours = {"random": "#0072B2", "tpe": "#009E73", "gp": "#D55E00"}
+    styles = itertools.cycle(("--", ":"))
     for name, courses in found.items():
         budgets = budgets_of(courses)
         median = np.maximum(np.median(regrets(courses, budgets), axis=0), 1e-5)
-        style = ":" if "brackets" in name else "--" if "rungs" in name else "-"
-        width = 2.2 if "brackets" in name else 1.2
+        recommended = f"keep {KEEP:g}" in name
+        style = "-" if "rungs" not in name or recommended else next(styles)
+        width = 2.2 if recommended else 1.1
         colour = colours[name.split(",")[0]]
         axes.step(budgets, median, style, where="post", color=colour, linewidth=width, label=name)
     for one in CLOSE:
@@ -311,6 +112,46 @@ def draw(found: Mapping[str, Sequence[Course]], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
+HALVES = ("even", "odd")
+"""Configurations of even and odd numbers."""
+
+
+def half(table: Table, which: int) -> Table:
+    """Configurations of even numbers (0) or odd ones (1)."""
+    part = slice(which, None, 2)
+    return dataclasses.replace(
+        table, configurations=table.configurations[part], captured_value=table.captured_value[part]
+    )
+
+
+def score(courses: Sequence[Course], whole: int) -> float:
+    """Mean over searches of log10 of regret, at :data:`CHOSEN_AT` trainings of ``whole`` iterations; less is better."""
+    found = regrets(courses, np.array(CHOSEN_AT) * whole)
+    return float(np.log10(np.clip(found, 1e-5, 1.0)).mean())
+
+
+def chosen(table: Table, repeats: int, processes: int) -> Method:
+    """Random search with the rungs and the share promoted that have the least :func:`score`."""
+    whole = table.iterations[-1]
+    candidates = [Method("random", rungs(whole, shares), keep) for shares in SHARES for keep in KEEPS]
+    found = run(table, candidates, repeats, processes)
+    return min(candidates, key=lambda one: score(found[one.name], whole))
+
+
+def held_out(table: Table, repeats: int, processes: int) -> str:
+    """What is chosen on each half and tried on the other, beside random search, as a Markdown table."""
+    lines = ["| chosen on | tried on | method | " + " | ".join(f"until regret ≤ {one:g}" for one in CLOSE) + " |"]
+    lines.append("|---|---|---|---|---|")
+    plain = Method("random"), Method("random", rungs(table.iterations[-1], (0.1, 0.3)))
+    for on, other in (("even", "odd"), ("odd", "even")):
+        best = chosen(half(table, HALVES.index(on)), repeats, processes)
+        compared = [*plain, best, dataclasses.replace(best, search_type="gp")]
+        for name, courses in run(half(table, HALVES.index(other)), compared, repeats, processes).items():
+            lines.append(f"| {on} | {other} | {name} | {' | '.join(_shown(needed(courses, one)) for one in CLOSE)} |")
+    lines.append(f"Chosen on all: {chosen(table, repeats, processes).name}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Compare the methods."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -319,8 +160,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="methods whose names contain one of these")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--figure", type=Path, default=FIGURE)
+    parser.add_argument("--choose", action="store_true", help="choose rungs on half of the table instead")
     flags = parser.parse_args()
     table = load_table() if flags.table is None else load_table(flags.table)
+    if flags.choose:
+        print(held_out(table, flags.repeats, flags.processes))
+        return
     compared = [
         one for one in methods(table.iterations[-1]) if not flags.only or any(word in one.name for word in flags.only)
     ]

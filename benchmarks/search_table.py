@@ -1,8 +1,9 @@
-"""The table of `ghm.benchmark` from the search that `make search-table` runs.
+"""The table of `ghm.benchmark` from the search that `make search-table` runs, and its best configurations on fresh seeds.
 
     python benchmarks/search_table.py results/search_table
 
-Configurations all of whose trials are over are taken; of a search that goes on, those so far.
+Configurations all of whose trials are over are taken; of a search that goes on, those so far. Where it is confirmed, the
+confirmation's trainings are kept beside the table.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ghm.benchmark.seeds import FRESH
 from ghm.benchmark.table import TRAININGS
 from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
@@ -30,7 +32,8 @@ def table(search: SearchState) -> dict[str, Any]:
     """
     of: dict[int, list[TrialRecord]] = {}
     for trial in search.trials:
-        of.setdefault(trial.configuration, []).append(trial)
+        if trial.stage == "explore":
+            of.setdefault(trial.configuration, []).append(trial)
     whole = [one for one in of.values() if len(one) == search.n_instances and all(trial.final for trial in one)]
     curves = {trial.trial_num: _curve(search, trial) for one in whole for trial in one}
     grids = {tuple(curve) for curve in curves.values() if curve}
@@ -63,11 +66,23 @@ def _curve(search: SearchState, trial: TrialRecord) -> dict[int, float]:
     return {iteration: round(value, DIGITS) for iteration, value in found if value is not None and math.isfinite(value)}
 
 
+def fresh_seeds(search: SearchState) -> dict[str, Any]:
+    """Captured values of the confirmation's trainings that are over as JSON types; numbers of configurations are the table's."""
+    assert search.confirmation is not None
+    rows = []
+    for number in search.confirmation.chosen:
+        trials = [one for one in search.trials if one.stage == "confirm" and one.configuration == number and one.final]
+        values = [max(_curve(search, one).values(), default=None) for one in trials]
+        rows.append({"number": number - 1, "captured_value": values})
+    return {"seeds": list(search.confirmation.seeds), "configurations": rows}
+
+
 def write(content: dict[str, Any], path: Path) -> None:
-    """Write a table, a training per line."""
-    head = json.dumps({name: value for name, value in content.items() if name != "trainings"})[:-1]
-    rows = ",\n".join(json.dumps(row) for row in content["trainings"])
-    path.write_text(f'{head}, "trainings": [\n{rows}\n]}}\n')
+    """Write a table, a training per line; its last item is the list of these."""
+    *others, last = content
+    head = json.dumps({name: content[name] for name in others})[:-1]
+    rows = ",\n".join(json.dumps(row) for row in content[last])
+    path.write_text(f'{head}, "{last}": [\n{rows}\n]}}\n')
 
 
 def main() -> None:
@@ -75,11 +90,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("results", type=Path)
     parser.add_argument("--table", type=Path, default=TRAININGS)
+    parser.add_argument("--seeds", type=Path, default=FRESH)
     flags = parser.parse_args()
-    content = table(read_search(flags.results))
+    search = read_search(flags.results)
+    content = table(search)
     write(content, flags.table)
     sizes = (len(content[name]) for name in ("trainings", "seeds", "iterations"))
     print("{}: {} configurations x {} seeds x {} evaluations".format(flags.table, *sizes))
+    if search.confirmation is not None:
+        fresh = fresh_seeds(search)
+        write(fresh, flags.seeds)
+        print(f"{flags.seeds}: {len(fresh['configurations'])} configurations x {len(fresh['seeds'])} seeds")
 
 
 if __name__ == "__main__":

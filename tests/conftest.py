@@ -1,7 +1,9 @@
 """What holds for all tests."""
 
 import functools
+import itertools
 import os
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,8 +29,27 @@ def group_of(test: str) -> str:
     return test[:-1].rpartition("@@")[2] if "@@" in test else test.partition("::")[0]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="tests in a random order: their groups, and those of a group"
+    )
+
+
+def shuffled(items: list[pytest.Item], seed: int) -> list[pytest.Item]:
+    """The tests in a random order, those of a group one after the other."""
+    order = random.Random(seed)
+    groups = [list(group) for _, group in itertools.groupby(items, lambda item: group_of(item.nodeid))]
+    for group in [groups, *groups]:
+        order.shuffle(group)
+    return list(itertools.chain(*groups))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the tests."""
+    if (seed := config.getoption("shuffle")) is not None:
+        items.sort(key=lambda item: group_of(item.nodeid))
+        items[:] = shuffled(items, seed)
+        return
     items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import ghm.benchmark
-from ghm.benchmark import Table, load_table
+from ghm.benchmark import Table, load_seeds, load_table
+from ghm.benchmark.seeds import FRESH
 from ghm.benchmark.table import TRAININGS
 from ghm.errors import UserError
 
@@ -25,6 +26,7 @@ def table() -> Table:
 def test_every_entry_is_that_of_the_file(table: Table) -> None:
     content = json.loads(TRAININGS.read_text())
     assert len(table.configurations) == len(content["trainings"])
+    assert len(table.configurations) >= 300
     assert len(table.seeds) == 2
     assert len(table.iterations) >= 20
     for number, row in enumerate(content["trainings"]):
@@ -129,6 +131,42 @@ def test_a_file_that_is_no_table_is_refused(change: Any, says: str, tmp_path: Pa
     (tmp_path / "t.json").write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(UserError, match=rf"t.json is no table of trainings: .*{says}.*; give another"):
         load_table(tmp_path / "t.json")
+
+
+def test_fresh_seeds_are_those_of_the_file_and_of_the_tables_best(table: Table) -> None:
+    content, fresh = json.loads(FRESH.read_text()), load_seeds()
+    assert fresh.captured_value.shape == (12, 20)
+    assert fresh.captured_value.tolist() == [row["captured_value"] for row in content["configurations"]]
+    assert not {*fresh.seeds} & {*table.seeds}
+    means = table.best_so_far[:, :, -1].mean(axis=1)
+    assert list(fresh.configurations) == np.argsort(-means, kind="stable")[:12].tolist()
+    # Another seed is the only difference: the mean of many is near that of two, in standard errors of their difference.
+    for number, values in zip(fresh.configurations, fresh.captured_value, strict=True):
+        assert abs(values.mean() - means[number]) < 5 * values.std(ddof=1) * np.sqrt(1 / 2 + 1 / 20)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda _: "no JSON", "not JSON"),
+        (lambda c: c | {"seeds": [1]}, "each configuration must have 1 captured values"),
+        (lambda c: c | {"configurations": []}, "each configuration must have 20"),
+        (lambda c: c | {"configurations": [{"number": 1}]}, "missing required field `captured_value`"),
+    ],
+)
+def test_a_file_that_holds_no_seeds_is_refused(change: Any, says: str, tmp_path: Path) -> None:
+    content = change(json.loads(FRESH.read_text()))
+    (tmp_path / "s.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(UserError, match=rf"s.json holds no trainings on seeds: .*{says}"):
+        load_seeds(tmp_path / "s.json")
+    with pytest.raises(UserError, match=r"nowhere.json cannot be read"):
+        load_seeds(tmp_path / "nowhere.json")
+
+
+def test_a_training_on_a_fresh_seed_that_failed_counts_as_the_worst(tmp_path: Path) -> None:
+    content = {"seeds": [1, 2], "configurations": [{"number": 3, "captured_value": [0.9, None]}]}
+    (tmp_path / "s.json").write_text(json.dumps(content))
+    assert load_seeds(tmp_path / "s.json").captured_value.tolist() == [[0.9, -np.inf]]
 
 
 def test_a_setting_counts_as_soon_as_it_is_known_to_have_an_effect(table: Table) -> None:

@@ -35,14 +35,14 @@ IN_THE_BACKGROUND = {"Thread", "add_done_callback", "start_new_thread"}
 
 def places(source: str, name: str) -> Iterator[tuple[str, str]]:
     """``file:function`` and what is caught there, of each place that can hide an exception."""
-    for function, node in _nodes(ast.parse(source), ""):
+    for function, node in nodes(ast.parse(source), ""):
         where = f"{name}:{function}"
-        if isinstance(node, ast.ExceptHandler) and not _passes_on(node):
-            if caught := _names(node.type) & BROAD or ({"everything"} if node.type is None else set()):
+        if isinstance(node, ast.ExceptHandler) and not passes_on(node):
+            if caught := names(node.type) & BROAD or ({"everything"} if node.type is None else set()):
                 yield where, " ".join(sorted(caught))
         elif isinstance(node, ast.Call):
             called = _last_name(node.func)
-            caught = set().union(*map(_names, node.args)) & BROAD if called == "suppress" else set()
+            caught = set().union(*map(names, node.args)) & BROAD if called == "suppress" else set()
             if caught:
                 yield where, " ".join(sorted(caught))
             for keyword in node.keywords:
@@ -52,22 +52,22 @@ def places(source: str, name: str) -> Iterator[tuple[str, str]]:
                 yield where, called
 
 
-def _nodes(tree: ast.AST, function: str) -> Iterator[tuple[str, ast.AST]]:
+def nodes(tree: ast.AST, function: str) -> Iterator[tuple[str, ast.AST]]:
     """All nodes, each with the innermost function that it is in."""
     for node in ast.iter_child_nodes(tree):
         inside = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
         yield inside, node
-        yield from _nodes(node, inside)
+        yield from nodes(node, inside)
 
 
-def _passes_on(handler: ast.ExceptHandler) -> bool:
+def passes_on(handler: ast.ExceptHandler) -> bool:
     """Whether the exception itself goes on in any case."""
     last = handler.body[-1]
     leaves = any(isinstance(node, ast.Return | ast.Continue | ast.Break) for node in ast.walk(handler))
     return isinstance(last, ast.Raise) and last.exc is None and not leaves
 
 
-def _names(kinds: ast.AST | None) -> set[str]:
+def names(kinds: ast.AST | None) -> set[str]:
     parts = kinds.elts if isinstance(kinds, ast.Tuple) else [] if kinds is None else [kinds]
     return {_last_name(part) for part in parts}
 

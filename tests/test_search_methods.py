@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benchmark_modules import load_benchmark
 
-from ghm.benchmark import Table, load_table
+from ghm.benchmark import Table, load_seeds, load_table
 from ghm.benchmark.table import TRAININGS
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.space import SearchSpace
@@ -18,7 +18,13 @@ from tests.search.support import run_search
 
 
 @pytest.fixture(scope="module")
-def methods() -> ModuleType:
+def replayed() -> ModuleType:
+    return load_benchmark("replayed_search")
+
+
+@pytest.fixture(scope="module")
+def methods(replayed: ModuleType) -> ModuleType:
+    assert replayed.__name__ == "replayed_search", "which the other imports"
     return load_benchmark("search_methods")
 
 
@@ -44,46 +50,55 @@ def table(tmp_path: Path) -> Table:
     return load_table(tmp_path / "table.json")
 
 
-def test_costs_and_cuts_are_as_counted_by_hand(methods: ModuleType, table: Table) -> None:
-    whole = methods.Replay(table, methods.Method("random"), 0)
-    assert whole.train(range(10))[:2] == (400, [*range(10)])
-    spent, still, curves = methods.Replay(table, methods.Method("random", (10, 20), None, 0.5), 0).train(range(10))
+def test_costs_and_cuts_are_as_counted_by_hand(replayed: ModuleType, table: Table) -> None:
+    whole = replayed.Replay(table, replayed.Method("random"), 0)
+    assert whole.train(range(10)) == (400, [*range(10)], [])
+    spent, still, stopped = replayed.Replay(table, replayed.Method("random", (10, 20), 0.5), 0).train(range(10))
     assert spent == 10 * 10 + 5 * 10 + 3 * 20
     values = table.best_so_far[:, 0]
-    at_10 = sorted(range(10), key=lambda row: (-values[row, 0], row))[:5]
-    at_20 = sorted(at_10, key=lambda row: (-values[row, 1], row))[:3]
-    assert still == at_20
-    assert curves[7] == (), "a failed training"
-    assert [value for _, value in curves[9]] == [0.95] * 3, "the best policy so far is kept"
-    assert [place for place, _ in curves[9]] == [0.0, 0.5, 1.0]
+    at_10 = sorted(range(10), key=lambda row: (-values[row, 0], row))
+    at_20 = sorted(at_10[:5], key=lambda row: (-values[row, 1], row))
+    assert 9 in at_20[:3], "the best policy so far is kept"
+    assert (still, stopped) == (at_20[:3], [at_10[5:], at_20[3:]])
     assert whole.regret([9]) == pytest.approx(values[:, 2].max() - 0.95)
 
 
-def test_each_configuration_is_had_once_and_searches_are_repeatable(methods: ModuleType, table: Table) -> None:
-    for method in (methods.Method("gp", (10, 20), 6), methods.Method("random", (10,)), methods.Method("gp")):
+def test_each_configuration_is_had_once_and_searches_are_repeatable(replayed: ModuleType, table: Table) -> None:
+    for method in (replayed.Method("gp", (10, 20)), replayed.Method("random", (10,)), replayed.Method("gp")):
         orders = []
         for number in (3, 3, 4):
-            replay = methods.Replay(table, method, number)
+            replay = replayed.Replay(table, method, number)
             for _ in range(20):
-                known = {row: ((0.0, 0.5), (1.0, 0.9)) if row % 2 else ((0.0, 0.4),) for row in replay.order[:-4]}
-                replay.ask(known)
+                replay.ask()
             orders.append(replay.order)
         assert len(set(orders[0])) == 20
         assert orders[0] == orders[1] != orders[2]
 
 
-def test_a_learning_method_meets_good_configurations_more_often_than_random(methods: ModuleType, table: Table) -> None:
-    """Nine of 81 are within 1e-3 of the best: in three brackets of nine random search meets a third of them."""
+def test_a_search_is_known_where_it_may_stop(replayed: ModuleType, table: Table) -> None:
+    """With rungs it is another search for each number of configurations; without, one that goes on."""
+    course = replayed.search(table, replayed.Method("random", (10, 20), 0.5), 5)
+    replay = replayed.Replay(table, replayed.Method("random", (10, 20), 0.5), 5)
+    for spent, regret in zip(course.iterations, course.regret, strict=True):
+        replay.ask()
+        cost, still, _ = replay.train(replay.order)
+        assert (cost, replay.regret(still)) == (spent, regret)
+    assert spent <= course.until == 8 * 40
+    every = replayed.search(table, replayed.Method("random"), 5)
+    assert every.iterations.tolist() == [40 * k for k in range(1, 82)]
+    assert every.regret[-1] == 0
+    assert all(np.diff(every.regret) <= 0)
+
+
+def test_a_learning_method_meets_good_configurations_more_often_than_random(replayed: ModuleType, table: Table) -> None:
+    """Nine of 81 are within 1e-3 of the best: of 27, random search meets a third of them."""
     met = {}
     for name in ("random", "gp"):
         courses = []
         for number in range(8):
-            replay = methods.Replay(table, methods.Method(name, (10, 20), 9), number)
-            known: dict[int, Any] = {}
-            for begin in (0, 9, 18):
-                for _ in range(9):
-                    replay.ask(known)
-                known |= replay.train(replay.order[begin:])[2]
+            replay = replayed.Replay(table, replayed.Method(name, (10, 20)), number)
+            for _ in range(27):
+                replay.ask()
             final = table.best_so_far[:, 0, -1]
             courses.append(np.sum(final[replay.order] >= final.max() - 1e-3))
         met[name] = np.mean(courses)
@@ -91,25 +106,26 @@ def test_a_learning_method_meets_good_configurations_more_often_than_random(meth
     assert met["gp"] > 1.5 * met["random"]
 
 
-def test_medians_and_the_budget_needed(methods: ModuleType) -> None:
+def test_medians_and_the_budget_needed(replayed: ModuleType) -> None:
     courses = [
-        methods.Course(np.array([100, 200, 300]), np.array(regret), 300)
+        replayed.Course(np.array([100, 200, 300]), np.array(regret), 300)
         for regret in ([0.5, 0.1, 0], [0.4, 0, 0], [1, 1, 1])
     ]
     budgets = np.array([50, 100, 250, 300, 301])
-    found = methods.regrets(courses, budgets)
+    found = replayed.regrets(courses, budgets)
     assert np.median(found, axis=0)[:4].tolist() == [np.inf, 0.5, 0.1, 0.0]
     assert found[:, 4].tolist()[:2] == [0.0, 0.0], "nothing is better than the best of the table"
     assert math.isnan(found[2, 4]), "the search has ended"
-    assert methods.iterations_needed(found, budgets, 0.1) == 250
-    assert methods.iterations_needed(found, budgets, 0.01) == 300
-    assert methods.iterations_needed(found[2:], budgets, 0.1) == math.inf
-    low, high = methods.interval(found, budgets, 0.1)
+    assert replayed.iterations_needed(found, budgets, 0.1) == 250
+    assert replayed.iterations_needed(found, budgets, 0.01) == 300
+    assert replayed.iterations_needed(found[2:], budgets, 0.1) == math.inf
+    low, high = replayed.interval(found, budgets, 0.1)
     assert low <= 250 <= high
 
 
 def test_a_recorded_search_becomes_a_table_and_is_searched(methods: ModuleType, tmp_path: Path) -> None:
     flags = ("--n_trials", 5, "--n_seeds", 2, "--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
+    flags += ("--confirm", 2, "--confirm_seeds", 3)
     run_search(*flags, "--results_dir", tmp_path / "r")
     for history in (tmp_path / "r").glob("trial_*/history.jsonl"):  # which a stand-in for a training writes without
         lines = [json.loads(line) for line in history.read_text().splitlines()]
@@ -120,7 +136,15 @@ def test_a_recorded_search_becomes_a_table_and_is_searched(methods: ModuleType, 
     recorder.write(recorder.table(state), tmp_path / "table.json")
     table = load_table(tmp_path / "table.json")
     assert table.captured_value.shape[:2] == (5, 2)
-    for trial in state.trials:
+    recorder.write(recorder.fresh_seeds(state), tmp_path / "seeds.json")
+    fresh = load_seeds(tmp_path / "seeds.json")
+    assert fresh.seeds == tuple(state.confirmation.seeds)
+    assert [one + 1 for one in fresh.configurations] == list(state.confirmation.chosen)
+    again = {(one.configuration - 1, one.seed): state.history(one) for one in state.trials if one.stage == "confirm"}
+    for number, values in zip(fresh.configurations, fresh.captured_value, strict=True):
+        best = [max(line.captured_value or 0 for line in again[number, seed]) for seed in fresh.seeds]
+        assert values == pytest.approx(best, abs=1e-7)
+    for trial in (one for one in state.trials if one.stage == "explore"):
         number, seed = trial.configuration - 1, trial.seed
         curve = {one.iteration: one.captured_value for one in state.history(trial)}
         assert table.curve(number, seed) == pytest.approx([curve[k] for k in table.iterations], abs=1e-7)
@@ -135,3 +159,22 @@ def test_a_recorded_search_becomes_a_table_and_is_searched(methods: ModuleType, 
 
 def make_plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def test_halves_are_of_different_configurations_and_rungs_are_chosen_on_one(
+    methods: ModuleType, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On values that end in the order in which they are early, the least share promoted is the best."""
+    halves = [methods.half(table, which) for which in (0, 1)]
+    assert [len(one.configurations) for one in halves] == [41, 40]
+    for which, one in enumerate(halves):
+        assert one.configurations == table.configurations[which::2]
+        assert np.array_equal(one.captured_value, table.captured_value[which::2], equal_nan=True)
+    monkeypatch.setattr(methods, "SHARES", ((0.25,),))
+    monkeypatch.setattr(methods, "KEEPS", (0.1, 0.5))
+    assert methods.chosen(halves[0], 6, 1) == methods.Method("random", (10,), 0.1)
+    monkeypatch.setattr(methods, "rungs", lambda iterations, shares: (10,))
+    monkeypatch.setattr(methods, "CHOSEN_AT", (1,))
+    lines = methods.held_out(table, 2, 1).splitlines()
+    assert lines[-1] == "Chosen on all: random, rungs 10, keep 0.1"
+    assert [line.split(" | ")[2] for line in lines[4:6]] == ["random, rungs 10, keep 0.1", "gp, rungs 10, keep 0.1"]

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from factory import Made, make_search
 
-from ghm.economics.model import GHMModel
+from ghm.economics.model import SYMBOLS, GHMModel
 from ghm.errors import UserError
 from ghm.io.text import error_text
 from ghm.report.analysis.importance import importances, marginal_effects
 from ghm.report.analysis.policy import moments, study_best
 from ghm.report.comparison import MOST, write_comparison
-from ghm.report.drawing.economics import SYMBOLS
 from ghm.report.drawing.plots import search_figures
 from ghm.report.drawing.tuning import LEAST_GAP, gap, gap_axis, marginal_effects_table
 from ghm.report.main import main

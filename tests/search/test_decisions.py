@@ -52,14 +52,9 @@ SEARCHES: dict[str, tuple[object, ...]] = {
     ),
     "gp, ranges": ("--search_type", "gp", "--space", "ranges.json", "--n_trials", 16, "--proposal_lag", 2),
     "rungs": ("--n_trials", 6, "--rungs", 2, 4, "--keep", 0.5, "--n_seeds", 2, "--calibrations", "calibrations.json"),
-    "brackets": ("--n_trials", 7, "--rungs", 2, 4, "--keep", 0.5, "--bracket", 3, "--confirm", 2, "--confirm_seeds", 2),
-    "gp, brackets": (
-        *("--search_type", "gp", "--space", "ranges.json", "--n_trials", 19),
-        *("--rungs", 2, 4, "--bracket", 6, "--keep", 0.5),
-    ),
-    "tpe, brackets": (
-        *("--search_type", "tpe", "--space", "space.json", "--n_trials", 15),
-        *("--rungs", 2, 4, "--bracket", 5, "--n_seeds", 2, *MODEL_FREE),
+    "gp, rungs": (
+        *("--search_type", "gp", "--space", "ranges.json", "--n_trials", 16, "--proposal_lag", 2),
+        *("--rungs", 2, 4, "--keep", 0.5, "--confirm", 2, "--confirm_seeds", 2),
     ),
     "confirm": ("--n_trials", 4, "--confirm", 2, "--confirm_seeds", 3),
     "race": ("--n_trials", 4, "--confirm", 3, "--race", "--confirm_seeds", 9, "--calibrations", "calibrations.json"),
@@ -196,24 +191,13 @@ class ByTheClock(Scheduler):
     slower_first = False
     """Whether the first are the slowest."""
 
-    def _cut(self, bracket: int, rung: int, still: list[int]) -> Any:
+    def _cut(self, rung: int, still: list[int]) -> Any:
         seconds = {k: sum(self._outcomes[n].seconds for n in self._numbering.numbers(k)) for k in still}
         by_time = sorted(still, key=lambda k: (seconds[k] > 0, k), reverse=self.slower_first)
         chosen = sorted(by_time[: (len(still) + 1) // 2])
         content = {"of": len(still), "ranking": [], "go_on": chosen}
         yield Decision("cut", {"rung": rung, "keep": self._config.keep}, content, "")
         return chosen
-
-
-class Eager(Scheduler):
-    """A wrong variant: a bracket is proposed from what happens to be over of the ones before."""
-
-    slower_first = False
-    """Whether the first that went on is not over yet."""
-
-    def _learn(self, bracket: Any, still: Any) -> Iterator[Step]:
-        over = list(still)[1:] if self.slower_first else list(still)
-        yield from super()._learn(bracket, over)
 
 
 class Hasty(Scheduler):
@@ -226,10 +210,7 @@ class Hasty(Scheduler):
         return super()._standing(in_race, list(fresh)[:-1] if self.slower_first else fresh)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "name"),
-    [(Impatient, "gp"), (ByTheClock, "rungs"), (ByTheClock, "brackets"), (Eager, "gp, brackets"), (Hasty, "race")],
-)
+@pytest.mark.parametrize(("wrong", "name"), [(Impatient, "gp"), (ByTheClock, "rungs"), (Hasty, "race")])
 def test_a_variant_that_looks_at_time_is_found_out(
     wrong: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,13 +380,6 @@ def test_decisions_are_on_the_disk_before_they_are_acted_on(tmp_path: Path, monk
         ("race", ("--confirm_seeds", 12), "--confirm: the confirmation runs 9 seeds"),
         ("race", ("--retry_failed",), "--retry_failed: a confirmation has been made"),
         ("tpe", ("--proposal_lag", 3), "proposal_lag: recorded 2, now 3"),
-        ("gp, brackets", ("--bracket", 5), "bracket: recorded 6, now 5"),
-        ("gp, brackets", ("--n_trials", 20), "--n_trials: a cut has been made among 1 configurations"),
-        (
-            "gp, brackets",
-            ("--keep", 1.0),
-            "--keep 1: later brackets were proposed from what was promoted at --keep 0.5",
-        ),
     ],
 )
 def test_what_would_undo_a_decision_is_refused(
@@ -427,31 +401,13 @@ def test_a_search_that_let_more_go_on_and_was_confirmed_can_be_resumed() -> None
     """What was decided at the smaller share is superseded, and holds nobody up."""
     cuts = [Decision("cut", {"rung": 20, "keep": keep}, {"of": 6, "go_on": []}, "") for keep in (0.5, 0.7)]
     made = [*cuts, Decision("confirmation", {}, {"of": 6, "seeds": [1, 2], "iterations": 60, "chosen": []}, "")]
-    require_same_size(made, [range(1, 7)], 2, 60, 0.7)
+    require_same_size(made, 6, 2, 60, 0.7)
     with pytest.raises(
         UserError, match=r"--keep 1: a confirmation has been made among those that went on at --keep 0\.7"
     ):
-        require_same_size(made, [range(1, 7)], 2, 60, 1.0)
+        require_same_size(made, 6, 2, 60, 1.0)
     with pytest.raises(UserError, match=r"--keep 0\.5: at --rungs 20 a share of 0\.7 has gone on"):
-        require_same_size(made, [range(1, 7)], 2, 60, 0.5)
-
-
-def test_each_bracket_is_cut_by_itself_and_more_can_follow(recorded: Recorded, tmp_path: Path) -> None:
-    """19 configurations in brackets of 6: each is cut from 6 to 3 and 2, the last has one; more change nothing before."""
-    cuts = [one for one in read_journal(recorded("gp, brackets")) if one.kind == "cut"]
-    assert [(one.subject["bracket"], one.subject["rung"], one.content["of"]) for one in cuts] == [
-        *((bracket, rung, of) for bracket in (1, 2, 3) for rung, of in ((2, 6), (4, 3))),
-        *((4, rung, 1) for rung in (2, 4)),
-    ]
-    for one in cuts:
-        first = 6 * one.subject["bracket"] - 5
-        assert {k for k, _ in one.content["ranking"]} <= set(range(first, first + 6))
-    seen = [one.content["seen"] for one in read_journal(recorded("gp, brackets")) if one.kind == "proposal"]
-    assert seen == [0] * 6 + [6] * 6 + [12] * 6 + [18]
-    whole = [*flags("gp, brackets", tmp_path / "grown"), "--n_trials", 12]
-    assert run_search(*whole) == 0
-    assert run_search("--resume", tmp_path / "grown", "--n_trials", 19, *QUIET) == 0
-    assert everything(tmp_path / "grown") == everything(recorded("gp, brackets"))
+        require_same_size(made, 6, 2, 60, 0.5)
 
 
 def test_all_that_were_stopped_can_go_on(recorded: Recorded, tmp_path: Path) -> None:

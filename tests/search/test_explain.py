@@ -159,20 +159,6 @@ def test_a_learning_proposal_names_what_it_saw(tmp_path: Path, capsys: pytest.Ca
     )
 
 
-def test_with_brackets_a_proposal_names_those_before_and_a_cut_its_bracket(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    brackets = ("--rungs", 2, "--bracket", 6, "--keep", 0.5, "--n_trials", 14)
-    run_search("--search_type", "gp", *brackets, *FLAGS, "--results_dir", tmp_path)
-    assert "because only 6 outcomes were available" in says(tmp_path, 7, capsys)
-    told = says(tmp_path, 13, capsys)
-    assert (
-        "from the outcomes of configurations 1 to 12, the brackets before its own, at every rung that they reached"
-        in told
-    )
-    assert "of 2 in its bracket. The best 1 were promoted (--keep 0.5)" in told
-
-
 def test_an_unknown_trial_and_a_search_without_a_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_search("--n_trials", 2, *FLAGS, "--results_dir", tmp_path)
     assert main(["explain", str(tmp_path), "--trial", "9"]) == 2
@@ -236,7 +222,7 @@ def test_a_draw_that_was_replaced_is_not_said_to_depend_on_seed_and_number_alone
         trial = 2 * number - 1
         replaced = draw(number) != state.by_number[trial].hyperparameters
         text = says(tmp_path / "r", trial, capsys)
-        assert ("in place of a random draw" in text) == replaced
-        assert ("depends on seed_base and its number alone" in text) == (not replaced)
+        assert ("was one that an earlier configuration has" in text) == replaced
+        assert ("Only --seed_base and the configuration's number decide the draw." in text) == (not replaced)
         told[number] = replaced
     assert set(told.values()) == {True, False}

@@ -142,7 +142,7 @@ def test_ranked_by_the_worst_everything_speaks_of_the_worst(
     assert f"(its worst trial: {where}, firm value {best.shown.best_return:.4f}" in printed
     assert percent_text(best.figure) in headline(search)
     words = verdict(search)
-    assert words is None or words.startswith(f"T{where[1:]}: {best.shown.word('verdict_text')}")
+    assert words is None or words == f"Its worst {where.replace(' ', ', ', 1)}: {best.shown.word('verdict_text')}"
 
 
 def test_the_cost_of_not_tuning_compares_as_many_trainings(tmp_path: Path, calibrations: Path) -> None:
@@ -303,10 +303,11 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     assert re.search(rf"configuration +{' +'.join(str(entry['number']) for entry in order[:5])}\n", printed)
     if confirm:
         first = content["confirmation"]["configurations"][0]
-        numbers = r"\(trials [\d, ]+; on fresh seeds trials [\d, ]+\)"
         figure = re.escape(percent_text(first["confirmed"]))
         assert re.search(
-            rf"Best configuration: {first['configuration']} {numbers}, worst captured value {figure}", printed
+            rf"Best configuration: {first['configuration']}, worst captured value {figure} on fresh seeds\n"
+            r"  \(trials [\d, ]+ in the search, trials [\d, ]+ on fresh seeds\)\n",
+            printed,
         )
         assert (
             f"Configuration {first['configuration']} is the best: it captures {100 * first['confirmed']:.1f}%" in page

@@ -154,17 +154,15 @@ def test_the_objective_is_log10_of_the_gap_and_failures_are_the_worst() -> None:
     assert objectives([-99.0, None]).tolist() == pytest.approx([2.0, 2.0])
 
 
-@pytest.mark.parametrize("curves", [False, True])
-def test_the_gradient_of_the_marginal_likelihood(curves: bool) -> None:
+def test_the_gradient_of_the_marginal_likelihood() -> None:
     generator = np.random.default_rng(0)
     axes = [Values((1, 2, 3)), Values((0.1, 0.5)), Values(((8,), (16,), (32,)))]
     seen = np.array([[float(generator.integers(len(axis))) for axis in axes] for _ in range(25)])
     outcomes = generator.standard_normal(25)
-    times = generator.choice([0.0, 0.4, 1.0], 25) if curves else None
-    pairs = gaussian_process._Pairs.of(axes, seen, seen, times, times)
-    priors = np.array([(0.0, 1.0)] * 4 + [(-3.0, 1.5)] + [(-1.0, 1.0)] * (4 if curves else 0))
-    point = generator.normal(0, 0.3, len(priors))
-    arguments = (pairs, outcomes, priors)
+    distances = [gaussian_process.distances(axis, column, column) for axis, column in zip(axes, seen.T, strict=True)]
+    priors = np.array([(0.0, 1.0)] * 4 + [(-3.0, 1.5)])
+    point = generator.normal(0, 0.3, 5)
+    arguments = (distances, outcomes, priors)
     error = check_grad(
         lambda logs: gaussian_process._loss(logs, *arguments)[0],
         lambda logs: gaussian_process._loss(logs, *arguments)[1],
@@ -177,40 +175,6 @@ def test_the_gradient_of_the_marginal_likelihood(curves: bool) -> None:
         point,
     )
     assert wrong > 1e-2
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_with_curves_what_counts_is_the_end_and_not_the_first_rung(method: str) -> None:
-    """The largest learning rate is the best at the first rung and the worst at the end; a third of the trials got there."""
-    early = {1e-4: 0.5, 3e-4: 0.7, 1e-3: 0.9}
-    late = {1e-4: 0.999, 3e-4: 0.97, 1e-3: 0.91}
-    shares = {}
-    for whole in (True, False):
-        chosen = []
-        for seed in range(6):
-            random = RandomProposal(CHOICES, seed)
-            history = []
-            for k in range(1, 25):
-                rate = (one := random(k)).lr_policy
-                curve = ((0.0, early[rate]), (1.0, late[rate])) if whole and k % 3 == 0 else ((0.0, early[rate]),)
-                history.append(Known(one, curve[-1][1], curve=curve))
-            propose_one = make_proposal(method, CHOICES, seed)
-            chosen += [propose_one(25, history).lr_policy]
-        shares[whole] = np.mean([rate == 1e-4 for rate in chosen]), np.mean([rate == 1e-3 for rate in chosen])
-    best, worst = shares[True]
-    assert best >= 0.5
-    assert worst <= 0.2
-    assert shares[False][1] >= 0.5, "from first rungs alone nobody could know"
-
-
-def test_a_curve_of_one_point_at_the_end_says_what_an_outcome_says() -> None:
-    axes = [Values(range(9)), Values(range(9))]
-    known = np.array(list(itertools.product(range(0, 9, 2), range(0, 9, 2))), dtype=float)
-    objective = ((known - [6, 2]) ** 2).sum(axis=1)
-    seed, nothing = np.random.SeedSequence(0), np.zeros((0, 2))
-    plain = propose(axes, known, objective, nothing, seed)
-    curved = propose(axes, known, objective, nothing, seed, np.ones(len(known)))
-    assert np.abs(np.subtract(plain, curved)).max() <= 1
 
 
 def test_the_gaussian_process_finds_the_bottom_of_a_valley() -> None:

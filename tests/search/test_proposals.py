@@ -2,9 +2,11 @@
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,11 @@ from scipy import stats
 from ghm.search import SearchSpace
 from ghm.search.methods.proposals import GridProposal, OutsideGridError, Proposal, RandomProposal
 from ghm.search.methods.registry import make_proposal
+from ghm.search.settings import methods as registry
 from ghm.search.settings.configurations import NAMES
 from ghm.search.settings.inactive import effective_choices, size
 from ghm.search.settings.space import Choices
+from tests.search import test_learned, test_methods_on_ranges
 
 Maker = Callable[[Choices, int], Proposal]
 METHODS: dict[str, Maker] = {
@@ -144,3 +148,14 @@ def test_neighbouring_seeds_share_no_trials() -> None:
 def test_names() -> None:
     assert isinstance(make_proposal("grid", choices(), 1), GridProposal)
     assert isinstance(make_proposal("random", choices(), 1), RandomProposal)
+
+
+def test_every_method_is_tested_and_documented() -> None:
+    """The suites of this file, of those that learn, and on ranges name every registered method, as does the page on methods."""
+    registered = set(registry.METHODS)
+    learn = {name for name, method in registry.METHODS.items() if method.learns}
+    page = (Path(__file__).parents[2] / "docs/search_methods.md").read_text()
+    assert {*METHODS, *test_learned.METHODS} == registered
+    assert set(test_learned.METHODS) == learn
+    assert {*test_methods_on_ranges.METHODS, "grid"} == registered  # a grid of ranges has tests of its own
+    assert set(re.findall(r"^\| `(\w+)`", page.partition("## Which")[0], re.M)) == registered

@@ -6,6 +6,7 @@
 >>> value = table.objective(number, iterations=table.iterations[-1], seed=table.seeds[0])
 """
 
+from ghm.benchmark.seeds import Seeds, load_seeds
 from ghm.benchmark.table import Table, load_table
 
-__all__ = ["Table", "load_table"]
+__all__ = ["Seeds", "Table", "load_seeds", "load_table"]

@@ -183,6 +183,22 @@ class GHMModel:
         return cls(**values)
 
 
+SYMBOLS: Mapping[str, tuple[str, str]] = {
+    "alpha": ("α", "mean cash flow per year"),
+    "mu": ("μ", "growth rate of productivity per year"),
+    "r": ("r", "interest rate per year"),
+    "carry_cost": ("λ", "cost of holding cash per year"),
+    "sigma_a": ("σ_A", "volatility of the permanent shock"),
+    "sigma_x": ("σ_X", "volatility of the transitory shock"),
+    "rho": ("ρ", "correlation of the two shocks"),
+    "proportional_cost": ("p", "equity paid in per unit of cash raised"),
+    "fixed_cost": ("φ", "fixed cost of an equity issue"),
+    "recovery": ("ω", "share of α/(r − μ) that liquidation recovers"),
+    "c_max": ("c̄", "upper end of the cash range"),
+}
+"""Symbol and meaning of each parameter: of tables, and of axes along which one is varied."""
+
+
 def _require(condition: bool, name: str, value: float, bound: str, remedy: str = "") -> None:
     if not condition:
         raise UserError(f"{name} must be {bound}; received {value:g}" + (f"; {remedy}" if remedy else ""))

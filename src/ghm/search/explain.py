@@ -14,14 +14,15 @@ from ghm.io.text import percent_text
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.scheduler import measure_of
 from ghm.search.decisions.selection import Decision
-from ghm.search.methods.proposals import RandomProposal
+from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS
-from ghm.search.settings.distributions import label
+from ghm.search.settings.configurations import described
+from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.methods import N_STARTUP
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.progress import number
@@ -72,12 +73,12 @@ def explain(results: Path, trial_num: int) -> str:
 
 def _what(outcome: TrialRecord, record: SearchRecord) -> str:
     where = f" on calibration {outcome.calibration}" if outcome.calibration else ""
-    values = ", ".join(f"{name} {label(value)}" for name, value in vars(outcome.hyperparameters).items())
+    values = described(outcome.hyperparameters)
     if outcome.stage == "confirm":
         aim = f"repeats configuration {outcome.configuration} with the fresh seed {outcome.seed}{where}, to confirm it"
-        return f"Trial {outcome.trial_num} of search {record.name} {aim}.\n  {values}"
+        return f"Trial {outcome.trial_num} of search {record.name} {aim}.\n{values}"
     of = f"configuration {outcome.configuration}, trained with seed {outcome.seed}{where}"
-    return f"Trial {outcome.trial_num} of search {record.name}: {of}.\n  {values}"
+    return f"Trial {outcome.trial_num} of search {record.name}: {of}.\n{values}"
 
 
 def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
@@ -91,8 +92,8 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
     how = config.method.proposed
     if seen is None and _replaced(outcome, record):
         return [
-            "Proposed: in place of a random draw that an earlier configuration had already; the next one, from a random place of "
-            "the search space on, that none had. It depends on seed_base, its number and the configurations before it."
+            "Proposed: the random draw was one that an earlier configuration has, so the next one that none has was taken, "
+            "from a random place of the search space on. Only --seed_base, its number and the configurations before it decide."
         ]
     if seen is None:
         return [f"Proposed: {how}."]
@@ -100,11 +101,6 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
         return [
             f"Proposed: drawn at random, because only {seen} outcomes were available; proposals learn from {N_STARTUP} "
             "outcomes on."
-        ]
-    if config.bracket is not None:
-        return [
-            f"Proposed: {how}, from the outcomes of configurations 1 to {seen}, the brackets before its own, at every rung that "
-            "they reached. Those of its own bracket were treated as pending, so that proposals never depend on timing."
         ]
     later = outcome.configuration - 1 - seen
     return [
@@ -114,11 +110,13 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
 
 
 def _replaced(outcome: TrialRecord, record: SearchRecord) -> bool:
-    """Whether a random search has not taken the configuration that it drew: on the same seeds nothing is trained twice."""
+    """Whether a search has not taken the configuration that it drew: on the same seeds nothing is trained twice."""
     config = record.config
-    if config.search_type != "random" or config.n_seeds == 1 or record.drift:
+    if config.method.learns or config.n_seeds == 1 or record.drift:
         return False
-    return RandomProposal(record.choices, config.seed_base)(outcome.configuration) != outcome.hyperparameters
+    inactive = inactive_hyperparameters(vars(config), record.choices)
+    drawn = make_proposal(config.search_type, record.choices, config.seed_base, inactive)
+    return drawn(outcome.configuration, ()) != outcome.hyperparameters
 
 
 def _figure(state: SearchState, value: float) -> str:
@@ -161,7 +159,7 @@ def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -
         threshold = "" if last is None else f", the last of them with {_amount(state, last)}"
         lines.append(
             f"At rung {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
-            f"{len(ranking)}{' in its bracket' if 'bracket' in decision.subject else ''}. "
+            f"{len(ranking)}. "
             f"The best {len(going)} were promoted (--keep {decision.subject['keep']:g}){threshold}"
             f"{'' if went else _despite(ranking, going, value, failed)}."
         )

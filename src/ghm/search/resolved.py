@@ -152,11 +152,7 @@ class ResolvedSearch:
             notes.append(note)
         if (first := self.config.learns_from) is not None:
             notes.append(self._learning(first))
-        if (
-            self.config.bracket is None
-            and self.config.method.learns
-            and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances
-        ):
+        if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
                 "all workers busy, with proposals that know less."
@@ -178,8 +174,7 @@ class ResolvedSearch:
     def _learning(self, first: int) -> str:
         """That proposals learn from configuration ``first`` on."""
         name, count = self.config.search_type, self.numbering.n_configurations
-        lag, bracket = self.config.proposal_lag, self.config.bracket
-        why = f"{N_STARTUP} outcomes, and {f'--proposal_lag {lag}' if bracket is None else f'--bracket {bracket}'}"
+        why = f"{N_STARTUP} outcomes, and --proposal_lag {self.config.proposal_lag}"
         if count < first:
             return (
                 f"Warning: {name} learns from configuration {first} on ({why}), so all {count} are drawn at random; give "

@@ -47,8 +47,8 @@ def require_continuation(resolved: ResolvedSearch) -> None:
     if config.retry_failed:
         require_no_retry(decisions)
     iterations = config.confirm_iterations or config.n_iterations
-    brackets = resolved.numbering.brackets()
-    require_same_size(decisions, brackets, config.confirm_seeds, iterations, config.keep, config.race)
+    count = resolved.numbering.n_configurations
+    require_same_size(decisions, count, config.confirm_seeds, iterations, config.keep, config.race)
 
 
 def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:

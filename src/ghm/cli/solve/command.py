@@ -14,13 +14,11 @@ from ghm.cli.solve.infinite import print_infinite_horizon
 from ghm.command_line import parse
 from ghm.economics.evaluation_grid import chosen_cash, chosen_steps
 from ghm.errors import UserError
-from ghm.io.text import level_words
+from ghm.io.text import WIDTH, level_words
 from ghm.solvers.answers.warnings import solution_warnings
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.infinite_horizon import InfiniteHorizon, infinite_horizon
 from ghm.solvers.solution import Solution
-
-WIDTH = 80
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

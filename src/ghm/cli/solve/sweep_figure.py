@@ -7,20 +7,12 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ghm.economics.model import Array
+from ghm.economics.model import SYMBOLS, Array
 from ghm.solvers.answers import Sweep
 from ghm.solvers.answers.statics import StaticsPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-SYMBOLS = {
-    "alpha": "earnings rate α", "mu": "growth μ", "r": "interest rate r", "carry_cost": "cost of holding cash λ",
-    "sigma_a": "permanent volatility σ_A", "sigma_x": "transitory volatility σ_X", "rho": "correlation ρ",
-    "proportional_cost": "proportional issue cost p", "fixed_cost": "fixed issue cost φ",
-    "recovery": "recovery rate ω", "c_max": "cash range c̄",
-}  # fmt: skip
-"""What the axis says of each parameter."""
 
 PANELS = (
     ("infinite horizon: target cash c*", (("infinite_payout_level", "-"),), "cash"),
@@ -50,10 +42,11 @@ def draw(sweeps: Sequence[Sweep], points: Sequence[StaticsPoint]) -> Figure:
                 axes.plot(
                     first.values, values, style, color=colour, label=label, marker="." if len(values) < 30 else ""
                 )
-        _finish(axes, title, SYMBOLS[first.parameter], unit)
+        symbol, meaning = SYMBOLS[first.parameter]
+        _finish(axes, title, f"{meaning} {symbol}", unit)
     if len(sweeps) > 1:
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", title=SYMBOLS[sweeps[1].parameter].rpartition(" ")[2])
+        figure.legend(handles, labels, loc="outside right upper", title=SYMBOLS[sweeps[1].parameter][0])
     return figure
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ghm.economics.model import SYMBOLS
 from ghm.report.analysis.policy import PolicyStudy, early_cash, moments
 from ghm.report.drawing.charts import Chart
 from ghm.report.drawing.palette import BOUNDARIES, LEARNED, OPTIMAL, line
@@ -12,21 +13,6 @@ from ghm.report.drawing.policy_charts import numbers
 from ghm.report.drawing.tables import Cell, Column, Table
 from ghm.search.records.state import SearchState
 from ghm.solvers.validation import Card
-
-SYMBOLS = {
-    "alpha": ("α", "mean cash flow per year"),
-    "mu": ("μ", "growth rate of productivity per year"),
-    "r": ("r", "interest rate per year"),
-    "carry_cost": ("λ", "cost of holding cash per year"),
-    "sigma_a": ("σ_A", "volatility of the permanent shock"),
-    "sigma_x": ("σ_X", "volatility of the transitory shock"),
-    "rho": ("ρ", "correlation of the two shocks"),
-    "proportional_cost": ("p", "equity paid in per unit of cash raised"),
-    "fixed_cost": ("φ", "fixed cost of an equity issue"),
-    "recovery": ("ω", "share of α/(r − μ) that liquidation recovers"),
-    "c_max": ("c̄", "upper end of the cash range"),
-}
-"""Symbols of docs/design/model.md; a test holds that no parameter is left out."""
 
 BINS = 60
 """Of the histogram of cash: finer ones show the simulation's noise."""

@@ -2,13 +2,12 @@
 
 Never of time, workers, the order in which trials end, or interruptions. A step is taken only once everything that it depends
 on is recorded, and what it depends on is fixed beforehand: a proposal on the configurations up to ``proposal_lag`` before it,
-a cut on all configurations of its bracket that are still in the running, a confirmation on all there are. So however a search is
+a cut on all configurations of its group that are still in the running, a confirmation on all there are. So however a search is
 run, the steps are the same, in the same order.
 """
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -84,12 +83,10 @@ class Scheduler:
         self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
         self._values: list[float | None] = []
-        self._curves: list[tuple[tuple[float, float], ...]] = []
         self._measure = measure_of(numbering)
         given = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
         calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
         basis = {name: getattr(self._config, name) for name in _BASIS}
-        basis |= {"bracket": self._config.bracket} if self._config.bracket else {}
         self._settings = digest(
             basis, {name: values.to_json() for name, values in choices.items()}, calibrations, *given
         )
@@ -98,48 +95,30 @@ class Scheduler:
         """All steps, each once; see :data:`Step`."""
         recorded = [one.configuration for one in self._outcomes.values() if one.stage == "explore"]
         # Fewer configurations asked for than there are: none is thrown away, and none of those is run.
-        brackets = self._numbering.brackets(max([self._numbering.n_configurations, *recorded]))
-        last: list[int] = []
-        for number, bracket in enumerate(brackets, 1):
-            yield from self._explore(bracket)
-            still = [one for one in bracket if one <= self._numbering.n_configurations]
-            still = yield from self._pass_rungs(number, still)
-            last += still
-            if self._config.bracket and self._learns:
-                yield from self._learn(bracket, still)
+        group = range(1, max([self._numbering.n_configurations, *recorded]) + 1)
+        yield from self._explore(group)
+        still = [one for one in group if one <= self._numbering.n_configurations]
+        still = yield from self._pass_rungs(still)
         if self._config.confirm:
-            for configuration in last:
+            for configuration in still:
                 yield from self._wait(configuration, None)
             yield from self._confirm()
 
-    def _pass_rungs(self, bracket: int, still: list[int]) -> Generator[Step, None, list[int]]:
-        """Cut the configurations ``still`` of a bracket at each rung; return those that are trained to their ends."""
+    def _pass_rungs(self, still: list[int]) -> Generator[Step, None, list[int]]:
+        """Cut the configurations ``still`` at each rung; return those that are trained to their ends."""
         for rung, until in zip(self._config.rungs, (*self._config.rungs[1:], None), strict=False):
             for configuration in still:
                 yield from self._wait(configuration, rung)
-            still = yield from self._cut(bracket, rung, still)
+            still = yield from self._cut(rung, still)
             for configuration in still:
                 yield from self._train(configuration, until)
         return still
 
-    def _learn(self, bracket: Sequence[int], still: Sequence[int]) -> Iterator[Step]:
-        """Take in a bracket's outcomes at all rungs, once those that go on, ``still``, are over."""
-        for configuration in still:
-            yield from self._wait(configuration, None)
-        ends = (*self._config.rungs, self._config.n_iterations)
-        places = [math.log(end / ends[0]) / math.log(ends[-1] / ends[0]) for end in ends]
-        for configuration in bracket:
-            found = [self._score(configuration, rung, captured_or_return).value for rung in self._config.rungs]
-            value = self._score(configuration, None, captured_or_return).value
-            found.append(value if configuration in still else None)
-            self._values.append(value)
-            self._curves.append(tuple((p, v) for p, v in zip(places, found, strict=True) if v is not None))
-
-    def _explore(self, bracket: Sequence[int]) -> Iterator[Step]:
-        """Each configuration of a bracket, to its end or to the first rung."""
+    def _explore(self, group: Sequence[int]) -> Iterator[Step]:
+        """Each configuration of a group, to its end or to the first rung."""
         until = self._config.rungs[0] if self._config.rungs else None
-        for configuration in bracket:
-            if self._learns and not self._config.bracket:
+        for configuration in group:
+            if self._learns:
                 for earlier in range(len(self._values) + 1, configuration - self._config.proposal_lag + 1):
                     yield from self._wait(earlier, until)
                     self._values.append(self._score(earlier, until, captured_or_return).value)
@@ -151,12 +130,7 @@ class Scheduler:
         history: list[Known] = []
         if self._learns:
             history = [
-                Known(
-                    hyperparameters,
-                    self._values[number - 1] if number <= known else None,
-                    pending=number > known,
-                    curve=self._curves[number - 1] if number <= len(self._curves) else (),
-                )
+                Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
                 for number, hyperparameters in self._configurations.items()
             ]
         chosen = (
@@ -172,10 +146,7 @@ class Scheduler:
         made_from: list[Any] = [self._settings, configuration]
         if self._learns:
             content["seen"] = known
-            made_from += [
-                self._curves if self._config.bracket else self._values,
-                [plain_hyperparameters(one.hyperparameters) for one in history],
-            ]
+            made_from += [self._values, [plain_hyperparameters(one.hyperparameters) for one in history]]
         return Decision("proposal", {"configuration": configuration}, content, digest(*made_from))
 
     def _train(self, configuration: int, until: int | None, run: bool = True) -> Iterator[Step]:
@@ -217,9 +188,9 @@ class Scheduler:
         trials = [self._outcomes[number] for number in numbers if number in self._outcomes]
         return score(trials, self._config.rank_by, measure, rung)
 
-    def _cut(self, bracket: int, rung: int, still: list[int]) -> Generator[Step, None, list[int]]:
+    def _cut(self, rung: int, still: list[int]) -> Generator[Step, None, list[int]]:
         scores = [self._score(configuration, rung, self._measure) for configuration in still]
-        decision = cut(rung, self._config.keep, scores, self._settings, bracket if self._config.bracket else None)
+        decision = cut(rung, self._config.keep, scores, self._settings)
         yield decision
         going = decision.content["go_on"]
         for one in scores:

@@ -59,9 +59,7 @@ def go_on(keep: float, scores: Sequence[ConfigurationScore]) -> list[int]:
     return sorted(one.configuration for one in order[: places(keep, len(order))] if one.value is not None)
 
 
-def cut(
-    rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: str, bracket: int | None = None
-) -> Decision:
+def cut(rung: int, keep: float, scores: Sequence[ConfigurationScore], settings: str) -> Decision:
     """The best share ``keep`` of the configurations, rounded up, goes on from ``rung``; those that failed do not.
 
     Args:
@@ -69,9 +67,7 @@ def cut(
         keep: share that goes on.
         scores: how they stand there.
         settings: digest of the search's settings.
-        bracket: number of the bracket that they are of; None where they are all.
     """
     ranking = [[one.configuration, one.value] for one in ranked(scores)]
     content = {"of": len(ranking), "ranking": ranking, "go_on": go_on(keep, scores)}
-    subject = {"rung": rung, "keep": keep} | ({} if bracket is None else {"bracket": bracket})
-    return Decision("cut", subject, content, digest(settings, rung, keep, facts(scores)))
+    return Decision("cut", {"rung": rung, "keep": keep}, content, digest(settings, rung, keep, facts(scores)))

@@ -48,8 +48,7 @@ def workload(
         n_confirmed: trials of the confirmation; None: as many as the settings ask for.
     """
     found = _Parts(records, again, set(running), ahead)
-    for bracket in numbering.brackets():
-        _explore(numbering, found, list(bracket))
+    _explore(numbering, found, list(range(1, numbering.n_configurations + 1)))
     config = numbering.config
     count = numbering.n_confirmed if n_confirmed is None else n_confirmed
     for number in range(numbering.n_explored + 1, numbering.n_explored + count + 1):
@@ -101,7 +100,7 @@ class _Parts:
 
 
 def _explore(numbering: TrialNumbering, found: _Parts, still: list[int]) -> None:
-    """Add what is left of one bracket's configurations."""
+    """Add what is left of the configurations ``still``."""
     config = numbering.config
     ends = (0, *config.rungs, config.n_iterations)
     for at, (begin, end) in enumerate(itertools.pairwise(ends), 1):

@@ -15,8 +15,9 @@ from ghm.errors import shown
 from ghm.io.text import percent_text
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Plan
-from ghm.search.display.running import Running, SearchProgress, configuration, named, standing
+from ghm.search.display.running import Running, SearchProgress, configuration, standing
 from ghm.search.records.state import SearchState
+from ghm.search.settings.configurations import described
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
 from ghm.training.logging.progress import DrawingBudget, duration, number
@@ -77,7 +78,7 @@ class PlainView(PlainObserver):
             self._progress.start(trial)
             self._next[trial.number] = time.monotonic() + self._interval
             if not trial.checkpoint.is_file():  # one that continues was introduced when it started
-                self._print(f"{trial.label} {named(trial.hyperparameters)}")
+                self._print(described(trial.hyperparameters))
 
     def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended, and how the search stands."""
@@ -137,6 +138,9 @@ class LiveView(PlainObserver):
         super().trial_finished(trial, outcome)
         if self._progress is not None:
             self._progress.finish(trial, outcome)
+
+    def _say_best(self) -> None:
+        """Nothing: the table says it."""
 
     def tick(self) -> None:
         """Draw again if there is time for it."""

@@ -10,18 +10,7 @@ y       ``objective``       (n,)    their objective, standardised; less is bette
 ℓ_j                         (d,)    length scale of axis j
 s², σ²                              variance of the process, and of the noise (another seed, another result)
 k                           (n, n)  s² (1 + √5 r + 5 r²/3) exp(−√5 r), r² = Σ_j δ_j/ℓ_j²: Matérn 5/2
-t       ``times``           (n,)    where y was read on the learning curve, 0 at the first rung, 1 at the end, see ``Known``
 ======  ==================  ======  ==================================================================================
-
-Where outcomes are of several rungs, the covariance of two is
-
-    k (1 + λ s) + [same configuration] (o² + q² s) + b² (1 + s),  s = min(t, t'):
-
-from rung to rung curves move by Brownian motions of log iterations: one that depends on the settings as the start does (λ), one
-of each configuration's own (q²), and one of all (b²). Curves here have plateaus, so they are not taken to fall towards an
-asymptote, as in freeze-thaw optimisation (Swersky, Snoek and Adams 2014); ``benchmarks/curve_kernels.py`` compares how well
-ends are foretold.
-What is wanted is y at t = 1.
 
 Parameters maximise the marginal likelihood times weak priors (Rasmussen and Williams 2006, *Gaussian Processes for Machine
 Learning*, equations 2.30 and 5.9). A pending configuration is given its predicted mean as an outcome, so that nobody is sent
@@ -31,7 +20,6 @@ the least predicted mean of the known configurations, since outcomes are noisy.
 Linear algebra runs on one thread: on several its rounding, and then the proposal, would depend on the machine's load.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,9 +44,6 @@ DISTANCES = (0.2, 0.05, 0.0125)
 # Priors on the logarithms of length scale, process and noise variance: mean and standard deviation. An axis has length 1,
 # the outcomes variance 1; the noise is smaller as a rule, but another seed can move a trial by as much as a setting does.
 _LENGTH, _VARIANCE, _NOISE = (0.0, 1.0), (0.0, 0.5), (math.log(0.05), 1.5)
-
-# The same of λ, o², q² and b².
-_CURVE = ((0.0, 1.0), (math.log(0.1), 1.5), (math.log(0.3), 1.0), (math.log(0.3), 1.0))
 
 # Added to the diagonal, relative to the process' variance, so that rounding does not make the matrix indefinite.
 _JITTER = 1e-8
@@ -85,26 +70,24 @@ def propose(
     objective: Array,
     pending: Array,
     seed: np.random.SeedSequence,
-    times: Array | None = None,
     candidates: Array | None = None,
 ) -> list[float]:
     """The configuration of greatest expected improvement that is neither known nor pending.
 
     Args:
         axes: what may be tried of the hyperparameters, d of them.
-        known: places of configurations whose outcome counts, (n, d); one with several outcomes is there several times.
+        known: places of configurations whose outcome counts, (n, d).
         objective: what they reached, to be minimised, (n,).
         pending: places of configurations without an outcome yet, (m, d).
         seed: of this one proposal; it decides among candidates only where there are too many to enumerate.
-
-        times: where on the learning curve each was reached, (n,); None where all are at its end.
         candidates: what to choose from, (m, d); None: the whole space.
 
     Returns:
         A place on each axis.
     """
     with threadpool_limits(1):
-        process = _fitted(tuple(axes), *(_Frozen.of(one) for one in (known, objective, times)))
+        spread = float(objective.std()) or 1.0
+        process = _Process.fit(axes, known, (objective - objective.mean()) / spread)
         if len(pending):
             process = process.believing(pending)
         expected = process.predict(known)[0]
@@ -119,129 +102,59 @@ def propose(
 
 
 @dataclass(frozen=True)
-class _Frozen:
-    """An array, or none, as a key."""
-
-    data: bytes
-    shape: tuple[int, ...] | None
-
-    @classmethod
-    def of(cls, array: Array | None) -> Self:
-        return cls(b"", None) if array is None else cls(np.asarray(array, dtype=np.float64).tobytes(), array.shape)
-
-    @property
-    def array(self) -> Array | None:
-        return None if self.shape is None else np.frombuffer(self.data).reshape(self.shape)
-
-
-@functools.lru_cache(maxsize=1)
-def _fitted(axes: tuple[Axis, ...], known: _Frozen, objective: _Frozen, times: _Frozen) -> "_Process":
-    """The process of these outcomes; those of a bracket are all proposed from the same."""
-    places, outcomes = known.array, objective.array
-    assert places is not None
-    assert outcomes is not None
-    return _Process.fit(axes, places, times.array, (outcomes - outcomes.mean()) / (float(outcomes.std()) or 1.0))
-
-
-@dataclass(frozen=True)
 class _Process:
     """A Gaussian process with its parameters and what it has seen."""
 
     axes: Sequence[Axis]
     logs: Array
-    """Logarithms of length scales (d), variance and noise variance, and with curves of λ, o², q² and b²: (d + 2,) or (d + 6,)."""
+    """Logarithms of length scales (d), variance and noise variance, (d + 2,)."""
     seen: Array
-    times: Array | None
     outcomes: Array
 
     @classmethod
-    def fit(cls, axes: Sequence[Axis], seen: Array, times: Array | None, outcomes: Array) -> Self:
-        priors = np.array([*[_LENGTH] * len(axes), _VARIANCE, _NOISE, *(_CURVE if times is not None else ())])
-        pairs = _Pairs.of(axes, seen, seen, times, times)
+    def fit(cls, axes: Sequence[Axis], seen: Array, outcomes: Array) -> Self:
+        squares = [distances(axis, column, column) for axis, column in zip(axes, seen.T, strict=True)]
+        priors = np.array([*[_LENGTH] * len(axes), _VARIANCE, _NOISE])
+        start = priors[:, 0].copy()
         bounds = [(mean - 4 * deviation, mean + 4 * deviation) for mean, deviation in priors]
-        found = minimize(_loss, priors[:, 0].copy(), (pairs, outcomes, priors), "L-BFGS-B", jac=True, bounds=bounds)
-        return cls(axes, found.x, seen, times, outcomes)
+        found = minimize(_loss, start, (squares, outcomes, priors), "L-BFGS-B", jac=True, bounds=bounds)
+        return cls(axes, found.x, seen, outcomes)
 
     def believing(self, pending: Array) -> Self:
         """This process once ``pending`` had come out as predicted."""
         outcomes = np.concatenate([self.outcomes, self.predict(pending)[0]])
-        times = None if self.times is None else np.concatenate([self.times, np.ones(len(pending))])
-        return type(self)(self.axes, self.logs, np.concatenate([self.seen, pending]), times, outcomes)
+        return type(self)(self.axes, self.logs, np.concatenate([self.seen, pending]), outcomes)
 
     def predict(self, places: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation at ``places`` (m, d), at the curve's end, (m,) each."""
-        noise = math.exp(self.logs[len(self.axes) + 1])
-        matrix = self._covariance(self.seen, self.times) + (noise + self._jitter) * np.eye(len(self.seen))
+        """Mean and standard deviation at ``places`` (m, d), (m,) each."""
+        variance, noise = np.exp(self.logs[-2:])
+        matrix = self._covariance(self.seen) + (noise + _JITTER * variance) * np.eye(len(self.seen))
         factor = cho_factor(matrix, lower=True)
-        across = self._covariance(places, None if self.times is None else np.ones(len(places)))
+        across = self._covariance(places)
         mean = across @ cho_solve(factor, self.outcomes)
         explained = solve_triangular(factor[0], across.T, lower=True)
-        left = np.maximum(self._variance - np.sum(explained**2, axis=0), self._jitter)
+        left = np.maximum(variance - np.sum(explained**2, axis=0), _JITTER * variance)
         return mean, np.sqrt(left)
 
-    @property
-    def _variance(self) -> float:
-        """Variance of an outcome at the curve's end before anything is seen."""
-        variance = math.exp(self.logs[len(self.axes)])
-        if self.times is None:
-            return variance
-        later, own, itself, common = np.exp(self.logs[len(self.axes) + 2 :])
-        return float(variance * (1 + later) + own + itself + 2 * common)
-
-    @property
-    def _jitter(self) -> float:
-        return _JITTER * math.exp(self.logs[len(self.axes)])
-
-    def _covariance(self, places: Array, times: Array | None) -> Array:
-        return _covariance(self.logs, _Pairs.of(self.axes, places, self.seen, times, self.times))[0]
+    def _covariance(self, places: Array) -> Array:
+        scaled = np.zeros((len(places), len(self.seen)))
+        for axis, log, first, second in zip(self.axes, self.logs[:-2], places.T, self.seen.T, strict=True):
+            scaled += distances(axis, first, second) * math.exp(-2 * log)
+        return _matern(scaled, math.exp(self.logs[-2]))[0]
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """What the covariances of n places with m places are made of."""
-
-    squares: list[Array]
-    """δ_j, d times (n, m)."""
-    shared: Array | None
-    """s = min(t, t'), (n, m); None without curves."""
-
-    @classmethod
-    def of(
-        cls, axes: Sequence[Axis], first: Array, second: Array, times: Array | None, others: Array | None
-    ) -> "_Pairs":
-        squares = [distances(axis, *columns) for axis, *columns in zip(axes, first.T, second.T, strict=True)]
-        return cls(squares, None if times is None or others is None else np.minimum.outer(times, others))
-
-
-def _covariance(logs: Array, pairs: _Pairs) -> tuple[Array, list[Array]]:
-    """Covariances (n, m) without noise, and their derivatives by the logarithms of all parameters but the noise."""
-    d = len(pairs.squares)
-    scales = np.exp(-2 * logs[:d])
-    scaled = np.asarray(sum(one * scale for one, scale in zip(pairs.squares, scales, strict=True)))
-    settings, slope = _matern(scaled, math.exp(logs[d]))
-    shared = pairs.shared
-    growth = np.asarray(1.0) if shared is None else 1 + math.exp(logs[d + 2]) * shared
-    partial = [slope * growth * one * scale for one, scale in zip(pairs.squares, scales, strict=True)]
-    covariance = settings * growth
-    if shared is None:
-        return covariance, [*partial, covariance]
-    later, own, itself, common = np.exp(logs[d + 2 :])
-    same = scaled == 0
-    of_curves = [settings * later * shared, own * same, itself * same * shared, common * (1 + shared)]
-    return covariance + sum(of_curves[1:]), [*partial, covariance, *of_curves]
-
-
-def _loss(logs: Array, pairs: _Pairs, outcomes: Array, priors: Array) -> tuple[float, Array]:
-    """Minus the log posterior of the parameters' logarithms, without constants, and its gradient (p,)."""
-    d = len(pairs.squares)
-    variance, noise = np.exp(logs[d : d + 2])
-    covariance, partial = _covariance(logs, pairs)
-    diagonal = np.eye(len(outcomes))
-    factor = cho_factor(covariance + (noise + _JITTER * variance) * diagonal, lower=True)
+def _loss(logs: Array, distances: list[Array], outcomes: Array, priors: Array) -> tuple[float, Array]:
+    """Minus the log posterior of the parameters' logarithms, without constants, and its gradient (d + 2,)."""
+    variance, noise = np.exp(logs[-2:])
+    scales = np.exp(-2 * logs[:-2])
+    scaled = np.asarray(sum(d * scale for d, scale in zip(distances, scales, strict=True)))
+    covariance, slope = _matern(scaled, variance)
+    matrix = covariance + (noise + _JITTER * variance) * np.eye(len(outcomes))
+    factor = cho_factor(matrix, lower=True)
     weights = cho_solve(factor, outcomes)
-    inner = cho_solve(factor, diagonal) - np.outer(weights, weights)
-    partial[d] = partial[d] + _JITTER * variance * diagonal
-    partial.insert(d + 1, noise * diagonal)
+    inner = cho_solve(factor, np.eye(len(outcomes))) - np.outer(weights, weights)
+    partial = [slope * d * scale for d, scale in zip(distances, scales, strict=True)]
+    partial += [covariance + _JITTER * variance * np.eye(len(outcomes)), noise * np.eye(len(outcomes))]
     pull = (logs - priors[:, 0]) / priors[:, 1]
     loss = 0.5 * float(outcomes @ weights) + float(np.log(np.diag(factor[0])).sum()) + 0.5 * float(pull @ pull)
     return loss, np.array([0.5 * np.sum(inner * one) for one in partial]) + pull / priors[:, 1]

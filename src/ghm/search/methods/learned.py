@@ -60,27 +60,20 @@ class LearnedProposal:
         known = [one for one in history if not one.pending]
         if len(known) < N_STARTUP or not self._varied or all(one.value is None for one in known):
             return self._random(configuration)
-        rows = [(one, *point) for one in known for point in one.curve or ((0.0, one.value),)]
-        places = np.array([self._places(one.hyperparameters) for one, _, _ in rows])
-        times = np.array([time for _, time, _ in rows]) if any(one.curve for one in known) else None
-        objective = objectives([value for _, _, value in rows])
-        pending = np.array([self._places(one.hyperparameters) for one in history if one.pending])
+        places = np.array([self._places(one.hyperparameters) for one in history])
+        pending = np.array([one.pending for one in history])
+        objective = objectives([one.value for one in known])
         # A seed of its own for each configuration, independent of those of the random draws.
         seed = np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 1))
-        return self._configuration(self.ask(places, objective, pending.reshape(-1, len(self.axes)), seed, times))
+        return self._configuration(self.ask(places[~pending], objective, places[pending], seed))
 
     def ask(
-        self,
-        known: np.ndarray,
-        objective: np.ndarray,
-        pending: np.ndarray,
-        seed: np.random.SeedSequence,
-        times: np.ndarray | None = None,
+        self, known: np.ndarray, objective: np.ndarray, pending: np.ndarray, seed: np.random.SeedSequence
     ) -> Sequence[float]:
         """A place on each axis; the arguments are those of ``propose``."""
         if self._method == "gp":
-            return propose(self.axes, known, objective, pending, seed, times)
-        return ask_optuna(parzen_estimator(seed), self.axes, known, objective, pending, times)
+            return propose(self.axes, known, objective, pending, seed)
+        return ask_optuna(parzen_estimator(seed), self.axes, known, objective, pending)
 
     def _places(self, hyperparameters: Hyperparameters) -> list[float]:
         return [
@@ -137,12 +130,7 @@ def parzen_estimator(seed: np.random.SeedSequence) -> "BaseSampler":
 
 
 def ask_optuna(
-    sampler: "BaseSampler",
-    axes: Sequence[Axis],
-    known: np.ndarray,
-    objective: np.ndarray,
-    pending: np.ndarray,
-    times: np.ndarray | None = None,
+    sampler: "BaseSampler", axes: Sequence[Axis], known: np.ndarray, objective: np.ndarray, pending: np.ndarray
 ) -> list[float]:
     """What a sampler proposes when it is told all that is known, and nothing else.
 
@@ -152,14 +140,12 @@ def ask_optuna(
         known: places of configurations whose outcome counts, (n, d), in order of number: TPE depends on the order.
         objective: what they reached, to be minimised, (n,).
         pending: places of configurations without an outcome yet, (m, d).
-        times: where on its learning curve each was reached, (n,); None where all are at their ends. Of each curve the furthest
-            counts: one that was stopped is to Optuna a pruned trial.
 
     Returns:
         A place on each axis.
     """
     import optuna
-    from optuna.trial import FrozenTrial, TrialState, create_trial
+    from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     spaces = {f"x{index}": _optuna_distribution(axis) for index, axis in enumerate(axes)}
@@ -170,20 +156,11 @@ def ask_optuna(
             for name, axis, place in zip(spaces, axes, row, strict=True)
         }
 
-    def told(row: np.ndarray, value: float, time: float) -> FrozenTrial:
-        state = TrialState.COMPLETE if time == 1 else TrialState.PRUNED
-        steps = {} if time == 1 else {round(1000 * time): value}
-        return create_trial(
-            state=state, value=value, params=parameters(row), distributions=spaces, intermediate_values=steps
-        )
-
-    ends = np.ones(len(known)) if times is None else times
-    last = np.append(ends[1:] <= ends[:-1], True)  # the next row is of another configuration
     study = optuna.create_study(sampler=sampler)
     study.add_trials(
         [
-            told(row, float(value), float(time))
-            for row, value, time in zip(known[last], objective[last], ends[last], strict=True)
+            create_trial(params=parameters(row), distributions=spaces, value=float(value))
+            for row, value in zip(known, objective, strict=True)
         ]
         + [create_trial(state=TrialState.RUNNING, params=parameters(row), distributions=spaces) for row in pending]
     )

@@ -29,9 +29,6 @@ class Known:
     """How it ranks, captured value as a rule; None where all its trials failed, or it is pending."""
     pending: bool = False
     """Whether it is too recent for its outcome to count, finished or not."""
-    curve: tuple[tuple[float, float], ...] = ()
-    """With brackets: how it ranked at each rung that it reached, each after the rung's place: 0 at the first one, 1 at the end,
-    between them the share of the logarithm of iterations."""
 
 
 class Proposal(Protocol):

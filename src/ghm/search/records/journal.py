@@ -8,7 +8,7 @@ noticed; a last line that was cut short was not acted on, and is dropped.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +43,6 @@ class _Proposed(msgspec.Struct):
 class _OfCut(msgspec.Struct):
     rung: Count
     keep: Annotated[float, Meta(gt=0, le=1)]
-    bracket: Number | None = None
 
 
 class _GoOn(msgspec.Struct):
@@ -174,7 +173,7 @@ class Journal:
 
 def require_same_size(
     made: Iterable[Decision],
-    brackets: Sequence[range],
+    n_configurations: int,
     confirm_seeds: int,
     confirm_iterations: int,
     keep: float,
@@ -187,8 +186,7 @@ def require_same_size(
             and a confirmation has been made since.
     """
     # Of those made again, the last: also of a cut that a larger --keep has made anew.
-    rungs = {(one.kind, one.subject.get("rung", one.key), one.subject.get("bracket", 1)): one for one in made}
-    decisions, n_configurations = list(rungs.values()), sum(map(len, brackets))
+    decisions = list({(one.kind, one.subject.get("rung", one.key)): one for one in made}.values())
     confirmation = next((one for one in decisions if one.kind == "confirmation"), None)
     for decision in decisions:
         if decision.kind == "cut" and decision.subject["keep"] > keep:
@@ -201,29 +199,19 @@ def require_same_size(
                 f"--keep {keep:g}: a confirmation has been made among those that went on at --keep "
                 f"{decision.subject['keep']:g}, and more would change who is chosen; leave --keep out, or start a new search"
             )
-        learned = "bracket" in decision.subject and any(one.content.get("seen") for one in decisions)
-        if decision.kind == "cut" and _lets_more_go_on(decision, keep) and learned:
-            raise UserError(
-                f"--keep {keep:g}: later brackets were proposed from what was promoted at --keep {decision.subject['keep']:g}; "
-                "leave --keep out, or start a new search"
-            )
         first = decision.kind == "cut" and decision.subject["rung"] == min(
             one.subject["rung"] for one in decisions if one.kind == "cut"
         )
-        number = decision.subject.get("bracket", 1)
-        asked = (len(brackets[number - 1]) if number <= len(brackets) else 0) if first else n_configurations
-        if (first or decision.kind == "confirmation") and decision.content["of"] != asked:
+        if (first or decision.kind == "confirmation") and decision.content["of"] != n_configurations:
             raise UserError(
                 f"--n_trials: a {decision.kind} has been made among {decision.content['of']} configurations, which would "
-                f"come out otherwise among {asked}; give the recorded number, or start a new search"
+                f"come out otherwise among {n_configurations}; give the recorded number, or start a new search"
             )
         if decision.kind == "confirmation":
             races = decision.content.get("race")
             if bool(races) != bool(first_look(len(decision.content["chosen"]), confirm_seeds if race else 0)):
-                raise UserError(
-                    f"--race: the confirmation has been made {'as a race' if races else 'without one'}; "
-                    f"{'give' if races else 'leave out'} --race"
-                )
+                how, remedy = ("as a race", "give") if races else ("without one", "leave out")
+                raise UserError(f"--race: the confirmation has been made {how}; {remedy} --race")
             recorded = (races or len(decision.content["seeds"]), decision.content["iterations"])
             if recorded != (confirm_seeds, confirm_iterations):
                 raise UserError(

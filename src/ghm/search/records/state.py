@@ -88,8 +88,8 @@ class SearchState:
     def choose(self, decision: Decision) -> None:
         """Take in which configurations are confirmed, or which of them are trained on more seeds."""
         if decision.kind == "race":
-            before = [one for one in self.rounds if one.subject["seeds"] < decision.subject["seeds"]]
-            self.rounds = [*before, decision]
+            seeds = decision.subject["seeds"]
+            self.rounds = [*(one for one in self.rounds if one.subject["seeds"] < seeds), decision]
         else:
             self.choice, self.rounds = decision, []
 
@@ -154,8 +154,8 @@ class SearchState:
             return None
         tuned = {number: self._scores[number] for number in chosen_by(self.choice) if number in self._scores}
         trials = [one for one in self.trials if one.stage == "confirm"]
-        n_calibrations = max(len(self.record.calibrations), 1)
-        return confirmed(self.choice, tuned, trials, n_calibrations, self.config.rank_by, self.rounds)
+        calibrations = max(len(self.record.calibrations), 1)
+        return confirmed(self.choice, tuned, trials, calibrations, self.config.rank_by, self.rounds)
 
     @property
     def best_configuration(self) -> BestConfiguration | None:

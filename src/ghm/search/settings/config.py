@@ -63,7 +63,6 @@ DECISIVE = (
     "rank_by",
     "proposal_lag",
     "rungs",
-    "bracket",
     "model",
 )
 """Settings that the trials' results depend on: a resumed search must have the same."""
@@ -85,7 +84,7 @@ class SearchConfig(Settings):
     Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
     `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
     n_trials: int = 20
-    """Configurations, with --resume in total; a grid tries all.
+    """Number of configurations, with --resume the total; a grid tries all.
     A configuration is a choice of hyperparameters; a trial is one training of it. With one seed and one calibration, the
     default, each configuration is one trial."""
     n_seeds: int = 1
@@ -94,21 +93,18 @@ class SearchConfig(Settings):
     """JSON file of sets of model parameters; configurations train on all.
     A list of objects, each with a name and the parameters that differ from the search's model."""
     rank_by: RankBy = "mean"
-    """Captured value that ranks (iqm: middle half).
+    """Ranking statistic (iqm: mean of the middle half).
     Of their captured values over seeds and calibrations: mean, interquartile mean (iqm) or worst."""
     proposal_lag: int = 4
-    """tpe and gp: configuration k is chosen from the results of 1 to k − N.
+    """tpe and gp: configuration k learns from configurations 1 to k − N.
     So N can run at once, and proposals are the same with any number of workers. They need ten outcomes to learn from; the
     configurations before those are random."""
     rungs: tuple[int, ...] = ()
     """Iterations at which all trials pause and only the best continue.
     Increasing, below n_iterations. A trial that continues does so from its checkpoint."""
     keep: float = 0.34
-    """Share of the configurations that continue at a rung, rounded up.
+    """Share of configurations kept at a rung; the number is rounded up.
     With --resume it may be raised, and more of them continue."""
-    bracket: int | None = shown_as(None, hint="all")
-    """Configurations that pass the rungs together.
-    The next so many start once these are done; tpe and gp then learn from all rungs that earlier ones reached."""
     confirm: int = 0
     """How many of the best to train again at the end, on fresh seeds."""
     confirm_seeds: int = 5
@@ -139,7 +135,7 @@ class SearchConfig(Settings):
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     seed_base: int = 123
-    """With one seed each, configuration k trains with seed_base + k.
+    """With one seed per configuration, configuration k has seed_base + k.
     With several seeds per configuration, all use seed_base + 1, seed_base + 2 and so on."""
     device: Device = "cpu"
     """Where the networks run.
@@ -150,7 +146,7 @@ class SearchConfig(Settings):
     log_freq: int = 100
     """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Iterations between resumable checkpoints; at least 20 evaluations.
+    """Iterations between evaluations, each with a resumable checkpoint.
     Each multiple of it also writes a checkpoint."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
@@ -186,22 +182,22 @@ class SearchConfig(Settings):
     """What is shown meanwhile.
     live: a table that stays in place; plain: lines; auto: live on a terminal, else plain."""
     learner: LearnerName = "model_based"
-    """With or without the transition law.
+    """Uses the transition law or not.
     model_based: the transition law; model_free: a simulator and what a transaction costs."""
     estimator: Estimator | None = shown_as(None, hint=OWN_ESTIMATOR)
     """Gradient estimator.
     model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
     baseline: Baseline | None = shown_as(None, hint=OWN_BASELINE)
-    """Where the baseline's values come from.
+    """Source of the baseline, the value that actions are compared with.
     model_based: network by default, or exact; model_free: returns."""
     gae_lambda: float = TrainConfig.gae_lambda
-    """Decay of generalised advantages (--estimator gae), from 0 to 1."""
+    """Estimator gae: its λ, from 0 (one step) to 1 (whole paths)."""
     critic_memory: float = TrainConfig.critic_memory
-    """Weight on earlier iterations in the after_state critic, from 0 to 1."""
+    """Estimator after_state: weight of earlier iterations, 0 to 1."""
     select: Selection = "exact"
     """Firm value by which a trial's best policy is chosen."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon (zero: shareholders receive nothing).
+    """Firm value at the horizon (going_concern: that of a firm that lives on).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     n_threads: int = 1
     """Threads per trial."""
@@ -262,12 +258,6 @@ class SearchConfig(Settings):
                 f"--rungs must increase and stay below --n_iterations {self.n_iterations}; "
                 f"received {' '.join(map(str, self.rungs))}"
             )
-        if self.bracket is not None:
-            require_integer("bracket", self.bracket, lower=2, upper=MAX_TRIALS)
-            if not self.rungs:
-                raise UserError(
-                    f"--bracket {self.bracket} needs --rungs: it says how many configurations pass them together"
-                )
         require_number("keep", self.keep, lower=0.0, strict=True)
         if self.keep > 1:
             raise UserError(f"--keep must be a share, above 0 and at most 1; received {self.keep!r}")
@@ -290,8 +280,6 @@ class SearchConfig(Settings):
     @property
     def learns_from(self) -> int | None:
         """Number of the first configuration that is proposed from recorded outcomes; None of a method that does not learn."""
-        if self.method.learns and self.bracket is not None:
-            return self.bracket * -(-N_STARTUP // self.bracket) + 1
         return N_STARTUP + self.proposal_lag if self.method.learns else None
 
     def training(self, **settings: Any) -> TrainConfig:

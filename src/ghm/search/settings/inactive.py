@@ -8,6 +8,7 @@ from typing import Any
 
 from ghm.search.settings.configurations import SEARCHABLE
 from ghm.search.settings.distributions import Values
+from ghm.search.settings.methods import METHODS
 from ghm.search.settings.space import Choices
 from ghm.training.settings import BASELINES, ESTIMATORS, Hyperparameters, TrainConfig
 
@@ -73,10 +74,7 @@ def inactive_note(choices: Choices, settings: Mapping[str, Any]) -> str | None:
     if not idle:
         return None
     cause, remedy = _cause(idle[0], settings)
-    consequence = {
-        "random": "trials that differ in nothing else differ by their seeds",
-        "grid": "the grid holds each distinct training once, at their first values",
-    }.get(str(settings.get("search_type")), "proposals leave them at their first values")
+    consequence = METHODS[settings["search_type"]].inactive
     return (
         f"Under {cause} the policy does not depend on {' and '.join(idle)}: {consequence}. {remedy} makes them matter."
     )

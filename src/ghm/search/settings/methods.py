@@ -27,18 +27,25 @@ class Method:
     """Whether proposals depend on what was recorded before."""
     draws_inactive: bool = False
     """Whether hyperparameters without effect are varied too."""
+    inactive: str = "proposals leave them at their first values"
+    """What follows where the space has several values of one without effect, for the plan."""
 
 
 METHODS: Mapping[str, Method] = {
     "random": Method(
         "Random search",
         "A random search",
-        "drawn at random from the search space; the draw depends on seed_base and its number alone",
+        "drawn at random from the search space. Only --seed_base and the configuration's number decide the draw",
         "ghm.search.methods.proposals:RandomProposal",
         draws_inactive=True,
+        inactive="trials that differ in nothing else differ by their seeds",
     ),
     "grid": Method(
-        "Grid search", "A grid search", "the grid's next configuration", "ghm.search.methods.proposals:grid_proposal"
+        "Grid search",
+        "A grid search",
+        "the grid's next configuration",
+        "ghm.search.methods.proposals:grid_proposal",
+        inactive="the grid holds each distinct training once, at their first values",
     ),
     "tpe": Method(
         "TPE search",

@@ -84,12 +84,6 @@ class TrialNumbering:
         """Number of the trial of configuration ``configuration`` on its instance ``position``, from 0."""
         return (configuration - 1) * self.n_instances + position + 1
 
-    def brackets(self, count: int | None = None) -> list[range]:
-        """Numbers of the configurations that pass the rungs together, of the first ``count``, or of all."""
-        count = self.n_configurations if count is None else count
-        size = self.config.bracket or max(count, 1)
-        return [range(first, min(first + size, count + 1)) for first in range(1, count + 1, size)]
-
     def numbers(self, configuration: int) -> range:
         """Numbers of the configuration's trials."""
         first = self.number(configuration, 0)
