@@ -1,8 +1,8 @@
 """A search replayed on the table of `ghm.benchmark`: what it has found after the iterations that it spent.
 
-Random search takes the table's configurations in random order; `gp` chooses among those that it has not had yet; `tpe` proposes
-in the whole space and gets the nearest of these. Regret is the captured value that the best configuration of the table has,
-less that of the best one that a search has trained to the end.
+Random search takes the table's configurations in random order, and so do `gp` and `tpe` until they have seen enough. Then `gp`
+chooses among those that it has not had yet; `tpe` proposes in the whole space and gets the nearest of these. Regret is the
+captured value that the best configuration of the table has, less that of the best one that a search has trained to the end.
 """
 
 import functools
@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,14 @@ from ghm.search.methods.learned import LearnedProposal
 from ghm.search.methods.proposals import Known
 from ghm.search.settings.configurations import make_hyperparameters
 from ghm.search.settings.inactive import distinct
+from ghm.search.settings.methods import N_STARTUP
+from ghm.training.settings import Hyperparameters
+
+Array = NDArray[np.float64]
 
 MOST = 8
-"""Whole trainings that a search with rungs may cost; one without may cost four times that, and random search all of the table."""
+"""Whole trainings that a search with rungs may cost, half of it one that learns; those without four times that, and random search
+all of the table."""
 
 LAG = 4
 """Proposals see all but the last four configurations, as in a search by default."""
@@ -60,9 +65,10 @@ class Course:
 class TableProposal(LearnedProposal):
     """Proposals among the rows of a table."""
 
-    def __init__(self, table: Table, method: Method, number: int) -> None:
+    def __init__(self, table: Table, method: Method, number: int, shuffled: Sequence[int]) -> None:
         assert method.search_type != "random"
         super().__init__(method.search_type, table.space, number)
+        self._shuffled = shuffled
         self.rows = [distinct(make_hyperparameters(values), table.space) for values in table.configurations]
         self._table = table
         self.at = np.array([self._places(row) for row in self.rows])
@@ -73,11 +79,16 @@ class TableProposal(LearnedProposal):
         self._free = np.delete(self.at, list(taken), axis=0)
         return self._table.nearest(vars(self(len(taken) + 1, history)), excluded=taken)
 
-    def ask(self, *given: Any, **named: Any) -> Sequence[float]:
+    def _chosen(self, configuration: int, history: Sequence[Known]) -> Hyperparameters:
+        if sum(not one.pending for one in history) < N_STARTUP:
+            return self.rows[self._shuffled[configuration - 1]]
+        return super()._chosen(configuration, history)
+
+    def ask(self, known: Array, objective: Array, pending: Array, seed: np.random.SeedSequence) -> Sequence[float]:
         """A place on each axis: for ``gp`` that of a row."""
         if self._method == "gp":
-            return propose(self.axes, *given, candidates=self._free, **named)
-        return super().ask(*given, **named)
+            return propose(self.axes, known, objective, pending, seed, self._free)
+        return super().ask(known, objective, pending, seed)
 
 
 class Replay:
@@ -95,7 +106,9 @@ class Replay:
         self.best = table.best_so_far[:, number % len(table.seeds)][:, columns]
         self.order: list[int] = []
         self._shuffled = np.random.default_rng(number).permutation(len(self.best)).tolist()
-        self._proposal = None if method.search_type == "random" else TableProposal(table, method, number)
+        self._proposal = (
+            None if method.search_type == "random" else TableProposal(table, method, number, self._shuffled)
+        )
 
     def ask(self) -> None:
         """Take the next configuration, when of all but the last few the value at the first end is known."""
@@ -132,7 +145,8 @@ class Replay:
 def search(table: Table, method: Method, number: int) -> Course:
     """One search. With rungs all configurations pass them together, so it is another search for each number of them."""
     replay = Replay(table, method, number)
-    times = math.inf if method == Method("random") else 1 if method.rungs else 4
+    learns = method.search_type != "random"
+    times = (0.5 if learns else 1.0) if method.rungs else 4.0 if learns else math.inf
     most = MOST * table.iterations[-1] * times
     spent: list[int] = []
     regret: list[float] = []

@@ -174,4 +174,7 @@ def test_halves_are_of_different_configurations_and_rungs_are_chosen_on_one(
     monkeypatch.setattr(methods, "KEEPS", (0.1, 0.5))
     assert methods.chosen(halves[0], 6, 1) == methods.Method("random", (10,), 0.1)
     monkeypatch.setattr(methods, "rungs", lambda iterations, shares: (10,))
-    assert methods.held_out(table, 4, 1).splitlines()[-1] == "Chosen on all: random, rungs 10, keep 0.1"
+    monkeypatch.setattr(methods, "CHOSEN_AT", (1,))
+    lines = methods.held_out(table, 2, 1).splitlines()
+    assert lines[-1] == "Chosen on all: random, rungs 10, keep 0.1"
+    assert [line.split(" | ")[2] for line in lines[4:6]] == ["random, rungs 10, keep 0.1", "gp, rungs 10, keep 0.1"]
