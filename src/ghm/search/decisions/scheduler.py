@@ -82,7 +82,7 @@ class Scheduler:
         self._kept = {one.configuration: one.hyperparameters for one in outcomes.values()} if keep_recorded else {}
         self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
-        self._values: list[float | None] = []
+        self._scores: list[ConfigurationScore] = []
         self._measure = measure_of(numbering)
         given = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
         calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
@@ -119,20 +119,18 @@ class Scheduler:
         until = self._config.rungs[0] if self._config.rungs else None
         for configuration in group:
             if self._learns:
-                for earlier in range(len(self._values) + 1, configuration - self._config.proposal_lag + 1):
+                for earlier in range(len(self._scores) + 1, configuration - self._config.proposal_lag + 1):
                     yield from self._wait(earlier, until)
-                    self._values.append(self._score(earlier, until, captured_or_return).value)
+                    self._scores.append(self._score(earlier, until, captured_or_return))
             yield self._proposal(configuration)
             yield from self._train(configuration, until, run=configuration <= self._numbering.n_configurations)
 
     def _proposal(self, configuration: int) -> Decision:
-        known = len(self._values)
+        known = len(self._scores)
         history: list[Known] = []
         if self._learns:
-            history = [
-                Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
-                for number, hyperparameters in self._configurations.items()
-            ]
+            pending = [Known(one, pending=True) for number, one in self._configurations.items() if number > known]
+            history = [*(self._known(one) for one in self._scores), *pending]
         chosen = (
             self._kept.get(configuration) or self._given.get(configuration) or self._propose(configuration, history)
         )
@@ -146,8 +144,19 @@ class Scheduler:
         made_from: list[Any] = [self._settings, configuration]
         if self._learns:
             content["seen"] = known
-            made_from += [self._values, [plain_hyperparameters(one.hyperparameters) for one in history]]
+            made_from += [
+                [[one.value, *one.by_seed] for one in history if not one.pending],
+                [plain_hyperparameters(one.hyperparameters) for one in history],
+            ]
         return Decision("proposal", {"configuration": configuration}, content, digest(*made_from))
+
+    def _known(self, one: ConfigurationScore) -> Known:
+        """What a proposal learns from a configuration; of a mean over seeds also what it is a mean of."""
+        by_seed: tuple[tuple[float | None, ...], ...] = ()
+        if (seeds := self._config.n_seeds) > 1 and self._config.rank_by != "worst":
+            values = [None if result is None else captured_or_return(result) for result in one.results]
+            by_seed = tuple(tuple(values[first : first + seeds]) for first in range(0, len(values), seeds))
+        return Known(self._configurations[one.configuration], one.value, by_seed=by_seed)
 
     def _train(self, configuration: int, until: int | None, run: bool = True) -> Iterator[Step]:
         """Those trials of the configuration that have not come to ``until`` (None: to their end)."""
