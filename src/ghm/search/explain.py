@@ -10,6 +10,7 @@ import tyro
 
 from ghm.command_line import parse
 from ghm.errors import UserError, shown
+from ghm.io.platforms import fail
 from ghm.io.text import percent_text
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.scheduler import measure_of
@@ -44,11 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         text = explain(config.results, config.trial)
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+        return fail(error)
     except OSError as error:
-        sys.stderr.write(f"error: {config.results} cannot be read: {error}\n")
-        return 2
+        return fail(f"{config.results} cannot be read: {error}")
     sys.stdout.write(shown(text) + "\n")
     return 0
 
