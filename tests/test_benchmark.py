@@ -133,6 +133,14 @@ def test_a_file_that_is_no_table_is_refused(change: Any, says: str, tmp_path: Pa
         load_table(tmp_path / "t.json")
 
 
+def test_a_link_to_a_file_is_read(table: Table, tmp_path: Path) -> None:
+    """It is the user's own, unlike those of a results directory."""
+    for number, file in enumerate((TRAININGS, FRESH)):
+        (tmp_path / f"{number}.json").symlink_to(file)
+    assert load_table(tmp_path / "0.json").configurations == table.configurations
+    assert load_seeds(tmp_path / "1.json").seeds == load_seeds().seeds
+
+
 def test_fresh_seeds_are_those_of_the_file_and_of_the_tables_best(table: Table) -> None:
     content, fresh = json.loads(FRESH.read_text()), load_seeds()
     assert fresh.captured_value.shape == (12, 20)

@@ -47,7 +47,8 @@ def require_continuation(resolved: ResolvedSearch) -> None:
     if config.retry_failed:
         require_no_retry(decisions)
     iterations = config.confirm_iterations or config.n_iterations
-    require_same_size(decisions, resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)
+    count = resolved.numbering.n_configurations
+    require_same_size(decisions, count, config.confirm_seeds, iterations, config.keep, config.race)
 
 
 def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:
