@@ -183,3 +183,13 @@ def test_code_is_kept_in_a_directory_that_is_made_once(tmp_path: Path, monkeypat
     assert places[0] == places[1]
     assert places[0].parent == tmp_path / "not" / "there"
     assert places[0].is_dir()
+
+
+def test_the_users_cache_is_where_the_desktop_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert compiled_module._user_cache() == Path("/home/somebody/.cache/ghm")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert compiled_module._user_cache() == Path("/caches/ghm")
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    assert compiled_module._user_cache() is None

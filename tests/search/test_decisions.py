@@ -53,6 +53,18 @@ SEARCHES: dict[str, tuple[object, ...]] = {
         "--learner",
         "model_free",
     ),
+    "gp, seeds": (
+        "--search_type",
+        "gp",
+        "--space",
+        "ranges.json",
+        "--n_trials",
+        14,
+        "--n_seeds",
+        2,
+        "--proposal_lag",
+        2,
+    ),
     "gp, ranges": ("--search_type", "gp", "--space", "ranges.json", "--n_trials", 16, "--proposal_lag", 2),
     "rungs": ("--n_trials", 6, "--rungs", 2, 4, "--keep", 0.5, "--n_seeds", 2, "--calibrations", "calibrations.json"),
     "gp, rungs": (

@@ -16,6 +16,7 @@ from ghm.search.decisions.growth import more_configurations, more_seeds
 from ghm.search.decisions.racing import race_round
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
 from ghm.search.decisions.selection import Decision, cut, digest
+from ghm.search.methods.earlier import Earlier
 from ghm.search.methods.proposals import Known, unseen
 from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.configurations import plain_hyperparameters
@@ -56,6 +57,7 @@ class Scheduler:
         retry_failed: trials that have failed already are to be run again.
         keep_recorded: a configuration of which a trial is recorded stays what it was, whatever would be proposed now.
         start_with: the first configurations, whatever the method.
+        learn_from: outcomes of an earlier search, which proposals know from the first.
         retry_machine: so are those with an infrastructure failure, unless they had too many.
     """
 
@@ -70,6 +72,7 @@ class Scheduler:
         retry_machine: bool = False,
         keep_recorded: bool = False,
         start_with: Sequence[Hyperparameters] = (),
+        learn_from: Earlier | None = None,
     ) -> None:
         self._numbering, self._config = numbering, numbering.config
         self._make, self._outcomes, self._check = make, outcomes, check
@@ -83,11 +86,13 @@ class Scheduler:
         self._kept = {one.configuration: one.hyperparameters for one in outcomes.values()} if keep_recorded else {}
         self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
-        self._values: list[float | None] = []
+        self._scores: list[ConfigurationScore] = []
         self._measure = measure_of(numbering)
         self._added: dict[int, tuple[int, Instance]] = {}
         self._chosen: dict[int, list[int]] = {}
-        given = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
+        self._before = () if learn_from is None else learn_from.outcomes
+        given: list[Any] = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
+        given += [] if learn_from is None else [learn_from.digest]
         calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
         space = {name: values.to_json() for name, values in choices.items()}
         self._facts = (space, calibrations, *given)
@@ -158,7 +163,7 @@ class Scheduler:
         """Each configuration of a group, to its end or to the first rung."""
         for configuration in group:
             if self._learns:
-                for earlier in range(len(self._values) + 1, configuration - self._config.proposal_lag + 1):
+                for earlier in range(len(self._scores) + 1, configuration - self._config.proposal_lag + 1):
                     yield from self._learn(earlier)
             yield self._proposal(configuration)
             until = next(iter(self._numbering.rungs(configuration)), None)
@@ -169,16 +174,14 @@ class Scheduler:
         until = next(iter(self._numbering.rungs(configuration)), None)
         yield from self._wait(configuration, until)
         trials = [self._outcomes[one] for one in self._numbering.numbers(configuration)]
-        self._values.append(score(trials, self._config.rank_by, captured_or_return, until).value)
+        self._scores.append(score(trials, self._config.rank_by, captured_or_return, until))
 
     def _proposal(self, configuration: int) -> Decision:
-        known = len(self._values)
+        known = len(self._scores)
         history: list[Known] = []
         if self._learns:
-            history = [
-                Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
-                for number, hyperparameters in self._configurations.items()
-            ]
+            pending = [Known(one, pending=True) for number, one in self._configurations.items() if number > known]
+            history = [*self._before, *(self._known(one) for one in self._scores), *pending]
         chosen = (
             self._kept.get(configuration) or self._given.get(configuration) or self._propose(configuration, history)
         )
@@ -192,8 +195,20 @@ class Scheduler:
         made_from: list[Any] = [self._settings, configuration]
         if self._learns:
             content["seen"] = known
-            made_from += [self._values, [plain_hyperparameters(one.hyperparameters) for one in history]]
+            made_from += [
+                [[one.value, *one.by_seed] for one in history if not one.pending],
+                [plain_hyperparameters(one.hyperparameters) for one in history],
+            ]
         return Decision("proposal", {"configuration": configuration}, content, digest(*made_from))
+
+    def _known(self, one: ConfigurationScore) -> Known:
+        """What a proposal learns from a configuration; of a mean over seeds also what it is a mean of."""
+        by_seed: tuple[tuple[float | None, ...], ...] = ()
+        seeds = self._numbering.n_seeds(self._numbering.group_of(one.configuration))
+        if seeds > 1 and self._config.rank_by != "worst":
+            values = [None if result is None else captured_or_return(result) for result in one.results]
+            by_seed = tuple(tuple(values[first : first + seeds]) for first in range(0, len(values), seeds))
+        return Known(self._configurations[one.configuration], one.value, by_seed=by_seed)
 
     def _train(self, configuration: int, until: int | None, run: bool = True) -> Iterator[Step]:
         """Those trials of the configuration that have not come to ``until`` (None: to their end)."""

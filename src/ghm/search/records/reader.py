@@ -145,8 +145,8 @@ def _take_index(state: SearchState, index: _Index) -> None:
         if first_look(len(choice.chosen), state.config.confirm_seeds if state.config.race else 0):
             content["race"] = state.config.confirm_seeds
         state.choose(Decision("confirmation", {}, content, ""))
-        for one in choice.race:
-            state.choose(Decision("race", {"seeds": one.seeds}, msgspec.to_builtins(one), ""))
+        for look in choice.race:
+            state.choose(Decision("race", {"seeds": look.seeds}, msgspec.to_builtins(look), ""))
 
 
 def _take_directories(state: SearchState) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from ghm.errors import UserError
 from ghm.io.sealed import DamagedError
+from ghm.search.methods.earlier import Earlier
 from ghm.search.records.environment import code_version, environment
 from ghm.search.settings.calibrations import Calibration, parse_calibrations
 from ghm.search.settings.config import DECISIVE, SearchConfig
@@ -47,6 +48,8 @@ class SearchRecord:
     """Its first configurations, given by the user."""
     grown: tuple[Extent, ...] = ()
     """Its extents since its start, the present one last; empty where it has not grown."""
+    learn_from: Earlier | None = None
+    """Outcomes of an earlier search that its proposals learn from."""
     drift: tuple[dict[str, Any], ...] = ()
     """What differed, and when, each time it was resumed with --allow_drift."""
 
@@ -75,6 +78,7 @@ class SearchRecord:
             "calibrations": [calibration.to_dict() for calibration in self.calibrations],
             **({"start_with": [plain_hyperparameters(one) for one in self.start_with]} if self.start_with else {}),
             **({"growth": [vars(one) | {"rungs": list(one.rungs)} for one in self.grown]} if self.grown else {}),
+            **({} if self.learn_from is None else {"learn_from": self.learn_from.to_dict()}),
             "code": self.code,
             "environment": self.environment,
             "drift": list(self.drift),
@@ -107,7 +111,9 @@ class SearchRecord:
             calibrations = () if models is None else parse_calibrations(_plain(models), config.model)
             start_with = parse_configurations(values.get("start_with", []), choices)
             grown = msgspec.convert(values.get("growth", []), tuple[Extent, ...])
-            found = cls(name, config, choices, code, around, calibrations, start_with, grown, tuple(drift))
+            told = values.get("learn_from")
+            earlier = None if told is None else Earlier.from_dict(told, choices)
+            found = cls(name, config, choices, code, around, calibrations, start_with, grown, earlier, tuple(drift))
             _require_extents(found.numbering)
             found.numbering.require_countable()
         except (UserError, msgspec.ValidationError) as error:
@@ -138,6 +144,7 @@ def new_record(
     taken: Container[str] = (),
     calibrations: tuple[Calibration, ...] = (),
     start_with: tuple[Hyperparameters, ...] = (),
+    learn_from: Earlier | None = None,
 ) -> SearchRecord:
     """The record of a search that starts now, with a name that is not among those ``taken``."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -146,7 +153,9 @@ def new_record(
     while name in taken:
         copy += 1
         name = f"{stamp}-{copy}"
-    return SearchRecord(name, config, choices, code_version(), environment(), calibrations, start_with)
+    return SearchRecord(
+        name, config, choices, code_version(), environment(), calibrations, start_with, learn_from=learn_from
+    )
 
 
 def resumed_record(
@@ -155,6 +164,7 @@ def resumed_record(
     choices: Choices,
     calibrations: tuple[Calibration, ...] = (),
     start_with: tuple[Hyperparameters, ...] = (),
+    learn_from: Earlier | None = None,
     grown: tuple[Extent, ...] = (),
 ) -> SearchRecord:
     """The record of a search that goes on with these settings.
@@ -165,7 +175,7 @@ def resumed_record(
     # Of files that were not named again, the names stay beside the contents.
     kept = {
         name: getattr(config, name) or getattr(recorded.config, name)
-        for name in ("space", "start_with", "calibrations")
+        for name in ("space", "start_with", "calibrations", "learn_from")
     }
     config = dataclasses.replace(config, **kept)
     now = dataclasses.replace(
@@ -176,6 +186,7 @@ def resumed_record(
         calibrations=calibrations,
         start_with=start_with,
         grown=grown,
+        learn_from=learn_from,
     )
     if config.search_type != "grid" and config.n_trials < recorded.config.n_trials and not config.allow_drift:
         raise UserError(
@@ -209,6 +220,9 @@ def _renumbered(recorded: SearchRecord, now: SearchRecord) -> list[str]:
     if "grid" in (now.config.search_type, recorded.config.search_type) or now.config.method.learns:
         lines += _space_differences(recorded, now)
     lines += _differences("start_with", recorded.start_with, now.start_with)
+    earlier = [record.learn_from for record in (recorded, now)]
+    told = [None if one is None else f"{one.search} ({one.digest[:12]})" for one in earlier]
+    lines += _differences("learn_from", *told)
     names = [[one.name for one in record.calibrations] for record in (recorded, now)]
     lines += _differences("calibrations", *names)
     # One of another content is another firm, whatever it is called.
