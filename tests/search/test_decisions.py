@@ -193,10 +193,10 @@ class Impatient(Scheduler):
         while len(self._outcomes) < configuration:  # as many as it should see, and not those
             yield None
 
-    def _score(self, configuration: int, rung: int | None, measure: Any) -> Any:
+    def _score(self, configuration: int, rung: int | None, measure: Any, numbers: Any = None) -> Any:
         known = [number for number in self._numbering.numbers(configuration) if number in self._outcomes]
         if known and not (self.slower_first and configuration == 1):
-            return super()._score(configuration, rung, measure)
+            return super()._score(configuration, rung, measure, numbers)
         return type("Nothing", (), {"value": None})()
 
 

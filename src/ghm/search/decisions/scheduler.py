@@ -8,7 +8,7 @@ run, the steps are the same, in the same order.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ghm.search.decisions.confirmation import choose, is_decided, stretches_of
@@ -173,8 +173,9 @@ class Scheduler:
         """Take in what a configuration reached at its first rung or, without rungs, at its end, on its first seeds."""
         until = next(iter(self._numbering.rungs(configuration)), None)
         yield from self._wait(configuration, until)
-        trials = [self._outcomes[one] for one in self._numbering.numbers(configuration)]
-        self._scores.append(score(trials, self._config.rank_by, captured_or_return, until))
+        self._scores.append(
+            self._score(configuration, until, captured_or_return, self._numbering.numbers(configuration))
+        )
 
     def _proposal(self, configuration: int) -> Decision:
         known = len(self._scores)
@@ -250,8 +251,12 @@ class Scheduler:
         added = [number for number, (one, _) in self._added.items() if one == configuration]
         return [*self._numbering.numbers(configuration), *added]
 
-    def _score(self, configuration: int, rung: int | None, measure: Measure) -> ConfigurationScore:
-        trials = [self._outcomes[number] for number in self._numbers(configuration) if number in self._outcomes]
+    def _score(
+        self, configuration: int, rung: int | None, measure: Measure, numbers: Iterable[int] | None = None
+    ) -> ConfigurationScore:
+        """How a configuration stands by its trials, or by those of these numbers."""
+        numbers = self._numbers(configuration) if numbers is None else numbers
+        trials = [self._outcomes[number] for number in numbers if number in self._outcomes]
         return score(trials, self._config.rank_by, measure, rung)
 
     def _cut(self, rung: int, still: list[int]) -> Generator[Step, None, list[int]]:

@@ -100,14 +100,14 @@ class LearnedProposal:
 
 def _noise(known: Sequence[Known]) -> Noise | None:
     """How sure the configurations' values are; None where each is of one seed."""
-    shape = next((np.shape(one.by_seed) for one in known if one.by_seed), None)
-    if shape is None:
+    by_seed = next((one.by_seed for one in known if one.by_seed), None)
+    if by_seed is None:
         return None
+    shape = (len(by_seed), len(by_seed[0]))
     gaps = np.full((len(known), *shape), np.nan)
     for place, one in enumerate(known):
-        for row, values in enumerate(
-            one.by_seed
-        ):  # of another search's outcomes it is not known; they count as one seed's
+        # Of another search's outcomes it is not known: they count as one seed's.
+        for row, values in enumerate(one.by_seed):
             gaps[place, row] = [np.nan if value is None else objectives([value])[0] for value in values]
     return noise_of_means(gaps)
 
