@@ -100,7 +100,7 @@ class LearnedProposal:
 
 def _noise(known: Sequence[Known]) -> Noise | None:
     """How sure the configurations' values are; None where each is of one seed."""
-    shape = next((np.shape(one.by_seed) for one in known if one.by_seed), None)
+    shape = next(((len(one.by_seed), len(one.by_seed[0])) for one in known if one.by_seed), None)
     if shape is None:
         return None
     gaps = np.full((len(known), *shape), np.nan)
