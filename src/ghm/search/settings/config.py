@@ -110,7 +110,7 @@ class SearchConfig(Settings):
     confirm_seeds: int = 5
     """Fresh seeds of the confirmation; the search uses none of them."""
     race: bool = False
-    """Give the better half more seeds, again and again, and no more to the rest.
+    """With --confirm: more seeds for the better half, until one is left.
     As many trainings; the last --confirm_seeds of them are the winner's own, from which alone its value is reported."""
     confirm_iterations: int | None = shown_as(None, hint="n_iterations")
     """Training iterations per trial of the confirmation."""
