@@ -19,6 +19,7 @@ from ghm.search.records.reader import read_search
 from tests.search.instant import INSTANT
 from tests.search.support import read, run_search
 from tests.search.test_duplicates import space_file
+from tests.search.test_every_field import sealed_line
 
 FLAGS = ("--n_iterations", 6, "--eval_freq", 2, "--progress", "none")
 
@@ -226,3 +227,16 @@ def test_a_draw_that_was_replaced_is_not_said_to_depend_on_seed_and_number_alone
         assert ("Only --seed_base and the configuration's number decide the draw." in text) == (not replaced)
         told[number] = replaced
     assert set(told.values()) == {True, False}
+
+
+def test_a_look_at_a_race_that_lacks_a_figure_is_told_without_it(tmp_path: Path) -> None:
+    """A journal that another program wrote, and sealed as ours are."""
+    flags = ("--n_trials", 4, "--confirm", 2, "--confirm_seeds", 4, "--race", *FLAGS)
+    assert run_search(*flags, "--results_dir", tmp_path / "r", **INSTANT) == 0
+    journal = tmp_path / "r/journal.jsonl"
+    *before, last = journal.read_bytes().splitlines(keepends=True)
+    look = json.loads(last)
+    ((number, behind, _),) = look["decided"]["compared"]
+    look["decided"]["compared"] = [[number, behind, None]]
+    journal.write_bytes(b"".join([*before, sealed_line(look)]))
+    assert "it was left out" in explain(tmp_path / "r", number)

@@ -251,7 +251,7 @@ def _raced(outcome: TrialRecord, decisions: list[Decision]) -> list[str]:
             lines.append(f"{after} it led the race{last if content['final'] else ''}.")
             continue
         why = "more of its trainings had failed than of the leader's"
-        if behind[0] is not None:
+        if behind[0] is not None and behind[1] is not None:
             why = (
                 f"it was {100 * behind[0]:.3f} percentage points of captured value behind configuration {content['leader']} on "
                 f"the same seeds, where more than {100 * behind[1]:.3f} is beyond chance (paired t, 5% in the whole race)"

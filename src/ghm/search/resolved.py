@@ -16,7 +16,7 @@ from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import duration
 from ghm.search.learn_from import read_earlier
-from ghm.search.methods.earlier import Earlier
+from ghm.search.methods.earlier import Earlier, learning_notes
 from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.reader import restored_search
@@ -25,7 +25,6 @@ from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
 from ghm.search.settings.config import MAX_TRIALS, SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
-from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.space import Choices, SearchSpace, read_configurations
 from ghm.search.settings.trial_numbering import Extent, TrialNumbering
 from ghm.search.trials.gpus import assigned_gpus
@@ -162,10 +161,7 @@ class ResolvedSearch:
             notes.append(f"Configurations 1 to {len(self.start_with)} are those of --start_with.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
-        if self.learn_from is not None:
-            notes.append(f"--learn_from: {self.learn_from.said()}.")
-        if (first := self.config.learns_from(self._n_earlier)) is not None:
-            notes.append(self._learning(first))
+        notes += learning_notes(self.config, self.numbering.n_configurations, self.learn_from)
         if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
                 f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
@@ -184,29 +180,6 @@ class ResolvedSearch:
         if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
         return notes
-
-    @property
-    def _n_earlier(self) -> int:
-        """Outcomes of an earlier search."""
-        return 0 if self.learn_from is None else len(self.learn_from.outcomes)
-
-    def _learning(self, first: int) -> str:
-        """That proposals learn from configuration ``first`` on."""
-        name, count = self.config.search_type, self.numbering.n_configurations
-        if first == 1:
-            return f"{name} learns from the first configuration on."
-        own = (
-            f"{N_STARTUP} outcomes"
-            if not self._n_earlier
-            else f"{N_STARTUP} outcomes, {self._n_earlier} of them earlier"
-        )
-        why = f"{own}, and --proposal_lag {self.config.proposal_lag}"
-        if count < first:
-            return (
-                f"Warning: {name} learns from configuration {first} on ({why}), so all {count} are drawn at random; give "
-                f"--n_trials {2 * first} or more, or use --search_type random."
-            )
-        return f"{name} learns from configuration {first} on ({why}); those before it are drawn at random."
 
 
 def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ghm.io.text import error_text, loss_text, percent_text, years_text
+from ghm.search.methods.earlier import learns_from
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import check_command, resume_command, verification_command
@@ -89,8 +90,7 @@ def searched(search: SearchState) -> str:
 
 def _method(search: SearchState) -> str:
     """What kind of search it is; of a method that learns, a random one until it has begun to."""
-    config, earlier = search.config, search.record.learn_from
-    first = config.learns_from(0 if earlier is None else len(earlier.outcomes))
+    config, first = search.config, learns_from(search.config, search.record.learn_from)
     if first is None or max((one.configuration for one in search.trials), default=0) >= first:
         return config.method.description
     return f"{METHODS['random'].description} ({config.search_type} learns from configuration {first} on)"

@@ -10,7 +10,9 @@ import msgspec
 
 from ghm.errors import UserError
 from ghm.search.methods.proposals import Known
+from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.configurations import plain_hyperparameters
+from ghm.search.settings.methods import N_STARTUP
 from ghm.search.settings.space import Choices, parse_configurations
 
 
@@ -68,6 +70,32 @@ def left_out_text(left_out: Mapping[str, int]) -> str:
     """How many configurations are left out and why; nothing where none is."""
     reasons = [f"{count} {reason}" for reason, count in left_out.items()]
     return f"; left out: {', '.join(reasons)}" if reasons else ""
+
+
+def learns_from(config: SearchConfig, earlier: Earlier | None) -> int | None:
+    """Number of the first configuration that is proposed from outcomes; None of a method that does not learn."""
+    known = 0 if earlier is None else len(earlier.outcomes)
+    first = 1 if known >= N_STARTUP else N_STARTUP - known + config.proposal_lag
+    return first if config.method.learns else None
+
+
+def learning_notes(config: SearchConfig, count: int, earlier: Earlier | None) -> list[str]:
+    """What the user is told of what proposals learn from, in a search of ``count`` configurations."""
+    notes = [] if earlier is None else [f"--learn_from: {earlier.said()}."]
+    name, first = config.search_type, learns_from(config, earlier)
+    if first is None:
+        return notes
+    of_them = "" if earlier is None else f", {len(earlier.outcomes)} of them earlier"
+    why = f"{N_STARTUP} outcomes{of_them}, and --proposal_lag {config.proposal_lag}"
+    if first == 1:
+        return [*notes, f"{name} learns from the first configuration on."]
+    if count < first:
+        return [
+            *notes,
+            f"Warning: {name} learns from configuration {first} on ({why}), so all {count} are drawn at random; give "
+            f"--n_trials {2 * first} or more, or use --search_type random.",
+        ]
+    return [*notes, f"{name} learns from configuration {first} on ({why}); those before it are drawn at random."]
 
 
 class _Outcome(msgspec.Struct):

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
 from ghm.io.values import Settings, make_plain, require_integer, require_kinds, require_number
-from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType, first_look, n_looks
+from ghm.search.settings.methods import METHODS, Method, SearchType, first_look, n_looks
 from ghm.training.settings import (
     MAX_ITERATIONS,
     OWN_BASELINE,
@@ -292,14 +292,6 @@ class SearchConfig(Settings):
     def method(self) -> Method:
         """Its search method."""
         return METHODS[self.search_type]
-
-    def learns_from(self, earlier: int = 0) -> int | None:
-        """Number of the first configuration that is proposed from outcomes; None of a method that does not learn.
-
-        ``earlier`` outcomes are those of another search.
-        """
-        first = 1 if earlier >= N_STARTUP else N_STARTUP - earlier + self.proposal_lag
-        return first if self.method.learns else None
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition.
