@@ -197,7 +197,7 @@ class Impatient(Scheduler):
         known = [number for number in self._numbering.numbers(configuration) if number in self._outcomes]
         if known and not (self.slower_first and configuration == 1):
             return super()._score(configuration, rung, measure, numbers)
-        return type("Nothing", (), {"value": None})()
+        return type("Nothing", (), {"value": None, "configuration": configuration, "results": ()})()
 
 
 class ByTheClock(Scheduler):
