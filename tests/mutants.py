@@ -49,7 +49,7 @@ LAST = ("search", "cluster", "docs", "installation", "journeys")
 EACH_TEST_S = 200
 """A test that takes longer hangs, and has found the mutant by that."""
 
-WAITING = 6
+WAITING = 16
 """How much longer than its processor's time a run may take: tests wait, and cores are shared."""
 
 COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -124,14 +124,14 @@ def _is_text(node: ast.BinOp) -> bool:
 def expressions(node: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
     """Nodes that decide what happens, and can be replaced, each with the names of what is around it.
 
-    Not annotations, decorators, assertions, errors' messages, patterns, or what only type checkers read; nor what formatted
-    strings hold, as Python 3.11 does not say where it stands.
+    Not annotations, decorators, assertions, errors' messages, patterns, or what only type checkers read; nor the order of what
+    is looked up by ``in`` or listed by ``Literal``, nor what formatted strings hold, as Python 3.11 does not say where it stands.
     """
     skipped: tuple[object, ...] = ()
     match node:
         case ast.Assert() | ast.Raise() | ast.JoinedStr() | ast.pattern():
             return
-        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.Subscript(value=ast.Name(id="Literal")):
             return
         case ast.FunctionDef():
             skipped, inside = ("returns", "decorator_list", "args"), (*inside, node.name)
@@ -143,7 +143,13 @@ def expressions(node: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[a
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and name not in skipped:
-                yield from expressions(child, inside)
+                unordered = isinstance(child, ast.Tuple) and _looks_up(node) and name == "comparators"
+                for one in child.elts if unordered else [child]:
+                    yield from expressions(one, inside)
+
+
+def _looks_up(node: ast.AST) -> bool:
+    return isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn)
 
 
 def mutants(file: Path) -> Iterator[Mutant]:
@@ -300,9 +306,9 @@ class Run:
 
     def over(self) -> bool:
         """Whether it has ended, if need be by force; the tree is then as it was."""
-        late = time.monotonic() - self.began > self.longest
+        self.late = time.monotonic() - self.began > self.longest
         ended, self.status, self.used = os.wait4(self.process, os.WNOHANG)
-        if not ended and not late:
+        if not ended and not self.late:
             return False
         with contextlib.suppress(ProcessLookupError):  # what it has started as well
             os.killpg(self.process, signal.SIGKILL)
@@ -340,7 +346,7 @@ def plant(trees: list[Path], chosen: Sequence[Mutant], budget: int, until: float
             trees.append(run.tree)
             assert run.mutant is not None
             found[run.mutant] = run.failed
-            verdict = "caught  " if run.failed else "SURVIVED"
+            verdict = "caught  " if run.failed else "TOO SLOW" if run.late else "SURVIVED"
             _print(f"{verdict} {run.seconds:4.0f} s {run.mutant}  {' '.join(run.failed)}")
         while trees and waiting and time.monotonic() < until:
             mutant = waiting.pop()

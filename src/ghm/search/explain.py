@@ -10,6 +10,7 @@ import tyro
 
 from ghm.command_line import parse
 from ghm.errors import UserError, shown
+from ghm.io.platforms import fail
 from ghm.io.text import percent_text
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.scheduler import measure_of
@@ -44,11 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         text = explain(config.results, config.trial)
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+        return fail(error)
     except OSError as error:
-        sys.stderr.write(f"error: {config.results} cannot be read: {error}\n")
-        return 2
+        return fail(f"{config.results} cannot be read: {error}")
     sys.stdout.write(shown(text) + "\n")
     return 0
 
@@ -67,7 +66,7 @@ def explain(results: Path, trial_num: int) -> str:
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
         lines += [*_cuts(outcome, decisions, state), *_more_seeds(outcome, decisions, state)]
-    lines += [*_chosen(outcome, decisions, state), *_confirmed(outcome, state)]
+    lines += [*_chosen(outcome, decisions, state), *_raced(outcome, decisions), *_confirmed(outcome, state)]
     return "\n".join([*lines, _ended(outcome, decisions)])
 
 
@@ -232,6 +231,29 @@ def _chosen(outcome: TrialRecord, decisions: list[Decision], state: SearchState)
             )
         else:
             lines.append(f"Not chosen for confirmation: its configuration was not among the best {len(chosen)}.")
+    return lines
+
+
+def _raced(outcome: TrialRecord, decisions: list[Decision]) -> list[str]:
+    """What each look of a race decided on the trial's configuration."""
+    number, lines = outcome.configuration, []
+    for decision in decisions:
+        content = decision.content
+        if decision.kind != "race" or number not in (content["leader"], *(one for one, _, _ in content["compared"])):
+            continue
+        after = f"After {decision.subject['seeds']} seeds"
+        behind = next(((a, b) for one, a, b in content["compared"] if one == number), None)
+        if behind is None:
+            last = ", and was trained alone on {} more, from which its value is".format(len(content["next"]))
+            lines.append(f"{after} it led the race{last if content['final'] else ''}.")
+            continue
+        why = "more of its trainings had failed than of the leader's"
+        if behind[0] is not None:
+            why = (
+                f"it was {100 * behind[0]:.3f} percentage points of captured value behind configuration {content['leader']} on "
+                f"the same seeds, where more than {100 * behind[1]:.3f} is beyond chance (paired t, 5% in the whole race)"
+            )
+        lines.append(f"{after} it {'went on' if number in content['go_on'] else 'was left out'}: {why}.")
     return lines
 
 

@@ -12,6 +12,7 @@ from ghm.search.records.journal import from_outcomes, read_journal
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.resolved import ResolvedSearch
 from ghm.search.settings.command import settings_text
+from ghm.search.settings.methods import first_look
 from ghm.search.settings.trial_numbering import TrialNumbering, places
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
@@ -60,7 +61,7 @@ def require_continuation(resolved: ResolvedSearch) -> None:
     if config.retry_failed:
         require_no_retry(decisions)
     iterations = config.confirm_iterations or config.n_iterations
-    require_same_size(decisions, resolved.numbering, config.confirm_seeds, iterations, config.keep)
+    require_same_size(decisions, resolved.numbering, config.confirm_seeds, iterations, config.keep, config.race)
 
 
 def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:
@@ -79,7 +80,12 @@ def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:
 
 
 def require_same_size(
-    made: Iterable[Decision], numbering: TrialNumbering, confirm_seeds: int, confirm_iterations: int, keep: float
+    made: Iterable[Decision],
+    numbering: TrialNumbering,
+    confirm_seeds: int,
+    confirm_iterations: int,
+    keep: float,
+    race: bool = False,
 ) -> None:
     """Refuse a continuation that would undo what was decided among all configurations of a group, or among all.
 
@@ -116,7 +122,11 @@ def require_same_size(
                 f"come out otherwise among {n_configurations}; give the recorded number, or start a new search"
             )
         if decision.kind == "confirmation":
-            recorded = (len(decision.content["seeds"]), decision.content["iterations"])
+            races = decision.content.get("race")
+            if bool(races) != bool(first_look(len(decision.content["chosen"]), confirm_seeds if race else 0)):
+                how, remedy = ("as a race", "give") if races else ("without one", "leave out")
+                raise UserError(f"--race: the confirmation has been made {how}; {remedy} --race")
+            recorded = (races or len(decision.content["seeds"]), decision.content["iterations"])
             if recorded != (confirm_seeds, confirm_iterations):
                 raise UserError(
                     f"--confirm: the confirmation runs {recorded[0]} seeds of {recorded[1]} iterations, not "

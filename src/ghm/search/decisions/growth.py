@@ -4,11 +4,14 @@ A growth takes nothing back. What was decided stands; configurations that are ad
 more seeds are for those that were trained to their ends, all of them or the best.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ghm.errors import UserError
+from ghm.search.decisions.ranking import ConfigurationScore
+from ghm.search.decisions.selection import Decision, best, digest, facts
 from ghm.search.settings.config import RANK_WORDS, SearchConfig
 from ghm.search.settings.trial_numbering import Extent, TrialNumbering
+from ghm.training.settings import Hyperparameters
 
 
 def grow(before: TrialNumbering, config: SearchConfig, n_configurations: int, again: bool) -> tuple[Extent, ...]:
@@ -40,6 +43,24 @@ def grow(before: TrialNumbering, config: SearchConfig, n_configurations: int, ag
             _require_enough(before, config, extents)
             extents.append(seeds)
     return tuple(extents) if len(extents) > 1 else ()
+
+
+def more_configurations(growth: int, group: range, rungs: Sequence[int], settings: str) -> Decision:
+    """Configurations are added that pass ``rungs`` as a group of their own."""
+    content = {"configurations": [group.start, group.stop - 1] if group else [], "rungs": list(rungs)}
+    return Decision("growth", {"growth": growth}, content, digest(settings, growth, content))
+
+
+def more_seeds(
+    growth: int,
+    extent: Extent,
+    scores: Sequence[ConfigurationScore],
+    settings: str,
+    distinct: Callable[[Hyperparameters], Hyperparameters],
+) -> Decision:
+    """The best configurations, or all, are trained on more seeds; of those that are the same by ``distinct`` only the best."""
+    content = {"of": len(scores), "chosen": best(extent.top, scores, distinct), "seeds": extent.n_seeds}
+    return Decision("growth", {"growth": growth}, content, digest(settings, growth, extent.top, facts(scores)))
 
 
 def growth_note(numbering: TrialNumbering, at: int) -> str:

@@ -11,12 +11,16 @@ import functools
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
+from ghm.search.decisions.confirmation import choose, is_decided, stretches_of
+from ghm.search.decisions.growth import more_configurations, more_seeds
+from ghm.search.decisions.racing import race_round
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
-from ghm.search.decisions.selection import Decision, choose, cut, digest, more_configurations, more_seeds
+from ghm.search.decisions.selection import Decision, cut, digest
 from ghm.search.methods.proposals import Known, unseen
 from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.inactive import distinct, effective_choices, inactive_hyperparameters
+from ghm.search.settings.methods import first_look
 from ghm.search.settings.space import Choices
 from ghm.search.settings.trial_numbering import Instance, TrialNumbering
 from ghm.search.trials.outcome import TrialRecord
@@ -252,15 +256,31 @@ class Scheduler:
         recorded = [n for n in self._configurations if any(k in self._outcomes for k in self._numbering.numbers(n))]
         scores = [self._score(configuration, None, self._measure) for configuration in recorded]
         iterations = self._config.confirm_iterations or self._config.n_iterations
-        instances = self._numbering.confirmation_instances()
-        seeds = sorted({instance.seed for instance in instances})
-        decision = choose(self._config.confirm, scores, seeds, iterations, self._settings, self._distinct)
+        seeds = self._numbering.confirmation_seeds(self._config.confirm_seeds)
+        races = functools.partial(first_look, seeds=len(seeds) if self._config.race else 0)
+        decision = choose(self._config.confirm, scores, seeds, iterations, self._settings, self._distinct, races)
         yield decision
-        for rank, (configuration, _) in enumerate(decision.content["chosen"]):
-            for position, instance in enumerate(instances):
-                number = self._numbering.confirmation_number(rank, position)
+        rounds: list[Decision] = []
+        begun = 0
+        while True:
+            trials = list(self._numbering.confirmation(stretches_of(decision, rounds)))
+            for number, configuration, instance in trials[begun:]:
                 trial = self._make(number, self._configurations[configuration], instance, configuration, "confirm")
                 yield from self._run(trial, self._outcomes.get(number))
+            if is_decided(decision, rounds):
+                return
+            begun = len(trials)
+            while not all(self._covered(number, None) for number, _, _ in trials):
+                yield None
+            in_race, _ = stretches_of(decision, rounds)[-1]
+            fresh = [self._outcomes[number] for number, _, _ in trials]
+            rounds.append(race_round(decision, rounds, self._standing(in_race, fresh), self._settings))
+            yield rounds[-1]
+
+    def _standing(self, in_race: Sequence[int], fresh: Sequence[TrialRecord]) -> list[ConfigurationScore]:
+        """How configurations stand on fresh seeds, in their order."""
+        ours = [[one for one in fresh if one.configuration == number] for number in in_race]
+        return [score(trials, self._config.rank_by, captured_or_return) for trials in ours]
 
 
 def measure_of(numbering: TrialNumbering) -> Measure:

@@ -20,7 +20,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.settings.configurations import described
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
-from ghm.training.logging.progress import DrawingBudget, duration, number
+from ghm.training.logging.progress import DrawingBudget, bar, duration, number
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -241,16 +241,6 @@ def _trials(running: list[Running], wide: bool, head: bool = True) -> "Table":
 
 def _totals(progress: SearchProgress) -> list["Table | str"]:
     """The search as a whole."""
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    line = Table.grid(padding=(0, 2), expand=True)
-    line.add_column(no_wrap=True)
-    line.add_column(ratio=1)
-    line.add_column(no_wrap=True, justify="right")
-    line.add_row(
-        f"search {100 * progress.share_done:.0f}%",
-        ProgressBar(total=1.0, completed=progress.share_done),
-        f"elapsed {duration(progress.elapsed)}  left {duration(progress.seconds_left)}",
-    )
+    words = f"search {100 * progress.share_done:.0f}%"
+    line = bar(words, progress.share_done, progress.elapsed, progress.seconds_left)
     return [line, progress.counts(), progress.best()]

@@ -18,6 +18,7 @@ from msgspec import Meta
 from ghm.errors import UserError
 from ghm.io.atomic import open_to_append
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
+from ghm.search.decisions.racing import Round
 from ghm.search.decisions.selection import Decision
 from ghm.search.records.directory import JOURNAL_NAME
 from ghm.search.trials.outcome import Count, Number
@@ -74,6 +75,11 @@ class _Chosen(msgspec.Struct):
     chosen: tuple[tuple[Number, float], ...]
     seeds: tuple[Count, ...]
     iterations: Count
+    race: Count | None = None
+
+
+class _OfRace(msgspec.Struct):
+    seeds: Number
 
 
 class _Proposal(msgspec.Struct, tag="proposal", tag_field="decision"):
@@ -99,6 +105,12 @@ class _Growth(msgspec.Struct, tag="growth", tag_field="decision"):
 class _Confirmation(msgspec.Struct, tag="confirmation", tag_field="decision"):
     on: _OfConfirmation
     decided: _Chosen
+    made_from: str
+
+
+class _Raced(msgspec.Struct, tag="race", tag_field="decision"):
+    on: _OfRace
+    decided: Round
     made_from: str
 
 
@@ -231,7 +243,7 @@ def _parse(line: bytes, place: str) -> Decision:
         if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
             raise ValueError("it does not match its digest")
         content = parse_object(line)
-        line_of = msgspec.convert(content, _Proposal | _Cut | _Growth | _Confirmation)
+        line_of = msgspec.convert(content, _Proposal | _Cut | _Growth | _Confirmation | _Raced)
         if isinstance(line_of, _Growth):
             msgspec.convert(line_of.decided, _MoreSeeds if "chosen" in line_of.decided else _MoreConfigurations)
         return Decision(content["decision"], content["on"], content["decided"], content["made_from"])

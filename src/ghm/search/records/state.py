@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Literal
 
 from ghm.economics.model import GHMModel
+from ghm.search.decisions.confirmation import Confirmation, Confirmed, chosen_by, confirmed, n_trainings
 from ghm.search.decisions.ranking import ConfigurationScore, best_first, ranked, score
 from ghm.search.decisions.scheduler import measure_of
-from ghm.search.decisions.selection import Confirmation, Confirmed, Decision, chosen_by, confirmed
+from ghm.search.decisions.selection import Decision
 from ghm.search.decisions.workload import Workload, added_numbers, workload
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturns
@@ -38,6 +39,8 @@ class SearchState:
         """What the trials of each calibration are measured against; of the search's own model by None."""
         self.choice: Decision | None = None
         """Which configurations are confirmed; None while that is not decided."""
+        self.rounds: list[Decision] = []
+        """What was decided at each look of a race."""
         self.damaged: dict[str, str] = {}
         """What could not be read of it, and why."""
         self.ahead: dict[int, int] = {}
@@ -83,12 +86,15 @@ class SearchState:
             self._numbers.setdefault(outcome.configuration, set()).add(number)
             self._rank(outcome.configuration)
 
-    def choose(self, choice: Decision) -> None:
-        """Take in which configurations are confirmed, or given more seeds."""
-        if choice.kind == "confirmation":
-            self.choice = choice
-        elif choice.kind == "growth" and "chosen" in choice.content:
-            self.grown[choice.subject["growth"]] = chosen_by(choice)
+    def choose(self, decision: Decision) -> None:
+        """Take in which configurations are confirmed, or which of them are trained on more seeds; others say nothing here."""
+        if decision.kind == "race":
+            seeds = decision.subject["seeds"]
+            self.rounds = [*(one for one in self.rounds if one.subject["seeds"] < seeds), decision]
+        elif decision.kind == "confirmation":
+            self.choice, self.rounds = decision, []
+        elif decision.kind == "growth" and "chosen" in decision.content:
+            self.grown[decision.subject["growth"]] = chosen_by(decision)
 
     @property
     def by_number(self) -> Mapping[int, TrialRecord]:
@@ -151,8 +157,8 @@ class SearchState:
             return None
         tuned = {number: self._scores[number] for number in chosen_by(self.choice) if number in self._scores}
         trials = [one for one in self.trials if one.stage == "confirm"]
-        n_calibrations = max(len(self.record.calibrations), 1)
-        return confirmed(self.choice, tuned, trials, n_calibrations, self.config.rank_by)
+        calibrations = max(len(self.record.calibrations), 1)
+        return confirmed(self.choice, tuned, trials, calibrations, self.config.rank_by, self.rounds)
 
     @property
     def best_configuration(self) -> BestConfiguration | None:
@@ -261,8 +267,8 @@ class SearchState:
     def restricted(self, trials: Iterable[TrialRecord]) -> "SearchState":
         """The search as it would be with these trials only."""
         found = SearchState(self.path, self.record)
-        found.references, found.choice, found._histories = self.references, self.choice, self._histories
-        found.grown = self.grown
+        found.references, found._histories, found.grown = self.references, self._histories, self.grown
+        found.choice, found.rounds = self.choice, self.rounds
         for trial in trials:
             found.add(trial)
         return found
@@ -296,7 +302,7 @@ class SearchState:
     def _n_confirmed(self) -> int:
         if self.choice is None:
             return self.numbering.n_confirmed
-        return len(chosen_by(self.choice)) * len(self.numbering.confirmation_instances())
+        return n_trainings(self.choice, self.rounds) * max(len(self.record.calibrations), 1)
 
     def _asked(self) -> int:
         explored = sum(len(self.numbering.numbers(one)) for one in range(1, self.numbering.n_configurations + 1))

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
 from ghm.io.values import Settings, make_plain, require_integer, require_kinds, require_number
-from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
+from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType, first_look, n_looks
 from ghm.training.settings import (
     MAX_ITERATIONS,
     OWN_BASELINE,
@@ -112,6 +112,9 @@ class SearchConfig(Settings):
     """How many of the best to train again at the end, on fresh seeds."""
     confirm_seeds: int = 5
     """Fresh seeds of the confirmation; the search uses none of them."""
+    race: bool = False
+    """Give the better half more seeds, again and again, and no more to the rest.
+    As many trainings; the last --confirm_seeds of them are the winner's own, from which alone its value is reported."""
     confirm_iterations: int | None = shown_as(None, hint="n_iterations")
     """Training iterations per trial of the confirmation."""
     n_iterations: int = 5000
@@ -243,6 +246,7 @@ class SearchConfig(Settings):
             object.__setattr__(self, name, getattr(shared, name))
         self._require_executor()
         self._require_rungs()
+        self._require_race()
 
     def _require_executor(self) -> None:
         if self.dask_scheduler is not None and (not isinstance(self.dask_scheduler, str) or not self.dask_scheduler):
@@ -266,6 +270,16 @@ class SearchConfig(Settings):
         require_number("keep", self.keep, lower=0.0, strict=True)
         if self.keep > 1:
             raise UserError(f"--keep must be a share, above 0 and at most 1; received {self.keep!r}")
+
+    def _require_race(self) -> None:
+        if self.race and (self.confirm < 2 or self.rank_by == "worst"):
+            raise UserError("--race needs --confirm 2 or more, and compares means, so not --rank_by worst; change them")
+        if self.race and not first_look(self.confirm, self.confirm_seeds):
+            least = -(-2 * n_looks(self.confirm) * self.confirm // (self.confirm - 1))
+            raise UserError(
+                f"--race needs --confirm_seeds {least} or more with --confirm {self.confirm}, two seeds before the first look; "
+                f"received {self.confirm_seeds}"
+            )
 
     @property
     def method(self) -> Method:

@@ -8,7 +8,7 @@ A search that grows keeps its numbers: each growth has those after all before it
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,6 +16,9 @@ from typing import Literal
 from ghm.errors import UserError
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import MAX_TRIALS, SearchConfig
+
+Stretch = tuple[Sequence[int], Sequence[int]]
+"""Configurations that a confirmation trains on the same seeds, and the seeds."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,9 @@ class TrialNumbering:
 
     @property
     def n_confirmed(self) -> int:
-        """Trials of the confirmation."""
-        return min(self.config.confirm, self.n_configurations) * self._n_confirmation_instances
+        """Trials of the confirmation; of a race at most."""
+        calibrations = max(len(self.calibrations), 1)
+        return min(self.config.confirm, self.n_configurations) * self.config.confirm_seeds * calibrations
 
     def group(self, at: int) -> range:
         """Numbers of the configurations that extent ``at`` added; they pass the rungs together."""
@@ -128,10 +132,10 @@ class TrialNumbering:
         """
         return self._on_seeds(configuration, 0, self.n_seeds(self.group_of(configuration)))
 
-    def confirmation_instances(self) -> tuple[Instance, ...]:
-        """The instances of a confirmation: no configuration, however many there will be, is tuned on their seeds."""
+    def confirmation_seeds(self, count: int) -> list[int]:
+        """The first ``count`` seeds of a confirmation: no configuration, however many there will be, is tuned on them."""
         first = self.config.seed_base + MAX_TRIALS + 1
-        return self._on_each_calibration(list(range(first, first + self.config.confirm_seeds)))
+        return list(range(first, first + count))
 
     def number(self, configuration: int, position: int) -> int:
         """Number of the trial of configuration ``configuration`` on its instance ``position``, from 0."""
@@ -163,35 +167,38 @@ class TrialNumbering:
         count = self._n_chosen(at) * (self.extents[at].n_seeds - self.n_seeds(at - 1)) * self._n_models
         return range(self._firsts[at], self._firsts[at] + count)
 
-    def confirmation_number(self, rank: int, position: int) -> int:
-        """Number of the confirmation's trial of the configuration chosen at ``rank``, from 0, on an instance."""
-        return self.n_explored + rank * self._n_confirmation_instances + position + 1
+    def confirmation(self, stretches: Iterable[Stretch]) -> Iterator[tuple[int, int, Instance]]:
+        """Number, configuration and instance of each trial of a confirmation that trains ``stretches``, one after the other."""
+        number = self.n_explored
+        for configurations, seeds in stretches:
+            for configuration in configurations:
+                for instance in self.on_each_calibration(seeds):
+                    number += 1
+                    yield number, configuration, instance
 
     def placed(
-        self, number: int, chosen: Sequence[int] = (), grown: Mapping[int, Sequence[int]] | None = None
+        self, number: int, stretches: Iterable[Stretch] = (), grown: Mapping[int, Sequence[int]] | None = None
     ) -> tuple[int, Instance, Literal["explore", "confirm"]]:
         """Configuration, instance and purpose of trial ``number``.
 
         Args:
             number: the trial's.
-            chosen: configurations that are confirmed.
+            stretches: what a confirmation trains.
             grown: configurations that growths in seeds chose, by extent.
 
         Raises:
             UserError: when there is no such trial.
         """
-        if number > self.n_explored:
-            instances = self.confirmation_instances()
-            rank, position = divmod(number - self.n_explored - 1, len(instances))
-            if rank < len(chosen):
-                return chosen[rank], instances[position], "confirm"
-        elif found := self.added(grown or {}).get(number):
+        if found := self.added(grown or {}).get(number):
             return *found, "explore"
         for at in range(len(self.extents)) if number <= self.n_explored else ():
             group, count = self.group(at), self.n_seeds(at) * self._n_models
             if 0 <= (place := number - self._firsts[at]) < len(group) * count:
                 configuration = group[place // count]
                 return configuration, self.instances(configuration)[place % count], "explore"
+        for one, configuration, instance in self.confirmation(stretches):
+            if one == number:
+                return configuration, instance, "confirm"
         raise UserError(f"the search has no trial {number}")
 
     @cached_property
@@ -219,21 +226,18 @@ class TrialNumbering:
     def _n_models(self) -> int:
         return max(len(self.calibrations), 1)
 
-    @property
-    def _n_confirmation_instances(self) -> int:
-        return self.config.confirm_seeds * self._n_models
-
     def _on_seeds(self, configuration: int, known: int, total: int) -> tuple[Instance, ...]:
         """The instances of a configuration on its seeds ``known`` + 1 to ``total``."""
         base = self.config.seed_base
         if self.n_seeds(0) > 1:
-            return self._on_each_calibration([base + seed for seed in range(known + 1, total + 1)])
+            return self.on_each_calibration([base + seed for seed in range(known + 1, total + 1)])
         # The first is its own. Others are common to all, and beyond those that any configuration has, or a confirmation.
         common = base + 2 * MAX_TRIALS
-        return self._on_each_calibration(
+        return self.on_each_calibration(
             [base + configuration if seed == 1 else common + seed for seed in range(known + 1, total + 1)]
         )
 
-    def _on_each_calibration(self, seeds: list[int]) -> tuple[Instance, ...]:
+    def on_each_calibration(self, seeds: Sequence[int]) -> tuple[Instance, ...]:
+        """The instances of these seeds."""
         models = self.calibrations or (None,)
         return tuple(Instance(seed, calibration) for calibration in models for seed in seeds)
