@@ -253,9 +253,10 @@ def test_numbers_seeds_and_firms_as_counted_by_hand() -> None:
         7: (3, 2_000_125, "a"), 8: (3, 2_000_126, "a"), 9: (3, 2_000_125, "b"), 10: (3, 2_000_126, "b"),
         11: (1, 2_000_125, "a"), 12: (1, 2_000_126, "a"), 13: (1, 2_000_125, "b"), 14: (1, 2_000_126, "b"),
     }  # fmt: skip
-    assert numbering.confirmation_number(0, 0) == 19
+    stretches = [((2,), numbering.confirmation_seeds(2))]
+    assert [number for number, _, _ in numbering.confirmation(stretches)] == [19, 20, 21, 22]
     for number in range(1, 23):
-        configuration, instance, stage = numbering.placed(number, (2,), {1: (3, 1)})
+        configuration, instance, stage = numbering.placed(number, stretches, {1: (3, 1)})
         assert instance.calibration is not None
         if number <= 18:
             assert stage == "explore"
