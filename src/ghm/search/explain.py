@@ -66,7 +66,7 @@ def explain(results: Path, trial_num: int) -> str:
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
         lines += _cuts(outcome, decisions, state)
-    lines += [*_chosen(outcome, decisions, state), *_confirmed(outcome, state)]
+    lines += [*_chosen(outcome, decisions, state), *_raced(outcome, decisions), *_confirmed(outcome, state)]
     return "\n".join([*lines, _ended(outcome, decisions)])
 
 
@@ -96,15 +96,18 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
         ]
     if seen is None:
         return [f"Proposed: {how}."]
-    if seen < N_STARTUP:
+    earlier = 0 if record.learn_from is None else len(record.learn_from.outcomes)
+    if seen + earlier < N_STARTUP:
         return [
-            f"Proposed: drawn at random, because only {seen} outcomes were available; proposals learn from {N_STARTUP} "
+            f"Proposed: drawn at random, because only {seen + earlier} outcomes were available; proposals learn from {N_STARTUP} "
             "outcomes on."
         ]
-    later = outcome.configuration - 1 - seen
+    sources = [f"{earlier} outcomes of search {record.learn_from.search} (--learn_from)"] if record.learn_from else []
+    sources += [f"the outcomes of configurations 1 to {seen}"] if seen else []
+    later = f"The {outcome.configuration - 1 - seen} {'after these' if seen else 'before it'}"
     return [
-        f"Proposed: {how}, from the outcomes of configurations 1 to {seen}. The {later} after these were treated as pending "
-        f"(--proposal_lag {config.proposal_lag}), whether or not they had ended, so that proposals never depend on timing."
+        f"Proposed: {how}, from {' and '.join(sources)}. {later} were treated as pending (--proposal_lag "
+        f"{config.proposal_lag}), whether or not they had ended, so that proposals never depend on timing."
     ]
 
 
@@ -198,6 +201,29 @@ def _chosen(outcome: TrialRecord, decisions: list[Decision], state: SearchState)
             )
         else:
             lines.append(f"Not chosen for confirmation: its configuration was not among the best {len(chosen)}.")
+    return lines
+
+
+def _raced(outcome: TrialRecord, decisions: list[Decision]) -> list[str]:
+    """What each look of a race decided on the trial's configuration."""
+    number, lines = outcome.configuration, []
+    for decision in decisions:
+        content = decision.content
+        if decision.kind != "race" or number not in (content["leader"], *(one for one, _, _ in content["compared"])):
+            continue
+        after = f"After {decision.subject['seeds']} seeds"
+        behind = next(((a, b) for one, a, b in content["compared"] if one == number), None)
+        if behind is None:
+            last = ", and was trained alone on {} more, from which its value is".format(len(content["next"]))
+            lines.append(f"{after} it led the race{last if content['final'] else ''}.")
+            continue
+        why = "more of its trainings had failed than of the leader's"
+        if behind[0] is not None:
+            why = (
+                f"it was {100 * behind[0]:.3f} percentage points of captured value behind configuration {content['leader']} on "
+                f"the same seeds, where more than {100 * behind[1]:.3f} is beyond chance (paired t, 5% in the whole race)"
+            )
+        lines.append(f"{after} it {'went on' if number in content['go_on'] else 'was left out'}: {why}.")
     return lines
 
 

@@ -36,10 +36,11 @@ DESCRIPTION = (
 )
 
 GROUPS = {
-    "search": ("search_type", "space", "n_trials", "start_with", "config", "proposal_lag", "dry_run"),
+    "search": ("search_type", "space", "n_trials", "start_with", "learn_from", "config", "proposal_lag", "dry_run"),
     "budget and rungs": ("n_iterations", "budget", "time_limit", "rungs", "keep", "trial_timeout", "max_retries"),
     "seeds and confirmation": (
-        "seed_base", "n_seeds", "calibrations", "rank_by", "confirm", "confirm_seeds", "confirm_iterations",
+        "seed_base", "n_seeds", "calibrations", "rank_by", "confirm", "confirm_seeds", "race",
+        "confirm_iterations",
     ),
     "training": ("dt", "T", "terminal", "learner", "estimator", "baseline", "gae_lambda", "critic_memory", "select"),
     "execution": ("n_workers", "n_threads", "device", "executor", "dask_scheduler", "heartbeat"),

@@ -117,7 +117,7 @@ class TrainConfig(Hyperparameters, Settings):
     """Firm value at the horizon (going_concern: that of a firm that lives on).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     learner: LearnerName = searched("model_based")
-    """With or without the transition law.
+    """Uses the transition law or not.
     model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
     estimator: Estimator | None = searched(None, OWN_ESTIMATOR)
     """Gradient estimator.
@@ -132,7 +132,7 @@ class TrainConfig(Hyperparameters, Settings):
     """Estimator gae: its λ, from 0 (one step) to 1 (whole paths).
     How much later temporal differences count, in advantages and in the critic's targets."""
     critic_memory: float = searched(0.1, estimator=_but("after_state"))
-    """Estimator after_state: weight of earlier iterations in its critic, 0 to 1."""
+    """Estimator after_state: weight of earlier iterations, 0 to 1."""
     select: Selection = searched("exact")
     """Firm value by which the best policy is chosen.
     exact: computed from the transition law; simulated: a mean over paths, which other models have too."""
@@ -146,7 +146,7 @@ class TrainConfig(Hyperparameters, Settings):
     log_freq: int = 100
     """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Iterations between resumable checkpoints; at least 20 evaluations.
+    """Iterations between evaluations, each with a resumable checkpoint.
     Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and at least twenty points of every
     run are evaluated, too; the best policy is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()

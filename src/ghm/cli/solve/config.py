@@ -58,7 +58,7 @@ class SolveConfig:
         tyro.conf.UseAppendAction,
         tyro.conf.arg(metavar="PARAMETER FIRST LAST COUNT"),
     ] = ()
-    """Solve at COUNT values of a parameter; repeat for two.
+    """Solve at COUNT values of a parameter; give it twice for a pair.
     Given twice: for each pair of values of two parameters."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
     """Parameters of the model."""

@@ -46,7 +46,7 @@ def confidence(search: SearchState) -> str | None:
     unfinished = "" if search.is_complete else "The search is not finished. "
     if best.basis == "confirmed" and search.confirmation is not None:
         interval = "" if best.interval is None else f" (95% interval {interval_text(best.interval)})"
-        seeds = count_text(len(search.confirmation.seeds), "fresh seed")
+        seeds = count_text(search.confirmation.n_seeds, "fresh seed")
         return f"{unfinished}Confirmed on {seeds} that the search had not used{interval}: {_its_trials(search, best)}."
     again = f"{resume_command(search.path.parent)} --confirm {min(CONFIRMED, len(search.ranking()))}"
     return f"{unfinished}Not confirmed: {_spread(search, best)}. To train the best again on fresh seeds: {again}"
@@ -82,13 +82,15 @@ def searched(search: SearchState) -> str:
     if (confirmation := search.confirmation) is not None and confirmation.configurations:
         seeds = count_text(len(confirmation.seeds), "fresh seed")
         count = len(confirmation.configurations)
-        again = f" The best {'one was' if count == 1 else f'{count} were'} trained again on {seeds}."
+        more = ", those that fell behind on fewer" if confirmation.rounds else ""
+        again = f" The best {'one was' if count == 1 else f'{count} were'} trained again on {seeds}{more}."
     return f"{_method(search)}{space}, {config.n_iterations:,} iterations per trial: {', '.join(parts)}.{again}"
 
 
 def _method(search: SearchState) -> str:
     """What kind of search it is; of a method that learns, a random one until it has begun to."""
-    config, first = search.config, search.config.learns_from
+    config, earlier = search.config, search.record.learn_from
+    first = config.learns_from(0 if earlier is None else len(earlier.outcomes))
     if first is None or max((one.configuration for one in search.trials), default=0) >= first:
         return config.method.description
     return f"{METHODS['random'].description} ({config.search_type} learns from configuration {first} on)"

@@ -115,7 +115,8 @@ def _trials_text(plan: Plan) -> str:
     ]
     factors += [f"{len(numbering.calibrations)} calibrations"] if numbering.calibrations else []
     parts = [" x ".join(factors)]
-    parts += [f"{numbering.n_confirmed} for the confirmation"] if config.confirm else []
+    most = "at most " if config.race else ""
+    parts += [f"{most}{numbering.n_confirmed} for the confirmation"] if config.confirm else []
     rungs = " and ".join(map(str, config.rungs))
     going = numbering.n_configurations
     counts = [str(going := places(config.keep, going)) for _ in config.rungs]
@@ -160,7 +161,17 @@ def decision_text(decision: Decision) -> str:
         chosen = [str(one) for one, _ in decision.content["chosen"]]
         seeds, again = len(decision.content["seeds"]), ", ".join(chosen) or "none"
         return f"[Confirmation] trained again on {seeds} fresh seeds: configurations {again}"
+    if decision.kind == "race":
+        return f"[Race] {race_text(decision)}"
     return ""
+
+
+def race_text(decision: Decision) -> str:
+    """What was decided at a look of a race, in one line."""
+    content, more = decision.content, len(decision.content["next"])
+    going, total = ", ".join(map(str, content["go_on"])), len(content["compared"]) + 1
+    what = f"{going} won, and has {more} more for its value" if content["final"] else f"{going} have {more} more"
+    return f"after {decision.subject['seeds']} seeds of {total} configurations: {what}"
 
 
 def outcome_text(outcome: TrialRecord, instance: str = "") -> str:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from ghm.errors import shown
 from ghm.io.text import WIDTH, table_lines
+from ghm.search.decisions.confirmation import Confirmation, beaten_pairs
 from ghm.search.decisions.ranking import RungAgreement, rung_agreements
-from ghm.search.decisions.selection import Confirmation, beaten_pairs
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import resume_command, verification_command
@@ -174,14 +174,17 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
     measured = _measured([trial for one in confirmation.configurations for trial in one.trials])
     share = measured.kind == "share"
     difference_of = "difference (points)" if share else "difference"
-    rows: list[tuple[str, ...]] = [("configuration", "in search", "confirmed", "95% interval", difference_of, "failed")]
+    raced = bool(confirmation.rounds)
+    heads = ("configuration", "in search", "confirmed", "95% interval", difference_of, "failed")
+    rows: list[tuple[str, ...]] = [(*heads, *(("seeds", "race") if raced else ()))]
     for one in confirmation.configurations:
         interval = "too few seeds" if one.interval is None else " to ".join(map(measured.shown, one.interval))
         figures = ["-" if value is None else measured.shown(value) for value in (one.tuned, one.confirmed)]
         difference = "-"
         if one.difference is not None:
             difference = f"{round(100 * one.difference, 2) + 0.0:+.2f}" if share else f"{one.difference:+.4f}"
-        rows.append((str(one.configuration), *figures, interval, difference, str(one.failures)))
+        of_race = (str(one.seeds), one.race or "") if raced else ()
+        rows.append((str(one.configuration), *figures, interval, difference, str(one.failures), *of_race))
     seeds = confirmation.seeds
     state = "" if confirmation.complete else " (not finished)"
     lines = [
@@ -192,6 +195,10 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation.first_beats_second is not None:
         lines.append(
             f"  The first beats the second in {beaten_pairs(confirmation)} pairs of their trainings on fresh seeds."
+        )
+    if raced and confirmation.complete:
+        lines.append(
+            "  The first has its figures from seeds that decided nothing. Beaten: by more than chance; behind: by less."
         )
     return ["\n".join(lines)]
 
