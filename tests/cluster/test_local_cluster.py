@@ -97,3 +97,21 @@ def test_client_and_cluster_are_closed_with_the_search(tmp_path: Path, monkeypat
     with dask_cluster(SearchConfig(executor="dask", n_workers=1, results_dir=tmp_path)):
         assert [str(one.status).rpartition(".")[2] for one in opened] == ["running"] * 2
     assert [str(one.status).rpartition(".")[2] for one in opened] == ["closed"] * 2
+
+
+def test_a_client_of_a_running_cluster_is_closed_with_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Any] = []
+    make = distributed.Client
+    monkeypatch.setattr(
+        distributed, "Client", lambda *words, **settings: opened.append(make(*words, **settings)) or opened[-1]
+    )
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as running:
+        address = running.scheduler_address
+        config = SearchConfig(executor="dask", dask_scheduler=address, results_dir=tmp_path)
+        with dask_cluster(config):
+            assert opened[0].status == "running"
+        assert opened[0].status == "closed"
