@@ -312,7 +312,7 @@ class Run:
         """The exit status of pytest in a process of its own; 0 if that was all the time there was."""
         process = os.fork()
         if not process:
-            resource.setrlimit(resource.RLIMIT_CPU, (budget, budget + 1))
+            signal.setitimer(signal.ITIMER_PROF, budget)  # ends it; what it starts has a limit of its own: none
             place = self.tree.parent / "files"
             words = ["-p", "no:cacheprovider", f"--timeout={EACH_TEST_S}", f"--basetemp={place}", *files]
             words += [] if self.mutant is None else ["-x"]

@@ -1,11 +1,13 @@
 """A Dask cluster that a search starts by itself: who may start one, and who can talk to it."""
 
 import contextlib
+import functools
 import http.client
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from ghm.search import SearchConfig
 from ghm.search.backends.engines.dask_cluster import dask_cluster
 
-pytest.importorskip("distributed")  # the extra "dask"
+distributed = pytest.importorskip("distributed")  # the extra "dask"
 
 UNGUARDED = """
 from pathlib import Path
@@ -80,3 +82,36 @@ def test_no_port_of_it_answers_without_its_key(tmp_path: Path) -> None:
         for port in ports:
             with pytest.raises((http.client.HTTPException, OSError)):
                 ask_for_a_page(port)
+
+
+def test_client_and_cluster_are_closed_with_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error while they are closed would not be seen: that they are closed is."""
+    opened: list[Any] = []
+
+    def kept(make: Any, *words: Any, **settings: Any) -> Any:
+        opened.append(make(*words, **settings))
+        return opened[-1]
+
+    for name in ("Client", "LocalCluster"):
+        monkeypatch.setattr(distributed, name, functools.partial(kept, getattr(distributed, name)))
+    with dask_cluster(SearchConfig(executor="dask", n_workers=1, results_dir=tmp_path)):
+        assert [str(one.status).rpartition(".")[2] for one in opened] == ["running"] * 2
+    assert [str(one.status).rpartition(".")[2] for one in opened] == ["closed"] * 2
+
+
+def test_a_client_of_a_running_cluster_is_closed_with_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Any] = []
+    make = distributed.Client
+    monkeypatch.setattr(
+        distributed, "Client", lambda *words, **settings: opened.append(make(*words, **settings)) or opened[-1]
+    )
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as running:
+        address = running.scheduler_address
+        config = SearchConfig(executor="dask", dask_scheduler=address, results_dir=tmp_path)
+        with dask_cluster(config):
+            assert opened[0].status == "running"
+        assert opened[0].status == "closed"

@@ -16,6 +16,7 @@ from ghm.io.safe_read import (
     parse_array,
     parse_json,
     parse_object,
+    parse_toml,
     read_archive,
     read_bytes,
     read_end,
@@ -173,3 +174,11 @@ def test_links_are_found_before_anything_is_written(tmp_path: Path) -> None:
         refuse_links(tmp_path / "a/b")
     (tmp_path / "named").symlink_to(tmp_path / "elsewhere")
     refuse_links(tmp_path / "named")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_toml_document_is_read_and_what_is_none_is_refused(mark: bytes) -> None:
+    assert parse_toml(mark + b"[search]\nn_trials = 4\n") == {"search": {"n_trials": 4}}
+    for wrong in (b"[search", b"\xff", b"a = " + b"[" * 3000):
+        with pytest.raises(DamagedError, match=r"not TOML|nested"):
+            parse_toml(mark + wrong)
