@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ghm.benchmark import Table
 from ghm.search.decisions.selection import places
-from ghm.search.methods.gaussian_process import propose
+from ghm.search.methods.gaussian_process import Noise, propose
 from ghm.search.methods.learned import LearnedProposal
 from ghm.search.methods.proposals import Known
 from ghm.search.settings.configurations import make_hyperparameters
@@ -84,11 +84,13 @@ class TableProposal(LearnedProposal):
             return self.rows[self._shuffled[configuration - 1]]
         return super()._chosen(configuration, history)
 
-    def ask(self, known: Array, objective: Array, pending: Array, seed: np.random.SeedSequence) -> Sequence[float]:
+    def ask(
+        self, known: Array, objective: Array, pending: Array, seed: np.random.SeedSequence, noise: Noise | None = None
+    ) -> Sequence[float]:
         """A place on each axis: for ``gp`` that of a row."""
         if self._method == "gp":
-            return propose(self.axes, known, objective, pending, seed, self._free)
-        return super().ask(known, objective, pending, seed)
+            return propose(self.axes, known, objective, pending, seed, self._free, noise)
+        return super().ask(known, objective, pending, seed, noise)
 
 
 class Replay:

@@ -49,7 +49,7 @@ LAST = ("search", "cluster", "docs", "installation", "journeys")
 EACH_TEST_S = 200
 """A test that takes longer hangs, and has found the mutant by that."""
 
-WAITING = 6
+WAITING = 16
 """How much longer than its processor's time a run may take: tests wait, and cores are shared."""
 
 COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -59,6 +59,20 @@ COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Pow: ast.Mult,
 }  # fmt: skip
+
+
+SYMMETRIC = {
+    "min",
+    "max",
+    "np.minimum",
+    "np.maximum",
+    "np.hypot",
+    "np.add",
+    "np.multiply",
+    "np.logical_or",
+    "np.logical_and",
+}
+"""Functions to which the order of their arguments is of no account."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +112,14 @@ def changed(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr, str]]:
             yield node, ast.Constant(not value), "constant"
         case ast.Constant(value=int(value) | float(value)):
             yield node, ast.Constant(value + 1 if isinstance(value, int) else 2 * value or 1.0), "constant"
-        case ast.Call(args=[first, second, *rest]) if not any(isinstance(one, ast.Starred) for one in node.args):
+        case ast.Call(args=[first, second, *rest]) if ast.unparse(node.func) not in SYMMETRIC and not any(
+            isinstance(one, ast.Starred) for one in node.args
+        ):
             yield node, ast.Call(node.func, [second, first, *rest], node.keywords), "arguments swapped"
         case ast.Call(func=ast.Name(id="min" | "max" as name)):
             other = ast.Name({"min": "max", "max": "min"}[name])
             yield node, ast.Call(other, node.args, node.keywords), "min, max"
-        case ast.Tuple(elts=[first, second, *rest], ctx=ast.Load()) if ast.dump(first) != ast.dump(second):
+        case ast.Tuple(elts=[first, second, *rest], ctx=ast.Load()) if not _alike(node.elts):
             yield node, ast.Tuple([second, first, *rest], ast.Load()), "elements swapped"
         case ast.IfExp():
             yield node, ast.IfExp(node.test, node.orelse, node.body), "the other branch"
@@ -111,6 +127,11 @@ def changed(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr, str]]:
             yield node.test, ast.UnaryOp(ast.Not(), node.test), "condition negated"
         case ast.comprehension(ifs=[test, *_]):
             yield test, ast.UnaryOp(ast.Not(), test), "condition negated"
+
+
+def _alike(parts: Sequence[ast.expr]) -> bool:
+    """Whether their order is of no account, or, with slices, cannot be changed by itself."""
+    return ast.dump(parts[0]) == ast.dump(parts[1]) or any(isinstance(one, ast.Slice) for one in parts)
 
 
 def _is_text(node: ast.BinOp) -> bool:
@@ -124,14 +145,14 @@ def _is_text(node: ast.BinOp) -> bool:
 def expressions(node: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
     """Nodes that decide what happens, and can be replaced, each with the names of what is around it.
 
-    Not annotations, decorators, assertions, errors' messages, patterns, or what only type checkers read; nor what formatted
-    strings hold, as Python 3.11 does not say where it stands.
+    Not annotations, decorators, assertions, errors' messages, patterns, or what only type checkers read; nor the order of what
+    is looked up by ``in`` or listed by ``Literal``, nor what formatted strings hold, as Python 3.11 does not say where it stands.
     """
     skipped: tuple[object, ...] = ()
     match node:
         case ast.Assert() | ast.Raise() | ast.JoinedStr() | ast.pattern():
             return
-        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")) | ast.Subscript(value=ast.Name(id="Literal")):
             return
         case ast.FunctionDef():
             skipped, inside = ("returns", "decorator_list", "args"), (*inside, node.name)
@@ -143,7 +164,13 @@ def expressions(node: ast.AST, inside: tuple[str, ...] = ()) -> Iterator[tuple[a
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and name not in skipped:
-                yield from expressions(child, inside)
+                unordered = isinstance(child, ast.Tuple) and _looks_up(node) and name == "comparators"
+                for one in child.elts if unordered else [child]:
+                    yield from expressions(one, inside)
+
+
+def _looks_up(node: ast.AST) -> bool:
+    return isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn)
 
 
 def mutants(file: Path) -> Iterator[Mutant]:
@@ -197,13 +224,13 @@ def _hidden(node: ast.AST) -> Iterator[set[str]]:
         yield from filter(None, caught)
 
 
-def tests_of(mutant: Mutant) -> list[str]:
+def tests_of(mutant: Mutant, tree: Path) -> list[str]:
     """All test files: those that name the mutant's module and what it is in, those of its package, all others."""
     module = ".".join(mutant.file.relative_to("src").with_suffix("").parts)
     package, _, name = module.rpartition(".")
 
     def order(file: Path) -> tuple[bool, ...]:
-        text, folder = file.read_text(), file.relative_to(ROOT / "tests").parts[0]
+        text, folder = file.read_text(), file.relative_to(tree / "tests").parts[0]
         lines = [line for line in text.splitlines() if line.startswith(f"from {package} import ")]
         own = module in text or any(name in line for line in lines)
         near, slow = any(one in text for one in mutant.inside), file.name in SLOWEST
@@ -217,8 +244,8 @@ def tests_of(mutant: Mutant) -> list[str]:
             package not in text,
         )
 
-    files = sorted((ROOT / "tests").rglob("test_*.py"), key=lambda file: (*order(file), file.stat().st_size))
-    return [str(file.relative_to(ROOT)) for file in files]
+    files = sorted((tree / "tests").rglob("test_*.py"), key=lambda file: (*order(file), file.stat().st_size))
+    return [str(file.relative_to(tree)) for file in files]
 
 
 def copy_tree(place: Path) -> Path:
@@ -262,28 +289,47 @@ class Run:
             self._test(tests, budget)
 
     def _test(self, tests: Sequence[str], budget: int) -> None:
+        """Run the tests: of the first few files, then of more and more, since those that run late are mostly not needed."""
         status = 3
         try:
             os.setsid()
-            resource.setrlimit(resource.RLIMIT_CPU, (budget, budget + 1))
             said = os.open(self.tree.parent / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(said, 1)
             os.dup2(said, 2)
             os.chdir(self.tree)
             os.environ["PYTHONPATH"] = str(self.tree / "src")
             sys.path[:1] = [str(self.tree), str(self.tree / "src")]  # the first was this file's
-            place = self.tree.parent / "files"
-            words = ["-x", "-p", "no:cacheprovider", f"--timeout={EACH_TEST_S}", f"--basetemp={place}", *tests]
-            status = int(pytest.main(words))
+            files, size, status = list(tests), 2 if self.mutant else len(tests), 0
+            while (
+                files and not status and (left := budget - _seconds(resource.getrusage(resource.RUSAGE_CHILDREN))) >= 1
+            ):
+                status = self._test_some(files[:size], int(left))
+                files, size = files[size:], 3 * size
         finally:
-            sys.stdout.flush()
             os._exit(status)
+
+    def _test_some(self, files: Sequence[str], budget: int) -> int:
+        """The exit status of pytest in a process of its own; 0 if that was all the time there was."""
+        process = os.fork()
+        if not process:
+            resource.setrlimit(resource.RLIMIT_CPU, (budget, budget + 1))
+            place = self.tree.parent / "files"
+            words = ["-p", "no:cacheprovider", f"--timeout={EACH_TEST_S}", f"--basetemp={place}", *files]
+            words += [] if self.mutant is None else ["-x"]
+            try:
+                status = int(pytest.main(words))
+            finally:
+                sys.stdout.flush()
+                os._exit(status)
+        _, status = os.waitpid(process, 0)
+        passed = os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
+        return 0 if passed else os.WEXITSTATUS(status)
 
     def over(self) -> bool:
         """Whether it has ended, if need be by force; the tree is then as it was."""
-        late = time.monotonic() - self.began > self.longest
+        self.late = time.monotonic() - self.began > self.longest
         ended, self.status, self.used = os.wait4(self.process, os.WNOHANG)
-        if not ended and not late:
+        if not ended and not self.late:
             return False
         with contextlib.suppress(ProcessLookupError):  # what it has started as well
             os.killpg(self.process, signal.SIGKILL)
@@ -305,7 +351,11 @@ class Run:
     @property
     def seconds(self) -> float:
         """Of the processor."""
-        return self.used.ru_utime + self.used.ru_stime
+        return _seconds(self.used)
+
+
+def _seconds(used: resource.struct_rusage) -> float:
+    return used.ru_utime + used.ru_stime
 
 
 def plant(trees: list[Path], chosen: Sequence[Mutant], budget: int, until: float) -> dict[Mutant, list[str]]:
@@ -317,11 +367,12 @@ def plant(trees: list[Path], chosen: Sequence[Mutant], budget: int, until: float
             trees.append(run.tree)
             assert run.mutant is not None
             found[run.mutant] = run.failed
-            verdict = "caught  " if run.failed else "SURVIVED"
+            verdict = "caught  " if run.failed else "TOO SLOW" if run.late else "SURVIVED"
             _print(f"{verdict} {run.seconds:4.0f} s {run.mutant}  {' '.join(run.failed)}")
         while trees and waiting and time.monotonic() < until:
             mutant = waiting.pop()
-            running.append(Run(trees.pop(), tests_of(mutant), budget, mutant))
+            tree = trees.pop()
+            running.append(Run(tree, tests_of(mutant, tree), budget, mutant))
         time.sleep(0.1)
     return found
 
@@ -329,7 +380,7 @@ def plant(trees: list[Path], chosen: Sequence[Mutant], budget: int, until: float
 def fail_anyway(tree: Path, tests: set[str]) -> set[str]:
     """Which of these tests fail without any mutant: what they caught, they did not catch."""
     names = sorted({one.partition("[")[0] for one in tests if "::" in one})
-    run = Run(tree, ["--maxfail=1000", *names], 3600)
+    run = Run(tree, names, 3600)
     while not run.over():
         time.sleep(0.1)
     return tests & set(run.failed)
@@ -357,6 +408,8 @@ def main() -> int:
     if asked.list:
         _print("\n".join(map(str, chosen)))
         return 0
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in LIBRARIES:
         importlib.import_module(name)
     with tempfile.TemporaryDirectory() as place:

@@ -59,6 +59,21 @@ def test_configurations_are_in_the_space_and_each_is_nearest_to_itself(table: Ta
         assert table.nearest(one, excluded={number}) != number
 
 
+def test_the_nearest_is_so_by_distances_worked_out_setting_by_setting(table: Table) -> None:
+    """A decade of learning rate is a quarter of its range, a layer half of what there may be, widths go by their logarithm."""
+
+    def distance(one: dict[str, Any], rate: float, widths: tuple[int, ...]) -> float:
+        layers, width = len(one["policy_hidden"]), one["policy_hidden"][0]
+        by_width = abs(np.log(width / widths[0])) / np.log(128 / 8)
+        return abs(np.log10(one["lr_policy"] / rate)) / 4 + abs(layers - len(widths)) / 2 + by_width
+
+    for rate in np.geomspace(1e-5, 1e-1, 9):
+        for widths in ((8,), (30, 30), (100, 100, 100)):
+            distances = [distance(one, rate, widths) for one in table.configurations]
+            found = table.nearest({"lr_policy": float(rate), "policy_hidden": widths})
+            assert distances[found] == pytest.approx(min(distances), abs=1e-9)
+
+
 def test_a_setting_without_effect_does_not_count(table: Table) -> None:
     number = next(k for k, one in enumerate(table.configurations) if one["estimator"] == "after_state")
     moved = table.configurations[number] | {"gae_lambda": 1.0, "lr_baseline": 1e-1}
@@ -131,6 +146,14 @@ def test_a_file_that_is_no_table_is_refused(change: Any, says: str, tmp_path: Pa
     (tmp_path / "t.json").write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(UserError, match=rf"t.json is no table of trainings: .*{says}.*; give another"):
         load_table(tmp_path / "t.json")
+
+
+def test_a_link_to_a_file_is_read(table: Table, tmp_path: Path) -> None:
+    """It is the user's own, unlike those of a results directory."""
+    for number, file in enumerate((TRAININGS, FRESH)):
+        (tmp_path / f"{number}.json").symlink_to(file)
+    assert load_table(tmp_path / "0.json").configurations == table.configurations
+    assert load_seeds(tmp_path / "1.json").seeds == load_seeds().seeds
 
 
 def test_fresh_seeds_are_those_of_the_file_and_of_the_tables_best(table: Table) -> None:

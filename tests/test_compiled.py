@@ -19,6 +19,7 @@ import pytest
 from numba.core.registry import CPUDispatcher
 
 import ghm
+from ghm.io import compiled as compiled_module
 
 PACKAGE = Path(ghm.__file__).parent
 GHM = Path(sys.executable).with_name("ghm")
@@ -174,3 +175,21 @@ def test_a_read_only_installation_compiles_anew_and_says_so(read_only: Path) -> 
     assert first.stderr.count("\n") == 1
     assert "each process compiles anew" in first.stderr
     assert not list((read_only / "temporary").iterdir())
+
+
+def test_code_is_kept_in_a_directory_that_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_module.config, "CACHE_DIR", str(tmp_path / "not" / "there"))
+    places = [compiled_module.cache_directory.__wrapped__() for _ in range(2)]
+    assert places[0] == places[1]
+    assert places[0].parent == tmp_path / "not" / "there"
+    assert places[0].is_dir()
+
+
+def test_the_users_cache_is_where_the_desktop_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert compiled_module._user_cache() == Path("/home/somebody/.cache/ghm")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert compiled_module._user_cache() == Path("/caches/ghm")
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    assert compiled_module._user_cache() is None

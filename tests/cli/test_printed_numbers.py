@@ -201,9 +201,9 @@ class TestSweep:
         assert title == "Infinite horizon (four columns), then dt = 0.05, T = 1, terminal liquidation"
         first, second = (columns(block, "sigma_x") for block in rest.strip("\n").split("\n\n")[:2])
         assert list(first) == [
-            "sigma_x", "c*", "y*", "F(0)", "issues per year", "J*", "payout boundary", "issuance boundary",
+            "sigma_x", "c*", "y*", "F(0)", "long-run issues per year", "J*", "payout boundary", "issuance boundary",
         ]  # fmt: skip
-        assert list(second) == ["sigma_x", "post- issuance cash", "issues per year"]
+        assert list(second) == ["sigma_x", "post- issuance cash", "issues per year until T"]
         assert first["sigma_x"] == second["sigma_x"] == ["0.1", "0.2"]
         for row, sigma in enumerate((0.1, 0.2)):
             model = GHMModel(sigma_x=sigma)
@@ -211,14 +211,14 @@ class TestSweep:
             fate, levels = outcomes(best.policy, Problem(model, DT, T)), best.policy.levels
             expected = {
                 "c*": boundary.payout_level, "y*": boundary.issue_target, "F(0)": boundary.value_at_zero,
-                "issues per year": infinite_horizon(model).issues_a_year, "J*": best.optimal_return,
+                "long-run issues per year": infinite_horizon(model).issues_a_year, "J*": best.optimal_return,
                 "payout boundary": levels.payout_level[-1], "issuance boundary": levels.issue_below[-1],
             }  # fmt: skip
             assert {name: first[name][row] for name in expected} == {
                 name: f"{value:.4f}" for name, value in expected.items()
             }
             assert second["post- issuance cash"][row] == f"{levels.issue_target[-1]:.4f}"
-            assert second["issues per year"][row] == f"{fate.issues / fate.years:.4f}", (
+            assert second["issues per year until T"][row] == f"{fate.issues / fate.years:.4f}", (
                 "of the time step and horizon given"
             )
             assert levels.issue_below[-1] < levels.issue_target[-1] < levels.payout_level[-1]
@@ -401,8 +401,8 @@ class TestWhy:
         first, third = state.by_number[1], state.by_number[3]
         assert explain._what(first, state.record) == (
             "Trial 1 of search 20260101-120000: configuration 1, trained with seed 124.\n"
-            "  lr_policy 0.001, lr_baseline 0.003, entropy_weight 0.01, action_reg_weight 0.01, max_grad_norm 1, n_trajectories "
-            "500, policy_hidden 64x64, value_hidden 64x64"
+            "  lr_policy=0.001 lr_baseline=0.003 entropy_weight=0.01 action_reg_weight=0.01\n"
+            "  max_grad_norm=1 n_trajectories=500 policy_hidden=64x64 value_hidden=64x64"
         )
         assert (
             explain._ended(first, [])

@@ -348,7 +348,7 @@ def test_a_cluster_that_is_not_there_is_a_message_and_nothing_is_moved(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ghm.search.backends.opening.CONNECT_S", 0.5)
+    monkeypatch.setattr("ghm.search.backends.engines.dask_cluster.CONNECT_S", 0.5)
     assert run_search(*SMALL, "--results_dir", tmp_path / "r") == 0
     before = sorted(path.name for path in (tmp_path / "r").glob("*"))
     with pytest.raises(SystemExit) as ended:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from ghm.search import SearchConfig
-from ghm.search.backends.opening import _dask
+from ghm.search.backends.engines.dask_cluster import dask_cluster
 
 pytest.importorskip("distributed")  # the extra "dask"
 
@@ -74,7 +74,7 @@ def test_a_program_that_workers_cannot_import_gets_one_message_that_names_the_gu
 def test_no_port_of_it_answers_without_its_key(tmp_path: Path) -> None:
     config = SearchConfig(executor="dask", n_workers=1, results_dir=tmp_path)
     before = listened_to()
-    with _dask(config):
+    with dask_cluster(config):
         ports = listened_to() - before
         assert len(ports) == 3, "of the scheduler, the worker, and what watches over it"
         for port in ports:

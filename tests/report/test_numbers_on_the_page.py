@@ -69,17 +69,21 @@ def test_headlines_of_several_seeds(tmp_path: Path) -> None:
 
 
 def test_confidence(search: SearchState, tmp_path: Path) -> None:
-    advice = "To train the best again on fresh seeds, use --confirm."
+    def advice(state: SearchState, count: int) -> str:
+        command = f"--resume {state.path.parent} --confirm {count}"
+        return f"To train the best again on fresh seeds: python scripts/hyperparameter_search.py {command}"
+
     assert findings.confidence(search) == (
-        f"The search is not finished. Not confirmed: each configuration was trained with one seed only. {advice}"
+        f"The search is not finished. Not confirmed: each configuration was trained with one seed only. {advice(search, 3)}"
     )
     close = search_of(tmp_path / "close", [trial(1, 0.95), trial(2, 0.941), trial(3, 0.945), trial(4, 0.939)])
     assert findings.confidence(close) == (
-        f"Not confirmed: 2 other trials came within 1 percentage point, and each had one seed only. {advice}"
+        f"Not confirmed: 2 other trials came within 1 percentage point, and each had one seed only. {advice(close, 3)}"
     )
-    assert findings.confidence(over_seeds(tmp_path / "seeds")) == (
+    seeds = over_seeds(tmp_path / "seeds")
+    assert findings.confidence(seeds) == (
         "Not confirmed: its trials captured 10.0% to 90.0%, and the best of 3 configurations is partly the luckiest. "
-        f"{advice}"
+        f"{advice(seeds, 3)}"
     )
     ends = re.fullmatch(
         r"Confirmed on 5 fresh seeds that the search had not used \(95% interval ([\d.]+)% to ([\d.]+)%\): "

@@ -15,9 +15,10 @@ from stub_search import watched_search
 from terminal import Session, run_in_terminal
 
 from ghm.search.display.live import LiveView, PlainView, _trials, _wide
-from ghm.search.display.running import HistoryTail, Running, configuration, named
+from ghm.search.display.running import HistoryTail, Running, configuration
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.configurations import described
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import make_trial
 from ghm.training.settings import Hyperparameters
@@ -134,7 +135,7 @@ def test_plain_lines_say_the_same_without_control_codes(tmp_path: Path) -> None:
     text = stream.getvalue()
     assert not CONTROL.search(text)
     assert "[Trial 1] Starting training..." in text
-    assert f"[Trial 1] {named(Hyperparameters())}" in text
+    assert f"[Trial 1] Starting training...\n{described(Hyperparameters())}\n" in text
     assert "[Trial 1] iteration 500/1000: firm value 6.3100, captured value 51.0%, about 0:10 left" in text
     assert "1 of 4 trials completed, 1 failed, 0 running; about 0:00 left" in text
     assert "best so far: trial 3, firm value 6.4300, captured value 83.0%" in text

@@ -50,6 +50,18 @@ SEARCHES: dict[str, tuple[object, ...]] = {
         "--learner",
         "model_free",
     ),
+    "gp, seeds": (
+        "--search_type",
+        "gp",
+        "--space",
+        "ranges.json",
+        "--n_trials",
+        14,
+        "--n_seeds",
+        2,
+        "--proposal_lag",
+        2,
+    ),
     "gp, ranges": ("--search_type", "gp", "--space", "ranges.json", "--n_trials", 16, "--proposal_lag", 2),
     "rungs": ("--n_trials", 6, "--rungs", 2, 4, "--keep", 0.5, "--n_seeds", 2, "--calibrations", "calibrations.json"),
     "gp, rungs": (
@@ -57,6 +69,7 @@ SEARCHES: dict[str, tuple[object, ...]] = {
         *("--rungs", 2, 4, "--keep", 0.5, "--confirm", 2, "--confirm_seeds", 2),
     ),
     "confirm": ("--n_trials", 4, "--confirm", 2, "--confirm_seeds", 3),
+    "race": ("--n_trials", 4, "--confirm", 3, "--race", "--confirm_seeds", 9, "--calibrations", "calibrations.json"),
 }
 
 
@@ -199,7 +212,17 @@ class ByTheClock(Scheduler):
         return chosen
 
 
-@pytest.mark.parametrize(("wrong", "name"), [(Impatient, "gp"), (ByTheClock, "rungs")])
+class Hasty(Scheduler):
+    """A wrong variant: a look at a race goes by what happens to be over."""
+
+    slower_first = False
+    """Whether the last of them is not over yet."""
+
+    def _standing(self, in_race: Any, fresh: Any) -> Any:
+        return super()._standing(in_race, list(fresh)[:-1] if self.slower_first else fresh)
+
+
+@pytest.mark.parametrize(("wrong", "name"), [(Impatient, "gp"), (ByTheClock, "rungs"), (Hasty, "race")])
 def test_a_variant_that_looks_at_time_is_found_out(
     wrong: type[Scheduler], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,6 +388,9 @@ def test_decisions_are_on_the_disk_before_they_are_acted_on(tmp_path: Path, monk
         ("confirm", ("--n_trials", 5), "--n_trials: a confirmation has been made among 4"),
         ("confirm", ("--confirm_seeds", 4), "--confirm: the confirmation runs 3 seeds"),
         ("confirm", ("--retry_failed",), "--retry_failed: a confirmation has been made"),
+        ("race", ("--no-race",), "--race: the confirmation has been made as a race; give --race"),
+        ("race", ("--confirm_seeds", 12), "--confirm: the confirmation runs 9 seeds"),
+        ("race", ("--retry_failed",), "--retry_failed: a confirmation has been made"),
         ("tpe", ("--proposal_lag", 3), "proposal_lag: recorded 2, now 3"),
     ],
 )

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import ghm
 from ghm.cli import main
 from ghm.io.text import percent_text
+from ghm.report.drawing.instances import confirmation_table
 from ghm.report.page import render
+from ghm.search.decisions.statistics import interquartile_mean
 from ghm.search.explain import _despite, _last, explain
 from ghm.search.methods.proposals import RandomProposal
 from ghm.search.records.journal import read_journal
@@ -44,6 +47,44 @@ def test_each_trial_of_a_search_with_rungs_and_a_confirmation(
         assert f" repeats configuration {winner['configuration']} with the fresh seed " in text
         assert f"On the fresh seeds it had a captured value of {winner['confirmed']:.1%}, rank 1 of 1." in text
         assert "ranked 1 of 4 in the search" in text
+
+
+def test_a_race_is_told_alike_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who was left out, when and by how much; and of which seeds the winner's value is."""
+    flags = ("--n_trials", 5, "--confirm", 3, "--confirm_seeds", 9, "--race", "--n_iterations", 6, "--eval_freq", 2)
+    assert run_search(*flags, "--progress", "plain", "--results_dir", tmp_path / "r") == 0
+    printed = capsys.readouterr().out
+    search, content = read_search(tmp_path / "r"), read(tmp_path / "r")
+    rounds = [one for one in read_journal(tmp_path / "r") if one.kind == "race"]
+    assert [one.content for one in rounds] == content["confirmation"]["race"] == [one.content for one in search.rounds]
+    assert rounds[-1].content["final"]
+    winner, *others = content["confirmation"]["configurations"]
+    last = rounds[-1].content["next"]
+    entries = {one["trial_num"]: one for one in content["results"]}
+    assert winner["seeds"] == len(last) == 9
+    assert [entries[number]["seed"] for number in winner["trials"]] == last
+    values = [entries[number]["metrics"]["captured_value"] for number in winner["trials"]]
+    assert winner["confirmed"] == pytest.approx(interquartile_mean(values))
+    assert (
+        len(entries) == 5 + sum(len(one["go_on"]) * len(one["next"]) for one in content["confirmation"]["race"]) + 3 * 3
+    )
+    assert content["best_config"] == winner["hyperparameters"]
+    frame = ghm.load_results(tmp_path / "r").configurations.set_index("configuration")
+    page = confirmation_table(search)
+    assert page is not None
+    for one in (winner, *others):
+        assert f"  {one['seeds']}  {one['race']}" in re.sub("  +", "  ", printed)
+        assert frame.loc[one["configuration"], "race"] == one["race"]
+        assert frame.loc[one["configuration"], "confirmed_seeds"] == one["seeds"]
+        assert one["race"] in [cell.text for row in page.rows for cell in row]
+    for one in rounds:
+        after = f"After {one.subject['seeds']} seeds it"
+        for number, behind, allowed in one.content["compared"]:
+            text = says(tmp_path / "r", number, capsys)
+            how = "went on" if number in one.content["go_on"] else "was left out"
+            assert f"{after} {how}: it was {100 * behind:.3f} percentage points" in text
+            assert f"more than {100 * allowed:.3f} is beyond chance" in text
+        assert f"{after} led the race" in says(tmp_path / "r", one.content["leader"], capsys)
 
 
 def test_a_configuration_of_several_trials_is_not_taken_for_one_of_them(
@@ -181,7 +222,7 @@ def test_a_draw_that_was_replaced_is_not_said_to_depend_on_seed_and_number_alone
         trial = 2 * number - 1
         replaced = draw(number) != state.by_number[trial].hyperparameters
         text = says(tmp_path / "r", trial, capsys)
-        assert ("in place of a random draw" in text) == replaced
-        assert ("depends on seed_base and its number alone" in text) == (not replaced)
+        assert ("was one that an earlier configuration has" in text) == replaced
+        assert ("Only --seed_base and the configuration's number decide the draw." in text) == (not replaced)
         told[number] = replaced
     assert set(told.values()) == {True, False}

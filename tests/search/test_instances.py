@@ -11,6 +11,7 @@ import pytest
 
 import ghm
 from ghm.economics.model import GHMModel
+from ghm.errors import UserError
 from ghm.io.text import percent_text
 from ghm.report.analysis.certainty import certainty
 from ghm.report.analysis.findings import headline, verdict
@@ -141,7 +142,7 @@ def test_ranked_by_the_worst_everything_speaks_of_the_worst(
     assert f"(its worst trial: {where}, firm value {best.shown.best_return:.4f}" in printed
     assert percent_text(best.figure) in headline(search)
     words = verdict(search)
-    assert words is None or words.startswith(f"T{where[1:]}: {best.shown.word('verdict_text')}")
+    assert words is None or words == f"Its worst {where.replace(' ', ', ', 1)}: {best.shown.word('verdict_text')}"
 
 
 def test_the_cost_of_not_tuning_compares_as_many_trainings(tmp_path: Path, calibrations: Path) -> None:
@@ -223,11 +224,17 @@ def test_a_configuration_with_a_failure_is_not_the_best(tmp_path: Path, monkeypa
 def test_seeds_of_the_confirmation_are_nobody_elses() -> None:
     config = SearchConfig(n_trials=MAX_TRIALS, confirm=3, confirm_seeds=4, n_seeds=1)
     numbering = TrialNumbering(config, (), config.n_trials)
-    fresh = {instance.seed for instance in numbering.confirmation_instances()}
-    assert len(fresh) == 4
+    fresh = numbering.confirmation_seeds(4)
+    assert len(set(fresh)) == 4
     assert min(fresh) > numbering.instances(MAX_TRIALS)[0].seed
-    numbers = [numbering.confirmation_number(rank, position) for rank in range(3) for position in range(4)]
-    assert numbers == list(range(MAX_TRIALS + 1, MAX_TRIALS + 13))
+    # A race: three configurations on two seeds, then two of them on the next, and one on the last.
+    stretches = [((5, 7, 9), fresh[:2]), ((7, 9), fresh[2:3]), ((9,), fresh[3:])]
+    trials = list(numbering.confirmation(stretches))
+    assert [number for number, _, _ in trials] == list(range(MAX_TRIALS + 1, MAX_TRIALS + 10))
+    for number, configuration, instance in trials:
+        assert numbering.placed(number, stretches) == (configuration, instance, "confirm")
+    with pytest.raises(UserError, match="no trial"):
+        numbering.placed(MAX_TRIALS + 10, stretches)
 
 
 def test_a_finished_search_is_confirmed_later(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,10 +303,11 @@ def test_summary_and_page_speak_of_configurations_and_agree(
     assert re.search(rf"configuration +{' +'.join(str(entry['number']) for entry in order[:5])}\n", printed)
     if confirm:
         first = content["confirmation"]["configurations"][0]
-        numbers = r"\(trials [\d, ]+; on fresh seeds trials [\d, ]+\)"
         figure = re.escape(percent_text(first["confirmed"]))
         assert re.search(
-            rf"Best configuration: {first['configuration']} {numbers}, worst captured value {figure}", printed
+            rf"Best configuration: {first['configuration']}, worst captured value {figure} on fresh seeds\n"
+            r"  \(trials [\d, ]+ in the search, trials [\d, ]+ on fresh seeds\)\n",
+            printed,
         )
         assert (
             f"Configuration {first['configuration']} is the best: it captures {100 * first['confirmed']:.1f}%" in page
@@ -554,7 +562,7 @@ def test_a_search_from_before_all_this_is_read_and_goes_on(tmp_path: Path) -> No
     run_search("--n_trials", 3, *FLAGS, "--results_dir", tmp_path / "whole")
     run_search("--n_trials", 2, *FLAGS, "--results_dir", tmp_path / "r")
     (tmp_path / "r/journal.jsonl").unlink()
-    new = {"n_seeds", "calibrations", "rank_by", "proposal_lag", "rungs", "keep", "confirm", "confirm_seeds"}
+    new = {"n_seeds", "calibrations", "rank_by", "proposal_lag", "rungs", "keep", "confirm", "race", "confirm_seeds"}
     for path in (tmp_path / "r/search.json", results_file(tmp_path / "r")):
         record = read_sealed(path)
         for key in ("calibrations", "configurations", "confirmation"):

@@ -3,20 +3,22 @@
 import dataclasses
 import itertools
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from ghm.search import SearchSpace
+from ghm.search import FloatRange, SearchSpace
 from ghm.search.methods import gaussian_process
-from ghm.search.methods.gaussian_process import propose
-from ghm.search.methods.learned import N_STARTUP, LearnedProposal, objectives
+from ghm.search.methods.gaussian_process import Noise, noise_of_means, propose
+from ghm.search.methods.learned import N_STARTUP, LearnedProposal, gp_proposal, objectives
 from ghm.search.methods.proposals import Known, RandomProposal
 from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.configurations import NAMES
@@ -162,7 +164,7 @@ def test_the_gradient_of_the_marginal_likelihood() -> None:
     distances = [gaussian_process.distances(axis, column, column) for axis, column in zip(axes, seen.T, strict=True)]
     priors = np.array([(0.0, 1.0)] * 4 + [(-3.0, 1.5)])
     point = generator.normal(0, 0.3, 5)
-    arguments = (distances, outcomes, priors)
+    arguments = (distances, outcomes, priors, generator.uniform(0.5, 3.0, 25))
     error = check_grad(
         lambda logs: gaussian_process._loss(logs, *arguments)[0],
         lambda logs: gaussian_process._loss(logs, *arguments)[1],
@@ -175,6 +177,70 @@ def test_the_gradient_of_the_marginal_likelihood() -> None:
         point,
     )
     assert wrong > 1e-2
+
+
+def test_a_mean_of_fewer_seeds_counts_less_by_the_exact_posterior() -> None:
+    """Rasmussen and Williams 2006, equations 2.25 and 2.26, with a noise of its own for each outcome, by an inverse."""
+    axis = FloatRange(0.0, 1.0)
+    seen, asked = np.array([0.1, 0.4, 0.5, 0.9]), np.array([0.2, 0.7])
+    outcomes, weights = np.array([0.3, -1.0, 0.8, 0.1]), np.array([1.0, 3.0, 1.0, 1.5])
+    length, variance, noise = 0.3, 1.7, 0.2
+    logs = np.log([length, variance, noise])
+
+    def kernel(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        r = np.sqrt(5) * np.abs(first[:, None] - second[None, :]) / length
+        return np.asarray(variance * (1 + r + r**2 / 3) * np.exp(-r))
+
+    process = gaussian_process._Process([axis], logs, seen[:, None], outcomes, weights)
+    mean, deviation = process.predict(asked[:, None])
+
+    def exact(noises: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        inverse = np.linalg.inv(kernel(seen, seen) + np.diag(noises))
+        across = kernel(asked, seen)
+        return across @ inverse @ outcomes, np.sqrt(np.diag(kernel(asked, asked) - across @ inverse @ across.T))
+
+    np.testing.assert_allclose((mean, deviation), exact(noise * weights), rtol=1e-6)
+    # Negative control: with the same noise for all the posterior is another.
+    assert np.abs(mean - exact(np.full(4, noise))[0]).max() > 0.02
+
+
+def test_the_noise_of_a_mean_is_what_its_seeds_say() -> None:
+    """Of 400 configurations, two calibrations and four seeds with known variances; a standard error of 3% of the variance."""
+    generator = np.random.default_rng(1)
+    own = 0.3 * generator.standard_normal((400, 2, 4))
+    values = own + generator.standard_normal((400, 2, 1)) + generator.standard_normal((1, 2, 4))
+    values[7, 0, 2] = values[7, 1, 1] = values[7, 1, 2] = np.nan
+    found = noise_of_means(values)
+    assert found is not None
+    assert found.freedom == 400 * 6 - 3 - 2 * 3
+    assert found.variances[0] == pytest.approx(0.09 / 8, rel=4 * math.sqrt(2 / found.freedom))
+    assert found.variances[7] == pytest.approx(found.variances[0] * 8 / 5)
+    # Negative control: what a seed does to all alike is none, though it spreads each configuration's values.
+    assert np.var(values[0, 0], ddof=1) / 8 > 3 * found.variances[0]
+    assert noise_of_means(values[:, :, :1]) is None
+    assert noise_of_means(np.zeros((3, 1, 2))) is None
+
+
+def test_proposals_know_how_sure_the_means_of_several_seeds_are() -> None:
+    """The prior of the noise is what was measured, and the fit follows it where the outcomes say little."""
+    generator = np.random.default_rng(3)
+    seen, outcomes = generator.random((12, 1)), generator.standard_normal(12)
+    fitted = [
+        gaussian_process._Process.fit([FloatRange(0.0, 1.0)], seen, outcomes, Noise(np.full(12, variance), 500))
+        for variance in (0.001, 1.0)
+    ]
+    assert [math.exp(one.logs[-1]) for one in fitted] == pytest.approx([0.001, 1.0], rel=0.3)
+    history = [
+        Known(RandomProposal(CHOICES, 1)(k), 0.5 + 0.03 * k, by_seed=((0.5, 0.5 + 0.06 * k),)) for k in range(1, 13)
+    ]
+    plain = [dataclasses.replace(one, by_seed=()) for one in history]
+    proposal = gp_proposal(CHOICES, 1)
+    asked: list[Noise | None] = []
+    with mock.patch.object(LearnedProposal, "ask", lambda _self, *given: asked.append(given[-1]) or [0.0] * 8):
+        proposal(13, history)
+        proposal(13, plain)
+    assert asked[0] is not None
+    assert asked[1] is None
 
 
 def test_the_gaussian_process_finds_the_bottom_of_a_valley() -> None:

@@ -14,11 +14,12 @@ from ghm.search.decisions.ranking import RungAgreement, ranked
 from ghm.search.decisions.selection import Decision
 from ghm.search.display.lines import PlainObserver, decision_text, outcome_text, plan_text
 from ghm.search.display.observer import Plan
-from ghm.search.display.running import SearchProgress, configuration, named, standing
+from ghm.search.display.running import SearchProgress, configuration, standing
 from ghm.search.display.summary import _rungs, summary
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.configurations import described
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.trial import Trial, make_trial
 from ghm.training.settings import Hyperparameters
@@ -116,8 +117,8 @@ def test_several_seeds(tmp_path: Path) -> None:
 def test_confirmation(tmp_path: Path) -> None:
     _, best, top, confirmation, *_ = blocks(confirmed(tmp_path))
     found = re.match(
-        r"Best configuration: 2 \(trials 5, 6, 7, 8; on fresh seeds trials 13, 14, 15, 16, 17\), captured value 83\.0% "
-        r"\(95% interval ([\d.]+)% to ([\d.]+)%\) on fresh seeds\n"
+        r"Best configuration: 2, interquartile mean captured value 83\.0% on fresh seeds\n"
+        r"  \(95% interval ([\d.]+)% to ([\d.]+)%; trials 5, 6, 7, 8 in the search, trials 13, 14, 15, 16, 17 on fresh seeds\)\n"
         r"  \(its best trial on them: trial 17, firm value 6\.5520, captured value 86\.0%\)",
         best,
     )
@@ -175,10 +176,10 @@ def test_failures_of_the_machine_are_counted(tmp_path: Path) -> None:
     )
     _, nothing, failed, _ = blocks(state)
     assert nothing == "Every trial failed: there is no best configuration."
-    counted = [line.strip() for line in failed.splitlines() if "infrastructure failure" in line]
+    counted = [line.strip() for line in failed.splitlines() if "the computer's fault" in line]
     assert counted == [
-        "infrastructure failure 3 of at most 10: --resume runs it again",
-        "infrastructure failure 10 of at most 10: only --resume --retry_failed runs it again",
+        "the computer's fault, not the training's (3 of at most 10 such failures): --resume runs it again",
+        "the computer's fault, not the training's (10 of at most 10 such failures): only --resume --retry_failed runs it again",
     ]
 
 
@@ -222,21 +223,19 @@ class TestLines:
         ) in plan_text(rungs)
 
     def test_ends(self, search: SearchState) -> None:
-        best, trials = search.best_configuration, search.by_number
-        assert outcome_text(trials[2], best) == (
-            "Completed in 20 s: firm value 6.5800, captured value 90.0% "
-            "(best so far: trial 5, firm value 6.6150, captured value 95.0%)"
-        )
-        assert outcome_text(trials[7], best) == "diverged after 70 s: reason 7 (log: trial_007/stderr.log)"
-        assert outcome_text(trial(3, 0.5, "paused", iterations=20), None) == (
+        trials = search.by_number
+        assert outcome_text(trials[2]) == "Completed in 20 s: firm value 6.5800, captured value 90.0%"
+        assert outcome_text(trials[7]) == "diverged after 70 s: reason 7 (log: trial_007/stderr.log)"
+        assert outcome_text(trial(3, 0.5, "paused", iterations=20)) == (
             "Paused at rung 20: firm value 6.3000, captured value 50.0%"
         )
 
     def test_the_best_of_several_seeds_is_a_configuration(self, tmp_path: Path) -> None:
-        state = over_seeds(tmp_path)
-        assert outcome_text(state.by_number[1], state.best_configuration).endswith(
-            "(best so far: configuration 2, mean captured value 68.5% over 4 trials)"
-        )
+        state, stream = over_seeds(tmp_path), io.StringIO()
+        observer = PlainObserver(stream)
+        observer.joined(Plan(state.config, state.path.parent, 12, 12), state, [])
+        observer.trial_finished(started(state, 1), state.by_number[1])
+        assert stream.getvalue().endswith("\nbest so far: configuration 2, mean captured value 68.5% over 4 trials\n")
 
     def test_decisions(self) -> None:
         cut = Decision("cut", {"rung": 20, "keep": 0.5}, {"of": 5, "go_on": [2, 4, 5], "ranking": []}, "")
@@ -269,7 +268,7 @@ class TestLines:
         observer = PlainObserver(stream)
         observer.joined(Plan(search.config, search.path.parent, 10, 2), search, [])
         observer.trial_finished(started(search, 2), search.by_number[2])
-        assert "(best so far: trial 5, firm value 6.6150, captured value 95.0%)" in stream.getvalue()
+        assert "\nbest so far: trial 5, firm value 6.6150, captured value 95.0%\n" in stream.getvalue()
 
 
 def started(state: SearchState, number: int, *lines: dict[str, Any], **settings: Any) -> Trial:
@@ -326,7 +325,7 @@ class TestRunning:
             policy_hidden=(6, 7), value_hidden=(8, 9),
         )  # fmt: skip
         assert configuration(values) == "lr 0.0001/0.002 entropy 0.03 paths 250 net 6x7/8x9 clip 5 reg 0.04"
-        assert named(values) == (
-            "lr_policy 0.0001, lr_baseline 0.002, entropy_weight 0.03, action_reg_weight 0.04, max_grad_norm 5, "
-            "n_trajectories 250, policy_hidden 6x7, value_hidden 8x9"
+        assert described(values) == (
+            "  lr_policy=0.0001 lr_baseline=0.002 entropy_weight=0.03 action_reg_weight=0.04\n"
+            "  max_grad_norm=5 n_trajectories=250 policy_hidden=6x7 value_hidden=8x9"
         )

@@ -89,8 +89,16 @@ def test_a_configuration_with_a_trial_to_run_is_ranked_nowhere(tmp_path: Path) -
     assert "Configuration 1 is the best: it captures 90.0% of " in headline(search)
 
 
-@pytest.mark.parametrize("more", [(), ("--confirm", 2, "--confirm_seeds", 3)], ids=["tuned", "confirmed"])
-@pytest.mark.parametrize("rank_by", ["mean", "worst"])
+@pytest.mark.parametrize(
+    ("more", "rank_by"),
+    [
+        ((), "mean"),
+        ((), "worst"),
+        (("--confirm", 2, "--confirm_seeds", 3), "mean"),
+        (("--confirm", 2, "--confirm_seeds", 3), "worst"),
+        (("--confirm", 2, "--confirm_seeds", 10, "--race"), "mean"),
+    ],
+)
 def test_the_best_return_is_that_of_the_best_trial_everywhere(
     more: tuple[Any, ...], rank_by: str, tmp_path: Path, calibrations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

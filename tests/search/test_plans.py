@@ -1,5 +1,6 @@
 """What a plan says before anything runs."""
 
+import json
 import re
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_a_method_that_learns_says_from_which_configuration_on(
 def test_where_it_says_that_it_learns_it_does(how: tuple[object, ...], tmp_path: Path) -> None:
     """From configuration 13 on: 10 + 3."""
     flags = ("--search_type", "gp", "--n_trials", 15, "--proposal_lag", 3, *how, "--n_iterations", 6, "--eval_freq", 2)
-    assert parse([str(one) for one in flags]).learns_from == 13
+    assert parse([str(one) for one in flags]).learns_from() == 13
     assert run_search(*flags, "--progress", "none", "--results_dir", tmp_path / "r", **INSTANT) == 0
     journal = (tmp_path / "r/journal.jsonl").read_text().splitlines()
     seen = [int(found[1]) for line in journal if (found := re.search(r'"seen": (\d+)', line))]
@@ -114,3 +115,19 @@ def test_a_resumed_search_shows_whom_a_larger_share_promotes(
     head, numbers, _ = columns_of(plan(capsys, "--resume", tmp_path / "r", "--keep", 0.5))
     assert (head, numbers) == ("The trials to run:", [str(ranking[1][0])])
     assert "Nothing left to run." in plan(capsys, "--resume", tmp_path / "r")
+
+
+@pytest.mark.parametrize("space", [{}, {"learner": ["model_free"], "estimator": ["gae", "after_state"]}])
+def test_the_table_of_a_plan_fits_a_terminal(
+    space: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of numbers drawn from ranges, which have six digits; where five trials do not fit, fewer are shown and said."""
+    ranges = {name: {"low": 1e-5, "high": 0.1, "log": True} for name in ("lr_policy", "lr_baseline", "entropy_weight")}
+    (tmp_path / "space.json").write_text(json.dumps(ranges | space))
+    said = plan(capsys, "--space", tmp_path / "space.json", *FLAGS, "--results_dir", tmp_path / "r")
+    table = [line for line in said.splitlines() if line.startswith("  ")]
+    assert len(table) == 10 + len(space)
+    assert max(map(len, table)) <= 80
+    shown = table[0].split()[1:]
+    assert len(shown) >= 4
+    assert f"The first {len(shown)} of 20 trials:" in said

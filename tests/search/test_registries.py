@@ -1,13 +1,15 @@
-"""A search method and a metric are entered in one place, and seen everywhere."""
+"""What may be added is entered in one place, and seen everywhere."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import get_args
 
 from ghm.economics.model import Terminal
-from ghm.search.backends.opening import ENGINES
+from ghm.search.backends.engines.registry import ENGINES
 from ghm.search.settings.config import ExecutorName
 from ghm.solvers.terminal import PAYOFFS
 from ghm.training.logging.metrics import METRICS
@@ -72,10 +74,65 @@ export(made.path, Path(sys.argv[1]) / "paper")
 print((Path(sys.argv[1]) / "paper" / "trials.csv").read_text().splitlines()[1])
 """
 
+EDITS = {
+    "economics/model.py": {
+        "    c_max: float = 2.0": '    wages: float = 0.0\n    """Running cost (per year)."""\n    c_max: float = 2.0',
+        "return self.alpha +": "return self.alpha - self.wages +",
+        '    "c_max": (': '    "wages": ("w", "running cost per year"),\n    "c_max": (',
+        'Literal["liquidation",': 'Literal["half", "liquidation",',
+    },
+    "solvers/terminal.py": {'    "zero":': '    "half": lambda _, cash: cash / 2,\n    "zero":'},
+    "search/settings/config.py": {'["local", "dask"]': '["local", "dask", "threads"]'},
+    "search/backends/engines/registry.py": {
+        '= {"dask":': '= {"threads": "ghm.search.backends.engines.threads:threads", "dask":'
+    },
+}
+"""What the recipes for a parameter, a terminal condition and a backend say: in each file, text by what replaces it."""
 
-def said(script: str, directory: Path) -> str:
+ENGINE = """
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from ghm.search.backends.engines.registry import Engine
+from ghm.search.backends.preflight import probe
+@contextlib.contextmanager
+def threads(config):
+    with ThreadPoolExecutor(config.n_workers) as executor:
+        yield Engine(executor, lambda: config.n_workers, lambda question: [executor.submit(probe, question).result()])
+"""
+
+EDITED = """
+import sys
+from pathlib import Path
+import numpy as np
+import ghm
+from ghm.economics.model import GHMModel
+from ghm.economics.problem import Problem
+from ghm.report.page import render
+from ghm.search.records.reader import read_search
+from ghm.solvers.terminal import terminal_values
+from tests.search.support import run_search
+directory = Path(sys.argv[1])
+flags = ("--n_trials", 2, "--n_iterations", 2, "--results_dir", directory, "--progress", "plain")
+chosen = ("--model.wages", 0.03, "--terminal", "half", "--executor", "threads")
+assert run_search(*flags, *chosen) == 0
+assert run_search("--resume", directory, "--n_trials", 3) == 0
+print(Path(ghm.__file__).parent)
+problem = Problem(GHMModel(wages=0.03), terminal="half")
+print(problem.model.drift(np.zeros(1)), terminal_values(problem, np.array([0.5])))
+search = read_search(directory)
+print(search.config.model == problem.model, search.config.terminal, search.config.executor)
+print(">running cost per year<" in render(search).decode())
+try:
+    run_search("--help")
+except SystemExit:
+    pass
+"""
+
+
+def said(script: str, directory: Path, source: Path = ROOT / "src") -> str:
     command = [sys.executable, "-c", script, str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -94,6 +151,24 @@ def test_a_metric_is_entered_in_one_place(tmp_path: Path) -> None:
     # The best trial at the end of the search, beside the optimum.
     assert lines[2].split() == ["what", "is", "new", "1.2500", "years", "3.5000", "years"]
     assert ",0.25," in lines[3]
+
+
+def test_a_parameter_a_terminal_condition_and_an_executor_are_entered_in_one_place_each(tmp_path: Path) -> None:
+    package = tmp_path / "src/ghm"
+    shutil.copytree(ROOT / "src/ghm", package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file, edits in EDITS.items():
+        text = (package / file).read_text()
+        for old, new in edits.items():
+            assert text.count(old) == 1, (file, old)
+            text = text.replace(old, new)
+        (package / file).write_text(text)
+    (package / "search/backends/engines/threads.py").write_text(ENGINE)
+    text = said(EDITED, tmp_path / "r", tmp_path / "src")
+    lines = text[text.index(str(package)) :].splitlines()
+    assert lines[:4] == [str(package), "[0.15] [0.25]", "True half threads", "True"]
+    assert "3 of 3 trials completed" in text
+    assert "half, liquidation, zero, going_concern" in " ".join(text.split())
+    assert "Where trials run: local, dask, threads" in text
 
 
 def test_every_terminal_condition_and_executor_that_is_offered_is_there() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from ghm.search.decisions.confirmation import Confirmation, confirmed
 from ghm.search.decisions.ranking import ConfigurationScore, best_return, captured_or_return, ranked, score
-from ghm.search.decisions.selection import Confirmation, Decision, confirmed, cut
+from ghm.search.decisions.selection import Decision, cut
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import RungResult
 from ghm.training.settings import Hyperparameters

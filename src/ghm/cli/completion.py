@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from ghm.cli.output import fail
+from ghm.io.platforms import fail
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -5,17 +5,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ghm.errors import shown
-from ghm.io.platforms import ExitStatus
-
 _GAP = "  "
 """Between two columns."""
-
-
-def fail(message: str) -> int:
-    """Say what is wrong on standard error; returns the exit status of a user's mistake."""
-    sys.stderr.write(shown(f"error: {message}\n"))
-    return ExitStatus.USER_ERROR
 
 
 def print_json(content: Mapping[str, Any]) -> None:

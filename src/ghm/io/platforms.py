@@ -13,7 +13,7 @@ from enum import IntEnum
 from types import FrameType
 from typing import Any, TypeVar
 
-from ghm.errors import UserError, require_posix
+from ghm.errors import UserError, require_posix, shown
 
 Status = TypeVar("Status")
 
@@ -34,6 +34,12 @@ class ExitStatus(IntEnum):
     """What shells report of a program that Ctrl-C ended: 128 + 2."""
     BROKEN_PIPE = 141
     """What shells report of a program that SIGPIPE ended: 128 + 13."""
+
+
+def fail(message: object, status: ExitStatus = ExitStatus.USER_ERROR) -> ExitStatus:
+    """Say what is wrong on standard error; returns the exit status."""
+    sys.stderr.write(shown(f"error: {message}\n"))
+    return status
 
 
 PYTHON = (sys.executable, "-P")
@@ -67,8 +73,7 @@ def run_program(main: Callable[[], int], ends: bool = True) -> int:
     try:
         require_posix()
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return ExitStatus.USER_ERROR
+        return fail(error)
     _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Sequence
 
+WIDTH = 80
+"""Columns of text that is wrapped for a terminal, as narrow as they come."""
+
 MOST_DECIMALS = 5
 """Of a share: what is nearer to the optimum than this is the optimum for every purpose."""
 

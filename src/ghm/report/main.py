@@ -10,7 +10,7 @@ import tyro
 
 from ghm.command_line import parse
 from ghm.errors import UserError, shown
-from ghm.io.platforms import ExitStatus
+from ghm.io.platforms import ExitStatus, fail
 from ghm.io.spinner import working
 from ghm.report.comparison import write_comparison
 from ghm.report.export import export
@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(config)
     except UserError as error:
-        return _fail(str(error), ExitStatus.USER_ERROR)
+        return fail(error)
     except OSError as error:
         # The file's own name would be that of one in the making.
         place, flag = (config.export, "--export") if config.export is not None else (config.output, "--output")
-        return _fail(
+        return fail(
             f"{place or 'the report'} cannot be written: {error.strerror or error}; mend that, or choose another place ({flag})",
             ExitStatus.INFRASTRUCTURE,
         )
@@ -106,8 +106,3 @@ def _is_page(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return GENERATOR in file.read(HEAD_BYTES)
-
-
-def _fail(message: str, exit_status: int) -> int:
-    sys.stderr.write(shown(f"error: {message}\n"))
-    return exit_status

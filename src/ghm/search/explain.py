@@ -10,6 +10,7 @@ import tyro
 
 from ghm.command_line import parse
 from ghm.errors import UserError, shown
+from ghm.io.platforms import fail
 from ghm.io.text import percent_text
 from ghm.search.decisions.ranking import captured_or_return
 from ghm.search.decisions.scheduler import measure_of
@@ -21,7 +22,7 @@ from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.settings.config import RANK_WORDS
-from ghm.search.settings.distributions import label
+from ghm.search.settings.configurations import described
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.methods import N_STARTUP
 from ghm.search.trials.outcome import TrialRecord, TrialState
@@ -44,11 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         text = explain(config.results, config.trial)
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+        return fail(error)
     except OSError as error:
-        sys.stderr.write(f"error: {config.results} cannot be read: {error}\n")
-        return 2
+        return fail(f"{config.results} cannot be read: {error}")
     sys.stdout.write(shown(text) + "\n")
     return 0
 
@@ -67,18 +66,18 @@ def explain(results: Path, trial_num: int) -> str:
     lines = [_what(outcome, record), *_proposed(outcome, decisions, record)]
     if outcome.stage == "explore":
         lines += _cuts(outcome, decisions, state)
-    lines += [*_chosen(outcome, decisions, state), *_confirmed(outcome, state)]
+    lines += [*_chosen(outcome, decisions, state), *_raced(outcome, decisions), *_confirmed(outcome, state)]
     return "\n".join([*lines, _ended(outcome, decisions)])
 
 
 def _what(outcome: TrialRecord, record: SearchRecord) -> str:
     where = f" on calibration {outcome.calibration}" if outcome.calibration else ""
-    values = ", ".join(f"{name} {label(value)}" for name, value in vars(outcome.hyperparameters).items())
+    values = described(outcome.hyperparameters)
     if outcome.stage == "confirm":
         aim = f"repeats configuration {outcome.configuration} with the fresh seed {outcome.seed}{where}, to confirm it"
-        return f"Trial {outcome.trial_num} of search {record.name} {aim}.\n  {values}"
+        return f"Trial {outcome.trial_num} of search {record.name} {aim}.\n{values}"
     of = f"configuration {outcome.configuration}, trained with seed {outcome.seed}{where}"
-    return f"Trial {outcome.trial_num} of search {record.name}: {of}.\n  {values}"
+    return f"Trial {outcome.trial_num} of search {record.name}: {of}.\n{values}"
 
 
 def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRecord) -> list[str]:
@@ -92,20 +91,23 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
     how = config.method.proposed
     if seen is None and _replaced(outcome, record):
         return [
-            "Proposed: in place of a random draw that an earlier configuration had already; the next one, from a random place of "
-            "the search space on, that none had. It depends on seed_base, its number and the configurations before it."
+            "Proposed: the random draw was one that an earlier configuration has, so the next one that none has was taken, "
+            "from a random place of the search space on. Only --seed_base, its number and the configurations before it decide."
         ]
     if seen is None:
         return [f"Proposed: {how}."]
-    if seen < N_STARTUP:
+    earlier = 0 if record.learn_from is None else len(record.learn_from.outcomes)
+    if seen + earlier < N_STARTUP:
         return [
-            f"Proposed: drawn at random, because only {seen} outcomes were available; proposals learn from {N_STARTUP} "
+            f"Proposed: drawn at random, because only {seen + earlier} outcomes were available; proposals learn from {N_STARTUP} "
             "outcomes on."
         ]
-    later = outcome.configuration - 1 - seen
+    sources = [f"{earlier} outcomes of search {record.learn_from.search} (--learn_from)"] if record.learn_from else []
+    sources += [f"the outcomes of configurations 1 to {seen}"] if seen else []
+    later = f"The {outcome.configuration - 1 - seen} {'after these' if seen else 'before it'}"
     return [
-        f"Proposed: {how}, from the outcomes of configurations 1 to {seen}. The {later} after these were treated as pending "
-        f"(--proposal_lag {config.proposal_lag}), whether or not they had ended, so that proposals never depend on timing."
+        f"Proposed: {how}, from {' and '.join(sources)}. {later} were treated as pending (--proposal_lag "
+        f"{config.proposal_lag}), whether or not they had ended, so that proposals never depend on timing."
     ]
 
 
@@ -199,6 +201,29 @@ def _chosen(outcome: TrialRecord, decisions: list[Decision], state: SearchState)
             )
         else:
             lines.append(f"Not chosen for confirmation: its configuration was not among the best {len(chosen)}.")
+    return lines
+
+
+def _raced(outcome: TrialRecord, decisions: list[Decision]) -> list[str]:
+    """What each look of a race decided on the trial's configuration."""
+    number, lines = outcome.configuration, []
+    for decision in decisions:
+        content = decision.content
+        if decision.kind != "race" or number not in (content["leader"], *(one for one, _, _ in content["compared"])):
+            continue
+        after = f"After {decision.subject['seeds']} seeds"
+        behind = next(((a, b) for one, a, b in content["compared"] if one == number), None)
+        if behind is None:
+            last = ", and was trained alone on {} more, from which its value is".format(len(content["next"]))
+            lines.append(f"{after} it led the race{last if content['final'] else ''}.")
+            continue
+        why = "more of its trainings had failed than of the leader's"
+        if behind[0] is not None:
+            why = (
+                f"it was {100 * behind[0]:.3f} percentage points of captured value behind configuration {content['leader']} on "
+                f"the same seeds, where more than {100 * behind[1]:.3f} is beyond chance (paired t, 5% in the whole race)"
+            )
+        lines.append(f"{after} it {'went on' if number in content['go_on'] else 'was left out'}: {why}.")
     return lines
 
 

@@ -13,7 +13,7 @@ from ghm.command_line import parse as parse_words
 from ghm.errors import UserError, shown
 from ghm.io.platforms import ExitStatus
 from ghm.search.decisions.scheduler import Step
-from ghm.search.display.lines import PlainObserver, plan_text, trials_table
+from ghm.search.display.lines import PlainObserver, fitting, plan_text, trials_table
 from ghm.search.display.observer import Observer
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import counted, read_journal
@@ -36,10 +36,11 @@ DESCRIPTION = (
 )
 
 GROUPS = {
-    "search": ("search_type", "space", "n_trials", "start_with", "config", "proposal_lag", "dry_run"),
+    "search": ("search_type", "space", "n_trials", "start_with", "learn_from", "config", "proposal_lag", "dry_run"),
     "budget and rungs": ("n_iterations", "budget", "time_limit", "rungs", "keep", "trial_timeout", "max_retries"),
     "seeds and confirmation": (
-        "seed_base", "n_seeds", "calibrations", "rank_by", "confirm", "confirm_seeds", "confirm_iterations",
+        "seed_base", "n_seeds", "calibrations", "rank_by", "confirm", "confirm_seeds", "race",
+        "confirm_iterations",
     ),
     "training": ("dt", "T", "terminal", "learner", "estimator", "baseline", "gae_lambda", "critic_memory", "select"),
     "execution": ("n_workers", "n_threads", "device", "executor", "dask_scheduler", "heartbeat"),
@@ -169,7 +170,7 @@ def _dry_run(search: HyperparameterSearch) -> None:
         return
     # What depends on outcomes cannot be shown before there are any.
     known = (step for step in itertools.takewhile(_known, scheduler.steps()) if isinstance(step, Trial))
-    trials = list(itertools.islice(known, min(SHOWN, plan.n_pending)))
+    trials = fitting(list(itertools.islice(known, min(SHOWN, plan.n_pending))))
     first = f"first {len(trials)} of {plan.n_pending:,} " if plan.n_pending > len(trials) else ""
     shown = [f"The {first}trials{to_run}:"] if trials else []
     lines = [*plan.notes, plan_text(plan), *shown, *trials_table(trials)]

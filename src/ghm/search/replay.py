@@ -11,7 +11,7 @@ import tyro
 
 from ghm.command_line import parse
 from ghm.errors import UserError, shown
-from ghm.io.platforms import stop_signals
+from ghm.io.platforms import ExitStatus, fail, stop_signals
 from ghm.io.safe_read import DamagedError, refuse_links
 from ghm.io.sealed import read_sealed
 from ghm.search.records.directory import RECORD_NAME, find_record, trial_directories
@@ -140,13 +140,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         outcome = replay(config.results, config.trial, config.directory)
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+        return fail(error)
     except OSError as error:
-        sys.stderr.write(f"error: the replay cannot go on: {error}\n")
-        return 6
+        return fail(f"the replay cannot go on: {error}", ExitStatus.INFRASTRUCTURE)
     sys.stdout.write(shown(outcome.text) + "\n")
-    return 0 if outcome.confirmed else 1
+    return ExitStatus.COMPLETED if outcome.confirmed else ExitStatus.FAILED
 
 
 def _place(results_dir: Path, directory: Path | None) -> Path:

@@ -82,7 +82,7 @@ class StepQueue:
         if isinstance(step, Decision):
             if self._journal.take(step):
                 self._made.append(step)
-            if step.kind == "confirmation":
+            if step.kind in ("confirmation", "race"):
                 self._state.choose(step)
         elif isinstance(step, TrialRecord):
             self._journal.write()  # a decision is written down before it is acted on

@@ -32,7 +32,8 @@ def take_directory(resolved: ResolvedSearch) -> tuple[SearchRecord, Path | None]
         require_continuation(resolved)
     record = resolved.record()
     write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
-    text = settings_text(record.config, record.choices, record.calibrations, record.start_with)
+    told = None if record.learn_from is None else record.learn_from.to_dict()
+    text = settings_text(record.config, record.choices, record.calibrations, record.start_with, told)
     write_atomically(resolved.results_dir / SETTINGS_NAME, text.encode())
     return record, moved
 
@@ -47,7 +48,8 @@ def require_continuation(resolved: ResolvedSearch) -> None:
     if config.retry_failed:
         require_no_retry(decisions)
     iterations = config.confirm_iterations or config.n_iterations
-    require_same_size(decisions, resolved.numbering.n_configurations, config.confirm_seeds, iterations, config.keep)
+    count = resolved.numbering.n_configurations
+    require_same_size(decisions, count, config.confirm_seeds, iterations, config.keep, config.race)
 
 
 def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:

@@ -114,10 +114,10 @@ class TrainConfig(Hyperparameters, Settings):
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon (zero: shareholders receive nothing).
+    """Firm value at the horizon (going_concern: that of a firm that lives on).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     learner: LearnerName = searched("model_based")
-    """With or without the transition law.
+    """Uses the transition law or not.
     model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
     estimator: Estimator | None = searched(None, OWN_ESTIMATOR)
     """Gradient estimator.
@@ -125,14 +125,14 @@ class TrainConfig(Hyperparameters, Settings):
     which makes it unbiased; martingale; monte_carlo. model_free: after_state (the default), a critic of the cash that a
     transaction leaves; gae, generalised advantages; monte_carlo, the textbook's REINFORCE."""
     baseline: Baseline | None = searched(None, OWN_BASELINE)
-    """Where the baseline's values come from.
+    """Source of the baseline, the value that actions are compared with.
     model_based: network (the default), learned from the transition law's multi-step returns; exact, the policy's own value by
     one backward pass. model_free: returns, a critic fitted to sampled returns."""
     gae_lambda: float = searched(0.95, estimator=_but("gae"))
-    """Decay of generalised advantages (--estimator gae), from 0 to 1.
+    """Estimator gae: its λ, from 0 (one step) to 1 (whole paths).
     How much later temporal differences count, in advantages and in the critic's targets."""
     critic_memory: float = searched(0.1, estimator=_but("after_state"))
-    """Weight on earlier iterations in the after_state critic, from 0 to 1."""
+    """Estimator after_state: weight of earlier iterations, 0 to 1."""
     select: Selection = searched("exact")
     """Firm value by which the best policy is chosen.
     exact: computed from the transition law; simulated: a mean over paths, which other models have too."""
@@ -146,7 +146,7 @@ class TrainConfig(Hyperparameters, Settings):
     log_freq: int = 100
     """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Iterations between resumable checkpoints; at least 20 evaluations.
+    """Iterations between evaluations, each with a resumable checkpoint.
     Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and at least twenty points of every
     run are evaluated, too; the best policy is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()

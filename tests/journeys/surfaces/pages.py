@@ -111,10 +111,12 @@ def _leads(page: Page) -> dict[str, Any]:
     verdicts = [
         one
         for one in page.paragraphs
-        if re.match(r"(Trial \d+( on \S+)?: )?[A-Z].*oses .* of firm value \((captured|firm) value ", one)
+        if re.match(
+            r"(Its (best|worst) trial, \d+( on \S+)?: )?[A-Z].*oses .* of firm value \((captured|firm) value ", one
+        )
     ]
     if verdicts:
-        said["verdict"] = re.sub(r"^Trial \d+( on \S+)?: ", "", verdicts[0])
+        said["verdict"] = re.sub(r"^Its (best|worst) trial, \d+( on \S+)?: ", "", verdicts[0])
     return said
 
 

@@ -43,7 +43,7 @@ BEST_OF_RETURN = rf"\(its best trial(?: on them)?: trial (\d+)(?: on \S+)?, firm
 REFERENCE = rf"\((?:on \S+, )?captured value 0%: immediate liquidation, ({NUMBER}); 100%: the optimum, ({NUMBER})\)"
 RANKED = r"^ *rank +1.*\n +(?:trial|configuration) +([\d ]+)$"
 NOT_COMPLETED = r"trial (\d+): (crashed|diverged|timeout|out_of_memory|infrastructure|interrupted): "
-OF_TRIAL = r"(?:Trial \d+(?: on \S+)?: )?"
+OF_TRIAL = r"(?:Its (?:best|worst) trial, \d+(?: on \S+)?: )?"
 VERDICT = (
     rf"(?:the optimum, [\d.]+\)|captured value [^)]*?\)) {OF_TRIAL}"
     r"(?P<verdict>[A-Z][a-z].*?\.) (?:(?:(?:greedy|randomised) policy )?learned|lr_policy)"

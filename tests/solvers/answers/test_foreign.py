@@ -68,6 +68,14 @@ def test_everything_may_be_paid_out_and_constants_may_be_numbers():
     )
 
 
+def test_amounts_may_be_arrays_of_one():
+    """What a network of one state answers: of all states at once, and state by state."""
+    paid = as_policy(lambda cash, tau: (np.array([0.0]), np.array([0.01])))
+    assert greedy(CASH, paid(CASH, T))[0].tolist() == [ISSUE] * 4
+    by_one = as_policy(lambda cash, tau: [np.array([part]) for part in one_state(cash, tau)])
+    assert greedy(CASH, by_one(CASH, T))[0].tolist() == [ISSUE, ISSUE, HOLD, PAY]
+
+
 def test_actions_pass_through():
     optimum = dynamic_program(Problem(MODEL, DT, T)).policy
     assert policy_value(as_policy(optimum), Problem(MODEL, DT, T)) == policy_value(optimum, Problem(MODEL, DT, T))

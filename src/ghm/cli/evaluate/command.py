@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ghm.cli.evaluate.config import GROUPS, EvaluateConfig
 from ghm.cli.evaluate.sources import load_function
 from ghm.cli.evaluate.table import print_evaluation
-from ghm.cli.output import fail, print_json
+from ghm.cli.output import print_json
 from ghm.command_line import parse
 from ghm.economics.actions import Policy
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
+from ghm.io.platforms import fail
 from ghm.io.spinner import working
 from ghm.policies.table_files import load_table
 from ghm.solvers.answers.comparison import Comparison, compare
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 write_figures(config.figures, judged.policy, judged.problem, judged.figures["action_rule"])
     except UserError as error:
-        return fail(str(error))
+        return fail(error)
     figures = judged.figures if comparison is None else {**judged.figures, "errors": comparison.error_figures()}
     if config.json:
         print_json(figures)

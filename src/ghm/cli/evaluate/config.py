@@ -32,9 +32,12 @@ GROUPS = {
 class EvaluateConfig:
     """Evaluate a policy: firm value, captured value, boundaries beside the optimal ones, a verdict.
 
-    A table (.npz) has the arrays cash (M,), time_to_horizon (S,), mode_probabilities (S, M, 3) of hold, pay and issue,
-    payout_level and issue_target, (S,) or (S, M), and, where levels are drawn, payout_log_std and issue_log_std; or, as
-    `ghm solve --output` writes it, time_to_horizon, payout_level, issue_below and issue_target, (S,) each.
+    The problem and the model's parameters are those that FILE records; the defaults below hold where it records none.
+
+    A table (.npz) has arrays for M values of cash and S times to the horizon: cash (M,), time_to_horizon (S,),
+    mode_probabilities (S, M, 3) of hold, pay and issue, payout_level and issue_target, (S,) or (S, M), and, where levels are
+    drawn, payout_log_std and issue_log_std. Or it has what `ghm solve --output` writes: time_to_horizon, payout_level,
+    issue_below and issue_target, (S,) each.
     """
 
     source: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = None
@@ -58,7 +61,7 @@ class EvaluateConfig:
     T: Annotated[float, _own("10")] = 10.0
     """Horizon (years), a multiple of dt."""
     terminal: Annotated[Terminal, _own("liquidation")] = "liquidation"
-    """Value at the horizon (zero: shareholders receive nothing)."""
+    """Firm value at the horizon (going_concern: that of a firm that lives on)."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
     """Parameters that the policy is judged on.
     Those of a checkpoint or table take the place of the defaults. A checkpoint is refused where they differ from those that it

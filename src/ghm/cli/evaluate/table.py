@@ -5,10 +5,8 @@ import textwrap
 from typing import Any
 
 from ghm.cli.output import print_table
-from ghm.io.text import LEVELS, loss_text, percent_text
+from ghm.io.text import LEVELS, WIDTH, loss_text, percent_text
 from ghm.training.logging.metrics import policy_rows
-
-WIDTH = 80
 
 QUANTITIES = (
     ("value", "value V"),

@@ -6,12 +6,11 @@ import textwrap
 from ghm.cli.output import print_json, print_table
 from ghm.cli.solve.config import SolveConfig
 from ghm.io.spinner import working
+from ghm.io.text import WIDTH
 from ghm.solvers.validation import Card, validate
 
 EXIT_FAILED = 1
 """Exit status when a line fails: the solution cannot be trusted, which is no mistake of the user's."""
-
-WIDTH = 80
 
 
 def check(config: SolveConfig) -> int:

@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ghm.cli.output import fail, print_json, print_table
+from ghm.cli.output import print_json, print_table
 from ghm.cli.solve.config import GROUPS, SolveConfig
 from ghm.cli.solve.infinite import print_infinite_horizon
 from ghm.command_line import parse
 from ghm.economics.evaluation_grid import chosen_cash, chosen_steps
 from ghm.errors import UserError
-from ghm.io.text import level_words
+from ghm.io.platforms import fail
+from ghm.io.text import WIDTH, level_words
 from ghm.solvers.answers.warnings import solution_warnings
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.solvers.infinite_horizon import InfiniteHorizon, infinite_horizon
 from ghm.solvers.solution import Solution
-
-WIDTH = 80
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return sweep(config)
         return run(config)
     except UserError as error:
-        return fail(str(error))
+        return fail(error)
 
 
 def run(config: SolveConfig) -> int:

@@ -37,7 +37,7 @@ class SolveConfig:
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon (zero: shareholders receive nothing)."""
+    """Firm value at the horizon (going_concern: that of a firm that lives on)."""
     at: Annotated[tuple[float, ...], tyro.conf.arg(help_behavior_hint="seven values from 0 to c_max")] = ()
     """Cash at which to show the value."""
     json: bool = False
@@ -58,7 +58,7 @@ class SolveConfig:
         tyro.conf.UseAppendAction,
         tyro.conf.arg(metavar="PARAMETER FIRST LAST COUNT"),
     ] = ()
-    """Solve at COUNT values of a parameter; repeat for two.
+    """Solve at COUNT values of a parameter; give it twice for a pair.
     Given twice: for each pair of values of two parameters."""
     model: GHMModel = dataclasses.field(default_factory=GHMModel)
     """Parameters of the model."""

@@ -13,21 +13,20 @@ from ghm.cli.solve.config import SolveConfig
 from ghm.errors import UserError
 from ghm.io.atomic import write_atomically
 from ghm.io.spinner import working
+from ghm.io.text import WIDTH
 from ghm.solvers.answers import comparative_statics
 from ghm.solvers.answers.statics import StaticsPoint
-
-WIDTH = 80
 
 SHOWN = (
     ("infinite_payout_level", "c*"),
     ("infinite_issue_target", "y*"),
     ("infinite_value_at_zero", "F(0)"),
-    ("infinite_issues_a_year", "issues\nper year"),
+    ("infinite_issues_a_year", "long-run\nissues\nper year"),
     ("optimal_return", "J*"),
     ("payout_level", "payout\nboundary"),
     ("issue_below", "issuance\nboundary"),
     ("issue_target", "post-\nissuance\ncash"),
-    ("issues_a_year", "issues\nper year"),
+    ("issues_a_year", "issues\nper year\nuntil T"),
 )
 """Columns of the table, which goes on below where the terminal is too narrow; the CSV file has all."""
 

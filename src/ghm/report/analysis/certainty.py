@@ -14,8 +14,8 @@ from ghm.report.analysis.findings import (
     simulation_check,
 )
 from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
+from ghm.search.decisions.confirmation import beaten_pairs
 from ghm.search.decisions.ranking import RungAgreement, rung_agreements
-from ghm.search.decisions.selection import beaten_pairs
 from ghm.search.records.state import SearchState
 from ghm.search.settings.inactive import inactive_hyperparameters, inactive_note
 from ghm.search.trials.outcome import TrialRecord, TrialState
@@ -73,7 +73,7 @@ def _confirmation(search: SearchState) -> list[Answer]:
     if confirmation is None or not confirmation.configurations:
         return []
     first, *others = confirmation.configurations
-    question = f"Captured value on {len(confirmation.seeds)} fresh seeds"
+    question = f"Captured value on {confirmation.n_seeds} fresh seeds"
     if first.confirmed is None:
         return [Answer(question, "–", "None of the trainings on fresh seeds has completed.")]
     known = None if first.interval is None else interval_text(first.interval)

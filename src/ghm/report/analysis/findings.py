@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from ghm.io.text import error_text, loss_text, percent_text, years_text
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
-from ghm.search.settings.command import check_command, verification_command
+from ghm.search.settings.command import check_command, resume_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.methods import METHODS
 from ghm.search.trials.outcome import TrialRecord
 
 CLOSE = 0.01
 """Captured values that differ by less than this are called close: another seed moves a good trial by about as much."""
+
+CONFIRMED = 3
+"""Configurations that a search without a confirmation is advised to train again on fresh seeds."""
 
 STANDARD_ERRORS = 4.0
 """A simulated firm value further than this from the exact one is a warning, as it is in training."""
@@ -43,9 +46,10 @@ def confidence(search: SearchState) -> str | None:
     unfinished = "" if search.is_complete else "The search is not finished. "
     if best.basis == "confirmed" and search.confirmation is not None:
         interval = "" if best.interval is None else f" (95% interval {interval_text(best.interval)})"
-        seeds = count_text(len(search.confirmation.seeds), "fresh seed")
+        seeds = count_text(search.confirmation.n_seeds, "fresh seed")
         return f"{unfinished}Confirmed on {seeds} that the search had not used{interval}: {_its_trials(search, best)}."
-    return f"{unfinished}Not confirmed: {_spread(search, best)}. To train the best again on fresh seeds, use --confirm."
+    again = f"{resume_command(search.path.parent)} --confirm {min(CONFIRMED, len(search.ranking()))}"
+    return f"{unfinished}Not confirmed: {_spread(search, best)}. To train the best again on fresh seeds: {again}"
 
 
 def _its_trials(search: SearchState, best: BestConfiguration) -> str:
@@ -78,13 +82,15 @@ def searched(search: SearchState) -> str:
     if (confirmation := search.confirmation) is not None and confirmation.configurations:
         seeds = count_text(len(confirmation.seeds), "fresh seed")
         count = len(confirmation.configurations)
-        again = f" The best {'one was' if count == 1 else f'{count} were'} trained again on {seeds}."
+        more = ", those that fell behind on fewer" if confirmation.rounds else ""
+        again = f" The best {'one was' if count == 1 else f'{count} were'} trained again on {seeds}{more}."
     return f"{_method(search)}{space}, {config.n_iterations:,} iterations per trial: {', '.join(parts)}.{again}"
 
 
 def _method(search: SearchState) -> str:
     """What kind of search it is; of a method that learns, a random one until it has begun to."""
-    config, first = search.config, search.config.learns_from
+    config, earlier = search.config, search.record.learn_from
+    first = config.learns_from(0 if earlier is None else len(earlier.outcomes))
     if first is None or max((one.configuration for one in search.trials), default=0) >= first:
         return config.method.description
     return f"{METHODS['random'].description} ({config.search_type} learns from configuration {first} on)"
@@ -112,9 +118,7 @@ def verdict(search: SearchState) -> str | None:
     """The verdict on the best policy; None where none was recorded."""
     best = search.best_configuration
     text = best.shown.word("verdict_text") if best is not None else None
-    if best is None or text is None:
-        return None
-    return text if best.basis == "trial" else f"Trial {best.shown.trial_num}{_on(best.shown)}: {text}"
+    return None if best is None or text is None else f"{best.shown_words}{text}"
 
 
 def policy_name(search: SearchState) -> str | None:
@@ -260,10 +264,6 @@ def close_rivals(search: SearchState) -> int:
     """Trials whose captured value is less than `CLOSE` below the best trial's."""
     best, *others = [one.captured_value for one in search.ranked]
     return sum(1 for value in others if value is not None and best is not None and best - value < CLOSE)
-
-
-def _on(trial: TrialRecord) -> str:
-    return "" if trial.calibration is None else f" on {trial.calibration}"
 
 
 def _reasons(trials: Sequence[TrialRecord]) -> str:

@@ -133,6 +133,7 @@ CONFIGURATION_FIGURES = {
     "confirmed": "interquartile mean on fresh seeds, the worst if the search ranks by it; empty where it was not confirmed",
     "confirmed_low": "lower end of its 95% interval; empty with fewer than five seeds, and of the worst",
     "confirmed_high": "upper end",
+    "confirmed_seeds": "fresh seeds that it is of",
     "difference": "confirmed less tuned: negative where it had won by luck",
 }
 """Columns of the configurations' table after the hyperparameters, with what they mean."""
@@ -147,6 +148,7 @@ def configuration_columns(search: SearchState) -> dict[str, str]:
         "n_trials": "trials that it was tuned on",
         **_hyperparameters(search),
         **CONFIGURATION_FIGURES,
+        **({"race": "how it did in the race for the confirmation"} if search.config.race else {}),
     }
 
 
@@ -173,6 +175,7 @@ def configurations_frame(search: SearchState) -> "pd.DataFrame":
         }
         if again is not None:
             row |= {"confirmed": again.confirmed, "difference": again.difference, **_ends("confirmed", again.interval)}
+            row |= {"confirmed_seeds": again.seeds, "race": again.race}
         rows.append(row)
     frame = pd.DataFrame(rows, columns=list(configuration_columns(search)))
     return frame.astype({**dict.fromkeys(CONFIGURATION_FIGURES, float), "rank": float})

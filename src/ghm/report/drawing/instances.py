@@ -93,11 +93,20 @@ def confirmation_table(search: SearchState) -> Table | None:
             Cell("too few seeds" if one.interval is None else interval_text(one.interval)),
             _share(one.difference),
             _whole(one.failures),
+            *((_whole(one.seeds), Cell(one.race or "")) if confirmation.rounds else ()),
         )
         for one in confirmation.configurations
     )
     what = "Worst" if confirmation.figure == "worst" else "Interquartile mean of"
-    heads = ("Configuration", "In the search", "On fresh seeds", "95% interval", "Difference", "Failures")
+    heads: tuple[str, ...] = (
+        "Configuration",
+        "In the search",
+        "On fresh seeds",
+        "95% interval",
+        "Difference",
+        "Failures",
+    )
+    heads += ("Seeds", "Race") if confirmation.rounds else ()
     return Table(
         f"{what} captured value; a negative difference is what luck added in the search",
         tuple(Column(title, True) for title in heads),

@@ -140,7 +140,8 @@ def paths_chart(study: PolicyStudy) -> Chart:
     issues, dividends = firms.issues.mean(), firms.dividends.mean()
     facts = (
         f"Of {len(firms.cash):,} simulated firms {firms.liquidated:.1%} are liquidated within {years_text(horizon)}, "
-        f"in which a firm issues equity {issues:.2f} times on average and pays dividends of {dividends:.2f}."
+        f"in which a firm issues equity {issues:.2f} times on average and pays dividends of {dividends:.2f}. "
+        "The first transaction, which brings random initial cash to where the policy wants it, is not counted."
     )
     return Chart(
         "policy-paths",

@@ -136,12 +136,17 @@ def by_calibration(trials: Sequence[TrialRecord]) -> Strata:
 
 def by_seed(trials: Sequence[TrialRecord]) -> Seeds:
     """The same by seed, without those seeds of which a trial failed."""
+    return list(values_by_seed(trials).values())
+
+
+def values_by_seed(trials: Sequence[TrialRecord]) -> dict[int, list[float]]:
+    """The same with the seeds."""
     found: dict[int, list[float]] = {}
     for one in trials:
         if (result := one.reached(None)) is not None and (value := captured_or_return(result)) is not None:
             found.setdefault(one.seed, []).append(value)
     calibrations = len({one.calibration for one in trials})
-    return [values for values in found.values() if len(values) == calibrations]
+    return {seed: values for seed, values in found.items() if len(values) == calibrations}
 
 
 @dataclass(frozen=True)

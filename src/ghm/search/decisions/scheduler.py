@@ -11,12 +11,16 @@ import functools
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
+from ghm.search.decisions.confirmation import choose, is_decided, stretches_of
+from ghm.search.decisions.racing import race_round
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
-from ghm.search.decisions.selection import Decision, choose, cut, digest
+from ghm.search.decisions.selection import Decision, cut, digest
+from ghm.search.methods.earlier import Earlier
 from ghm.search.methods.proposals import Known, unseen
 from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.inactive import distinct, effective_choices, inactive_hyperparameters
+from ghm.search.settings.methods import first_look
 from ghm.search.settings.space import Choices
 from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import TrialRecord
@@ -52,6 +56,7 @@ class Scheduler:
         retry_failed: trials that have failed already are to be run again.
         keep_recorded: a configuration of which a trial is recorded stays what it was, whatever would be proposed now.
         start_with: the first configurations, whatever the method.
+        learn_from: outcomes of an earlier search, which proposals know from the first.
         retry_machine: so are those with an infrastructure failure, unless they had too many.
     """
 
@@ -66,6 +71,7 @@ class Scheduler:
         retry_machine: bool = False,
         keep_recorded: bool = False,
         start_with: Sequence[Hyperparameters] = (),
+        learn_from: Earlier | None = None,
     ) -> None:
         self._numbering, self._config = numbering, numbering.config
         self._make, self._outcomes, self._check = make, outcomes, check
@@ -79,9 +85,11 @@ class Scheduler:
         self._kept = {one.configuration: one.hyperparameters for one in outcomes.values()} if keep_recorded else {}
         self._learns = self._config.method.learns
         self._configurations: dict[int, Hyperparameters] = {}
-        self._values: list[float | None] = []
+        self._scores: list[ConfigurationScore] = []
         self._measure = measure_of(numbering)
-        given = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
+        self._before = () if learn_from is None else learn_from.outcomes
+        given: list[Any] = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
+        given += [] if learn_from is None else [learn_from.digest]
         calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
         basis = {name: getattr(self._config, name) for name in _BASIS}
         self._settings = digest(
@@ -116,20 +124,18 @@ class Scheduler:
         until = self._config.rungs[0] if self._config.rungs else None
         for configuration in group:
             if self._learns:
-                for earlier in range(len(self._values) + 1, configuration - self._config.proposal_lag + 1):
+                for earlier in range(len(self._scores) + 1, configuration - self._config.proposal_lag + 1):
                     yield from self._wait(earlier, until)
-                    self._values.append(self._score(earlier, until, captured_or_return).value)
+                    self._scores.append(self._score(earlier, until, captured_or_return))
             yield self._proposal(configuration)
             yield from self._train(configuration, until, run=configuration <= self._numbering.n_configurations)
 
     def _proposal(self, configuration: int) -> Decision:
-        known = len(self._values)
+        known = len(self._scores)
         history: list[Known] = []
         if self._learns:
-            history = [
-                Known(hyperparameters, self._values[number - 1] if number <= known else None, pending=number > known)
-                for number, hyperparameters in self._configurations.items()
-            ]
+            pending = [Known(one, pending=True) for number, one in self._configurations.items() if number > known]
+            history = [*self._before, *(self._known(one) for one in self._scores), *pending]
         chosen = (
             self._kept.get(configuration) or self._given.get(configuration) or self._propose(configuration, history)
         )
@@ -143,8 +149,19 @@ class Scheduler:
         made_from: list[Any] = [self._settings, configuration]
         if self._learns:
             content["seen"] = known
-            made_from += [self._values, [plain_hyperparameters(one.hyperparameters) for one in history]]
+            made_from += [
+                [[one.value, *one.by_seed] for one in history if not one.pending],
+                [plain_hyperparameters(one.hyperparameters) for one in history],
+            ]
         return Decision("proposal", {"configuration": configuration}, content, digest(*made_from))
+
+    def _known(self, one: ConfigurationScore) -> Known:
+        """What a proposal learns from a configuration; of a mean over seeds also what it is a mean of."""
+        by_seed: tuple[tuple[float | None, ...], ...] = ()
+        if (seeds := self._config.n_seeds) > 1 and self._config.rank_by != "worst":
+            values = [None if result is None else captured_or_return(result) for result in one.results]
+            by_seed = tuple(tuple(values[first : first + seeds]) for first in range(0, len(values), seeds))
+        return Known(self._configurations[one.configuration], one.value, by_seed=by_seed)
 
     def _train(self, configuration: int, until: int | None, run: bool = True) -> Iterator[Step]:
         """Those trials of the configuration that have not come to ``until`` (None: to their end)."""
@@ -202,15 +219,31 @@ class Scheduler:
         recorded = [n for n in self._configurations if any(k in self._outcomes for k in self._numbering.numbers(n))]
         scores = [self._score(configuration, None, self._measure) for configuration in recorded]
         iterations = self._config.confirm_iterations or self._config.n_iterations
-        instances = self._numbering.confirmation_instances()
-        seeds = sorted({instance.seed for instance in instances})
-        decision = choose(self._config.confirm, scores, seeds, iterations, self._settings, self._distinct)
+        seeds = self._numbering.confirmation_seeds(self._config.confirm_seeds)
+        races = functools.partial(first_look, seeds=len(seeds) if self._config.race else 0)
+        decision = choose(self._config.confirm, scores, seeds, iterations, self._settings, self._distinct, races)
         yield decision
-        for rank, (configuration, _) in enumerate(decision.content["chosen"]):
-            for position, instance in enumerate(instances):
-                number = self._numbering.confirmation_number(rank, position)
+        rounds: list[Decision] = []
+        begun = 0
+        while True:
+            trials = list(self._numbering.confirmation(stretches_of(decision, rounds)))
+            for number, configuration, instance in trials[begun:]:
                 trial = self._make(number, self._configurations[configuration], instance, configuration, "confirm")
                 yield from self._run(trial, self._outcomes.get(number))
+            if is_decided(decision, rounds):
+                return
+            begun = len(trials)
+            while not all(self._covered(number, None) for number, _, _ in trials):
+                yield None
+            in_race, _ = stretches_of(decision, rounds)[-1]
+            fresh = [self._outcomes[number] for number, _, _ in trials]
+            rounds.append(race_round(decision, rounds, self._standing(in_race, fresh), self._settings))
+            yield rounds[-1]
+
+    def _standing(self, in_race: Sequence[int], fresh: Sequence[TrialRecord]) -> list[ConfigurationScore]:
+        """How configurations stand on fresh seeds, in their order."""
+        ours = [[one for one in fresh if one.configuration == number] for number in in_race]
+        return [score(trials, self._config.rank_by, captured_or_return) for trials in ours]
 
 
 def measure_of(numbering: TrialNumbering) -> Measure:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TextIO
 
 from ghm.errors import shown
-from ghm.io.text import percent_text, table_lines
+from ghm.io.text import WIDTH, percent_text, table_lines
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
@@ -64,11 +64,17 @@ class PlainObserver(Observer):
         return f"Continues training from iteration {done}" if done else "Continues training"
 
     def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
-        """Say how a trial ended."""
-        best = None if self._state is None else self._state.best_configuration
+        """Say how a trial ended, and what is the best so far."""
         if outcome.note:
             self._print(f"{trial.label} {outcome.note}")
-        self._print(f"{trial.label} {outcome_text(outcome, best, self._instance(trial))}")
+        self._print(f"{trial.label} {outcome_text(outcome, self._instance(trial))}")
+        self._say_best()
+
+    def _say_best(self) -> None:
+        """What is the best so far, on a line of its own: together with the trial's end it would be wider than a terminal."""
+        best = None if self._state is None else self._state.best_configuration
+        if best is not None:
+            self._print(best_text(best))
 
     def _instance(self, trial: Trial) -> str:
         """What the trial is one of, where there are several of a configuration."""
@@ -109,7 +115,8 @@ def _trials_text(plan: Plan) -> str:
     ]
     factors += [f"{len(numbering.calibrations)} calibrations"] if numbering.calibrations else []
     parts = [" x ".join(factors)]
-    parts += [f"{numbering.n_confirmed} for the confirmation"] if config.confirm else []
+    most = "at most " if config.race else ""
+    parts += [f"{most}{numbering.n_confirmed} for the confirmation"] if config.confirm else []
     rungs = " and ".join(map(str, config.rungs))
     going = numbering.n_configurations
     counts = [str(going := places(config.keep, going)) for _ in config.rungs]
@@ -137,6 +144,12 @@ def trials_table(trials: Sequence[Trial]) -> list[str]:
     return table_lines(*rows) if trials else []
 
 
+def fitting(trials: Sequence[Trial]) -> Sequence[Trial]:
+    """The first of these trials, as many as their table has room for on a terminal, at least one."""
+    lines = ((n, trials_table(trials[:n])) for n in range(len(trials), 1, -1))
+    return trials[: next((n for n, table in lines if max(map(len, table)) <= WIDTH), 1)]
+
+
 def decision_text(decision: Decision) -> str:
     """A cut or a choice in one line; nothing for a proposal."""
     if decision.kind == "cut":
@@ -148,13 +161,22 @@ def decision_text(decision: Decision) -> str:
         chosen = [str(one) for one, _ in decision.content["chosen"]]
         seeds, again = len(decision.content["seeds"]), ", ".join(chosen) or "none"
         return f"[Confirmation] trained again on {seeds} fresh seeds: configurations {again}"
+    if decision.kind == "race":
+        return f"[Race] {race_text(decision)}"
     return ""
 
 
-def outcome_text(outcome: TrialRecord, best: BestConfiguration | None, instance: str = "") -> str:
-    """How a trial ended, in one line, and what is the best so far."""
-    so_far = "" if best is None else f" ({best_text(best)})"
-    reached = reached_text(outcome.best_return, outcome.captured_value) + so_far
+def race_text(decision: Decision) -> str:
+    """What was decided at a look of a race, in one line."""
+    content, more = decision.content, len(decision.content["next"])
+    going, total = ", ".join(map(str, content["go_on"])), len(content["compared"]) + 1
+    what = f"{going} won, and has {more} more for its value" if content["final"] else f"{going} have {more} more"
+    return f"after {decision.subject['seeds']} seeds of {total} configurations: {what}"
+
+
+def outcome_text(outcome: TrialRecord, instance: str = "") -> str:
+    """How a trial ended, in one line."""
+    reached = reached_text(outcome.best_return, outcome.captured_value)
     if outcome.status is TrialState.PAUSED:
         return f"Paused at rung {outcome.iterations}{instance}: {reached}"
     if not outcome.success:

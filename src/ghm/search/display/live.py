@@ -15,11 +15,12 @@ from ghm.errors import shown
 from ghm.io.text import percent_text
 from ghm.search.display.lines import PlainObserver
 from ghm.search.display.observer import Plan
-from ghm.search.display.running import Running, SearchProgress, configuration, named, standing
+from ghm.search.display.running import Running, SearchProgress, configuration, standing
 from ghm.search.records.state import SearchState
+from ghm.search.settings.configurations import described
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import Trial
-from ghm.training.logging.progress import DrawingBudget, duration, number
+from ghm.training.logging.progress import DrawingBudget, bar, duration, number
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -77,7 +78,7 @@ class PlainView(PlainObserver):
             self._progress.start(trial)
             self._next[trial.number] = time.monotonic() + self._interval
             if not trial.checkpoint.is_file():  # one that continues was introduced when it started
-                self._print(f"{trial.label} {named(trial.hyperparameters)}")
+                self._print(described(trial.hyperparameters))
 
     def trial_finished(self, trial: Trial, outcome: TrialRecord) -> None:
         """Say how a trial ended, and how the search stands."""
@@ -137,6 +138,9 @@ class LiveView(PlainObserver):
         super().trial_finished(trial, outcome)
         if self._progress is not None:
             self._progress.finish(trial, outcome)
+
+    def _say_best(self) -> None:
+        """Nothing: the table says it."""
 
     def tick(self) -> None:
         """Draw again if there is time for it."""
@@ -237,16 +241,6 @@ def _trials(running: list[Running], wide: bool, head: bool = True) -> "Table":
 
 def _totals(progress: SearchProgress) -> list["Table | str"]:
     """The search as a whole."""
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    line = Table.grid(padding=(0, 2), expand=True)
-    line.add_column(no_wrap=True)
-    line.add_column(ratio=1)
-    line.add_column(no_wrap=True, justify="right")
-    line.add_row(
-        f"search {100 * progress.share_done:.0f}%",
-        ProgressBar(total=1.0, completed=progress.share_done),
-        f"elapsed {duration(progress.elapsed)}  left {duration(progress.seconds_left)}",
-    )
+    words = f"search {100 * progress.share_done:.0f}%"
+    line = bar(words, progress.share_done, progress.elapsed, progress.seconds_left)
     return [line, progress.counts(), progress.best()]

@@ -45,7 +45,7 @@ class Observer:
         """The search starts; ``results`` already has the trials that an earlier call finished."""
 
     def decided(self, decision: Decision) -> None:
-        """A decision was made and written down: a proposal, promotions at a rung, or which configurations are confirmed."""
+        """A decision was made and written down: a proposal, promotions at a rung, who is confirmed, who goes on in a race."""
 
     def trial_started(self, trial: Trial) -> None:
         """A trial starts; its progress can be read from ``trial.history_path``."""

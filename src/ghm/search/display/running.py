@@ -249,11 +249,6 @@ def configuration(hyperparameters: Hyperparameters) -> str:
     ) + "".join(f" {name} {value}" for name, value in chosen.items() if name not in NAMES)
 
 
-def named(hyperparameters: Hyperparameters) -> str:
-    """A configuration on one line, under the names that its options have."""
-    return ", ".join(f"{name} {label(value)}" for name, value in vars(hyperparameters).items())
-
-
 def standing(one: Running) -> str:
     """How a running trial stands, on one line."""
     left = "" if one.seconds_left is None else f", about {duration(one.seconds_left)} left"

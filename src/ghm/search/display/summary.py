@@ -4,9 +4,9 @@ import textwrap
 from collections.abc import Sequence
 
 from ghm.errors import shown
-from ghm.io.text import table_lines
+from ghm.io.text import WIDTH, table_lines
+from ghm.search.decisions.confirmation import Confirmation, beaten_pairs
 from ghm.search.decisions.ranking import RungAgreement, rung_agreements
-from ghm.search.decisions.selection import Confirmation, beaten_pairs
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import resume_command, verification_command
@@ -18,8 +18,6 @@ from ghm.training.logging.metrics import Metric, metric, policy_rows
 from ghm.training.settings import Hyperparameters
 
 TOP = 5
-# Text is wrapped for a terminal as narrow as they come.
-WIDTH = 80
 # More failures than this are listed in the results JSON only.
 MAX_FAILURES = 10
 
@@ -66,13 +64,13 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
     trial, measured = _trial(best.trial), _measured([best.trial])
     figure = measured.said(best.figure)
     if best.basis == "confirmed":
-        ends = None if best.interval is None else " to ".join(map(measured.shown, best.interval))
-        interval = "" if ends is None else f" (95% interval {ends})"
-        which = f"{RANK_WORDS[best.by]} " if best.by == "worst" else ""
+        ends = "" if best.interval is None else f"95% interval {' to '.join(map(measured.shown, best.interval))}; "
         lines = [
-            f"Best configuration: {best.configuration}{_numbers(state, best)}, {which}{figure}{interval} on fresh seeds"
+            f"Best configuration: {best.configuration}, {RANK_WORDS[best.by]} {figure} on fresh seeds",
+            f"  ({ends}{_numbers(state, best)})",
+            *_worst(best),
+            f"  (its best trial on them: {trial})",
         ]
-        lines += [*_worst(best), f"  (its best trial on them: {trial})"]
     elif best.basis == "ranked":
         words = RANK_WORDS[state.config.rank_by]
         lines = [f"Best configuration: {best.configuration}, {words} {figure} over its {best.n_trials} trials"]
@@ -86,8 +84,7 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
             f"  ({on}{CAPTURED_VALUE.label} 0%: immediate liquidation, {wind_up:.4f}; 100%: the optimum, {optimal:.4f})"
         )
     if verdict := best.shown.word("verdict_text"):
-        verdict = verdict if best.shown is best.trial else f"Trial {best.shown.trial_num}{_on(best.shown)}: {verdict}"
-        lines.append(textwrap.fill(verdict, WIDTH, initial_indent="  ", subsequent_indent="  "))
+        lines.append(textwrap.fill(f"{best.shown_words}{verdict}", WIDTH, initial_indent="  ", subsequent_indent="  "))
     if table := policy_rows(best.shown.figure, best.shown.word("action_rule"), state.config.T):
         rule = best.shown.word("action_rule")
         lines += ["", *table_lines((f"{rule} policy" if rule else "", "learned", "optimum"), *table), ""]
@@ -98,11 +95,11 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
 
 
 def _numbers(state: SearchState, best: BestConfiguration) -> str:
-    """Numbers of the trials of a confirmed configuration."""
+    """Numbers of the trials of a confirmed configuration, before and in the confirmation."""
     of = [one for one in state.trials if one.configuration == best.configuration]
     tuned, fresh = ([one.trial_num for one in of if (one.stage == "confirm") == fresh] for fresh in (False, True))
     first, then = (f"trial{'' if len(one) == 1 else 's'} {', '.join(map(str, one))}" for one in (tuned, fresh))
-    return f" ({first}; on fresh seeds {then})"
+    return f"{first} in the search, {then} on fresh seeds"
 
 
 def _worst(best: BestConfiguration) -> list[str]:
@@ -177,14 +174,17 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
     measured = _measured([trial for one in confirmation.configurations for trial in one.trials])
     share = measured.kind == "share"
     difference_of = "difference (points)" if share else "difference"
-    rows: list[tuple[str, ...]] = [("configuration", "in search", "confirmed", "95% interval", difference_of, "failed")]
+    raced = bool(confirmation.rounds)
+    heads = ("configuration", "in search", "confirmed", "95% interval", difference_of, "failed")
+    rows: list[tuple[str, ...]] = [(*heads, *(("seeds", "race") if raced else ()))]
     for one in confirmation.configurations:
         interval = "too few seeds" if one.interval is None else " to ".join(map(measured.shown, one.interval))
         figures = ["-" if value is None else measured.shown(value) for value in (one.tuned, one.confirmed)]
         difference = "-"
         if one.difference is not None:
             difference = f"{round(100 * one.difference, 2) + 0.0:+.2f}" if share else f"{one.difference:+.4f}"
-        rows.append((str(one.configuration), *figures, interval, difference, str(one.failures)))
+        of_race = (str(one.seeds), one.race or "") if raced else ()
+        rows.append((str(one.configuration), *figures, interval, difference, str(one.failures), *of_race))
     seeds = confirmation.seeds
     state = "" if confirmation.complete else " (not finished)"
     lines = [
@@ -195,6 +195,10 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
     if confirmation.first_beats_second is not None:
         lines.append(
             f"  The first beats the second in {beaten_pairs(confirmation)} pairs of their trainings on fresh seeds."
+        )
+    if raced and confirmation.complete:
+        lines.append(
+            "  The first has its figures from seeds that decided nothing. Beaten: by more than chance; behind: by less."
         )
     return ["\n".join(lines)]
 
@@ -235,7 +239,8 @@ def _failures(state: SearchState) -> list[str]:
 def _again(outcome: TrialRecord, state: SearchState) -> str:
     if not outcome.infrastructure_failure or not outcome.final:
         return ""
-    count = f"\n    infrastructure failure {outcome.machine_failures} of at most {MOST_MACHINE_FAILURES}: "
+    times = f"({outcome.machine_failures} of at most {MOST_MACHINE_FAILURES} such failures)"
+    count = f"\n    the computer's fault, not the training's {times}: "
     if state.config.rungs or state.choice is not None or state.config.method.learns:
         return f"{count}--resume runs it again unless a decision has been made since"
     return count + ("--resume runs it again" if outcome.retryable else "only --resume --retry_failed runs it again")

@@ -9,6 +9,7 @@ y       ``objective``       (n,)    their objective, standardised; less is bette
                                     0 or 1 where they have none
 ℓ_j                         (d,)    length scale of axis j
 s², σ²                              variance of the process, and of the noise (another seed, another result)
+w       ``weights``         (n,)    variance of each outcome's noise, relative to σ²: a mean of fewer seeds is less sure
 k                           (n, n)  s² (1 + √5 r + 5 r²/3) exp(−√5 r), r² = Σ_j δ_j/ℓ_j²: Matérn 5/2
 ======  ==================  ======  ==================================================================================
 
@@ -16,6 +17,8 @@ Parameters maximise the marginal likelihood times weak priors (Rasmussen and Wil
 Learning*, equations 2.30 and 5.9). A pending configuration is given its predicted mean as an outcome, so that nobody is sent
 to the same place twice. Expected improvement is that of Jones, Schonlau and Welch 1998, *J. Global Optimization* 13, against
 the least predicted mean of the known configurations, since outcomes are noisy.
+
+Where configurations have several seeds, the prior of σ² is what their spread says of a mean: see :class:`Noise`.
 
 Linear algebra runs on one thread: on several its rounding, and then the proposal, would depend on the machine's load.
 """
@@ -64,6 +67,36 @@ def distances(axis: Axis, first: Array, second: Array) -> Array:
     return found
 
 
+@dataclass(frozen=True)
+class Noise:
+    """What the seeds say of outcomes that are means over them."""
+
+    variances: Array
+    """Of each outcome, (n,): the variance of a seed, pooled over configurations since each has few, by its number of seeds."""
+    freedom: int
+    """Degrees of freedom ν of the pooled variance. The standard deviation of its logarithm is √(2/ν), that of the prior of σ²."""
+
+
+def noise_of_means(values: Array) -> Noise | None:
+    """What is known of the noise of means over seeds; None where there is nothing to tell it by.
+
+    Args:
+        values: outcomes (n configurations, k calibrations, s seeds), not a number where a training failed.
+    """
+    there = np.isfinite(values)
+    filled = np.where(there, values, 0.0)
+
+    def centred(values: Array, axis: int) -> Array:
+        count = np.maximum(there.sum(axis=axis, keepdims=True), 1)
+        return np.where(there, values - values.sum(axis=axis, keepdims=True) / count, 0.0)
+
+    # Without what a configuration has on a calibration, and what a seed does to all configurations alike.
+    residual = centred(centred(filled, 2), 0)
+    freedom = int(np.maximum(there.sum(axis=2) - 1, 0).sum() - np.maximum(there.any(axis=0).sum(axis=1) - 1, 0).sum())
+    variance = float(np.sum(residual**2)) / freedom if freedom > 0 else 0.0
+    return Noise(variance / np.maximum(there.sum(axis=(1, 2)), 1), freedom) if variance > 0 else None
+
+
 def propose(
     axes: Sequence[Axis],
     known: Array,
@@ -71,6 +104,7 @@ def propose(
     pending: Array,
     seed: np.random.SeedSequence,
     candidates: Array | None = None,
+    noise: Noise | None = None,
 ) -> list[float]:
     """The configuration of greatest expected improvement that is neither known nor pending.
 
@@ -81,13 +115,15 @@ def propose(
         pending: places of configurations without an outcome yet, (m, d).
         seed: of this one proposal; it decides among candidates only where there are too many to enumerate.
         candidates: what to choose from, (m, d); None: the whole space.
+        noise: of ``objective``; None: unknown, and the same for all.
 
     Returns:
         A place on each axis.
     """
     with threadpool_limits(1):
         spread = float(objective.std()) or 1.0
-        process = _Process.fit(axes, known, (objective - objective.mean()) / spread)
+        told = None if noise is None else Noise(noise.variances / spread**2, noise.freedom)
+        process = _Process.fit(axes, known, (objective - objective.mean()) / spread, told)
         if len(pending):
             process = process.believing(pending)
         expected = process.predict(known)[0]
@@ -110,25 +146,31 @@ class _Process:
     """Logarithms of length scales (d), variance and noise variance, (d + 2,)."""
     seen: Array
     outcomes: Array
+    weights: Array
+    """Of the noise of each outcome, (n,), see above."""
 
     @classmethod
-    def fit(cls, axes: Sequence[Axis], seen: Array, outcomes: Array) -> Self:
+    def fit(cls, axes: Sequence[Axis], seen: Array, outcomes: Array, noise: Noise | None = None) -> Self:
         squares = [distances(axis, column, column) for axis, column in zip(axes, seen.T, strict=True)]
-        priors = np.array([*[_LENGTH] * len(axes), _VARIANCE, _NOISE])
+        usual = 1.0 if noise is None else float(noise.variances.min())
+        weights = np.ones(len(outcomes)) if noise is None else noise.variances / usual
+        known = _NOISE if noise is None else (math.log(usual), math.sqrt(2 / noise.freedom))
+        priors = np.array([*[_LENGTH] * len(axes), _VARIANCE, known])
         start = priors[:, 0].copy()
         bounds = [(mean - 4 * deviation, mean + 4 * deviation) for mean, deviation in priors]
-        found = minimize(_loss, start, (squares, outcomes, priors), "L-BFGS-B", jac=True, bounds=bounds)
-        return cls(axes, found.x, seen, outcomes)
+        found = minimize(_loss, start, (squares, outcomes, priors, weights), "L-BFGS-B", jac=True, bounds=bounds)
+        return cls(axes, found.x, seen, outcomes, weights)
 
     def believing(self, pending: Array) -> Self:
         """This process once ``pending`` had come out as predicted."""
         outcomes = np.concatenate([self.outcomes, self.predict(pending)[0]])
-        return type(self)(self.axes, self.logs, np.concatenate([self.seen, pending]), outcomes)
+        weights = np.concatenate([self.weights, np.ones(len(pending))])
+        return type(self)(self.axes, self.logs, np.concatenate([self.seen, pending]), outcomes, weights)
 
     def predict(self, places: Array) -> tuple[Array, Array]:
         """Mean and standard deviation at ``places`` (m, d), (m,) each."""
         variance, noise = np.exp(self.logs[-2:])
-        matrix = self._covariance(self.seen) + (noise + _JITTER * variance) * np.eye(len(self.seen))
+        matrix = self._covariance(self.seen) + np.diag(noise * self.weights + _JITTER * variance)
         factor = cho_factor(matrix, lower=True)
         across = self._covariance(places)
         mean = across @ cho_solve(factor, self.outcomes)
@@ -143,18 +185,18 @@ class _Process:
         return _matern(scaled, math.exp(self.logs[-2]))[0]
 
 
-def _loss(logs: Array, distances: list[Array], outcomes: Array, priors: Array) -> tuple[float, Array]:
+def _loss(logs: Array, distances: list[Array], outcomes: Array, priors: Array, noises: Array) -> tuple[float, Array]:
     """Minus the log posterior of the parameters' logarithms, without constants, and its gradient (d + 2,)."""
     variance, noise = np.exp(logs[-2:])
     scales = np.exp(-2 * logs[:-2])
     scaled = np.asarray(sum(d * scale for d, scale in zip(distances, scales, strict=True)))
     covariance, slope = _matern(scaled, variance)
-    matrix = covariance + (noise + _JITTER * variance) * np.eye(len(outcomes))
+    matrix = covariance + np.diag(noise * noises + _JITTER * variance)
     factor = cho_factor(matrix, lower=True)
     weights = cho_solve(factor, outcomes)
     inner = cho_solve(factor, np.eye(len(outcomes))) - np.outer(weights, weights)
     partial = [slope * d * scale for d, scale in zip(distances, scales, strict=True)]
-    partial += [covariance + _JITTER * variance * np.eye(len(outcomes)), noise * np.eye(len(outcomes))]
+    partial += [covariance + _JITTER * variance * np.eye(len(outcomes)), noise * np.diag(noises)]
     pull = (logs - priors[:, 0]) / priors[:, 1]
     loss = 0.5 * float(outcomes @ weights) + float(np.log(np.diag(factor[0])).sum()) + 0.5 * float(pull @ pull)
     return loss, np.array([0.5 * np.sum(inner * one) for one in partial]) + pull / priors[:, 1]

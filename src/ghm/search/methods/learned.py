@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ghm.errors import UserError
-from ghm.search.methods.gaussian_process import Axis, propose
+from ghm.search.methods.gaussian_process import Axis, Noise, noise_of_means, propose
 from ghm.search.methods.proposals import Known, RandomProposal, unseen
 from ghm.search.settings.configurations import make_hyperparameters
 from ghm.search.settings.distributions import Range
@@ -65,14 +65,19 @@ class LearnedProposal:
         objective = objectives([one.value for one in known])
         # A seed of its own for each configuration, independent of those of the random draws.
         seed = np.random.SeedSequence(self._seed_base, spawn_key=(configuration, 1))
-        return self._configuration(self.ask(places[~pending], objective, places[pending], seed))
+        return self._configuration(self.ask(places[~pending], objective, places[pending], seed, _noise(known)))
 
     def ask(
-        self, known: np.ndarray, objective: np.ndarray, pending: np.ndarray, seed: np.random.SeedSequence
+        self,
+        known: np.ndarray,
+        objective: np.ndarray,
+        pending: np.ndarray,
+        seed: np.random.SeedSequence,
+        noise: Noise | None = None,
     ) -> Sequence[float]:
         """A place on each axis; the arguments are those of ``propose``."""
         if self._method == "gp":
-            return propose(self.axes, known, objective, pending, seed)
+            return propose(self.axes, known, objective, pending, seed, noise=noise)
         return ask_optuna(parzen_estimator(seed), self.axes, known, objective, pending)
 
     def _places(self, hyperparameters: Hyperparameters) -> list[float]:
@@ -91,6 +96,20 @@ class LearnedProposal:
             values = self._choices[name]
             chosen[name] = values.join(*(part.at(next(left)) for part in values.parts))
         return make_hyperparameters(chosen)
+
+
+def _noise(known: Sequence[Known]) -> Noise | None:
+    """How sure the configurations' values are; None where each is of one seed."""
+    shape = next((np.shape(one.by_seed) for one in known if one.by_seed), None)
+    if shape is None:
+        return None
+    gaps = np.full((len(known), *shape), np.nan)
+    for place, one in enumerate(known):
+        for row, values in enumerate(
+            one.by_seed
+        ):  # of another search's outcomes it is not known; they count as one seed's
+            gaps[place, row] = [np.nan if value is None else objectives([value])[0] for value in values]
+    return noise_of_means(gaps)
 
 
 def tpe_proposal(choices: Choices, seed_base: int) -> LearnedProposal:

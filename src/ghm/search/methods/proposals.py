@@ -29,6 +29,8 @@ class Known:
     """How it ranks, captured value as a rule; None where all its trials failed, or it is pending."""
     pending: bool = False
     """Whether it is too recent for its outcome to count, finished or not."""
+    by_seed: tuple[tuple[float | None, ...], ...] = ()
+    """Where its value is a mean over several seeds: the value of each, a row per calibration; None where a training failed."""
 
 
 class Proposal(Protocol):

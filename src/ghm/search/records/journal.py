@@ -18,8 +18,10 @@ from msgspec import Meta
 from ghm.errors import UserError
 from ghm.io.atomic import open_to_append
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
+from ghm.search.decisions.racing import Round
 from ghm.search.decisions.selection import Decision, places
 from ghm.search.records.directory import JOURNAL_NAME
+from ghm.search.settings.methods import first_look
 from ghm.search.trials.outcome import Count, Number
 from ghm.training.settings import Hyperparameters
 
@@ -58,6 +60,11 @@ class _Chosen(msgspec.Struct):
     chosen: tuple[tuple[Number, float], ...]
     seeds: tuple[Count, ...]
     iterations: Count
+    race: Count | None = None
+
+
+class _OfRace(msgspec.Struct):
+    seeds: Number
 
 
 class _Proposal(msgspec.Struct, tag="proposal", tag_field="decision"):
@@ -77,6 +84,12 @@ class _Cut(msgspec.Struct, tag="cut", tag_field="decision"):
 class _Confirmation(msgspec.Struct, tag="confirmation", tag_field="decision"):
     on: _OfConfirmation
     decided: _Chosen
+    made_from: str
+
+
+class _Raced(msgspec.Struct, tag="race", tag_field="decision"):
+    on: _OfRace
+    decided: Round
     made_from: str
 
 
@@ -159,7 +172,12 @@ class Journal:
 
 
 def require_same_size(
-    made: Iterable[Decision], n_configurations: int, confirm_seeds: int, confirm_iterations: int, keep: float
+    made: Iterable[Decision],
+    n_configurations: int,
+    confirm_seeds: int,
+    confirm_iterations: int,
+    keep: float,
+    race: bool = False,
 ) -> None:
     """Refuse a continuation that would undo what was decided among all configurations.
 
@@ -190,7 +208,11 @@ def require_same_size(
                 f"come out otherwise among {n_configurations}; give the recorded number, or start a new search"
             )
         if decision.kind == "confirmation":
-            recorded = (len(decision.content["seeds"]), decision.content["iterations"])
+            races = decision.content.get("race")
+            if bool(races) != bool(first_look(len(decision.content["chosen"]), confirm_seeds if race else 0)):
+                how, remedy = ("as a race", "give") if races else ("without one", "leave out")
+                raise UserError(f"--race: the confirmation has been made {how}; {remedy} --race")
+            recorded = (races or len(decision.content["seeds"]), decision.content["iterations"])
             if recorded != (confirm_seeds, confirm_iterations):
                 raise UserError(
                     f"--confirm: the confirmation runs {recorded[0]} seeds of {recorded[1]} iterations, not "
@@ -265,7 +287,7 @@ def _parse(line: bytes, place: str) -> Decision:
         if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
             raise ValueError("it does not match its digest")
         content = parse_object(line)
-        msgspec.convert(content, _Proposal | _Cut | _Confirmation)
+        msgspec.convert(content, _Proposal | _Cut | _Confirmation | _Raced)
         return Decision(content["decision"], content["on"], content["decided"], content["made_from"])
     except ValueError as error:
         raise UserError(

@@ -15,15 +15,18 @@ from ghm.errors import UserError
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.io.sealed import check_seal, read_sealed
 from ghm.io.values import require_path
-from ghm.search.decisions.selection import Decision, chosen_by
+from ghm.search.decisions.confirmation import stretches_of
+from ghm.search.decisions.racing import Round
+from ghm.search.decisions.selection import Decision
 from ghm.search.records.directory import RECORD_NAME, recorded_trials, trial_directories
 from ghm.search.records.journal import read_journal
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import ReferenceReturns
 from ghm.search.settings.configurations import parse_hyperparameters
+from ghm.search.settings.methods import first_look
 from ghm.search.trials.history import last_line
-from ghm.search.trials.outcome import TrialRecord, TrialState
+from ghm.search.trials.outcome import Count, Number, TrialRecord, TrialState
 from ghm.training.settings import Hyperparameters
 
 
@@ -34,9 +37,10 @@ class _Reference(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    chosen: tuple[int, ...]
-    seeds: tuple[int, ...]
-    iterations: int
+    chosen: tuple[Number, ...]
+    seeds: tuple[Count, ...]
+    iterations: Count
+    race: tuple[Round, ...] = ()
 
 
 class _Index(msgspec.Struct):
@@ -135,8 +139,14 @@ def _take_index(state: SearchState, index: _Index) -> None:
         if one.optimal_return is not None and one.wind_up_return is not None:
             state.references[one.name] = ReferenceReturns(one.optimal_return, one.wind_up_return)
     if (choice := index.confirmation) is not None:
-        content = {"seeds": choice.seeds, "iterations": choice.iterations, "chosen": [[n, None] for n in choice.chosen]}
+        later = {seed for one in choice.race for seed in one.next}
+        content: dict[str, Any] = {"iterations": choice.iterations, "chosen": [[n, None] for n in choice.chosen]}
+        content["seeds"] = [seed for seed in choice.seeds if seed not in later]
+        if first_look(len(choice.chosen), state.config.confirm_seeds if state.config.race else 0):
+            content["race"] = state.config.confirm_seeds
         state.choose(Decision("confirmation", {}, content, ""))
+        for look in choice.race:
+            state.choose(Decision("race", {"seeds": look.seeds}, msgspec.to_builtins(look), ""))
 
 
 def _take_directories(state: SearchState) -> None:
@@ -157,7 +167,7 @@ def _take_directories(state: SearchState) -> None:
         return
     proposed: dict[int, Hyperparameters] = {}
     for decision in _decisions(state):
-        if decision.kind == "confirmation":
+        if decision.kind in ("confirmation", "race"):
             state.choose(decision)
         elif decision.kind == "proposal":
             hyperparameters = decision.content["hyperparameters"]
@@ -190,8 +200,8 @@ def _decisions(state: SearchState) -> list[Decision]:
 def _started(state: SearchState, number: int, place: Path, proposed: dict[int, Hyperparameters]) -> TrialRecord:
     """A trial that was started and left no record: what the search gave it, and how far its history says that it has come."""
     numbering = state.numbering
-    chosen = () if state.choice is None else chosen_by(state.choice)
-    configuration, instance, stage = numbering.placed(number, chosen)
+    stretches = [] if state.choice is None else stretches_of(state.choice, state.rounds)
+    configuration, instance, stage = numbering.placed(number, stretches)
     # The file is not sealed; the decisions are.
     hyperparameters = proposed.get(configuration) or parse_hyperparameters(
         parse_object(read_bytes(place / "hyperparameters.json"))

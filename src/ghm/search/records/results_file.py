@@ -7,8 +7,8 @@ from typing import Any
 
 from ghm.io.atomic import write_atomically
 from ghm.io.sealed import seal_text
+from ghm.search.decisions.confirmation import chosen_by
 from ghm.search.decisions.ranking import ConfigurationScore
-from ghm.search.decisions.selection import chosen_by
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import FIGURES, ReferenceReturns
 from ghm.search.settings.configurations import plain_hyperparameters

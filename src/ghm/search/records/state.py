@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Literal
 
 from ghm.economics.model import GHMModel
+from ghm.search.decisions.confirmation import Confirmation, Confirmed, chosen_by, confirmed, n_trainings
 from ghm.search.decisions.ranking import ConfigurationScore, best_first, ranked, score
 from ghm.search.decisions.scheduler import measure_of
-from ghm.search.decisions.selection import Confirmation, Confirmed, Decision, chosen_by, confirmed
+from ghm.search.decisions.selection import Decision
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturns
@@ -39,6 +40,8 @@ class SearchState:
         """What the trials of each calibration are measured against; of the search's own model by None."""
         self.choice: Decision | None = None
         """Which configurations are confirmed; None while that is not decided."""
+        self.rounds: list[Decision] = []
+        """What was decided at each look of a race."""
         self.damaged: dict[str, str] = {}
         """What could not be read of it, and why."""
         self.ahead: dict[int, int] = {}
@@ -82,9 +85,13 @@ class SearchState:
             self._numbers.setdefault(outcome.configuration, set()).add(number)
             self._rank(outcome.configuration)
 
-    def choose(self, choice: Decision) -> None:
-        """Take in which configurations are confirmed."""
-        self.choice = choice
+    def choose(self, decision: Decision) -> None:
+        """Take in which configurations are confirmed, or which of them are trained on more seeds."""
+        if decision.kind == "race":
+            seeds = decision.subject["seeds"]
+            self.rounds = [*(one for one in self.rounds if one.subject["seeds"] < seeds), decision]
+        else:
+            self.choice, self.rounds = decision, []
 
     @property
     def by_number(self) -> Mapping[int, TrialRecord]:
@@ -147,8 +154,8 @@ class SearchState:
             return None
         tuned = {number: self._scores[number] for number in chosen_by(self.choice) if number in self._scores}
         trials = [one for one in self.trials if one.stage == "confirm"]
-        n_calibrations = max(len(self.record.calibrations), 1)
-        return confirmed(self.choice, tuned, trials, n_calibrations, self.config.rank_by)
+        calibrations = max(len(self.record.calibrations), 1)
+        return confirmed(self.choice, tuned, trials, calibrations, self.config.rank_by, self.rounds)
 
     @property
     def best_configuration(self) -> BestConfiguration | None:
@@ -257,7 +264,8 @@ class SearchState:
     def restricted(self, trials: Iterable[TrialRecord]) -> "SearchState":
         """The search as it would be with these trials only."""
         found = SearchState(self.path, self.record)
-        found.references, found.choice, found._histories = self.references, self.choice, self._histories
+        found.references, found._histories = self.references, self._histories
+        found.choice, found.rounds = self.choice, self.rounds
         for trial in trials:
             found.add(trial)
         return found
@@ -288,7 +296,7 @@ class SearchState:
     def _n_confirmed(self) -> int:
         if self.choice is None:
             return self.numbering.n_confirmed
-        return len(chosen_by(self.choice)) * len(self.numbering.confirmation_instances())
+        return n_trainings(self.choice, self.rounds) * max(len(self.record.calibrations), 1)
 
     def _asked(self) -> int:
         return max(self.numbering.n_explored + self._n_confirmed(), len(self._recorded) + len(self._unrecorded))

@@ -69,6 +69,14 @@ class BestConfiguration:
     """The trial that words and verdict are about: where the worst counts, the worst one; else the best."""
 
     @property
+    def shown_words(self) -> str:
+        """What stands before words about the trial that is shown; nothing where it is all that the configuration has."""
+        if self.basis == "trial":
+            return ""
+        on = "" if self.shown.calibration is None else f" on {self.shown.calibration}"
+        return f"Its {'best' if self.shown is self.trial else 'worst'} trial, {self.shown.trial_num}{on}: "
+
+    @property
     def n_trials(self) -> int:
         """Of how many trials the figure is one: those that did not fail."""
         return sum(one.status.has_result for one in self.trials)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from ghm.economics.model import GHMModel, Terminal
 from ghm.errors import UserError
 from ghm.io.values import Settings, make_plain, require_integer, require_kinds, require_number
-from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType
+from ghm.search.settings.methods import METHODS, N_STARTUP, Method, SearchType, first_look, n_looks
 from ghm.training.settings import (
     MAX_ITERATIONS,
     OWN_BASELINE,
@@ -84,7 +84,7 @@ class SearchConfig(Settings):
     Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
     `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
     n_trials: int = 20
-    """Configurations, with --resume in total; a grid tries all.
+    """Number of configurations, with --resume the total; a grid tries all.
     A configuration is a choice of hyperparameters; a trial is one training of it. With one seed and one calibration, the
     default, each configuration is one trial."""
     n_seeds: int = 1
@@ -93,22 +93,25 @@ class SearchConfig(Settings):
     """JSON file of sets of model parameters; configurations train on all.
     A list of objects, each with a name and the parameters that differ from the search's model."""
     rank_by: RankBy = "mean"
-    """Captured value that ranks (iqm: middle half).
+    """Ranking statistic (iqm: mean of the middle half).
     Of their captured values over seeds and calibrations: mean, interquartile mean (iqm) or worst."""
     proposal_lag: int = 4
-    """tpe and gp: configuration k is chosen from the results of 1 to k − N.
+    """tpe and gp: configuration k learns from configurations 1 to k − N.
     So N can run at once, and proposals are the same with any number of workers. They need ten outcomes to learn from; the
     configurations before those are random."""
     rungs: tuple[int, ...] = ()
     """Iterations at which all trials pause and only the best continue.
     Increasing, below n_iterations. A trial that continues does so from its checkpoint."""
     keep: float = 0.34
-    """Share of the configurations that continue at a rung, rounded up.
+    """Share of configurations kept at a rung; the number is rounded up.
     With --resume it may be raised, and more of them continue."""
     confirm: int = 0
     """How many of the best to train again at the end, on fresh seeds."""
     confirm_seeds: int = 5
     """Fresh seeds of the confirmation; the search uses none of them."""
+    race: bool = False
+    """With --confirm: more seeds for the better half, until one is left.
+    As many trainings; the last --confirm_seeds of them are the winner's own, from which alone its value is reported."""
     confirm_iterations: int | None = shown_as(None, hint="n_iterations")
     """Training iterations per trial of the confirmation."""
     n_iterations: int = 5000
@@ -132,7 +135,7 @@ class SearchConfig(Settings):
     T: float = 10.0
     """Horizon (years), a multiple of dt."""
     seed_base: int = 123
-    """With one seed each, configuration k trains with seed_base + k.
+    """With one seed per configuration, configuration k has seed_base + k.
     With several seeds per configuration, all use seed_base + 1, seed_base + 2 and so on."""
     device: Device = "cpu"
     """Where the networks run.
@@ -143,7 +146,7 @@ class SearchConfig(Settings):
     log_freq: int = 100
     """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Iterations between resumable checkpoints; at least 20 evaluations.
+    """Iterations between evaluations, each with a resumable checkpoint.
     Each multiple of it also writes a checkpoint."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
@@ -170,6 +173,9 @@ class SearchConfig(Settings):
     """JSON file of configurations to try first.
     A list of objects such as [{"lr_policy": 0.001}], of values in the space. What one does not name has the default of ghm train,
     or the first value of a list that lacks it."""
+    learn_from: Path | None = None
+    """Results of an earlier search, whose outcomes tpe and gp know.
+    Of the same problem and iterations; the plan says how many of its configurations are used. They are copied into the record."""
     config: Path | None = None
     """TOML file of settings, such as a search's search.toml; options override it.
     The model's are in [model]; [space] and [[calibrations]] are what --space and --calibrations read. For the command line."""
@@ -179,22 +185,22 @@ class SearchConfig(Settings):
     """What is shown meanwhile.
     live: a table that stays in place; plain: lines; auto: live on a terminal, else plain."""
     learner: LearnerName = "model_based"
-    """With or without the transition law.
+    """Uses the transition law or not.
     model_based: the transition law; model_free: a simulator and what a transaction costs."""
     estimator: Estimator | None = shown_as(None, hint=OWN_ESTIMATOR)
     """Gradient estimator.
     model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
     baseline: Baseline | None = shown_as(None, hint=OWN_BASELINE)
-    """Where the baseline's values come from.
+    """Source of the baseline, the value that actions are compared with.
     model_based: network by default, or exact; model_free: returns."""
     gae_lambda: float = TrainConfig.gae_lambda
-    """Decay of generalised advantages (--estimator gae), from 0 to 1."""
+    """Estimator gae: its λ, from 0 (one step) to 1 (whole paths)."""
     critic_memory: float = TrainConfig.critic_memory
-    """Weight on earlier iterations in the after_state critic, from 0 to 1."""
+    """Estimator after_state: weight of earlier iterations, 0 to 1."""
     select: Selection = "exact"
     """Firm value by which a trial's best policy is chosen."""
     terminal: Terminal = "liquidation"
-    """Value at the horizon (zero: shareholders receive nothing).
+    """Firm value at the horizon (going_concern: that of a firm that lives on).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     n_threads: int = 1
     """Threads per trial."""
@@ -225,6 +231,10 @@ class SearchConfig(Settings):
                 raise UserError(
                     f"--{name} is not for a grid, which has all its configurations once; use --search_type random"
                 )
+        if self.learn_from is not None and not self.method.learns:
+            raise UserError(
+                f"--learn_from is for tpe and gp: --search_type {self.search_type} learns nothing; leave one out"
+            )
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
@@ -234,6 +244,7 @@ class SearchConfig(Settings):
             object.__setattr__(self, name, getattr(shared, name))
         self._require_executor()
         self._require_rungs()
+        self._require_race()
 
     def _require_executor(self) -> None:
         if self.dask_scheduler is not None and (not isinstance(self.dask_scheduler, str) or not self.dask_scheduler):
@@ -258,15 +269,28 @@ class SearchConfig(Settings):
         if self.keep > 1:
             raise UserError(f"--keep must be a share, above 0 and at most 1; received {self.keep!r}")
 
+    def _require_race(self) -> None:
+        if self.race and (self.confirm < 2 or self.rank_by == "worst"):
+            raise UserError("--race needs --confirm 2 or more, and compares means, so not --rank_by worst; change them")
+        if self.race and not first_look(self.confirm, self.confirm_seeds):
+            least = -(-2 * n_looks(self.confirm) * self.confirm // (self.confirm - 1))
+            raise UserError(
+                f"--race needs --confirm_seeds {least} or more with --confirm {self.confirm}, two seeds before the first look; "
+                f"received {self.confirm_seeds}"
+            )
+
     @property
     def method(self) -> Method:
         """Its search method."""
         return METHODS[self.search_type]
 
-    @property
-    def learns_from(self) -> int | None:
-        """Number of the first configuration that is proposed from recorded outcomes; None of a method that does not learn."""
-        return N_STARTUP + self.proposal_lag if self.method.learns else None
+    def learns_from(self, earlier: int = 0) -> int | None:
+        """Number of the first configuration that is proposed from outcomes; None of a method that does not learn.
+
+        ``earlier`` outcomes are those of another search.
+        """
+        first = 1 if earlier >= N_STARTUP else N_STARTUP - earlier + self.proposal_lag
+        return first if self.method.learns else None
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition.

@@ -2,10 +2,12 @@
 
 import dataclasses
 import functools
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from ghm.errors import UserError
+from ghm.io.text import WIDTH
 from ghm.search.settings.distributions import label
 from ghm.training.settings import ESTIMATORS, Hyperparameters, TrainConfig
 
@@ -31,8 +33,17 @@ def hyperparameters_dict(hyperparameters: Hyperparameters) -> dict[str, Any]:
 
 
 def written(value: Any) -> str:
-    """A value in a table: 0.0003, 64x64; a dash where there is none."""
-    return "-" if value is None else label(value)
+    """A value in a table: 0.0003, 64x64, four digits of a number; a dash where there is none."""
+    if value is None:
+        return "-"
+    # All digits of what was drawn from a range would make tables of five columns wider than a terminal.
+    return f"{value:.4g}" if isinstance(value, float) else label(value)
+
+
+def described(hyperparameters: Hyperparameters) -> str:
+    """A configuration's values under the names of its options, on indented lines that fit a terminal."""
+    values = " ".join(f"{name}={label(value)}" for name, value in vars(hyperparameters).items())
+    return textwrap.fill(values, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def plain_hyperparameters(hyperparameters: Hyperparameters) -> dict[str, Any]:

@@ -35,7 +35,7 @@ METHODS: Mapping[str, Method] = {
     "random": Method(
         "Random search",
         "A random search",
-        "drawn at random from the search space; the draw depends on seed_base and its number alone",
+        "drawn at random from the search space. Only --seed_base and the configuration's number decide the draw",
         "ghm.search.methods.proposals:RandomProposal",
         draws_inactive=True,
         inactive="trials that differ in nothing else differ by their seeds",
@@ -63,6 +63,18 @@ METHODS: Mapping[str, Method] = {
     ),
 }
 """All search methods by their names on the command line."""
+
+
+def n_looks(count: int) -> int:
+    """How often the better half goes on until one of ``count`` configurations is left."""
+    return (count - 1).bit_length()
+
+
+def first_look(count: int, seeds: int) -> int:
+    """Seeds of each of ``count`` in a race before its first look, of ``seeds`` without a race; 0: too few for a race."""
+    found = (count - 1) * seeds // (n_looks(count) * count) if count > 1 else 0
+    return found if found > 1 else 0
+
 
 if TYPE_CHECKING:
     SearchType = str

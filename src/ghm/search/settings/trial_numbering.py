@@ -5,13 +5,16 @@ model. A *trial* is one training of one configuration on one instance. With I in
 (k − 1) I + 1 … k I; the trials of the confirmation have the numbers after those of all configurations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ghm.errors import UserError
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import MAX_TRIALS, SearchConfig
+
+Stretch = tuple[Sequence[int], Sequence[int]]
+"""Configurations that a confirmation trains on the same seeds, and the seeds."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class TrialNumbering:
 
     @property
     def n_confirmed(self) -> int:
-        """Trials of the confirmation."""
-        return min(self.config.confirm, self.n_configurations) * self._n_confirmation_instances
+        """Trials of the confirmation; of a race at most."""
+        calibrations = max(len(self.calibrations), 1)
+        return min(self.config.confirm, self.n_configurations) * self.config.confirm_seeds * calibrations
 
     def instances(self, configuration: int) -> tuple[Instance, ...]:
         """The instances of configuration ``configuration``, in the order of their trials' numbers.
@@ -69,12 +73,12 @@ class TrialNumbering:
         """
         base, count = self.config.seed_base, self.config.n_seeds
         seeds = [base + configuration] if count == 1 else [base + seed for seed in range(1, count + 1)]
-        return self._on_each_calibration(seeds)
+        return self.on_each_calibration(seeds)
 
-    def confirmation_instances(self) -> tuple[Instance, ...]:
-        """The instances of a confirmation: no configuration, however many there will be, is tuned on their seeds."""
+    def confirmation_seeds(self, count: int) -> list[int]:
+        """The first ``count`` seeds of a confirmation: no configuration, however many there will be, is tuned on them."""
         first = self.config.seed_base + MAX_TRIALS + 1
-        return self._on_each_calibration(list(range(first, first + self.config.confirm_seeds)))
+        return list(range(first, first + count))
 
     def number(self, configuration: int, position: int) -> int:
         """Number of the trial of configuration ``configuration`` on its instance ``position``, from 0."""
@@ -85,12 +89,19 @@ class TrialNumbering:
         first = self.number(configuration, 0)
         return range(first, first + self.n_instances)
 
-    def confirmation_number(self, rank: int, position: int) -> int:
-        """Number of the confirmation's trial of the configuration chosen at ``rank``, from 0, on an instance."""
-        return self.n_explored + rank * self._n_confirmation_instances + position + 1
+    def confirmation(self, stretches: Iterable[Stretch]) -> Iterator[tuple[int, int, Instance]]:
+        """Number, configuration and instance of each trial of a confirmation that trains ``stretches``, one after the other."""
+        number = self.n_explored
+        for configurations, seeds in stretches:
+            for configuration in configurations:
+                for instance in self.on_each_calibration(seeds):
+                    number += 1
+                    yield number, configuration, instance
 
-    def placed(self, number: int, chosen: Sequence[int] = ()) -> tuple[int, Instance, Literal["explore", "confirm"]]:
-        """Configuration, instance and purpose of trial ``number``, where ``chosen`` configurations are confirmed.
+    def placed(
+        self, number: int, stretches: Iterable[Stretch] = ()
+    ) -> tuple[int, Instance, Literal["explore", "confirm"]]:
+        """Configuration, instance and purpose of trial ``number``, where a confirmation trains ``stretches``.
 
         Raises:
             UserError: when there is no such trial.
@@ -98,16 +109,16 @@ class TrialNumbering:
         if number <= self.n_explored:
             configuration, position = divmod(number - 1, self.n_instances)
             return configuration + 1, self.instances(configuration + 1)[position], "explore"
-        instances = self.confirmation_instances()
-        rank, position = divmod(number - self.n_explored - 1, len(instances))
-        if rank >= len(chosen):
-            raise UserError(f"the search has no trial {number}")
-        return chosen[rank], instances[position], "confirm"
+        left = number - self.n_explored - 1
+        for configurations, seeds in stretches:
+            size = len(seeds) * max(len(self.calibrations), 1)
+            if left < len(configurations) * size:
+                rank, position = divmod(left, size)
+                return configurations[rank], self.on_each_calibration(seeds)[position], "confirm"
+            left -= len(configurations) * size
+        raise UserError(f"the search has no trial {number}")
 
-    @property
-    def _n_confirmation_instances(self) -> int:
-        return self.config.confirm_seeds * max(len(self.calibrations), 1)
-
-    def _on_each_calibration(self, seeds: list[int]) -> tuple[Instance, ...]:
+    def on_each_calibration(self, seeds: Sequence[int]) -> tuple[Instance, ...]:
+        """The instances of these seeds."""
         models = self.calibrations or (None,)
         return tuple(Instance(seed, calibration) for calibration in models for seed in seeds)

@@ -17,6 +17,7 @@ from ghm.training.settings import Progress
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
+    from rich.table import Table
 
 SHARE = 0.004
 """Largest share of a run's time that drawing may take: below the 0.5% that users are promised."""
@@ -84,6 +85,19 @@ def number(value: float | None, digits: int = 4) -> str:
 def _text(key: str, value: float | None) -> str:
     """A figure of a history line: captured value in percent, any other as a number."""
     return percent_text(value, 2) if key == "captured_value" else number(value)
+
+
+def bar(words: str, share: float, elapsed: float, left: float | None) -> "Table":
+    """A line of a terminal: words, a bar up to the share that is done, seconds since the beginning and to the end."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    line = Table.grid(padding=(0, 2), expand=True)
+    line.add_column(no_wrap=True)
+    line.add_column(ratio=1)
+    line.add_column(no_wrap=True, justify="right")
+    line.add_row(words, ProgressBar(total=1.0, completed=share), f"elapsed {duration(elapsed)}  left {duration(left)}")
+    return line
 
 
 class TrainingView:
@@ -185,19 +199,10 @@ class TrainingView:
 
     def _table(self) -> "Group":
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        elapsed, left = self._times()
-        head = Table.grid(padding=(0, 2), expand=True)
-        head.add_column(no_wrap=True)
-        head.add_column(ratio=1)
-        head.add_column(no_wrap=True, justify="right")
-        head.add_row(
-            f"iteration {self._iteration}/{self._n_iterations}",
-            ProgressBar(total=self._n_iterations, completed=self._iteration),
-            f"elapsed {duration(elapsed)}  left {duration(left)}",
-        )
+        words = f"iteration {self._iteration}/{self._n_iterations}"
+        head = bar(words, self._iteration / self._n_iterations, *self._times())
         table = Table(box=None, padding=(0, 2), header_style="dim")
         table.add_column("figure")
         table.add_column("learned", justify="right")

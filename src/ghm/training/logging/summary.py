@@ -4,12 +4,9 @@ import textwrap
 from typing import Any
 
 from ghm.io.safe_read import DamagedError, parse_object
-from ghm.io.text import error_text, loss_text, percent_text, table_lines
+from ghm.io.text import WIDTH, error_text, loss_text, percent_text, table_lines
 from ghm.training.logging.metrics import policy_rows
 from ghm.training.settings import TrainConfig
-
-WIDTH = 80
-"""Columns that text is wrapped for, as the summary of a search."""
 
 
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:

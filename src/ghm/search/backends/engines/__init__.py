@@ -1,0 +1,1 @@
+"""What ``--executor`` opens, a module each, which is imported when it is asked for."""
