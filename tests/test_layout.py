@@ -1,5 +1,6 @@
 """The order of the package that no import contract holds: folders small enough to be seen at a glance, no circle of imports."""
 
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -56,3 +57,13 @@ def test_a_circle_would_be_found(imports: dict[str, set[str]]) -> None:
     assert len(imports) > 100, "modules were found"
     planted = imports | {"ghm.training.settings": {*imports["ghm.training.settings"], "ghm.training.trainer"}}
     assert set(circle(planted)) >= {"ghm.training.settings", "ghm.training.trainer"}
+
+
+def test_every_file_that_is_no_module_is_installed_with_the_package() -> None:
+    text = (PACKAGE.parents[1] / "pyproject.toml").read_text()
+    patterns = tomllib.loads(text)["tool"]["setuptools"]["package-data"]["ghm"]
+    installed = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".py"]
+    left_out = [path for path in files if path not in installed and "__pycache__" not in path.parts]
+    assert not left_out
+    assert PACKAGE / "py.typed" in installed, "files were found"

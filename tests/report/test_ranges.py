@@ -159,6 +159,8 @@ def test_the_study_has_every_trial_its_parameters_and_its_curve(search: SearchSt
         }
         assert (trial.params["policy_hidden_width"],) * trial.params["policy_hidden_layers"] == values["policy_hidden"]
         assert trial.user_attrs["seed"] == ours.seed
+        assert trial.duration.total_seconds() == pytest.approx(ours.seconds, abs=1e-5)
+    assert study.metric_names == ["captured value"], "which plots and the dashboard write on their axes"
     assert study.best_trial.user_attrs["trial_num"] == search.ranked[0].trial_num
     assert study.trials[0].distributions["lr_policy"] == optuna.distributions.FloatDistribution(1e-5, 1e-3, log=True)
     with pytest.raises(ghm.UserError, match=r"has a study .* already"):

@@ -1,5 +1,7 @@
 """A search as an Optuna study: its trials with their learning curves, for `optuna-dashboard` and Optuna's plots."""
 
+import warnings
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
@@ -16,6 +18,7 @@ def make_study(search: SearchState, storage: str | None = None) -> "optuna.Study
 
     A trial has its hyperparameters (layers as text, or as number and width), captured value at each evaluation as intermediate
     values, and as attributes its number, configuration, seed, calibration, stage and status. One stopped at a rung is pruned.
+    All begin when the study is made; each takes as long as it was trained.
 
     Args:
         search: the search.
@@ -34,6 +37,9 @@ def make_study(search: SearchState, storage: str | None = None) -> "optuna.Study
         study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
     except optuna.exceptions.DuplicatedStudyError as error:
         raise UserError(f"{storage} has a study {name!r} already; choose another storage, or delete it") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(["captured value"])
     study.add_trials([_trial(search, outcome) for outcome in search.trials])
     return study
 
@@ -50,7 +56,7 @@ def _trial(search: SearchState, outcome: TrialRecord) -> "optuna.trial.FrozenTri
                 distributions[name + suffix] = _distribution(part, parameters[name + suffix])
     steps = {line.iteration: line.captured_value for line in search.history(outcome) if line.captured_value is not None}
     attributes = ("trial_num", "configuration", "seed", "calibration", "stage", "status", "error", "directory")
-    return optuna.create_trial(
+    trial = optuna.create_trial(
         state=_state(outcome),
         value=outcome.captured_value if _state(outcome) is not optuna.trial.TrialState.FAIL else None,
         params=parameters,
@@ -58,6 +64,10 @@ def _trial(search: SearchState, outcome: TrialRecord) -> "optuna.trial.FrozenTri
         intermediate_values=steps,
         user_attrs={key: getattr(outcome, key) for key in attributes},
     )
+    # When a trial began is not recorded; how long it took is.
+    assert trial.datetime_start is not None
+    trial.datetime_complete = trial.datetime_start + timedelta(seconds=outcome.seconds)
+    return trial
 
 
 def _state(outcome: TrialRecord) -> "optuna.trial.TrialState":
