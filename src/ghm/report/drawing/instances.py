@@ -98,7 +98,14 @@ def confirmation_table(search: SearchState) -> Table | None:
         for one in confirmation.configurations
     )
     what = "Worst" if confirmation.figure == "worst" else "Interquartile mean of"
-    heads: tuple[str, ...] = ("Configuration", "In the search", "On fresh seeds", "95% interval", "Difference", "Failures")
+    heads: tuple[str, ...] = (
+        "Configuration",
+        "In the search",
+        "On fresh seeds",
+        "95% interval",
+        "Difference",
+        "Failures",
+    )
     heads += ("Seeds", "Race") if confirmation.rounds else ()
     return Table(
         f"{what} captured value; a negative difference is what luck added in the search",
