@@ -61,6 +61,20 @@ COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
 }  # fmt: skip
 
 
+SYMMETRIC = {
+    "min",
+    "max",
+    "np.minimum",
+    "np.maximum",
+    "np.hypot",
+    "np.add",
+    "np.multiply",
+    "np.logical_or",
+    "np.logical_and",
+}
+"""Functions to which the order of their arguments is of no account."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One expression replaced by another."""
@@ -98,12 +112,14 @@ def changed(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr, str]]:
             yield node, ast.Constant(not value), "constant"
         case ast.Constant(value=int(value) | float(value)):
             yield node, ast.Constant(value + 1 if isinstance(value, int) else 2 * value or 1.0), "constant"
-        case ast.Call(args=[first, second, *rest]) if not any(isinstance(one, ast.Starred) for one in node.args):
+        case ast.Call(args=[first, second, *rest]) if ast.unparse(node.func) not in SYMMETRIC and not any(
+            isinstance(one, ast.Starred) for one in node.args
+        ):
             yield node, ast.Call(node.func, [second, first, *rest], node.keywords), "arguments swapped"
         case ast.Call(func=ast.Name(id="min" | "max" as name)):
             other = ast.Name({"min": "max", "max": "min"}[name])
             yield node, ast.Call(other, node.args, node.keywords), "min, max"
-        case ast.Tuple(elts=[first, second, *rest], ctx=ast.Load()) if ast.dump(first) != ast.dump(second):
+        case ast.Tuple(elts=[first, second, *rest], ctx=ast.Load()) if not _alike(node.elts):
             yield node, ast.Tuple([second, first, *rest], ast.Load()), "elements swapped"
         case ast.IfExp():
             yield node, ast.IfExp(node.test, node.orelse, node.body), "the other branch"
@@ -111,6 +127,11 @@ def changed(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr, str]]:
             yield node.test, ast.UnaryOp(ast.Not(), node.test), "condition negated"
         case ast.comprehension(ifs=[test, *_]):
             yield test, ast.UnaryOp(ast.Not(), test), "condition negated"
+
+
+def _alike(parts: Sequence[ast.expr]) -> bool:
+    """Whether their order is of no account, or, with slices, cannot be changed by itself."""
+    return ast.dump(parts[0]) == ast.dump(parts[1]) or any(isinstance(one, ast.Slice) for one in parts)
 
 
 def _is_text(node: ast.BinOp) -> bool:
@@ -203,13 +224,13 @@ def _hidden(node: ast.AST) -> Iterator[set[str]]:
         yield from filter(None, caught)
 
 
-def tests_of(mutant: Mutant) -> list[str]:
+def tests_of(mutant: Mutant, tree: Path) -> list[str]:
     """All test files: those that name the mutant's module and what it is in, those of its package, all others."""
     module = ".".join(mutant.file.relative_to("src").with_suffix("").parts)
     package, _, name = module.rpartition(".")
 
     def order(file: Path) -> tuple[bool, ...]:
-        text, folder = file.read_text(), file.relative_to(ROOT / "tests").parts[0]
+        text, folder = file.read_text(), file.relative_to(tree / "tests").parts[0]
         lines = [line for line in text.splitlines() if line.startswith(f"from {package} import ")]
         own = module in text or any(name in line for line in lines)
         near, slow = any(one in text for one in mutant.inside), file.name in SLOWEST
@@ -223,8 +244,8 @@ def tests_of(mutant: Mutant) -> list[str]:
             package not in text,
         )
 
-    files = sorted((ROOT / "tests").rglob("test_*.py"), key=lambda file: (*order(file), file.stat().st_size))
-    return [str(file.relative_to(ROOT)) for file in files]
+    files = sorted((tree / "tests").rglob("test_*.py"), key=lambda file: (*order(file), file.stat().st_size))
+    return [str(file.relative_to(tree)) for file in files]
 
 
 def copy_tree(place: Path) -> Path:
@@ -350,7 +371,8 @@ def plant(trees: list[Path], chosen: Sequence[Mutant], budget: int, until: float
             _print(f"{verdict} {run.seconds:4.0f} s {run.mutant}  {' '.join(run.failed)}")
         while trees and waiting and time.monotonic() < until:
             mutant = waiting.pop()
-            running.append(Run(trees.pop(), tests_of(mutant), budget, mutant))
+            tree = trees.pop()
+            running.append(Run(tree, tests_of(mutant, tree), budget, mutant))
         time.sleep(0.1)
     return found
 

@@ -59,6 +59,21 @@ def test_configurations_are_in_the_space_and_each_is_nearest_to_itself(table: Ta
         assert table.nearest(one, excluded={number}) != number
 
 
+def test_the_nearest_is_so_by_distances_worked_out_setting_by_setting(table: Table) -> None:
+    """A decade of learning rate is a quarter of its range, a layer half of what there may be, widths go by their logarithm."""
+
+    def distance(one: dict[str, Any], rate: float, widths: tuple[int, ...]) -> float:
+        layers, width = len(one["policy_hidden"]), one["policy_hidden"][0]
+        by_width = abs(np.log(width / widths[0])) / np.log(128 / 8)
+        return abs(np.log10(one["lr_policy"] / rate)) / 4 + abs(layers - len(widths)) / 2 + by_width
+
+    for rate in np.geomspace(1e-5, 1e-1, 9):
+        for widths in ((8,), (30, 30), (100, 100, 100)):
+            distances = [distance(one, rate, widths) for one in table.configurations]
+            found = table.nearest({"lr_policy": float(rate), "policy_hidden": widths})
+            assert distances[found] == pytest.approx(min(distances), abs=1e-9)
+
+
 def test_a_setting_without_effect_does_not_count(table: Table) -> None:
     number = next(k for k, one in enumerate(table.configurations) if one["estimator"] == "after_state")
     moved = table.configurations[number] | {"gae_lambda": 1.0, "lr_baseline": 1e-1}

@@ -32,7 +32,8 @@ def test_some_steps_lie_between_nodes() -> None:
 
 @pytest.mark.parametrize("to_go", [1, 2, 13, 27, 33, 40])
 def test_interpolation(to_go: int) -> None:
-    cash = np.concatenate([GRID.cash, np.linspace(0, GRID.cash[-1], 17)])
+    beside = GRID.cash[:-1] + 0.02 * np.diff(GRID.cash)  # in the bin of a node, above it
+    cash = np.concatenate([GRID.cash, beside, np.linspace(0, GRID.cash[-1], 17)])
     actions = POLICY(cash, to_go * GRID.dt)
     for i, c in enumerate(cash):
         modes, levels = by_hand(float(c), to_go)

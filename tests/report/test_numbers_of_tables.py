@@ -55,6 +55,18 @@ def test_leaderboard(search: SearchState) -> None:
     assert plain_rows(whole(tables.leaderboard(search, most=2))) == plain_rows(table)[:2]
 
 
+def test_leaderboard_of_several_seeds(tmp_path: Path) -> None:
+    """By configuration, one of which a trial failed last, and within it by captured value."""
+    table = whole(tables.leaderboard(over_seeds(tmp_path)))
+    assert titles(table)[:5] == ["Rank", "Trial", "Configuration", "Seed", "Captured value"]
+    assert [row[:5] for row in plain_rows(table)] == [
+        ["1", "5", "2", "128", "90.0%"], ["2", "7", "2", "130", "88.0%"], ["3", "8", "2", "131", "86.0%"],
+        ["4", "6", "2", "129", "10.0%"], ["5", "3", "1", "126", "80.0%"], ["6", "2", "1", "125", "70.0%"],
+        ["7", "4", "1", "127", "60.0%"], ["8", "1", "1", "124", "50.0%"], ["9", "9", "3", "132", "95.0%"],
+        ["10", "10", "3", "133", "95.0%"], ["11", "12", "3", "135", "95.0%"],
+    ]  # fmt: skip
+
+
 def test_trials_that_completed_stand_above_those_that_were_stopped(tmp_path: Path) -> None:
     """Though one was stopped at 0.99: what it would have come to nobody knows, and it was stopped for a reason."""
     table = whole(tables.leaderboard(search_of(tmp_path, rung_trials(), rungs=(20,), keep=0.5)))

@@ -1,4 +1,4 @@
-"""Trials that are forked from a warm process: everything that holds of one that is started from nothing."""
+"""Trials that are forked from a warm process (`ghm.training.server`): everything that holds of one started from nothing."""
 
 import json
 import os

@@ -38,7 +38,7 @@ def test_a_method_that_learns_says_from_which_configuration_on(
 def test_where_it_says_that_it_learns_it_does(how: tuple[object, ...], tmp_path: Path) -> None:
     """From configuration 13 on: 10 + 3."""
     flags = ("--search_type", "gp", "--n_trials", 15, "--proposal_lag", 3, *how, "--n_iterations", 6, "--eval_freq", 2)
-    assert parse([str(one) for one in flags]).learns_from == 13
+    assert parse([str(one) for one in flags]).learns_from() == 13
     assert run_search(*flags, "--progress", "none", "--results_dir", tmp_path / "r", **INSTANT) == 0
     journal = (tmp_path / "r/journal.jsonl").read_text().splitlines()
     seen = [int(found[1]) for line in journal if (found := re.search(r'"seen": (\d+)', line))]

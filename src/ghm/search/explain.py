@@ -96,15 +96,18 @@ def _proposed(outcome: TrialRecord, decisions: list[Decision], record: SearchRec
         ]
     if seen is None:
         return [f"Proposed: {how}."]
-    if seen < N_STARTUP:
+    earlier = 0 if record.learn_from is None else len(record.learn_from.outcomes)
+    if seen + earlier < N_STARTUP:
         return [
-            f"Proposed: drawn at random, because only {seen} outcomes were available; proposals learn from {N_STARTUP} "
+            f"Proposed: drawn at random, because only {seen + earlier} outcomes were available; proposals learn from {N_STARTUP} "
             "outcomes on."
         ]
-    later = outcome.configuration - 1 - seen
+    sources = [f"{earlier} outcomes of search {record.learn_from.search} (--learn_from)"] if record.learn_from else []
+    sources += [f"the outcomes of configurations 1 to {seen}"] if seen else []
+    later = f"The {outcome.configuration - 1 - seen} {'after these' if seen else 'before it'}"
     return [
-        f"Proposed: {how}, from the outcomes of configurations 1 to {seen}. The {later} after these were treated as pending "
-        f"(--proposal_lag {config.proposal_lag}), whether or not they had ended, so that proposals never depend on timing."
+        f"Proposed: {how}, from {' and '.join(sources)}. {later} were treated as pending (--proposal_lag "
+        f"{config.proposal_lag}), whether or not they had ended, so that proposals never depend on timing."
     ]
 
 

@@ -36,7 +36,7 @@ DESCRIPTION = (
 )
 
 GROUPS = {
-    "search": ("search_type", "space", "n_trials", "start_with", "config", "proposal_lag", "dry_run"),
+    "search": ("search_type", "space", "n_trials", "start_with", "learn_from", "config", "proposal_lag", "dry_run"),
     "budget and rungs": ("n_iterations", "budget", "time_limit", "rungs", "keep", "trial_timeout", "max_retries"),
     "seeds and confirmation": (
         "seed_base", "n_seeds", "calibrations", "rank_by", "confirm", "confirm_seeds", "race",

@@ -14,6 +14,8 @@ from ghm.search.decisions.scheduler import Scheduler, run_again
 from ghm.search.decisions.workload import Workload, workload
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import duration
+from ghm.search.learn_from import read_earlier
+from ghm.search.methods.earlier import Earlier
 from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record, names_taken
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
@@ -50,6 +52,8 @@ class ResolvedSearch:
     """Models to train on; empty: the settings' own one."""
     start_with: tuple[Hyperparameters, ...] = ()
     """Configurations to try first."""
+    learn_from: Earlier | None = None
+    """Outcomes of an earlier search that proposals learn from."""
     asked: int | None = None
     """``--n_trials``, whatever is made of it; None: it was not given."""
 
@@ -82,10 +86,8 @@ class ResolvedSearch:
     ) -> Scheduler:
         """What is to be done, given what is recorded; ``check`` is called with what is recorded of each trial."""
         make = functools.partial(make_trial, self.config, self.results_dir)
-        retry = self.config.retry_failed
-        return Scheduler(
-            self.numbering, self.choices, make, outcomes, check, retry, retry_machine, drifted, self.start_with
-        )
+        again = (self.config.retry_failed, retry_machine, drifted)
+        return Scheduler(self.numbering, self.choices, make, outcomes, check, *again, self.start_with, self.learn_from)
 
     def record(self) -> SearchRecord:
         """The record of this search as it is now.
@@ -93,11 +95,10 @@ class ResolvedSearch:
         Raises:
             UserError: when it continues one whose results would not be comparable.
         """
+        given = (self.calibrations, self.start_with, self.learn_from)
         if self.recorded is None:
-            return new_record(
-                self.config, self.choices, names_taken(self.results_dir), self.calibrations, self.start_with
-            )
-        return resumed_record(self.recorded, self.config, self.choices, self.calibrations, self.start_with)
+            return new_record(self.config, self.choices, names_taken(self.results_dir), *given)
+        return resumed_record(self.recorded, self.config, self.choices, *given)
 
     def plan(self, state: SearchState | None = None, retry_machine: bool = False) -> Plan:
         """What the user is told before it starts, given what is recorded."""
@@ -150,7 +151,9 @@ class ResolvedSearch:
             notes.append(f"Configurations 1 to {len(self.start_with)} are those of --start_with.")
         if note := inactive_note(self.choices, vars(self.config)):
             notes.append(note)
-        if (first := self.config.learns_from) is not None:
+        if self.learn_from is not None:
+            notes.append(f"--learn_from: {self.learn_from.said()}.")
+        if (first := self.config.learns_from(self._n_earlier)) is not None:
             notes.append(self._learning(first))
         if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
             notes.append(
@@ -171,10 +174,22 @@ class ResolvedSearch:
             notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
         return notes
 
+    @property
+    def _n_earlier(self) -> int:
+        """Outcomes of an earlier search."""
+        return 0 if self.learn_from is None else len(self.learn_from.outcomes)
+
     def _learning(self, first: int) -> str:
         """That proposals learn from configuration ``first`` on."""
         name, count = self.config.search_type, self.numbering.n_configurations
-        why = f"{N_STARTUP} outcomes, and --proposal_lag {self.config.proposal_lag}"
+        if first == 1:
+            return f"{name} learns from the first configuration on."
+        own = (
+            f"{N_STARTUP} outcomes"
+            if not self._n_earlier
+            else f"{N_STARTUP} outcomes, {self._n_earlier} of them earlier"
+        )
+        why = f"{own}, and --proposal_lag {self.config.proposal_lag}"
         if count < first:
             return (
                 f"Warning: {name} learns from configuration {first} on ({why}), so all {count} are drawn at random; give "
@@ -211,6 +226,7 @@ def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = F
         _calibrations(config, recorded),
         _start_with(config, choices, recorded),
     )
+    resolved = dataclasses.replace(resolved, learn_from=_learn_from(resolved))
     if config.budget is not None:
         config = dataclasses.replace(config, n_trials=_affordable(resolved, config.budget))
         resolved = dataclasses.replace(resolved, config=config)
@@ -235,7 +251,13 @@ def resumed_config(resume: Path) -> SearchConfig:
     directory, record = find_record(resume)
     # The content of the recorded files holds; one that is named again is read again.
     return dataclasses.replace(
-        record.config, resume=resume, results_dir=directory, space=None, calibrations=None, start_with=None
+        record.config,
+        resume=resume,
+        results_dir=directory,
+        space=None,
+        calibrations=None,
+        start_with=None,
+        learn_from=None,
     )
 
 
@@ -267,6 +289,14 @@ def _start_with(config: SearchConfig, choices: Choices, recorded: SearchRecord |
     if config.start_with is not None:
         return read_configurations(config.start_with, choices)
     return () if recorded is None else recorded.start_with
+
+
+def _learn_from(resolved: ResolvedSearch) -> Earlier | None:
+    """The outcomes of the search that is named; those recorded where it is the same or none, whatever has become of it."""
+    path, recorded = resolved.config.learn_from, resolved.recorded
+    if recorded is not None and path in (None, recorded.config.learn_from):
+        return recorded.learn_from
+    return None if path is None else read_earlier(path, resolved.config, resolved.choices, resolved.calibrations)
 
 
 def _absolute(results_dir: Path) -> Path:

@@ -32,7 +32,8 @@ def take_directory(resolved: ResolvedSearch) -> tuple[SearchRecord, Path | None]
         require_continuation(resolved)
     record = resolved.record()
     write_sealed(resolved.results_dir / RECORD_NAME, record.to_dict())
-    text = settings_text(record.config, record.choices, record.calibrations, record.start_with)
+    told = None if record.learn_from is None else record.learn_from.to_dict()
+    text = settings_text(record.config, record.choices, record.calibrations, record.start_with, told)
     write_atomically(resolved.results_dir / SETTINGS_NAME, text.encode())
     return record, moved
 

@@ -89,7 +89,8 @@ def searched(search: SearchState) -> str:
 
 def _method(search: SearchState) -> str:
     """What kind of search it is; of a method that learns, a random one until it has begun to."""
-    config, first = search.config, search.config.learns_from
+    config, earlier = search.config, search.record.learn_from
+    first = config.learns_from(0 if earlier is None else len(earlier.outcomes))
     if first is None or max((one.configuration for one in search.trials), default=0) >= first:
         return config.method.description
     return f"{METHODS['random'].description} ({config.search_type} learns from configuration {first} on)"

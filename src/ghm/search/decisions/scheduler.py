@@ -15,6 +15,7 @@ from ghm.search.decisions.confirmation import choose, is_decided, stretches_of
 from ghm.search.decisions.racing import race_round
 from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
 from ghm.search.decisions.selection import Decision, cut, digest
+from ghm.search.methods.earlier import Earlier
 from ghm.search.methods.proposals import Known, unseen
 from ghm.search.methods.registry import make_proposal
 from ghm.search.settings.configurations import plain_hyperparameters
@@ -55,6 +56,7 @@ class Scheduler:
         retry_failed: trials that have failed already are to be run again.
         keep_recorded: a configuration of which a trial is recorded stays what it was, whatever would be proposed now.
         start_with: the first configurations, whatever the method.
+        learn_from: outcomes of an earlier search, which proposals know from the first.
         retry_machine: so are those with an infrastructure failure, unless they had too many.
     """
 
@@ -69,6 +71,7 @@ class Scheduler:
         retry_machine: bool = False,
         keep_recorded: bool = False,
         start_with: Sequence[Hyperparameters] = (),
+        learn_from: Earlier | None = None,
     ) -> None:
         self._numbering, self._config = numbering, numbering.config
         self._make, self._outcomes, self._check = make, outcomes, check
@@ -84,7 +87,9 @@ class Scheduler:
         self._configurations: dict[int, Hyperparameters] = {}
         self._scores: list[ConfigurationScore] = []
         self._measure = measure_of(numbering)
-        given = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
+        self._before = () if learn_from is None else learn_from.outcomes
+        given: list[Any] = [[plain_hyperparameters(one) for one in start_with]] if start_with else []
+        given += [] if learn_from is None else [learn_from.digest]
         calibrations = [calibration.to_dict() for calibration in numbering.calibrations]
         basis = {name: getattr(self._config, name) for name in _BASIS}
         self._settings = digest(
@@ -130,7 +135,7 @@ class Scheduler:
         history: list[Known] = []
         if self._learns:
             pending = [Known(one, pending=True) for number, one in self._configurations.items() if number > known]
-            history = [*(self._known(one) for one in self._scores), *pending]
+            history = [*self._before, *(self._known(one) for one in self._scores), *pending]
         chosen = (
             self._kept.get(configuration) or self._given.get(configuration) or self._propose(configuration, history)
         )

@@ -100,10 +100,16 @@ class LearnedProposal:
 
 def _noise(known: Sequence[Known]) -> Noise | None:
     """How sure the configurations' values are; None where each is of one seed."""
-    if not all(one.by_seed for one in known):
+    shape = next((np.shape(one.by_seed) for one in known if one.by_seed), None)
+    if shape is None:
         return None
-    gaps = [[[np.nan if v is None else objectives([v])[0] for v in row] for row in one.by_seed] for one in known]
-    return noise_of_means(np.array(gaps))
+    gaps = np.full((len(known), *shape), np.nan)
+    for place, one in enumerate(known):
+        for row, values in enumerate(
+            one.by_seed
+        ):  # of another search's outcomes it is not known; they count as one seed's
+            gaps[place, row] = [np.nan if value is None else objectives([value])[0] for value in values]
+    return noise_of_means(gaps)
 
 
 def tpe_proposal(choices: Choices, seed_base: int) -> LearnedProposal:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from ghm.errors import UserError
 from ghm.io.sealed import DamagedError
+from ghm.search.methods.earlier import Earlier
 from ghm.search.records.environment import code_version, environment
 from ghm.search.settings.calibrations import Calibration, parse_calibrations
 from ghm.search.settings.config import DECISIVE, SearchConfig
@@ -42,6 +43,8 @@ class SearchRecord:
     """Models that every configuration is trained on; empty: the settings' own one."""
     start_with: tuple[Hyperparameters, ...] = ()
     """Its first configurations, given by the user."""
+    learn_from: Earlier | None = None
+    """Outcomes of an earlier search that its proposals learn from."""
     drift: tuple[dict[str, Any], ...] = ()
     """What differed, and when, each time it was resumed with --allow_drift."""
 
@@ -64,6 +67,7 @@ class SearchRecord:
             "search_space": {name: values.to_json() for name, values in self.choices.items()},
             "calibrations": [calibration.to_dict() for calibration in self.calibrations],
             **({"start_with": [plain_hyperparameters(one) for one in self.start_with]} if self.start_with else {}),
+            **({} if self.learn_from is None else {"learn_from": self.learn_from.to_dict()}),
             "code": self.code,
             "environment": self.environment,
             "drift": list(self.drift),
@@ -95,10 +99,12 @@ class SearchRecord:
             models = values.get("calibrations") or None
             calibrations = () if models is None else parse_calibrations(_plain(models), config.model)
             start_with = parse_configurations(values.get("start_with", []), choices)
+            told = values.get("learn_from")
+            earlier = None if told is None else Earlier.from_dict(told, choices)
             TrialNumbering(config, calibrations, config.n_trials).require_countable()
         except UserError as error:
             raise DamagedError(str(error)) from error
-        return cls(name, config, choices, code, around, calibrations, start_with, tuple(drift))
+        return cls(name, config, choices, code, around, calibrations, start_with, earlier, tuple(drift))
 
 
 def _plain(models: Any) -> Any:
@@ -114,6 +120,7 @@ def new_record(
     taken: Container[str] = (),
     calibrations: tuple[Calibration, ...] = (),
     start_with: tuple[Hyperparameters, ...] = (),
+    learn_from: Earlier | None = None,
 ) -> SearchRecord:
     """The record of a search that starts now, with a name that is not among those ``taken``."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -122,7 +129,7 @@ def new_record(
     while name in taken:
         copy += 1
         name = f"{stamp}-{copy}"
-    return SearchRecord(name, config, choices, code_version(), environment(), calibrations, start_with)
+    return SearchRecord(name, config, choices, code_version(), environment(), calibrations, start_with, learn_from)
 
 
 def resumed_record(
@@ -131,6 +138,7 @@ def resumed_record(
     choices: Choices,
     calibrations: tuple[Calibration, ...] = (),
     start_with: tuple[Hyperparameters, ...] = (),
+    learn_from: Earlier | None = None,
 ) -> SearchRecord:
     """The record of a search that goes on with these settings.
 
@@ -140,7 +148,7 @@ def resumed_record(
     # Of files that were not named again, the names stay beside the contents.
     kept = {
         name: getattr(config, name) or getattr(recorded.config, name)
-        for name in ("space", "start_with", "calibrations")
+        for name in ("space", "start_with", "calibrations", "learn_from")
     }
     config = dataclasses.replace(config, **kept)
     now = dataclasses.replace(
@@ -150,6 +158,7 @@ def resumed_record(
         choices=choices,
         calibrations=calibrations,
         start_with=start_with,
+        learn_from=learn_from,
     )
     if config.search_type != "grid" and config.n_trials < recorded.config.n_trials and not config.allow_drift:
         raise UserError(
@@ -187,6 +196,9 @@ def _renumbered(recorded: SearchRecord, now: SearchRecord) -> list[str]:
     if "grid" in (now.config.search_type, recorded.config.search_type) or now.config.method.learns:
         lines += _space_differences(recorded, now)
     lines += _differences("start_with", recorded.start_with, now.start_with)
+    earlier = [record.learn_from for record in (recorded, now)]
+    told = [None if one is None else f"{one.search} ({one.digest[:12]})" for one in earlier]
+    lines += _differences("learn_from", *told)
     names = [[one.name for one in record.calibrations] for record in (recorded, now)]
     lines += _differences("calibrations", *names)
     # One of another content is another firm, whatever it is called.

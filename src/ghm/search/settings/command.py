@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ VERIFICATION_RUNS = Path("runs")
 _OF_FILES = [one.name for one in dataclasses.fields(SearchConfig) if one.name not in (*OF_ONE_CALL, "results_dir")]
 """Settings that a file may have."""
 
-_READ = ("space", "calibrations", "start_with")
+_READ = ("space", "calibrations", "start_with", "learn_from")
 """Settings that are files of their own, or tables in it."""
 
 _SETTINGS = tuple(field.name for field in dataclasses.fields(TrainConfig))
@@ -76,6 +76,7 @@ def settings_text(
     choices: Choices,
     calibrations: Sequence[Calibration] = (),
     start_with: Sequence[Hyperparameters] = (),
+    learn_from: Mapping[str, Any] | None = None,
 ) -> str:
     """The settings file (TOML) that repeats a search elsewhere: all settings but where it is, its space, its calibrations."""
     values = {name: value for name, value in config.to_dict().items() if name in _OF_FILES}
@@ -88,7 +89,9 @@ def settings_text(
     }
     lines = ["# ghm search --config search.toml --results_dir ELSEWHERE does this search again.", ""]
     lines += [f"{name} = {_toml(value)}" for name, value in plain.items()]
-    tables = {"[model]": values["model"], "[space]": {name: one.to_json() for name, one in choices.items()}}
+    space = {name: one.to_json() for name, one in choices.items()}
+    tables: dict[str, Mapping[str, Any]] = {"[model]": values["model"], "[space]": space}
+    tables |= {} if learn_from is None else {"[learn_from]": learn_from}
     firms = [("[[calibrations]]", one.to_dict()) for one in calibrations]
     given = [("[[start_with]]", plain_hyperparameters(one)) for one in start_with]
     for title, table in (*tables.items(), *firms, *given):
@@ -116,6 +119,8 @@ def file_arguments(path: Path) -> list[str]:
             raise UserError(f"--config {path}: there is no setting {name!r} for a file{hint}; see ghm search --help")
         if name == "model" and isinstance(value, dict):
             arguments += [word for key, one in value.items() for word in (f"--model.{key}", _text(one))]
+        elif isinstance(value, bool):
+            arguments += [f"--{name}"] * value  # without it, it is off
         elif name in _READ and not isinstance(value, str):
             arguments += [f"--{name}", str(path)]
         else:

@@ -110,7 +110,7 @@ class SearchConfig(Settings):
     confirm_seeds: int = 5
     """Fresh seeds of the confirmation; the search uses none of them."""
     race: bool = False
-    """Give the better half more seeds, again and again, and no more to the rest.
+    """With --confirm: more seeds for the better half, until one is left.
     As many trainings; the last --confirm_seeds of them are the winner's own, from which alone its value is reported."""
     confirm_iterations: int | None = shown_as(None, hint="n_iterations")
     """Training iterations per trial of the confirmation."""
@@ -173,6 +173,9 @@ class SearchConfig(Settings):
     """JSON file of configurations to try first.
     A list of objects such as [{"lr_policy": 0.001}], of values in the space. What one does not name has the default of ghm train,
     or the first value of a list that lacks it."""
+    learn_from: Path | None = None
+    """Results of an earlier search, whose outcomes tpe and gp know.
+    Of the same problem and iterations; the plan says how many of its configurations are used. They are copied into the record."""
     config: Path | None = None
     """TOML file of settings, such as a search's search.toml; options override it.
     The model's are in [model]; [space] and [[calibrations]] are what --space and --calibrations read. For the command line."""
@@ -228,6 +231,10 @@ class SearchConfig(Settings):
                 raise UserError(
                     f"--{name} is not for a grid, which has all its configurations once; use --search_type random"
                 )
+        if self.learn_from is not None and not self.method.learns:
+            raise UserError(
+                f"--learn_from is for tpe and gp: --search_type {self.search_type} learns nothing; leave one out"
+            )
         for name in ("retry_failed", "allow_drift"):
             if getattr(self, name) and self.resume is None:
                 raise UserError(f"--{name} needs --resume: it says how an earlier search is continued")
@@ -277,10 +284,13 @@ class SearchConfig(Settings):
         """Its search method."""
         return METHODS[self.search_type]
 
-    @property
-    def learns_from(self) -> int | None:
-        """Number of the first configuration that is proposed from recorded outcomes; None of a method that does not learn."""
-        return N_STARTUP + self.proposal_lag if self.method.learns else None
+    def learns_from(self, earlier: int = 0) -> int | None:
+        """Number of the first configuration that is proposed from outcomes; None of a method that does not learn.
+
+        ``earlier`` outcomes are those of another search.
+        """
+        first = 1 if earlier >= N_STARTUP else N_STARTUP - earlier + self.proposal_lag
+        return first if self.method.learns else None
 
     def training(self, **settings: Any) -> TrainConfig:
         """The training settings that all trials share, with ``settings`` in addition.
