@@ -58,10 +58,10 @@ def _on_site(link: re.Match[str], uri: str, source: str) -> str:
     """The link as the site has it; to a file that is no page, its text alone, since the site may stand anywhere."""
     text, (target, hash_sign, anchor) = link[1], link[2].partition("#")
     path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
-    pages = {made: page for page, made in BORROWED.items()}
-    if path.startswith("docs/") and uri not in BORROWED:
+    pages = {made: page for page, made in BORROWED.items()} | {f"docs/{NOTEBOOK}": NOTEBOOK_PAGE}
+    if path.startswith("docs/") and path not in pages and uri not in BORROWED:
         return link[0]  # MkDocs checks it
-    inside = path.removeprefix("docs/") if path.startswith("docs/") else pages.get(path)
+    inside = pages.get(path, path.removeprefix("docs/") if path.startswith("docs/") else None)
     if inside is not None:
         return f"[{text}]({posixpath.relpath(inside, posixpath.dirname(uri))}{hash_sign}{anchor})"
     if not (ROOT / path).exists():

@@ -13,7 +13,7 @@ import pytest
 from foreign_hosts import hosts
 from mkdocs.exceptions import PluginError
 from nbformat import v4
-from pages import BORROWED, DOCS, LATER, NOTEBOOK, ROOT
+from pages import BORROWED, DOCS, LATER, NOTEBOOK, NOTEBOOK_PAGE, ROOT
 
 
 def on_site(uri: str, markdown: str) -> str:
@@ -26,6 +26,7 @@ def test_links_of_borrowed_pages_lead_to_pages() -> None:
     assert on_site("index.md", "[a](../benchmarks/README.md)") == "[a](project/benchmarks.md)"
     assert on_site("index.md", "[script](../examples/read_results.py)") == "script (`examples/read_results.py`)"
     assert on_site("index.md", "[a](commands.md)") == "[a](commands.md)"
+    assert on_site("index.md", f"[a]({NOTEBOOK})") == f"[a]({NOTEBOOK_PAGE})"
 
 
 def test_a_link_that_leads_nowhere_is_refused() -> None:

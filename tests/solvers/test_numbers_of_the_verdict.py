@@ -48,7 +48,7 @@ def test_the_remedy_is_worth_what_is_said(fault, remedy, rule, optimum):
     text = judge(policy, optimum, rule).text
     found = re.search(
         r"^Loses ([\d.]+)% of firm value \(captured value (-?[\d.]+)%\)\. The largest single fault is [a-z ]+: "
-        r"correcting ([a-z ]+) alone would give (-?[\d.]+)%\.$",
+        r"correcting ([a-z ]+) alone would raise captured value to (-?[\d.]+)%\.$",
         text,
     )
     assert found is not None, text

@@ -117,7 +117,10 @@ def test_the_largest_fault_is_named_where_it_is(far, near, name, place, referenc
     if verdict.name != "near_optimal":
         assert verdict.name == f"{name}_{full}"
         assert_called(verdict.name, verdict.text)
-    assert f" fault is {PHRASES[name]} {full.replace('_', ' ')}: correcting payouts alone would give " in verdict.text
+    assert (
+        f" fault is {PHRASES[name]} {full.replace('_', ' ')}: correcting payouts alone would raise captured value to "
+        in verdict.text
+    )
 
 
 def test_the_boundary_with_the_whole_horizon_ahead_does_not_decide(references):
@@ -151,7 +154,10 @@ def test_a_good_policy_s_largest_remaining_fault_is_said_if_it_explains_most(ref
     reference = references[MODEL]
     text = judge(early_and_late(reference.policy, 1.0, 1.0), reference).text
     assert text.startswith("Near-optimal: loses ")
-    assert " The largest remaining fault is late payout near the horizon: correcting payouts alone would give " in text
+    assert (
+        " The largest remaining fault is late payout near the horizon: correcting payouts alone would raise captured value to "
+        in text
+    )
     assert "fault" not in judge(reference.policy, reference).text
     assert (
         "fault"

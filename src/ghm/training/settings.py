@@ -69,17 +69,17 @@ class Hyperparameters:
     """
 
     lr_policy: float = searched(1e-3)
-    """Learning rate of the policy network (Adam), positive."""
+    """Learning rate of the policy network, positive."""
     lr_baseline: float = searched(3e-3, baseline=("exact",), estimator=("after_state",))
-    """Learning rate of the value network (Adam), positive.
+    """Learning rate of the value network, positive.
     Without effect under `--baseline exact` or `--estimator after_state`."""
     entropy_weight: float = searched(0.01)
     """Weight of the entropy bonus, at least 0; fades to 0 over the run.
     The entropy is that of the three modes: hold, pay, issue."""
     action_reg_weight: float = searched(0.01)
-    """Weight of the penalty on saturated policy outputs, at least 0."""
+    """Weight of the penalty on boundaries near the ends of their range."""
     max_grad_norm: float = searched(1.0)
-    """Gradients of a larger norm are scaled down to it; positive."""
+    """Largest norm of a gradient; longer ones are scaled down to it."""
     n_trajectories: int = searched(500)
     """Simulated paths per iteration, at least 1."""
     policy_hidden: tuple[int, ...] = searched((64, 64))
@@ -146,9 +146,9 @@ class TrainConfig(Hyperparameters, Settings):
     log_freq: int = 100
     """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Iterations between evaluations, each with a resumable checkpoint.
-    Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and at least twenty points of every
-    run are evaluated, too; the best policy is chosen among all of them."""
+    """Most iterations between evaluations; a run has at least twenty.
+    Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and, of runs of 20 iterations and
+    more, at least twenty iterations are evaluated, too; the best policy is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()
     """Further iterations to evaluate at, increasing.
     A search gives its rungs."""
@@ -167,8 +167,8 @@ class TrainConfig(Hyperparameters, Settings):
     resume: Path | None = None
     """Checkpoint to continue from."""
     progress: Progress = "auto"
-    """What is shown meanwhile.
-    live: a table that stays in place; plain: lines; auto: live on a terminal, else plain."""
+    """Shown meanwhile (live: a table in place).
+    plain: lines; auto: live on a terminal, else plain."""
     figures: Figures = "drawn"
     """Whether to draw the best policy for TensorBoard at the end.
     That takes a second or two; a search draws none for its trials."""

@@ -52,7 +52,7 @@ class EvaluateConfig:
     Value and cash after the transaction are those of the action rule that is judged."""
     cash: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="the solver's grid")] = ()
     """Cash of --output, as 0:0.5:101 (first:last:count)."""
-    times: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="64, dense near 0")] = ()
+    times: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="64, dense near 0, without 0")] = ()
     """Years to the horizon of --output, likewise."""
     figures: Path | None = None
     """Draw the policy, its value and simulated firms into this directory (PDF, PNG)."""

@@ -149,7 +149,7 @@ class SearchConfig(Settings):
     log_freq: int = 100
     """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Iterations between evaluations, each with a resumable checkpoint.
+    """Most iterations between evaluations; a run has at least twenty.
     Each multiple of it also writes a checkpoint."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
@@ -185,8 +185,8 @@ class SearchConfig(Settings):
     dry_run: bool = False
     """Print the plan and stop."""
     progress: Progress = "auto"
-    """What is shown meanwhile.
-    live: a table that stays in place; plain: lines; auto: live on a terminal, else plain."""
+    """Shown meanwhile (live: a table in place).
+    plain: lines; auto: live on a terminal, else plain."""
     learner: LearnerName = "model_based"
     """Uses the transition law or not.
     model_based: the transition law; model_free: a simulator and what a transaction costs."""

@@ -55,6 +55,11 @@ class Findings:
         """Whether next to nothing is missing."""
         return self.missing <= 1 - NEAR_OPTIMAL
 
+    @property
+    def measure(self) -> str:
+        """What `text` shows a firm value as."""
+        return "firm value" if self.captured is None else "captured value"
+
     def text(self, firm_value: float) -> str:
         """A firm value as captured value, or as it is where captured value is undefined."""
         captured = self.reference.captured_value(firm_value)
@@ -69,9 +74,8 @@ def sentence(findings: Findings, remedy: str) -> str:
         start = f"Near-optimal{_reservation(findings)}: loses"
     elif achieved < reference.wind_up_return - NEAR_RETURN * abs(reference.wind_up_return):
         start = "Worse than immediate liquidation: loses"
-    measure = "firm value" if findings.captured is None else "captured value"
     lost = loss_text(reference.loss(achieved))
-    return f"{start} {lost} of firm value ({measure} {findings.text(achieved)}).{remedy}"
+    return f"{start} {lost} of firm value ({findings.measure} {findings.text(achieved)}).{remedy}"
 
 
 def _reservation(findings: Findings) -> str:

@@ -228,7 +228,9 @@ def judge(
     what = "payouts" if decision == PAY else "equity issues"
     most = "remaining" if findings.near_optimal else "single"
     value = findings.text(findings.achieved + gains[decision])
-    remedy = f" The largest {most} fault is {phrase}: correcting {what} alone would give {value}."
+    remedy = (
+        f" The largest {most} fault is {phrase}: correcting {what} alone would raise {findings.measure} to {value}."
+    )
     return _verdict("near_optimal" if findings.near_optimal else name, findings, remedy)
 
 
