@@ -389,7 +389,7 @@ class TestWhy:
         firms = (Calibration("calm", GHMModel(sigma_x=0.1)), Calibration("wild", GHMModel(sigma_x=0.3)))
         one = trial(1, 0.5, configuration=1, calibration="calm")
         state = search_of(tmp_path, [one], calibrations=firms, rank_by="worst")
-        assert explain._figure(state, 0.51239) == "a captured value of 51.2%, the worst of its trials"
+        assert explain._figure(state, 0.51239, 2) == "a captured value of 51.2%, the worst of its trials"
         cut = Decision("cut", {"rung": 20, "keep": 1.0}, {"of": 1, "ranking": [[1, 0.51239]], "go_on": [1]}, "")
         (said,) = explain._cuts(one, [cut], state)
         assert said.endswith("The best 1 were promoted (--keep 1), the last of them with 51.2%.")

@@ -145,7 +145,6 @@ def of_the_same(results: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("started", "changed", "named"),
     [
-        (("--n_seeds", 2), ("--n_seeds", 3), "n_seeds: recorded 2, now 3"),
         ((), ("--seed_base", 122), "seed_base: recorded 123, now 122"),
         (("--search_type", "grid"), ("--space", "other.json"), "search space: lr_policy: recorded [0.001, 0.0001]"),
         ((), ("--search_type", "grid"), "search_type: recorded random, now grid"),

@@ -553,12 +553,12 @@ def test_failures_of_the_machine_are_tried_again_on_resume_up_to_a_limit_that_is
     monkeypatch.setenv("STUB_MODES", json.dumps({"124": "infrastructure", "125": "SIGKILL", "126": "crash"}))
     # Each attempt of the stand-in gets an iteration further before it fails.
     assert run_search("--n_trials", 4, "--n_iterations", 30, *QUIET, "--results_dir", results_dir) == 0
-    assert "infrastructure failure 2 of at most 10: --resume runs it again" in capsys.readouterr().out
+    assert "not the training's (2 of at most 10 such failures): --resume runs it again" in capsys.readouterr().out
     for count in (4, 6, 8, 10, 10):
         assert run_search("--resume", results_dir, *QUIET) == 0
         failures = [entry["machine_failures"] for entry in read(results_dir)["results"]]
         assert failures == [count, count, 0, 0], "a defect is not the machine's, nor tried again"
-    assert "10 of at most 10: only --resume --retry_failed runs it again" in capsys.readouterr().out
+    assert "(10 of at most 10 such failures): only --resume --retry_failed runs it again" in capsys.readouterr().out
     monkeypatch.setenv("STUB_MODES", "{}")
     run_search("--resume", results_dir, *QUIET)
     assert read(results_dir)["results"][0]["metrics"]["status"] == "infrastructure"

@@ -218,6 +218,7 @@ def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = F
     if config.budget is not None:
         config = dataclasses.replace(config, n_trials=_affordable(resolved, config.budget))
         resolved = dataclasses.replace(resolved, config=config)
+    resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
     resolved = dataclasses.replace(
         resolved,

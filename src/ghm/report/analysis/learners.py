@@ -25,23 +25,23 @@ FACTS: dict[tuple[LearnerName, Estimator], LearnerFacts] = {
     ("model_based", "bootstrap"): LearnerFacts(
         "expected (all-action) policy gradient with sampled state visitation and a truncated dynamic-programming critic",
         _ON_A_GRID,
-        "1.5 times as large as the gradient late in training, when little gradient is left",
-        "9e-8 late in training",
+        "1.5, late in training, when little gradient is left",
+        "9e-8",
     ),
     ("model_based", "conditional"): LearnerFacts(
         "expected (all-action) policy gradient with the sampled tail of the returns",
         _ON_A_GRID,
         "none",
-        "0.68 late in training",
+        "0.68",
     ),
     ("model_based", "martingale"): LearnerFacts(
         "policy gradient with approximating martingale-process control variates",
         _ON_A_GRID,
         "none",
-        "0.68 late in training",
+        "0.68",
     ),
     ("model_based", "monte_carlo"): LearnerFacts(
-        "REINFORCE with a baseline from the transition law", _ON_A_GRID, "none", "919 late in training"
+        "REINFORCE with a baseline from the transition law", _ON_A_GRID, "none", "919"
     ),
     ("model_free", "after_state"): LearnerFacts(
         "expected (all-action) policy gradient with a critic of after-states (the cash that a transaction leaves), fitted to "

@@ -175,7 +175,13 @@ def learners(search: SearchState) -> Table:
     """Each learner that was searched: its name in the literature, what it must know of the model, and how its gradient errs."""
     shared = vars(search.config)
     tried = [learner_of(shared | vars(one.hyperparameters)) for one in search.trials] or [learner_of(shared)]
-    titles = ("Learner", "Name in the literature", "Must know of the model", "Bias of its gradient", "Variance")
+    titles = (
+        "Learner",
+        "Name in the literature",
+        "Must know of the model",
+        "Bias of its gradient, as a share of its length",
+        "Variance, late in training",
+    )
     rows = []
     for learner, estimator in (one for one in FACTS if one in tried):
         facts = FACTS[learner, estimator]

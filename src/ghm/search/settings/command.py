@@ -83,8 +83,10 @@ def settings_text(
 ) -> str:
     """The settings file (TOML) that repeats a search elsewhere: all settings but where it is, its space, its calibrations.
 
-    Of one that has grown those of its start, and the commands that made it grow.
+    Of one that has grown in rungs or seeds those of its start, and the commands that made it grow.
     """
+    if all((one.rungs, one.n_seeds) == ((), grown[0].n_seeds) for one in grown):
+        grown = ()  # configurations alone are the same, however many calls they came in
     if grown:
         first = grown[0]
         config = dataclasses.replace(config, n_trials=first.n_trials, rungs=first.rungs, n_seeds=first.n_seeds)
