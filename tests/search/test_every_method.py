@@ -137,5 +137,6 @@ def test_real_trainings_of_other_settings_in_ranges_are_the_same_however_they_ar
             search.communicate()
     finish(search)
     assert (without_paths(read(killed)), (killed / "journal.jsonl").read_bytes()) == expected
-    values = {one["hyperparameters"]["lr_policy"] for one in read(alone)["configurations"]}
-    assert len(values) == 13, "drawn in full precision"
+    # The first ten are drawn; one that is learned may change other settings than this of a good one.
+    drawn = [one["hyperparameters"]["lr_policy"] for one in read(alone)["results"] if one["configuration"] <= 10]
+    assert len({*drawn}) == 10, "drawn in full precision"
