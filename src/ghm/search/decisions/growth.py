@@ -77,9 +77,9 @@ def growth_note(numbering: TrialNumbering, at: int) -> str:
     rungs = f" with rungs {_words(extent.rungs)}" if extent.rungs else ""
     if not group:
         return f"The search grows: configurations that are added from now on (--n_trials) have rungs {_words(extent.rungs)}."
-    return (
-        f"The search grows: configurations {group.start} to {group.stop - 1} are added{rungs}; what was decided stands."
-    )
+    several = f"configurations {group.start} to {group.stop - 1} are"
+    added = f"configuration {group.start} is" if len(group) == 1 else several
+    return f"The search grows: {added} added{rungs}; what was decided stands."
 
 
 def _require_more(before: TrialNumbering, config: SearchConfig) -> None:
