@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import ghm
+from ghm.report.analysis.certainty import certainty
 from ghm.search.decisions.scheduler import Scheduler, Step
 from ghm.search.explain import explain
 from ghm.search.records.journal import read_journal
@@ -242,6 +243,18 @@ def test_more_seeds_for_all_are_what_they_would_have_been_from_the_start(tmp_pat
     assert [e["seed"] for e in read(tmp_path / "r")["results"] if e["configuration"] == 5] == [124, 125, 126]
 
 
+def test_proposals_learn_from_configurations_of_different_numbers_of_seeds(tmp_path: Path) -> None:
+    """Ten of two seeds, then four of three, the last of which are proposed from both kinds."""
+    small = ("--search_type", "gp", "--n_iterations", 6, "--n_trials", 10, "--n_seeds", 2, "--proposal_lag", 1, *QUIET)
+    assert run_search(*small, "--results_dir", tmp_path / "r", **INSTANT) == 0
+    assert run_search("--resume", tmp_path / "r", "--n_seeds", 3, *QUIET, **INSTANT) == 0
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 14, *QUIET, **INSTANT) == 0
+    seeds = {k: sum(e["configuration"] == k for e in read(tmp_path / "r")["results"]) for k in (1, 10, 11, 14)}
+    assert seeds == {1: 3, 10: 3, 11: 3, 14: 3}
+    (last,) = (one for one in read_journal(tmp_path / "r") if one.subject.get("configuration") == 14)
+    assert last.content["seen"] == 13
+
+
 def test_numbers_seeds_and_firms_as_counted_by_hand() -> None:
     """Two firms: 3 configurations of one seed are trials 1 to 6; the best two on three seeds have 4 more each."""
     firms = (Calibration("a", SearchConfig().model), Calibration("b", SearchConfig().model))
@@ -361,6 +374,10 @@ def test_it_is_explained_and_shown(recorded: Recorded, capsys: pytest.CaptureFix
     assert run_search("--resume", recorded("rungs"), *QUIET) == 0
     said = capsys.readouterr().out
     assert "They have 1 to 3 seeds." in said
+    (row,) = (one for one in certainty(state, ()) if one.question.startswith("Seeds"))
+    assert row[:2] == ("Seeds of the first 5 configurations", "1 to 3")
+    assert row.follows.endswith("--n_seeds 3 --top 5).")
+    assert row.follows in " ".join(said.split())
     assert "--n_seeds 3 --top 5" in said
 
 

@@ -178,6 +178,16 @@ def test_what_cannot_be_learned_from_is_refused(
     assert not (tmp_path / "r").exists()
 
 
+def test_of_a_search_with_more_seeds_for_the_best_all_configurations_are_used(
+    earlier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(earlier, tmp_path / "source")
+    assert run_search("--resume", tmp_path / "source", "--n_seeds", 3, "--top", 2, *QUIET, **INSTANT) == 0
+    capsys.readouterr()
+    assert learned(tmp_path / "source", tmp_path / "r", "--dry_run") == 0
+    assert "14 of 14 configurations" in capsys.readouterr().out
+
+
 def test_an_unfinished_search_is_learned_from_as_far_as_it_is(
     earlier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from scipy.optimize import check_grad
 
 from ghm.search import FloatRange, SearchSpace
-from ghm.search.methods import gaussian_process
+from ghm.search.methods import gaussian_process, learned
 from ghm.search.methods.gaussian_process import Noise, noise_of_means, propose
 from ghm.search.methods.learned import N_STARTUP, LearnedProposal, gp_proposal, objectives
 from ghm.search.methods.proposals import Known, RandomProposal
@@ -241,6 +241,15 @@ def test_proposals_know_how_sure_the_means_of_several_seeds_are() -> None:
         proposal(13, plain)
     assert asked[0] is not None
     assert asked[1] is None
+
+
+def test_a_mean_of_fewer_seeds_is_less_sure() -> None:
+    """Configurations of two, three and no known seeds: the third of a seed that one lacks is as if its training had failed."""
+    several = [((0.5, 0.5 + 0.06 * k),) if k % 2 else ((0.5, 0.52, 0.5 + 0.06 * k),) for k in range(1, 9)]
+    history = [Known(RandomProposal(CHOICES, 1)(k), 0.5, by_seed=seeds) for k, seeds in enumerate((*several, ()), 1)]
+    noise = learned._noise(history)
+    assert noise is not None
+    assert list(noise.variances / noise.variances[0] * 3) == pytest.approx([3, 2] * 4 + [6])
 
 
 def test_the_gaussian_process_finds_the_bottom_of_a_valley() -> None:

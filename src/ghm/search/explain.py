@@ -228,9 +228,12 @@ def _chosen(outcome: TrialRecord, decisions: list[Decision], state: SearchState)
         if outcome.configuration in chosen:
             rank = chosen.index(outcome.configuration)
             value = decision.content["chosen"][rank][1]
+            n_trials = sum(
+                one.configuration == outcome.configuration and one.stage == "explore" for one in state.trials
+            )
             lines.append(
                 f"Confirmed: its configuration ranked {rank + 1} of {decision.content['of']} in the search, with "
-                f"{_figure(state, value, state.n_instances)}. The best {len(chosen)} are trained again {where}."
+                f"{_figure(state, value, n_trials)}. The best {len(chosen)} are trained again {where}."
             )
         else:
             lines.append(f"Not chosen for confirmation: its configuration was not among the best {len(chosen)}.")

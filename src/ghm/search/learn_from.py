@@ -92,7 +92,8 @@ def _usable(one: ConfigurationScore, state: SearchState, config: SearchConfig, c
     hyperparameters = _here(one, state, config, choices)
     if isinstance(hyperparameters, str):
         return hyperparameters
-    if len(one.trials) < state.n_instances or not all(trial.final or trial.status.is_at_rung for trial in one.trials):
+    some = len(one.trials) < len(state.numbering.numbers(one.configuration))
+    if some or not all(trial.final or trial.status.is_at_rung for trial in one.trials):
         return "not finished"
     if any(trial.infrastructure_failure for trial in one.trials):
         return "with an infrastructure failure"

@@ -13,6 +13,9 @@ from ghm.search.trials.outcome import NO_RETURN, TrialRecord, TrialState
 from ghm.search.trials.trial import RungResult
 from ghm.training.settings import Hyperparameters
 
+TOP = 5
+"""Configurations that are shown as the first of a ranking."""
+
 Measure = Callable[[RungResult], float | None]
 """What of a trial counts."""
 
@@ -123,6 +126,20 @@ def best_first(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
         )
 
     return sorted(candidates, key=key)
+
+
+def seeds_between(configurations: Sequence[ConfigurationScore]) -> tuple[int, int] | None:
+    """The fewest and the most seeds of these configurations; None where all have as many."""
+    counts = {len({trial.seed for trial in one.trials}) for one in configurations}
+    return (min(counts), max(counts)) if len(counts) > 1 else None
+
+
+def unequal_seeds_note(seeds: tuple[int, int]) -> str:
+    """What follows where the first configurations have from so few to so many seeds."""
+    return (
+        "A figure of few seeds owes more to luck: before you rely on their order, train them on as many "
+        f"(--resume with --n_seeds {seeds[1]} --top {TOP})."
+    )
 
 
 def by_calibration(trials: Sequence[TrialRecord]) -> Strata:

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from ghm.errors import shown
 from ghm.io.text import WIDTH, table_lines
 from ghm.search.decisions.confirmation import Confirmation, beaten_pairs
-from ghm.search.decisions.ranking import RungAgreement, rung_agreements
+from ghm.search.decisions.ranking import (
+    TOP,
+    ConfigurationScore,
+    RungAgreement,
+    rung_agreements,
+    seeds_between,
+    unequal_seeds_note,
+)
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.command import resume_command, verification_command
@@ -17,7 +24,6 @@ from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, TrialRecord, TrialS
 from ghm.training.logging.metrics import Metric, metric, policy_rows
 from ghm.training.settings import Hyperparameters
 
-TOP = 5
 # More failures than this are listed in the results JSON only.
 MAX_FAILURES = 10
 
@@ -139,19 +145,15 @@ def _top(state: SearchState) -> str:
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *texts, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
     title = f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {measured.label} of their trials"
-    return "\n".join([title, _rows(columns), *unequal_seeds(state)])
+    note = textwrap.fill(_unequal(first), WIDTH, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join([title, _rows(columns), *([note] if note else [])])
 
 
-def unequal_seeds(state: SearchState) -> list[str]:
-    """That figures of few seeds are luckier than those of many, where the first of the ranking have not as many."""
-    counts = [len({trial.seed for trial in one.trials}) for one in state.ranking()[:TOP]]
-    if len({*counts}) < 2:
-        return []
-    note = (
-        f"They have {min(counts)} to {max(counts)} seeds. Of the best, a figure of few seeds is the luckier: before you rely on "
-        f"their order, train the first ones on as many (--resume with --n_seeds {max(counts)} --top {TOP})."
-    )
-    return [textwrap.fill(note, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+def _unequal(first: Sequence[ConfigurationScore]) -> str:
+    """How many seeds the first of the ranking have, where not all have as many."""
+    if (seeds := seeds_between(first)) is None:
+        return ""
+    return f"They have {seeds[0]} to {seeds[1]} seeds. {unequal_seeds_note(seeds)}"
 
 
 def _started_with(state: SearchState) -> list[str]:

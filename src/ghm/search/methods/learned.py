@@ -100,15 +100,14 @@ class LearnedProposal:
 
 def _noise(known: Sequence[Known]) -> Noise | None:
     """How sure the configurations' values are; None where each is of one seed."""
-    by_seed = next((one.by_seed for one in known if one.by_seed), None)
-    if by_seed is None:
+    several = [one.by_seed for one in known if one.by_seed]
+    if not several:
         return None
-    shape = (len(by_seed), len(by_seed[0]))
-    gaps = np.full((len(known), *shape), np.nan)
+    # Where a search grew, later configurations have more seeds: the others' are not known, like those of another search.
+    gaps = np.full((len(known), len(several[0]), max(len(row) for rows in several for row in rows)), np.nan)
     for place, one in enumerate(known):
-        # Of another search's outcomes it is not known: they count as one seed's.
         for row, values in enumerate(one.by_seed):
-            gaps[place, row] = [np.nan if value is None else objectives([value])[0] for value in values]
+            gaps[place, row, : len(values)] = [np.nan if value is None else objectives([value])[0] for value in values]
     return noise_of_means(gaps)
 
 
