@@ -376,7 +376,7 @@ def test_it_is_explained_and_shown(recorded: Recorded, capsys: pytest.CaptureFix
     assert "They have 1 to 3 seeds." in said
     (row,) = (one for one in certainty(state, ()) if one.question.startswith("Seeds"))
     assert row[:2] == ("Seeds of the first 5 configurations", "1 to 3")
-    assert row.follows.endswith("--n_seeds 3 --top 5).")
+    assert row.follows.endswith("--n_seeds 3 --top 5.")
     assert row.follows in " ".join(said.split())
     assert "--n_seeds 3 --top 5" in said
 

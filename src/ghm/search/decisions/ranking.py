@@ -137,8 +137,8 @@ def seeds_between(configurations: Sequence[ConfigurationScore]) -> tuple[int, in
 def unequal_seeds_note(seeds: tuple[int, int]) -> str:
     """What follows where the first configurations have from so few to so many seeds."""
     return (
-        "A figure of few seeds owes more to luck: before you rely on their order, train them on as many "
-        f"(--resume with --n_seeds {seeds[1]} --top {TOP})."
+        "A figure of few seeds owes more to luck. Before you rely on their order, give each as many: "
+        f"--resume with --n_seeds {seeds[1]} --top {TOP}."
     )
 
 
