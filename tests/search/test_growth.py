@@ -375,10 +375,15 @@ def test_it_is_explained_and_shown(recorded: Recorded, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert "They have 1 to 3 seeds." in said
     (row,) = (one for one in certainty(state, ()) if one.question.startswith("Seeds"))
-    assert row[:2] == ("Seeds of the first 5 configurations", "1 to 3")
-    assert row.follows.endswith("--n_seeds 3 --top 5.")
+    ended = sum(one.reached == 6 for one in state.scores())
+    assert ended == 4, "the first five have one that was stopped at a rung: more seeds are not for it"
+    assert row[:2] == ("Seeds of the first 4 configurations", "1 to 3")
+    assert row.follows.endswith("--n_seeds 3 --top 4.")
     assert row.follows in " ".join(said.split())
-    assert "--n_seeds 3 --top 5" in said
+    advice = ("--n_seeds", 3, "--top", 4)
+    assert " ".join(map(str, advice)) in said
+    assert run_search("--resume", recorded("rungs"), *advice, *QUIET, "--dry_run") == 0
+    assert run_search("--resume", recorded("rungs"), "--n_seeds", 3, "--top", 5, *QUIET, "--dry_run") == 2
 
 
 def test_its_settings_file_says_how_to_do_it_again(recorded: Recorded, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ghm.report.analysis.findings import (
 )
 from ghm.report.analysis.importance import FEWEST_TRIALS, Importance, finished
 from ghm.search.decisions.confirmation import beaten_pairs
-from ghm.search.decisions.ranking import TOP, RungAgreement, rung_agreements, seeds_between, unequal_seeds_note
+from ghm.search.decisions.ranking import RungAgreement, leading, rung_agreements, seeds_between, unequal_seeds_note
 from ghm.search.records.state import SearchState
 from ghm.search.settings.inactive import inactive_hyperparameters, inactive_note
 from ghm.search.trials.outcome import TrialRecord, TrialState
@@ -99,10 +99,10 @@ def _confirmation(search: SearchState) -> list[Answer]:
 
 
 def _rivals(search: SearchState) -> list[Answer]:
-    first = search.ranking()[:TOP]
-    if (seeds := seeds_between(first)) is not None and search.confirmation is None:
+    first = leading(search.ranking())
+    if (seeds := seeds_between(first)) is not None and search.choice is None:
         question = f"Seeds of the first {len(first)} configurations"
-        return [Answer(question, f"{seeds[0]} to {seeds[1]}", unequal_seeds_note(seeds))]
+        return [Answer(question, f"{seeds[0]} to {seeds[1]}", unequal_seeds_note(seeds, len(first)))]
     if search.n_instances > 1 or search.confirmation is not None:
         return []  # how sure the ranking is, is then said of configurations
     ranked = search.ranked

@@ -128,17 +128,22 @@ def best_first(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
     return sorted(candidates, key=key)
 
 
+def leading(ranking: Sequence[ConfigurationScore]) -> list[ConfigurationScore]:
+    """The first of a ranking that were trained as far as the best; those stopped before are behind, whatever their seeds."""
+    return [one for one in ranking[:TOP] if one.reached == ranking[0].reached]
+
+
 def seeds_between(configurations: Sequence[ConfigurationScore]) -> tuple[int, int] | None:
     """The fewest and the most seeds of these configurations; None where all have as many."""
     counts = {len({trial.seed for trial in one.trials}) for one in configurations}
     return (min(counts), max(counts)) if len(counts) > 1 else None
 
 
-def unequal_seeds_note(seeds: tuple[int, int]) -> str:
-    """What follows where the first configurations have from so few to so many seeds."""
+def unequal_seeds_note(seeds: tuple[int, int], count: int) -> str:
+    """What follows where the first ``count`` configurations have from so few to so many seeds."""
     return (
         "A figure of few seeds owes more to luck. Before you rely on their order, give each as many: "
-        f"--resume with --n_seeds {seeds[1]} --top {TOP}."
+        f"--resume with --n_seeds {seeds[1]} --top {count}."
     )
 
 

@@ -8,8 +8,8 @@ from ghm.io.text import WIDTH, table_lines
 from ghm.search.decisions.confirmation import Confirmation, beaten_pairs
 from ghm.search.decisions.ranking import (
     TOP,
-    ConfigurationScore,
     RungAgreement,
+    leading,
     rung_agreements,
     seeds_between,
     unequal_seeds_note,
@@ -145,15 +145,16 @@ def _top(state: SearchState) -> str:
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *texts, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
     title = f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {measured.label} of their trials"
-    note = textwrap.fill(_unequal(first), WIDTH, initial_indent="  ", subsequent_indent="  ")
+    note = textwrap.fill(_unequal(state), WIDTH, initial_indent="  ", subsequent_indent="  ")
     return "\n".join([title, _rows(columns), *([note] if note else [])])
 
 
-def _unequal(first: Sequence[ConfigurationScore]) -> str:
-    """How many seeds the first of the ranking have, where not all have as many."""
-    if (seeds := seeds_between(first)) is None:
+def _unequal(state: SearchState) -> str:
+    """How many seeds the first of the ranking have, where not all have as many; a confirmation gives them as many."""
+    first = leading(state.ranking())
+    if state.choice is not None or (seeds := seeds_between(first)) is None:
         return ""
-    return f"They have {seeds[0]} to {seeds[1]} seeds. {unequal_seeds_note(seeds)}"
+    return f"They have {seeds[0]} to {seeds[1]} seeds. {unequal_seeds_note(seeds, len(first))}"
 
 
 def _started_with(state: SearchState) -> list[str]:
