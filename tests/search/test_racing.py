@@ -4,15 +4,20 @@ import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ghm.report.analysis.findings import confidence
 from ghm.search.decisions import racing
 from ghm.search.decisions.racing import ALPHA, Standing, judge
 from ghm.search.decisions.statistics import interquartile_interval, interquartile_mean
+from ghm.search.records.reader import read_search
 from ghm.search.settings.methods import first_look, n_looks
+from tests.search.instant import INSTANT
+from tests.search.support import run_search
 
 K, S = 6, 12
 REPEATS = 800
@@ -190,3 +195,24 @@ def test_one_that_is_beaten_does_not_go_on_though_it_is_in_the_better_half() -> 
     found = judge(told, 1, 32, 8, 20, range(4))
     assert found.go_on == (0,)
     assert found.final
+
+
+def test_summary_and_page_name_the_trials_that_the_figure_is_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not those by which the winner was chosen."""
+    race = ("--n_trials", 4, "--confirm", 4, "--confirm_seeds", 6, "--race")
+    words = ("--n_iterations", 6, "--progress", "none", "--results_dir", tmp_path / "r")
+    assert run_search(*race, *words, **INSTANT) == 0
+    said = capsys.readouterr().out
+    state = read_search(tmp_path / "r")
+    assert state.confirmation is not None
+    first = state.confirmation.configurations[0]
+    own = [one.trial_num for one in first.trials]
+    again = [
+        one.trial_num for one in state.trials if one.configuration == first.configuration and one.stage == "confirm"
+    ]
+    assert len(own) == 6 < len(again)
+    named = f"trials {', '.join(map(str, own))}"
+    assert f"in the search, {named} on fresh seeds)" in said
+    assert f"{named} of configuration {first.configuration}" in str(confidence(state))

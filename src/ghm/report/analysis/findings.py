@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ghm.io.text import error_text, loss_text, percent_text, years_text
 from ghm.search.methods.earlier import learns_from
 from ghm.search.records.state import SearchState
-from ghm.search.records.values import BestConfiguration
+from ghm.search.records.values import BestConfiguration, trials_in_words
 from ghm.search.settings.command import check_command, resume_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.methods import METHODS
@@ -55,13 +55,7 @@ def confidence(search: SearchState) -> str | None:
 
 def _its_trials(search: SearchState, best: BestConfiguration) -> str:
     """Numbers of the trials of a confirmed configuration: those of the search, and those on fresh seeds."""
-    tuned = [
-        str(one.trial_num)
-        for one in search.trials
-        if one.configuration == best.configuration and one.stage != "confirm"
-    ]
-    fresh = [str(one.trial_num) for one in best.trials]
-    first, then = (f"trial{'' if len(one) == 1 else 's'} {', '.join(one)}" for one in (tuned, fresh))
+    first, then = trials_in_words(best, search.trials)
     return f"{then} of configuration {best.configuration}, which was {first} in the search"
 
 

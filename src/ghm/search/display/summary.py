@@ -15,7 +15,7 @@ from ghm.search.decisions.ranking import (
     unequal_seeds_note,
 )
 from ghm.search.records.state import SearchState
-from ghm.search.records.values import BestConfiguration
+from ghm.search.records.values import BestConfiguration, trials_in_words
 from ghm.search.settings.command import resume_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
 from ghm.search.settings.configurations import hyperparameters_dict, written
@@ -102,9 +102,7 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
 
 def _numbers(state: SearchState, best: BestConfiguration) -> str:
     """Numbers of the trials of a confirmed configuration, before and in the confirmation."""
-    of = [one for one in state.trials if one.configuration == best.configuration]
-    tuned, fresh = ([one.trial_num for one in of if (one.stage == "confirm") == fresh] for fresh in (False, True))
-    first, then = (f"trial{'' if len(one) == 1 else 's'} {', '.join(map(str, one))}" for one in (tuned, fresh))
+    first, then = trials_in_words(best, state.trials)
     return f"{first} in the search, {then} on fresh seeds"
 
 

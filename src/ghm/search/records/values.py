@@ -1,5 +1,6 @@
 """What a search's state says of it as a whole: counts, its best configuration, what trials are measured against."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,3 +86,13 @@ class BestConfiguration:
     def captured_value(self) -> float | None:
         """Its captured value over the trials that decided; None where that is undefined."""
         return None if self.trial.captured_value is None else self.figure
+
+
+def trials_in_words(best: BestConfiguration, trials: Iterable[TrialRecord]) -> tuple[str, str]:
+    """The trials of a confirmed configuration, of all ``trials``: those of the search, and those that its figure is of."""
+    tuned = [one for one in trials if one.configuration == best.configuration and one.stage == "explore"]
+    first, then = (
+        f"trial{'' if len(those) == 1 else 's'} {', '.join(str(one.trial_num) for one in those)}"
+        for those in (tuned, best.trials)
+    )
+    return first, then
