@@ -100,9 +100,16 @@ def n_growths(results_dir: Path) -> int:
     return len(content.get("growth", [0])) - 1
 
 
-def kill_while_it_grows(name: str, results_dir: Path, rng: random.Random, most: int) -> int:
-    """Grow with two workers, each call ended by SIGKILL again and again, ``most`` times in all; return the number of kills."""
-    start, *growths = SEARCHES[name]
+def kill_while_it_grows(calls: Sequence[Words], results_dir: Path, rng: random.Random, most: int) -> int:
+    """Grow with two workers, each call ended by SIGKILL again and again, ``most`` times in all; return the number of kills.
+
+    Args:
+        calls: the words of the search, and those by which it grows.
+        results_dir: where it is to be.
+        rng: when to kill.
+        most: kills.
+    """
+    start, *growths = calls
     kills, longest = 0, 0.6
     for words in ([*start, *COMMON, "--results_dir", results_dir], *(["--resume", results_dir, *g] for g in growths)):
         before = n_growths(results_dir)
@@ -128,7 +135,7 @@ def kill_while_it_grows(name: str, results_dir: Path, rng: random.Random, most: 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_with_two_workers_and_killed_it_grows_as_with_one(name: str, recorded: Recorded, tmp_path: Path) -> None:
-    assert kill_while_it_grows(name, tmp_path / "r", random.Random(name), 4) == 4
+    assert kill_while_it_grows(SEARCHES[name], tmp_path / "r", random.Random(name), 4) == 4
     assert all_of(tmp_path / "r") == all_of(recorded(name))
 
 
@@ -140,7 +147,7 @@ def test_killed_twenty_times_it_grows_the_same(name: str, recorded: Recorded, tm
     rng, kills = random.Random(name), 0
     while kills < 20:
         shutil.rmtree(tmp_path / "r", ignore_errors=True)
-        kills += kill_while_it_grows(name, tmp_path / "r", rng, 20 - kills)
+        kills += kill_while_it_grows(SEARCHES[name], tmp_path / "r", rng, 20 - kills)
         assert all_of(tmp_path / "r") == all_of(recorded(name))
 
 
