@@ -40,7 +40,7 @@ def summary(state: SearchState, interrupted: bool) -> str:
     best, config = state.best_configuration, state.config
     if best is not None:
         blocks += [_best(state, best), _top(state), *_started_with(state), *_confirmation(state.confirmation)]
-        blocks += [*_rungs(rung_agreements(state.trials, config)), *_inactive(state)]
+        blocks += [*_rungs(rung_agreements(state.trials, state.numbering)), *_inactive(state)]
     elif state.trials and not interrupted and all(one.failed for one in state.trials):
         blocks.append("Every trial failed: there is no best configuration.")
     blocks += _failures(state)
