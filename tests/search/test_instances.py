@@ -306,7 +306,7 @@ def test_summary_and_page_speak_of_configurations_and_agree(
         figure = re.escape(percent_text(first["confirmed"]))
         assert re.search(
             rf"Best configuration: {first['configuration']}, worst captured value {figure} on fresh seeds\n"
-            r"  \(trials [\d, ]+ in the search, trials [\d, ]+ on fresh seeds\)\n",
+            r"  \(trials \d+ to \d+ in the search, trials \d+ to \d+ on fresh seeds\)\n",
             printed,
         )
         assert (
