@@ -228,6 +228,10 @@ def test_values_may_be_lists_and_numpys_numbers(table: Table) -> None:
     assert table.objective(np.int64(number), np.int64(last), np.int64(seed)) == table.objective(number, last, seed)  # type: ignore[arg-type]
 
 
+def test_a_table_is_shown_by_its_size(table: Table) -> None:
+    assert repr(table) == "Table(configurations: 320, seeds: 2, evaluations: 21, iterations: 400)"
+
+
 def test_a_table_can_be_compared_and_kept_in_a_set(table: Table) -> None:
     assert table == table
     assert table not in {load_table()}
