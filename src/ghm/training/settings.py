@@ -254,6 +254,10 @@ class TrainConfig(Hyperparameters, Settings):
         return dataclasses.replace(self, device="cpu")
 
 
+SEARCHABLE = {field.name: field for field in dataclasses.fields(TrainConfig) if "inactive_under" in field.metadata}
+"""Every setting that a search may vary, by name; the eight hyperparameters first."""
+
+
 def require_layers(name: str, value: Any) -> None:
     """Refuse hidden layers that are not a non-empty tuple of widths."""
     if not isinstance(value, tuple) or not 1 <= len(value) <= MAX_HIDDEN_LAYERS:
