@@ -31,7 +31,7 @@ def print_infinite_horizon(found: InfiniteHorizon) -> None:
     name = "liquidated" if not boundary.refinances else "out of cash"
     probabilities = figures["run_out_probability_from_target"]
     print_table(
-        "Firms in the long run, each counted alike",
+        "Firms in the long run, equally weighted",
         [
             ("mean cash", f"{found.firms.mean:.4f}"),
             ("cash: lower quartile, median, upper quartile", _quartiles(figures["cash_quantiles"])),
