@@ -45,11 +45,10 @@ test: lint contract ## everything that CI runs: format, lint, types, import cont
 	@$(MAKE) --no-print-directory --jobs 2 types $(COMPILED)
 	$(PYTEST)
 
-JOURNEYS := tests/journeys tests/search/test_real_training.py tests/test_compiled.py tests/test_working_directory.py
 # On a busy machine two processes that compile everything take long.
 .PHONY: test-journeys
 test-journeys: $(STAMP) ## real searches of every kind, disturbed too: every surface says the same of them (minutes)
-	$(PYTEST) --timeout=3600 -m journey $(JOURNEYS)
+	$(PYTEST) --timeout=3600 -m journey tests
 
 .PHONY: mutants
 mutants: $(STAMP) $(COMPILED) ## plant 200 small faults, one at a time, and print the share that the tests catch, per package (an hour or two)

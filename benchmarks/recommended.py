@@ -30,7 +30,7 @@ SPACE = {
 """The eight hyperparameters of the manual, as ranges."""
 
 COMMON = "--n_iterations 300 --log_freq 15 --eval_freq 300 --ckpt_freq 300 --n_workers 2 --progress none"
-RUNGS = "--n_trials 40 --rungs 15 45 120 --keep KEEP"
+RUNGS = "--n_trials 40 --rungs RUNGS --keep KEEP"
 SEARCHES = {
     "gp in ranges, rungs": f"--search_type gp --space SPACE {RUNGS}",
     "random in ranges, rungs": f"--space SPACE {RUNGS}",
@@ -43,6 +43,7 @@ def main() -> None:
     """Search, and print the optimality gap of each search's best."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("results", type=Path)
+    parser.add_argument("--rungs", nargs="+", default=["15", "45", "120"])
     parser.add_argument("--keep", type=float, default=0.25)
     flags = parser.parse_args()
     results = flags.results
@@ -56,9 +57,8 @@ def main() -> None:
     for name, words in SEARCHES.items():
         for seed_base in (123, 1123, 2123):
             path = results / f"{name.replace(', ', ' ').replace(' ', '_')}_{seed_base}"
-            given = (
-                words.replace("SPACE", str(space)).replace("BUDGET", f"{budget:.0f}").replace("KEEP", str(flags.keep))
-            )
+            given = words.replace("SPACE", str(space)).replace("BUDGET", f"{budget:.0f}")
+            given = given.replace("KEEP", str(flags.keep)).replace("RUNGS", " ".join(flags.rungs))
             start = ["--resume", path] if path.exists() else [*given.split(), *COMMON.split(), "--results_dir", path]
             begin = time.monotonic()
             if "--resume" not in start:

@@ -5,9 +5,10 @@ chooses among those that it has not had yet; `tpe` proposes in the whole space a
 captured value that the best configuration of the table has, less that of the best one that a search has trained to the end.
 """
 
+import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -42,12 +43,14 @@ class Method:
     search_type: Literal["random", "tpe", "gp"]
     rungs: tuple[int, ...] = ()
     keep: float = 0.34
+    earlier: int = 0
+    """Configurations of an earlier search whose outcomes are known from the start (``--learn_from``)."""
 
     @property
     def name(self) -> str:
         """As tables call it."""
         how = f", rungs {' '.join(map(str, self.rungs))}, keep {self.keep:g}" if self.rungs else ""
-        return self.search_type + how
+        return self.search_type + how + (f", {self.earlier} earlier" if self.earlier else "")
 
 
 @dataclass(frozen=True)
@@ -100,9 +103,10 @@ class Replay:
         table: the table.
         method: how it searches.
         number: of the search; its training seed is the table's seeds in turn.
+        other: configurations of an earlier random search, trained on another seed of this table's.
     """
 
-    def __init__(self, table: Table, method: Method, number: int) -> None:
+    def __init__(self, table: Table, method: Method, number: int, other: Table | None = None) -> None:
         self.method, self.ends = method, (*method.rungs, table.iterations[-1])
         columns = [table.iterations.index(end) for end in self.ends]
         self.best = table.best_so_far[:, number % len(table.seeds)][:, columns]
@@ -111,6 +115,13 @@ class Replay:
         self._proposal = (
             None if method.search_type == "random" else TableProposal(table, method, number, self._shuffled)
         )
+        self.earlier: list[Known] = []
+        if method.earlier:
+            assert other is not None
+            values = other.best_so_far[:, (number + 1) % len(other.seeds), columns[0]]
+            rows = np.random.default_rng((number, 1)).permutation(len(values))[: method.earlier]
+            tried = [distinct(make_hyperparameters(other.configurations[row]), table.space) for row in rows]
+            self.earlier = [Known(one, _known(values[row])) for one, row in zip(tried, rows, strict=True)]
 
     def ask(self) -> None:
         """Take the next configuration, when of all but the last few the value at the first end is known."""
@@ -119,8 +130,8 @@ class Replay:
             self.order.append(self._shuffled[len(self.order)])
             return
         seen = max(len(self.order) + 1 - LAG, 0)
-        values = [float(value) if np.isfinite(value) else None for value in self.best[self.order, 0]]
-        history = [
+        values = [_known(value) for value in self.best[self.order, 0]]
+        history = self.earlier + [
             Known(proposal.rows[row], value if k < seen else None, pending=k >= seen)
             for k, (row, value) in enumerate(zip(self.order, values, strict=True))
         ]
@@ -144,9 +155,14 @@ class Replay:
         return float(self.best[:, -1].max() - self.best[list(rows), -1].max())
 
 
-def search(table: Table, method: Method, number: int) -> Course:
+def _known(value: float) -> float | None:
+    """What a proposal is told; nothing of a training that failed."""
+    return float(value) if np.isfinite(value) else None
+
+
+def search(table: Table, method: Method, number: int, other: Table | None = None) -> Course:
     """One search. With rungs all configurations pass them together, so it is another search for each number of them."""
-    replay = Replay(table, method, number)
+    replay = Replay(table, method, number, other)
     learns = method.search_type != "random"
     times = (0.5 if learns else 1.0) if method.rungs else 4.0 if learns else math.inf
     most = MOST * table.iterations[-1] * times
@@ -162,11 +178,31 @@ def search(table: Table, method: Method, number: int) -> Course:
     return Course(np.array(spent), np.array(regret), most)
 
 
-def run(table: Table, compared: Sequence[Method], repeats: int, processes: int = 1) -> dict[str, list[Course]]:
+def search_half(table: Table, method: Method, number: int) -> Course:
+    """One search of half of the table, in turn of either; what was known earlier is of the other half."""
+    halves = [half(table, which) for which in (0, 1)]
+    return search(halves[number % 2], method, number // 2, halves[1 - number % 2])
+
+
+def half(table: Table, which: int) -> Table:
+    """Configurations of even numbers (0) or odd ones (1)."""
+    part = slice(which, None, 2)
+    return dataclasses.replace(
+        table, configurations=table.configurations[part], captured_value=table.captured_value[part]
+    )
+
+
+def run(
+    table: Table,
+    compared: Sequence[Method],
+    repeats: int,
+    processes: int = 1,
+    searched: Callable[[Table, Method, int], Course] = search,
+) -> dict[str, list[Course]]:
     """``repeats`` searches of each method, numbered from 0."""
     found = {}
     for method in compared:
-        one = functools.partial(search, table, method)
+        one = functools.partial(searched, table, method)
         if processes == 1:
             found[method.name] = [one(number) for number in range(repeats)]
         else:

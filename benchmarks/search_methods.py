@@ -2,9 +2,11 @@
 
     python benchmarks/search_methods.py
     python benchmarks/search_methods.py --choose
+    python benchmarks/search_methods.py --learn_from
 
 The first compares methods. The second chooses the rungs and the share promoted on half of the configurations, and tries them on
-the other half, so that what is said of them is not flattered by the choice.
+the other half, so that what is said of them is not flattered by the choice. The third searches half of the configurations with
+what an earlier random search found in the other half, on another seed.
 """
 
 import argparse
@@ -15,7 +17,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from replayed_search import Course, Method, budgets_of, interval, iterations_needed, needed, regrets, run
+from replayed_search import (
+    Course,
+    Method,
+    budgets_of,
+    half,
+    interval,
+    iterations_needed,
+    needed,
+    regrets,
+    run,
+    search,
+    search_half,
+)
 
 from ghm.benchmark import Table, load_table
 
@@ -59,6 +73,19 @@ def methods(iterations: int) -> list[Method]:
         Method("gp"),
         Method("gp", many, KEEP),
     ]
+
+
+EARLIER = (0, 40)
+"""Configurations of an earlier search that are known."""
+
+
+def with_earlier(iterations: int) -> list[Method]:
+    """Methods that learn, without an earlier search and with one, beside random search."""
+    many = rungs(iterations, (0.05, 0.15, 0.4))
+    learned = [
+        Method(name, passed, KEEP, earlier) for name in ("gp", "tpe") for passed in ((), many) for earlier in EARLIER
+    ]
+    return [Method("random"), Method("random", many, KEEP), *learned]
 
 
 def report(found: Mapping[str, Sequence[Course]], table: Table) -> str:
@@ -116,14 +143,6 @@ HALVES = ("even", "odd")
 """Configurations of even and odd numbers."""
 
 
-def half(table: Table, which: int) -> Table:
-    """Configurations of even numbers (0) or odd ones (1)."""
-    part = slice(which, None, 2)
-    return dataclasses.replace(
-        table, configurations=table.configurations[part], captured_value=table.captured_value[part]
-    )
-
-
 def score(courses: Sequence[Course], whole: int) -> float:
     """Mean over searches of log10 of regret, at :data:`CHOSEN_AT` trainings of ``whole`` iterations; less is better."""
     found = regrets(courses, np.array(CHOSEN_AT) * whole)
@@ -161,16 +180,22 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--figure", type=Path, default=FIGURE)
     parser.add_argument("--choose", action="store_true", help="choose rungs on half of the table instead")
+    parser.add_argument("--learn_from", action="store_true", help="what an earlier search is worth instead")
     flags = parser.parse_args()
     table = load_table() if flags.table is None else load_table(flags.table)
     if flags.choose:
         print(held_out(table, flags.repeats, flags.processes))
         return
+    whole = table.iterations[-1]
     compared = [
-        one for one in methods(table.iterations[-1]) if not flags.only or any(word in one.name for word in flags.only)
+        one
+        for one in (with_earlier(whole) if flags.learn_from else methods(whole))
+        if not flags.only or any(word in one.name for word in flags.only)
     ]
-    found = run(table, compared, flags.repeats, flags.processes)
-    print(report(found, table))
+    found = run(table, compared, flags.repeats, flags.processes, search_half if flags.learn_from else search)
+    print(report(found, half(table, 0) if flags.learn_from else table))
+    if flags.learn_from:
+        return
     draw(found, flags.figure)
 
 

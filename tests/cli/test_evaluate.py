@@ -105,7 +105,12 @@ def test_table(checkpoint):
         assert f"{found[figure]:.4f}" in ran.output
     assert f"{100 * found['captured_value']:.1f}%" in ran.output
     assert found["verdict_text"] in " ".join(ran.output.split())
-    assert "of the randomised policy" in ran.output
+    rule = found["action_rule"]
+    other = "greedy" if rule == "randomised" else "randomised"
+    lines = [line.split() for line in ran.output.splitlines()]
+    assert lines[1] == ["of", "the", rule, "policy", "policy", "optimum"]
+    assert lines[2] == ["firm", "value,", "exact", f"{found[f'{rule}_return']:.4f}", f"{found['optimal_return']:.4f}"]
+    assert lines[3] == ["of", "the", other, "policy", f"{found[f'{other}_return']:.4f}"]
     assert max(map(len, ran.output.splitlines()[1:])) <= 80
 
 

@@ -8,6 +8,7 @@ import pytest
 from cli.commands import assert_refused, run
 
 import ghm
+from ghm.cli.figures import write_figure
 from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.policies.thresholds import ThresholdPolicy
@@ -124,7 +125,12 @@ def test_the_solutions_file_captures_everything(here):
     assert found["verdict"] == "near_optimal"
 
 
-def test_errors_and_figures_for_people(here):
+def test_errors_and_figures_for_people(here, monkeypatch):
+    legends = []
+    monkeypatch.setattr(
+        "ghm.cli.evaluate.figures.write_figure",
+        lambda path, figure: legends.append(words_of(figure)) or write_figure(path, figure),
+    )
     words = ("--output", "policy.csv", "--cash", "0:0.5:11", "--times", "0.5", "1", "--figures", "pictures")
     ran = run("evaluate", "--policy", "my_policies:act", *SMALL, *words)
     assert (ran.status, ran.errors) == (0, "")
@@ -136,6 +142,14 @@ def test_errors_and_figures_for_people(here):
     assert lines[0].startswith("time_to_horizon,cash,probability_hold,probability_pay,probability_issue,payout_level")
     pictures = {path.name for path in (here / "pictures").iterdir()}
     assert pictures == {f"{name}.{ending}" for name in ("policy", "value", "paths") for ending in ("pdf", "png")}
+    # Nobody trained this policy.
+    assert {"payout boundary (policy)", "policy"} <= set().union(*legends)
+    assert not any("learned" in text for texts in legends for text in texts)
+
+
+def words_of(figure):
+    """The texts of a figure's legends and titles."""
+    return {text for axes in figure.axes for text in (*axes.get_legend_handles_labels()[1], axes.get_title())}
 
 
 def test_python_says_the_same(here, monkeypatch):

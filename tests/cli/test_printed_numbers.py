@@ -187,8 +187,9 @@ class TestSolve:
         assert drawn["target cash c*, infinite horizon"].get_ydata()[0] == pytest.approx(0.1630, abs=1e-4)
         curve = {str(line.get_label()): line for line in values.lines}["F(c), infinite horizon"]
         cash = curve.get_xdata()
-        assert curve.get_ydata()[0] == pytest.approx(8.8307 - (9.0 - forever.boundary.payout_level), abs=1e-3)
-        assert curve.get_ydata()[-1] == 0.0
+        assert curve.get_ydata()[0] == 0.0
+        assert curve.get_ydata()[-1] == pytest.approx(9.0 - forever.boundary.payout_level - 8.8307, abs=1e-4)
+        assert values.get_ylabel() == "value − value at c = 0 − c"
         assert cash[-1] == pytest.approx(2 * optimum.payout_level[-1])
 
 

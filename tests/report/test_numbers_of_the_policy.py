@@ -294,6 +294,12 @@ class TestForPapers:
         }
         assert right.collections[0].get_array()[4].tolist() == pytest.approx([0.17, 0.16, 0.15])
 
+    def test_legends_call_a_policy_from_elsewhere_as_they_are_told(self, study: PolicyStudy) -> None:
+        figures = plots.policy_figures(study, "yours")
+        texts = {text for one in figures.values() for axes in one.axes for text in axes.get_legend_handles_labels()[1]}
+        assert {"yours", "payout boundary (yours)", "post-issuance cash (yours)", "issuance boundary (yours)"} <= texts
+        assert not any("learned" in text for text in texts)
+
     def test_paths(self, study: PolicyStudy) -> None:
         (axes,) = plots.policy_figures(study)["paths"].axes
         found = {line.get_label(): line for line in axes.lines}

@@ -17,13 +17,12 @@ from ghm.search import FloatRange, IntRange, Layers, LogFloat, LogInt, SearchSpa
 from ghm.search.settings.calibrations import read_calibrations
 from ghm.search.settings.configurations import (
     NAMES,
-    SEARCHABLE,
     make_hyperparameters,
     parse_hyperparameters,
     plain_hyperparameters,
 )
 from ghm.search.settings.distributions import Range
-from ghm.training.settings import Hyperparameters, TrainConfig
+from ghm.training.settings import SEARCHABLE, Hyperparameters, TrainConfig
 
 RANGES: dict[str, Range] = {
     "float": FloatRange(0.2, 3.0),

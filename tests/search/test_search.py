@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -216,11 +217,14 @@ def test_a_new_search_moves_the_earlier_one_and_both_can_be_resumed(tmp_path: Pa
 
 def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus_module, "visible_gpus", lambda: ["GPU-a", "GPU-b"])
+    monkeypatch.setattr(gpus_module.tempfile, "tempdir", str(tmp_path))
     seen: list[str] = []
-    original = __import__("subprocess").Popen
+    original, both = __import__("subprocess").Popen, threading.Barrier(2)
 
     def spy(command: list[str], **options: Any) -> Any:
         seen.append(options["env"]["CUDA_VISIBLE_DEVICES"])
+        if len(seen) <= 2:
+            both.wait(60)  # one holds its GPU when the other gets one
         return original(command, **options)
 
     flags = (*SMALL, "--n_workers", 2, "--device", "cuda", "--results_dir", tmp_path / "r")

@@ -3,6 +3,7 @@
 import io
 import math
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,9 @@ from ghm.economics.model import GHMModel
 from ghm.economics.problem import Problem
 from ghm.solvers.dynamic_program import solve
 from ghm.training.logging.progress import SHARE, DrawingBudget, TrainingView, duration, number
+from ghm.training.logging.summary import summary
 from ghm.training.main import _optimum
+from ghm.training.settings import TrainConfig
 
 SCRIPT = """
 import time
@@ -52,6 +55,20 @@ def test_every_figure_of_the_optimum_stands_beside_the_learned_one(recovery: flo
     assert ["captured", "value", "98.81%", shown or "–"] in rows
     value = f"{reference.optimal_return:.4f}"
     assert ["firm", "value", value, value] in rows
+
+
+@pytest.mark.parametrize("rule", ["greedy", "randomised"])
+def test_the_closing_table_says_which_action_rule_it_is_of(tmp_path: Path, rule: str) -> None:
+    metrics = {
+        "best_return": 6.61, "best_iteration": 20, "optimal_return": 6.65, "wind_up_return": 5.95, "captured_value": 0.9,
+        "loss": 0.006, "monte_carlo_return": 6.6, "monte_carlo_standard_error": 0.01, "monte_carlo_agrees": True,
+        "verdict_text": "In words.", "action_rule": rule, "payout_level": 0.21, "optimal_payout_level": 0.19,
+        "issues": 1.5, "payouts": 3.0,
+    }  # fmt: skip
+    text = summary(TrainConfig(n_iterations=20, ckpt_dir=tmp_path / "checkpoints"), metrics, 1.0)
+    heading, first, *_ = (line.split() for line in text.split("\n\n")[1].splitlines())
+    assert heading == [rule, "policy", "learned", "optimum"]
+    assert first == ["payout", "boundary", "0.2100", "0.1900"]
 
 
 def test_a_figure_that_is_not_finite_is_a_dash() -> None:

@@ -12,10 +12,14 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
+from ghm.search import SearchSpace
+from ghm.search.methods.registry import make_proposal
+from ghm.search.settings.config import SearchConfig
+from ghm.search.trials.trial import make_trial
 from ghm.solvers.dynamic_program import dynamic_program
 from ghm.training.logging.progress import TrainingView
 from ghm.training.logging.tensorboard import EventLog
-from ghm.training.settings import TrainConfig
+from ghm.training.settings import SEARCHABLE, TrainConfig
 from ghm.training.trainer import Interrupted, Paused, Trainer
 
 
@@ -70,7 +74,7 @@ def test_figure_is_readable_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("success", "status"), [(True, "STATUS_SUCCESS"), (False, "STATUS_FAILURE")])
 def test_hparams_dashboard_has_values_metrics_and_end(tmp_path: Path, success: bool, status: str) -> None:
-    config = TrainConfig(lr_policy=3e-4, policy_hidden=(64, 32))
+    config = TrainConfig(lr_policy=3e-4, policy_hidden=(64, 32), learner="model_free", gae_lambda=0.125)
     with EventLog(tmp_path, config) as log:
         log.history({"iteration": 300, "simulated_return": 6.2})
         log.finish({"captured_value": 0.9, "best_return": 6.5, "final_return": None}, success)
@@ -78,7 +82,9 @@ def test_hparams_dashboard_has_values_metrics_and_end(tmp_path: Path, success: b
     start = hparams(events, metadata.SESSION_START_INFO_TAG).session_start_info
     assert start.hparams["lr_policy"].number_value == 3e-4
     assert start.hparams["policy_hidden"].string_value == "64x32"
-    assert len(start.hparams) == 8
+    assert start.hparams["gae_lambda"].number_value == 0.125
+    assert start.hparams["estimator"].string_value == "after_state"
+    assert set(start.hparams) == {*SEARCHABLE}
     experiment = hparams(events, metadata.EXPERIMENT_TAG).experiment
     assert {info.name for info in experiment.hparam_infos} == set(start.hparams)
     end = hparams(events, metadata.SESSION_END_INFO_TAG).session_end_info
@@ -135,6 +141,41 @@ def test_hparams_table_of_two_trials_through_tensorboards_own_plugin(tmp_path: P
             log.finish({"captured_value": trial / 10, "best_return": 6.0}, True)
     found = {group.hparams["lr_policy"].number_value: captured(group) for group in session_groups(tmp_path)}
     assert found == {1e-3: pytest.approx(0.1), 3e-4: pytest.approx(0.2)}
+
+
+def test_the_dashboard_has_whatever_a_search_varies(tmp_path: Path) -> None:
+    """Settings beside the eight hyperparameters, drawn from ranges and lists, as trials are given them by a search."""
+    space = SearchSpace.from_dict(
+        {
+            "lr_policy": {"low": 1e-5, "high": 1e-1, "log": True},
+            "gae_lambda": {"low": 0.8, "high": 1.0},
+            "critic_memory": {"low": 0.05, "high": 1.0, "log": True},
+            "policy_hidden": {"layers": {"low": 1, "high": 3}, "width": {"low": 16, "high": 256, "log": True}},
+            "learner": ["model_free"],
+            "estimator": ["gae", "after_state"],
+            "baseline": ["returns"],
+            "select": ["exact", "simulated"],
+        }
+    ).choices()
+    propose = make_proposal("random", space, 123)
+    drawn = {}
+    for number in range(1, 7):
+        trial = make_trial(SearchConfig(), tmp_path, number, propose(number, []))
+        trial.directory.mkdir()
+        drawn[number] = vars(trial.hyperparameters)
+        with EventLog(trial.config.log_dir, trial.config) as log:
+            log.finish({"captured_value": number / 10, "best_return": 6.0}, True)
+    shown = {
+        round(10 * captured(group)): {
+            name: value.number_value if value.HasField("number_value") else value.string_value
+            for name, value in group.hparams.items()
+        }
+        for group in session_groups(tmp_path)
+    }
+    for number, values in drawn.items():
+        assert {name: shown[number][name] for name in values} == {
+            name: "x".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()
+        }
 
 
 def test_a_configurations_seeds_are_one_row_of_the_dashboard(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from ghm.search.records.reader import read_search
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import SearchConfig
-from ghm.search.settings.configurations import SEARCHABLE, configured, make_hyperparameters
+from ghm.search.settings.configurations import configured, make_hyperparameters
 from ghm.search.settings.inactive import inactive_in
 from ghm.search.settings.space import Choices
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.trial import RungResult
-from ghm.training.settings import Hyperparameters
+from ghm.training.settings import SEARCHABLE, Hyperparameters
 
 _PROBLEM = ("dt", "T", "terminal", "model", "n_iterations")
 """Settings without which captured values say nothing of one another."""

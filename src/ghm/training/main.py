@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 RESULT_FORMAT = 1
 
-DESCRIPTION = "Train one policy by policy gradient."
+DESCRIPTION = "Train one policy: each iteration moves it along an estimate of the gradient of firm value."
 
 RESUMABLE_CHANGES = {
     "device", "n_threads", "ckpt_freq", "keep_checkpoints",

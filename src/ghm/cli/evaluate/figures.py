@@ -29,6 +29,6 @@ def write_figures(directory: Path, policy: Policy, problem: Problem, action_rule
         ) from error
     found = study(policy, dynamic_program(problem), action_rule == "randomised")
     with mpl.rc_context(STYLE):
-        for name, figure in policy_figures(found).items():
+        for name, figure in policy_figures(found, "policy").items():
             for ending in (".pdf", ".png"):
                 write_figure(directory / f"{name}{ending}", figure)

@@ -20,15 +20,14 @@ QUANTITIES = (
 
 def print_evaluation(title: str, figures: dict[str, Any]) -> None:
     """Print the figures, and the verdict in words."""
-    draws = figures["draws"]
+    rule, head = figures["action_rule"], ""
     rows: list[tuple[str, ...]] = [
         ("firm value, exact", f"{figures['exact_return']:.4f}", f"{figures['optimal_return']:.4f}")
     ]
-    if draws:
-        rows += [
-            ("  of the randomised policy", f"{figures['randomised_return']:.4f}", ""),
-            ("  of the greedy policy", f"{figures['greedy_return']:.4f}", ""),
-        ]
+    if figures["draws"]:
+        other = "greedy" if rule == "randomised" else "randomised"
+        head = f"of the {rule} policy"
+        rows.append((f"  of the {other} policy", f"{figures[f'{other}_return']:.4f}", ""))
     rows += [
         ("firm value, simulated", f"{figures['monte_carlo_return']:.4f}", ""),
         ("  standard error", f"{figures['monte_carlo_standard_error']:.4f}", ""),
@@ -36,8 +35,8 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
         ("captured value", _share(figures["captured_value"]), "100%"),
         ("loss of firm value", loss_text(figures["loss"]), "0%"),
     ]
-    rows += policy_rows(figures.get, figures["action_rule"])
-    print_table(title, rows, ("", "policy", "optimum"))
+    rows += policy_rows(figures.get, rule)
+    print_table(title, rows, (head, "policy", "optimum"))
     sys.stdout.write(textwrap.fill(figures["verdict_text"], WIDTH) + "\n")
     if "errors" in figures:
         _print_errors(figures["errors"])

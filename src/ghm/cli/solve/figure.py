@@ -73,21 +73,25 @@ def _draw_firms(axes: "Axes", forever: InfiniteHorizon | None) -> None:
 
 
 def _draw_values(axes: "Axes", reference: Solution, boundary: FreeBoundary | None) -> None:
-    """The value of scarce cash: the value's distance from the line c + constant that it reaches at the payout level."""
+    """What cash adds to firm value beyond its own amount: V(c) − V(0) − c, constant above the payout boundary."""
     horizon, payout = reference.time_to_horizon[-1], reference.initial_levels.payout_level
     cash = _cash_shown(reference, boundary)
     finite = np.interp(cash, reference.cash, reference.values[-1]) - cash
-    axes.plot(cash, finite - finite[-1], color=FINITE, label=f"V(c, τ) at τ = {horizon:g}")
+    axes.plot(cash, finite - finite[0], color=FINITE, label=f"V(c, τ) at τ = {horizon:g}")
     if payout is not None:
         axes.axvline(payout, color=FINITE, linewidth=0.8, linestyle=":")
     if boundary is not None:
         infinite = boundary.value(cash) - cash
-        axes.plot(cash, infinite - infinite[-1], color=INFINITE, label="F(c), infinite horizon")
+        axes.plot(cash, infinite - infinite[0], color=INFINITE, label="F(c), infinite horizon")
         axes.axvline(boundary.payout_level, color=INFINITE, linewidth=0.8, linestyle=":")
     bottom, top = axes.get_ylim()
     if top - bottom < LEAST_SPAN:
         axes.set_ylim(-LEAST_SPAN, LEAST_SPAN)
-    axes.set(xlabel="cash c", ylabel="value − c − constant", title="Value of the firm; dotted: payout boundaries")
+    axes.set(
+        xlabel="cash c",
+        ylabel="value − value at c = 0 − c",
+        title="Value that cash adds beyond its own amount\n(dotted: payout boundaries)",
+    )
     axes.legend()
 
 

@@ -56,11 +56,11 @@ def search_figures(search: SearchState, importances: tuple[Importance, ...]) -> 
     return {name: figure for name, figure in figures.items() if figure.axes}
 
 
-def policy_figures(study: PolicyStudy) -> dict[str, "Figure"]:
-    """Every figure of the best policy, by file name."""
+def policy_figures(study: PolicyStudy, name: str = "learned") -> dict[str, "Figure"]:
+    """Every figure of a policy beside the optimum, by file name; ``name`` is what legends call what is the policy's."""
     return {
-        "policy": _figure([policy_charts.modes_chart(study), policy_charts.levels_chart(study)], 3.6),
-        "value": _figure([policy_charts.value_chart(study), policy_charts.loss_chart(study)]),
+        "policy": _figure([policy_charts.modes_chart(study), policy_charts.levels_chart(study, name)], 3.6),
+        "value": _figure([policy_charts.value_chart(study, name), policy_charts.loss_chart(study)]),
         "paths": _figure([policy_charts.paths_chart(study)]),
     }
 

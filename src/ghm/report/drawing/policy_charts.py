@@ -21,13 +21,13 @@ def policy_charts(study: PolicyStudy) -> list[Chart]:
     return [levels_chart(study), modes_chart(study), value_chart(study), loss_chart(study), paths_chart(study)]
 
 
-def levels_chart(study: PolicyStudy) -> Chart:
-    """Levels of cash over time to horizon, learned and optimal."""
+def levels_chart(study: PolicyStudy, name: str = "learned") -> Chart:
+    """Levels of cash over time to horizon, the policy's and the optimum's; ``name`` is what its lines are called."""
     data = [
         _line(study.time_to_horizon, getattr(levels, key), f"{title} ({who})", colour, dash)
-        | {"showlegend": who == "learned"}
+        | {"showlegend": who == name}
         for key, title, dash in BOUNDARIES
-        for who, levels, colour in (("learned", study.levels, LEARNED), ("optimal", study.optimal_levels, OPTIMAL))
+        for who, levels, colour in ((name, study.levels, LEARNED), ("optimal", study.optimal_levels, OPTIMAL))
     ]
     at_start = "; ".join(
         f"{title} {_shown(getattr(study.levels, key)[-1])}, optimal {_shown(getattr(study.optimal_levels, key)[-1])}"
@@ -36,8 +36,8 @@ def levels_chart(study: PolicyStudy) -> Chart:
     return Chart(
         "policy-levels",
         "What the policy does, beside the optimum",
-        f"Boundaries over time to horizon, learned and optimal. With the whole horizon ahead: {at_start}.",
-        "Blue: learned. Orange: optimal. A line is missing where the greedy policy never pays out or never issues.",
+        f"Boundaries over time to horizon, {name} and optimal. With the whole horizon ahead: {at_start}.",
+        f"Blue: {name}. Orange: optimal. A line is missing where the greedy policy never pays out or never issues.",
         data,
         {"xaxis": _time_axis(study), "yaxis": {"title": {"text": "cash"}, "rangemode": "tozero"}},
     )
@@ -73,19 +73,19 @@ def modes_chart(study: PolicyStudy) -> Chart:
     )
 
 
-def value_chart(study: PolicyStudy) -> Chart:
-    """Value over cash with the whole horizon ahead, less that of immediate liquidation."""
-    learned, optimal = study.value[-1] - study.wind_up_value, study.optimal_value[-1] - study.wind_up_value
+def value_chart(study: PolicyStudy, name: str = "learned") -> Chart:
+    """Value over cash with the whole horizon ahead, less that of immediate liquidation; ``name`` as in `levels_chart`."""
+    own, optimal = study.value[-1] - study.wind_up_value, study.optimal_value[-1] - study.wind_up_value
     data = [
         _line(study.cash, optimal, "optimum", OPTIMAL),
-        _line(study.cash, learned, "learned", LEARNED, "dash"),
+        _line(study.cash, own, name, LEARNED, "dash"),
     ]
     middle = len(study.cash) // 2
     return Chart(
         "policy-value",
         "Value of the firm",
         f"Value over cash, less immediate liquidation. At cash {study.cash[middle]:.3f} the policy is worth "
-        f"{learned[middle]:.4f} more than immediate liquidation, the optimum {optimal[middle]:.4f}.",
+        f"{own[middle]:.4f} more than immediate liquidation, the optimum {optimal[middle]:.4f}.",
         "Exact value with the whole horizon ahead, less the value of immediate liquidation.",
         data,
         {

@@ -25,7 +25,7 @@ from ghm.search.backends.lease import Lease, LostError, take
 from ghm.search.backends.preflight import difference
 from ghm.search.settings.command import training_command
 from ghm.search.trials.forking import starter
-from ghm.search.trials.gpus import claimed_gpu, visible_gpus
+from ghm.search.trials.gpus import visible_gpus
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import Start
 from ghm.search.trials.runner import TrialRunner
@@ -115,19 +115,17 @@ def _fault(task: Task, watch: SearchWatch) -> str | None:
 def _run(task: Task, lease: Lease, watch: SearchWatch) -> TrialRecord:
     if told := recorded_since(task.trial, task.known) or unrecorded_outcome(task.trial):
         return told
-    gpus = visible_gpus() if task.trial.config.device == "cuda" else []
-    with claimed_gpu(gpus) as gpu:
-        runner = TrialRunner(
-            task.command or training_command(),
-            [gpu] if gpu is not None else [],
-            task.trial_timeout,
-            task.max_retries,
-            popen=starter(task.command, task.popen),
-            # The next owner of the directory ends what this one left; that is no failure to be tried again beside it.
-            before_attempt=lease.renew,
-        )
-        with _supervised(runner, lease, watch):
-            outcome = runner.run(task.trial)
+    runner = TrialRunner(
+        task.command or training_command(),
+        visible_gpus() if task.trial.config.device == "cuda" else [],
+        task.trial_timeout,
+        task.max_retries,
+        popen=starter(task.command, task.popen),
+        # The next owner of the directory ends what this one left; that is no failure to be tried again beside it.
+        before_attempt=lease.renew,
+    )
+    with _supervised(runner, lease, watch):
+        outcome = runner.run(task.trial)
     lease.renew()  # who has lost the directory records nothing there
     record_outcome(task.trial, outcome)
     return outcome

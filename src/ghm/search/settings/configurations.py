@@ -9,13 +9,10 @@ from typing import Any
 from ghm.errors import UserError
 from ghm.io.text import WIDTH
 from ghm.search.settings.distributions import label
-from ghm.training.settings import ESTIMATORS, Hyperparameters, TrainConfig
+from ghm.training.settings import ESTIMATORS, SEARCHABLE, Hyperparameters, TrainConfig
 
 NAMES = tuple(field.name for field in dataclasses.fields(Hyperparameters))
 """The eight hyperparameters, in the order in which they are drawn and counted; the first of :data:`SEARCHABLE`."""
-
-SEARCHABLE = {field.name: field for field in dataclasses.fields(TrainConfig) if "inactive_under" in field.metadata}
-"""Every setting that a search may vary, by name."""
 
 
 def make_hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:

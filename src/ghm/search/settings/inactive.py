@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ghm.search.settings.configurations import SEARCHABLE
 from ghm.search.settings.distributions import Values
 from ghm.search.settings.methods import METHODS
 from ghm.search.settings.space import Choices
-from ghm.training.settings import BASELINES, ESTIMATORS, Hyperparameters, TrainConfig
+from ghm.training.settings import BASELINES, ESTIMATORS, SEARCHABLE, Hyperparameters, TrainConfig
 
 _CONDITIONS: dict[str, Mapping[str, tuple[str, ...]]] = {
     name: field.metadata["inactive_under"] for name, field in SEARCHABLE.items()

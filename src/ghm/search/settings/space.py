@@ -13,12 +13,13 @@ from ghm.economics.model import GHMModel
 from ghm.errors import UserError
 from ghm.io.safe_read import read_given
 from ghm.io.values import is_whole, plain, require_integer
-from ghm.search.settings.configurations import NAMES, SEARCHABLE, make_hyperparameters, require_value
+from ghm.search.settings.configurations import NAMES, make_hyperparameters, require_value
 from ghm.search.settings.distributions import MAX_VALUES, Distribution, Layers, Range, Values, label
 from ghm.training.settings import (
     BASELINES,
     ESTIMATORS,
     MAX_HIDDEN_LAYERS,
+    SEARCHABLE,
     Hyperparameters,
     TrainConfig,
 )

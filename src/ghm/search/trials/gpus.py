@@ -1,11 +1,10 @@
-"""GPUs: which there are, and one for each running trial of a search, or of a host."""
+"""GPUs: which there are, and one for each running trial of a host."""
 
 import contextlib
 import errno
 import fcntl
 import itertools
 import os
-import queue
 import stat
 import tempfile
 import urllib.parse
@@ -16,37 +15,8 @@ from ghm.errors import UserError
 from ghm.search.settings.config import SearchConfig
 
 
-class GpuPool:
-    """GPUs that running trials share out among themselves.
-
-    Args:
-        gpus: their names, one a worker; empty: trials run without.
-    """
-
-    def __init__(self, gpus: Sequence[str]) -> None:
-        self._free: queue.SimpleQueue[str] | None = queue.SimpleQueue() if gpus else None
-        for gpu in gpus:
-            self._give_back(gpu)
-
-    @contextlib.contextmanager
-    def lend(self) -> Iterator[str | None]:
-        """A GPU of the trial's own while it runs; None where GPUs are not shared out."""
-        if self._free is None:
-            yield None
-            return
-        gpu = self._free.get()
-        try:
-            yield gpu
-        finally:
-            self._give_back(gpu)
-
-    def _give_back(self, gpu: str) -> None:
-        assert self._free is not None
-        self._free.put(gpu)
-
-
 def assigned_gpus(config: SearchConfig) -> tuple[str, ...]:
-    """The GPU of each worker, in turn; workers beyond the number of GPUs share.
+    """The GPUs that a search on this host shares out among its trials; none on the CPU.
 
     Raises:
         UserError: when a GPU is asked for and there is none.
@@ -56,15 +26,15 @@ def assigned_gpus(config: SearchConfig) -> tuple[str, ...]:
     gpus = visible_gpus()
     if not gpus:
         raise UserError("--device cuda: PyTorch finds no GPU on this machine; use --device cpu")
-    return tuple(gpus[worker % len(gpus)] for worker in range(max(config.n_workers, len(gpus))))
+    return tuple(gpus)
 
 
 @contextlib.contextmanager
 def claimed_gpu(gpus: Sequence[str], directory: Path | None = None) -> Iterator[str | None]:
     """One of this host's ``gpus``, which fewest of its trials use, held while the block runs; None if there are none.
 
-    Workers of one host are processes that know nothing of each other. A lock of the operating system a trial on a GPU
-    shares them out, and is let go of however a worker ends.
+    Searches and workers of one host are processes that know nothing of each other. A lock of the operating system a trial on a
+    GPU shares them out, and is let go of however its holder ends.
 
     Args:
         gpus: their names.

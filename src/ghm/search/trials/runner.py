@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ghm.io.platforms import ExitStatus
 from ghm.search.settings.command import training_arguments
 from ghm.search.trials.exit_status import outcome_of_process, outcome_of_stop
-from ghm.search.trials.gpus import GpuPool
+from ghm.search.trials.gpus import claimed_gpu
 from ghm.search.trials.outcome import TrialRecord, failure
 from ghm.search.trials.process import Cause, Start, TrialProcess, pause, start, watch
 from ghm.search.trials.trial import Trial
@@ -23,7 +23,7 @@ class TrialRunner:
 
     Args:
         command: what starts the training script; its flags are appended.
-        gpus: GPUs to share out, one a running trial; empty: the environment is left alone.
+        gpus: of this host, one for each running trial; empty: the environment is left alone.
         trial_timeout: seconds after which an attempt is stopped; None: never.
         max_retries: how often a trial is started again after an infrastructure failure.
         popen: starts a process; a test's double stands in for it.
@@ -40,13 +40,12 @@ class TrialRunner:
         popen: Start = subprocess.Popen,
         before_attempt: Callable[[], None] = lambda: None,
     ) -> None:
-        self._command = list(command)
+        self._command, self._gpus = list(command), gpus
         self._trial_timeout = trial_timeout
         self._max_retries = max_retries
         self._popen, self._before_attempt = popen, before_attempt
         self._stop = threading.Event()
         self._kill = threading.Event()
-        self._gpus = GpuPool(gpus)
         self._running: set[TrialProcess] = set()
         self._paused_s, self._paused_at = 0.0, 0.0
 
@@ -82,25 +81,21 @@ class TrialRunner:
 
     def run(self, trial: Trial) -> TrialRecord:
         """Run ``trial`` to its end and return its outcome, which the caller has to record."""
-        with self._gpus.lend() as gpu:
-            return self._run(trial, gpu)
-
-    def _run(self, trial: Trial, gpu: str | None) -> TrialRecord:
         failures, notes = trial.machine_failures, []
         for number in range(1, self._max_retries + 2):
-            outcome = dataclasses.replace(self._attempt(trial, gpu), attempts=number)
+            outcome = dataclasses.replace(self._attempt(trial), attempts=number)
             notes += [outcome.note] if outcome.note else []
             failures += outcome.infrastructure_failure and outcome.final
             if self._stop.is_set() or not outcome.infrastructure_failure:
                 break
         return dataclasses.replace(outcome, machine_failures=failures, note="; ".join(notes) or None)
 
-    def _attempt(self, trial: Trial, gpu: str | None) -> TrialRecord:
+    def _attempt(self, trial: Trial) -> TrialRecord:
         started = time.monotonic()
         try:
             self._before_attempt()
             resumed = prepare_directory(trial)
-            exit_status, cause = self._supervise(trial, gpu, resumed)
+            exit_status, cause = self._supervise(trial, resumed)
         except OSError as error:
             return failure(trial, "infrastructure", str(error), time.monotonic() - started)
         seconds = time.monotonic() - started
@@ -111,7 +106,7 @@ class TrialRunner:
                 note = set_aside_checkpoints(trial)
             except OSError as error:
                 return failure(trial, "infrastructure", str(error), seconds)
-            return dataclasses.replace(self._attempt(trial, gpu), note=note)
+            return dataclasses.replace(self._attempt(trial), note=note)
         outcome = outcome_of_process(trial, exit_status, seconds)
         if cause == "exit" or outcome.success or outcome.status == "paused":
             return outcome
@@ -120,19 +115,20 @@ class TrialRunner:
         limit = f"stopped by --trial_timeout {self._trial_timeout:g} s, in which its start counts too"
         return outcome_of_stop(trial, outcome, "timeout", limit)
 
-    def _supervise(self, trial: Trial, gpu: str | None, resumed: bool) -> tuple[int, Cause]:
+    def _supervise(self, trial: Trial, resumed: bool) -> tuple[int, Cause]:
         """Run the process; return its exit status, and who ended it."""
         if self._stop.is_set():
             return -signal.SIGTERM, "stop"
         arguments = training_arguments(
             dataclasses.replace(trial.config, parent_pid=os.getpid(), resume=trial.checkpoint if resumed else None)
         )
-        process = start(trial, [*self._command, *arguments], gpu, self._popen)
-        self._running.add(process)
-        try:
-            return watch(process, self._trial_timeout, self._stop, self._kill, self._clock)
-        finally:
-            self._running.discard(process)
+        with claimed_gpu(self._gpus) as gpu:
+            process = start(trial, [*self._command, *arguments], gpu, self._popen)
+            self._running.add(process)
+            try:
+                return watch(process, self._trial_timeout, self._stop, self._kill, self._clock)
+            finally:
+                self._running.discard(process)
 
     def _clock(self) -> float:
         """Seconds, those in which trials stood still left out."""

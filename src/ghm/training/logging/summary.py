@@ -11,7 +11,7 @@ from ghm.training.settings import TrainConfig
 
 def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str:
     """The run in a few plain lines, and the policy beside the optimum."""
-    captured = metrics["captured_value"]
+    captured, rule = metrics["captured_value"], metrics["action_rule"]
     untrained = _untrained(config)
     before = "" if captured is None or untrained is None else f" (before training {percent_text(untrained, 2)})"
     lines = [
@@ -23,7 +23,8 @@ def summary(config: TrainConfig, metrics: dict[str, Any], seconds: float) -> str
         f"  simulated check  {metrics['monte_carlo_return']:.4f} ± {error_text(metrics['monte_carlo_standard_error'])}",
         textwrap.fill(f"  verdict          {metrics['verdict_text']}", WIDTH, subsequent_indent=19 * " "),
         f"  checkpoints      {config.ckpt_dir}",
-        *table_lines(("", "learned", "optimum"), *policy_rows(metrics.get, metrics["action_rule"], config.T)),
+        "",
+        *table_lines((f"{rule} policy", "learned", "optimum"), *policy_rows(metrics.get, rule, config.T)),
     ]
     if not metrics["monte_carlo_agrees"]:
         lines.append("  WARNING: the exact and the simulated firm value differ by more than four standard errors")

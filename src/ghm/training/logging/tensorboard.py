@@ -15,13 +15,12 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ghm.errors import printable
 from ghm.training.logging.metrics import METRICS
-from ghm.training.settings import Hyperparameters, TrainConfig
+from ghm.training.settings import SEARCHABLE, TrainConfig
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -168,11 +167,12 @@ class EventLog:
 
 
 def hyperparameter_values(config: TrainConfig) -> dict[str, float | str]:
-    """The hyperparameters as the dashboard's two types: numbers, and layer widths as text such as 64x64."""
+    """Every setting that a search may vary as one of the dashboard's two types: a number, or text such as 64x64 or gae."""
     values: dict[str, float | str] = {}
-    for field in fields(Hyperparameters):
-        value = getattr(config, field.name)
-        values[field.name] = "x".join(map(str, value)) if isinstance(value, tuple) else float(value)
+    for name in SEARCHABLE:
+        value = getattr(config, name)
+        text = "x".join(map(str, value)) if isinstance(value, tuple) else value
+        values[name] = text if isinstance(text, str) else float(text)
     return values
 
 
