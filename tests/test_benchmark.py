@@ -74,6 +74,23 @@ def test_the_nearest_is_so_by_distances_worked_out_setting_by_setting(table: Tab
             assert distances[found] == pytest.approx(min(distances), abs=1e-9)
 
 
+def test_numbers_of_a_list_are_as_far_apart_as_they_are_in_it(tmp_path: Path) -> None:
+    """The share of the list that lies between: from 1 to 4 of 0.5, 1, 2, 4 it is two thirds."""
+    content = json.loads(TRAININGS.read_text())
+    content["space"] |= {"max_grad_norm": [0.5, 1, 2, 4], "entropy_weight": {"low": 0, "high": 1}}
+    places = [(4, 0.1), (1, 0.7), (2, 0.5)]
+    full = content["trainings"][0]
+    content["trainings"] = [
+        full | {"hyperparameters": full["hyperparameters"] | {"max_grad_norm": norm, "entropy_weight": weight}}
+        for norm, weight in places
+    ]
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    table = load_table(tmp_path / "t.json")
+    asked = {"max_grad_norm": 1, "entropy_weight": 0.1}  # 2/3 + 0, 0 + 0.6 and 1/3 + 0.4 from these
+    assert table.nearest(asked) == 1
+    assert table.nearest(asked, [1]) == 0
+
+
 def test_a_setting_without_effect_does_not_count(table: Table) -> None:
     number = next(k for k, one in enumerate(table.configurations) if one["estimator"] == "after_state")
     moved = table.configurations[number] | {"gae_lambda": 1.0, "lr_baseline": 1e-1}
@@ -209,6 +226,10 @@ def test_values_may_be_lists_and_numpys_numbers(table: Table) -> None:
     assert table.nearest(lists | {"lr_policy": np.float64(one["lr_policy"])}) == number
     last, seed = table.iterations[-1], table.seeds[0]
     assert table.objective(np.int64(number), np.int64(last), np.int64(seed)) == table.objective(number, last, seed)  # type: ignore[arg-type]
+
+
+def test_a_table_is_shown_by_its_size(table: Table) -> None:
+    assert repr(table) == "Table(configurations: 320, seeds: 2, evaluations: 21, iterations: 400)"
 
 
 def test_a_table_can_be_compared_and_kept_in_a_set(table: Table) -> None:

@@ -145,4 +145,4 @@ def test_the_table_of_learners_is_that_of_the_page() -> None:
     lines = (DOCS / "estimators.md").read_text(encoding="utf-8").splitlines()
     rows = [line.strip("| ").replace("`", "").split(" | ") for line in lines if line.startswith("| `model_")]
     shown = {name: cells for name, *cells in rows if len(cells) == 4 and not cells[0][0].isdigit()}
-    assert shown == {flags(*key): [one.literature, one.must_know, one.bias, one.variance] for key, one in FACTS.items()}
+    assert shown == {flags(*key): [one.literature, one.must_know, one.bias, one.noise] for key, one in FACTS.items()}

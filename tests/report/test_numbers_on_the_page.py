@@ -87,7 +87,7 @@ def test_confidence(search: SearchState, tmp_path: Path) -> None:
     )
     ends = re.fullmatch(
         r"Confirmed on 5 fresh seeds that the search had not used \(95% interval ([\d.]+)% to ([\d.]+)%\): "
-        r"trials 13, 14, 15, 16, 17 of configuration 2, which was trials 5, 6, 7, 8 in the search\.",
+        r"trials 13 to 17 of configuration 2, which was trials 5 to 8 in the search\.",
         findings.confidence(confirmed(tmp_path / "confirmed")) or "",
     )
     assert ends is not None

@@ -336,6 +336,17 @@ def test_a_damaged_journal_is_refused_and_a_lost_one_is_made_again(
     assert everything(tmp_path / "undisturbed") == expected
 
 
+def test_where_all_failed_before_the_first_rung_nobody_is_left_at_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal says so, and can be read again."""
+    monkeypatch.setenv("STUB_MODES", json.dumps({str(123 + k): "diverge" for k in range(1, 4)}))
+    words = ("--n_trials", 3, "--rungs", 3, 4, *COMMON, "--results_dir", tmp_path / "r")
+    statuses = [run_search(*words), run_search("--resume", tmp_path / "r", *QUIET)]
+    assert statuses[0] == statuses[1] != 2
+    assert [one.content["of"] for one in read_journal(tmp_path / "r") if one.kind == "cut"] == [3, 0]
+
+
 def test_decisions_are_written_down_before_they_are_acted_on(tmp_path: Path) -> None:
     started: list[tuple[int, int]] = []
     original = subprocess.Popen

@@ -1,7 +1,8 @@
 """Every method on lists, on ranges and on both: with one worker, with two, and killed, the same search in every bit.
 
-On stand-in trials; one search on real trainings is at the end. What a method proposes is in test_methods_on_ranges.py, and the
-wrong variants that these comparisons find out are in test_decisions.py.
+Races, growths and --learn_from are among them. On stand-in trials; one search on real trainings is at the end. What a method
+proposes is in test_methods_on_ranges.py; the wrong variants that these comparisons find out are in test_decisions.py,
+test_growth.py and test_learn_from.py.
 """
 
 import json
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from ghm.search import SearchSpace
+from tests.search.instant import INSTANT
 from tests.search.support import read, run_search
-from tests.search.test_decisions import COMMON, MIXED, RANGES, everything, kill_until_done
+from tests.search.test_decisions import MIXED, RANGES
+from tests.search.test_growth import COMMON, Words, all_of, kill_while_it_grows
 from tests.search.test_real_training import finish, launch, wait_until, without_paths
 
 LISTS = {"lr_policy": [1e-4, 1e-3, 1e-2], "entropy_weight": [0.01, 0.1], "n_trajectories": [100, 200, 500]}
@@ -37,43 +40,64 @@ GRIDS = {
     "ranges": with_points({name: RANGES[name] for name in ("lr_policy", "max_grad_norm")}),
     "mixed": with_points({name: MIXED[name] for name in ("lr_policy", "gae_lambda", "estimator")}),
 }
-METHODS: dict[str, tuple[object, ...]] = {
-    "random": ("--n_trials", 8),
-    "grid": ("--search_type", "grid"),
+EARLIER = Path("earlier")
+METHODS: dict[str, tuple[Words, ...]] = {
+    "random": (("--n_trials", 8),),
+    "grid": (("--search_type", "grid"),),
     # Ten outcomes are needed, and the last is not seen: three proposals are learned.
-    "tpe": ("--search_type", "tpe", "--n_trials", 14, "--proposal_lag", 1),
-    "gp": ("--search_type", "gp", "--n_trials", 14, "--proposal_lag", 1),
-    "rungs": ("--n_trials", 8, "--rungs", 2, 4, "--keep", 0.5),
+    "tpe": (("--search_type", "tpe", "--n_trials", 14, "--proposal_lag", 1),),
+    "gp": (("--search_type", "gp", "--n_trials", 14, "--proposal_lag", 1),),
+    "rungs": (("--n_trials", 8, "--rungs", 2, 4, "--keep", 0.5),),
+    "race": (("--n_trials", 6, "--confirm", 4, "--confirm_seeds", 6, "--race"),),
+    "learned tpe": (("--search_type", "tpe", "--n_trials", 5, "--proposal_lag", 1, "--learn_from", EARLIER),),
+    "learned gp": (("--search_type", "gp", "--n_trials", 5, "--proposal_lag", 1, "--learn_from", EARLIER),),
+    "grown": (
+        ("--search_type", "gp", "--n_trials", 12, "--proposal_lag", 1, "--rungs", 2, "--keep", 0.5),
+        ("--n_trials", 14, "--rungs", 2, 4),
+        ("--n_seeds", 3, "--top", 2),
+        ("--confirm", 2, "--confirm_seeds", 2),
+    ),
 }
+"""The words of a search and, where it grows, those of each growth."""
+
 CELLS = [(method, space) for method in METHODS for space in SPACES]
+QUICK = [(method, space) for method, space in CELLS if space == "mixed" or method in [*METHODS][:5]]
+"""Those that are run every time: what the others add to a method is the same in every space."""
 
 
-def flags(method: str, space: str, results_dir: Path, home: Path) -> list[object]:
-    """A search of a cell; settings of the critic need the model-free learner."""
+def calls(method: str, space: str, home: Path) -> list[Words]:
+    """A search of a cell, and its growths; settings of the critic need the model-free learner."""
     path = home / "space.json"
     path.write_text(json.dumps(ONE | GRIDS[space] if method == "grid" else SPACES[space]))
     learner = ("--learner", "model_free") if space == "mixed" else ()
-    return [*METHODS[method], *learner, "--space", path, *COMMON, "--results_dir", results_dir]
+    start, *growths = METHODS[method]
+    if EARLIER in start and not EARLIER.exists():
+        assert (
+            run_search("--n_trials", 12, *learner, "--space", path, *COMMON, "--results_dir", EARLIER, **INSTANT) == 0
+        )
+    return [[*start, *learner, "--space", path], *growths]
 
 
 def undisturbed_and_killed(method: str, space: str, wanted: int, home: Path) -> None:
+    start, *growths = every = calls(method, space, home)
     expected = []
     for workers in (1, 2):
-        path = home / f"with-{workers}"
-        assert run_search(*flags(method, space, path, home), "--n_workers", workers) == 0
-        expected.append(everything(path))
+        path, more = home / f"with-{workers}", ("--n_workers", workers)
+        assert run_search(*start, *COMMON, *more, "--results_dir", path) == 0
+        for growth in growths:
+            assert run_search("--resume", path, *growth, *more, "--progress", "none") == 0
+        expected.append(all_of(path))
     assert expected[0] == expected[1]
     proposed = {json.dumps(one["hyperparameters"]) for one in expected[0][0]["configurations"]}
     assert len(proposed) == len(expected[0][0]["configurations"]) >= 4, "each is another"
     rng, kills, rounds = random.Random(f"{method} {space}"), 0, 0
     while kills < wanted:
         rounds += 1
-        path = home / f"killed-{rounds}"
-        kills += kill_until_done([*flags(method, space, path, home), "--n_workers", 2], path, rng, wanted - kills)
-        assert everything(path) == expected[0]
+        kills += kill_while_it_grows(every, home / f"killed-{rounds}", rng, wanted - kills)
+        assert all_of(home / f"killed-{rounds}") == expected[0]
 
 
-@pytest.mark.parametrize(("method", "space"), CELLS)
+@pytest.mark.parametrize(("method", "space"), QUICK)
 def test_with_two_workers_and_killed_it_is_the_same_search(method: str, space: str, tmp_path: Path) -> None:
     undisturbed_and_killed(method, space, 2, tmp_path)
 

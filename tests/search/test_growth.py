@@ -1,9 +1,11 @@
 """A search that grows: what was decided stands, what is added is decided by content, and is the same however it is run."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import tomllib
@@ -18,15 +20,21 @@ import pytest
 
 import ghm
 from ghm.report.analysis.certainty import certainty
+from ghm.search.decisions.ranking import rung_agreements
 from ghm.search.decisions.scheduler import Scheduler, Step
 from ghm.search.explain import explain
 from ghm.search.records.journal import read_journal
 from ghm.search.records.reader import read_search
+from ghm.search.replay import replay
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.trial_numbering import Extent, TrialNumbering
+from ghm.search.trials.outcome import TrialRecord, TrialState
+from ghm.search.trials.runner import TrialRunner
+from ghm.search.trials.trial import Trial
+from ghm.training.settings import TrainConfig
 from tests.search.instant import INSTANT
-from tests.search.support import comparable, read, run_search
+from tests.search.support import STUB, comparable, read, run_search
 from tests.search.test_decisions import CALIBRATIONS, child, everything
 
 QUIET = ("--progress", "none")
@@ -100,9 +108,16 @@ def n_growths(results_dir: Path) -> int:
     return len(content.get("growth", [0])) - 1
 
 
-def kill_while_it_grows(name: str, results_dir: Path, rng: random.Random, most: int) -> int:
-    """Grow with two workers, each call ended by SIGKILL again and again, ``most`` times in all; return the number of kills."""
-    start, *growths = SEARCHES[name]
+def kill_while_it_grows(calls: Sequence[Words], results_dir: Path, rng: random.Random, most: int) -> int:
+    """Grow with two workers, each call ended by SIGKILL again and again, ``most`` times in all; return the number of kills.
+
+    Args:
+        calls: the words of the search, and those by which it grows.
+        results_dir: where it is to be.
+        rng: when to kill.
+        most: kills.
+    """
+    start, *growths = calls
     kills, longest = 0, 0.6
     for words in ([*start, *COMMON, "--results_dir", results_dir], *(["--resume", results_dir, *g] for g in growths)):
         before = n_growths(results_dir)
@@ -128,7 +143,7 @@ def kill_while_it_grows(name: str, results_dir: Path, rng: random.Random, most: 
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_with_two_workers_and_killed_it_grows_as_with_one(name: str, recorded: Recorded, tmp_path: Path) -> None:
-    assert kill_while_it_grows(name, tmp_path / "r", random.Random(name), 4) == 4
+    assert kill_while_it_grows(SEARCHES[name], tmp_path / "r", random.Random(name), 4) == 4
     assert all_of(tmp_path / "r") == all_of(recorded(name))
 
 
@@ -140,7 +155,7 @@ def test_killed_twenty_times_it_grows_the_same(name: str, recorded: Recorded, tm
     rng, kills = random.Random(name), 0
     while kills < 20:
         shutil.rmtree(tmp_path / "r", ignore_errors=True)
-        kills += kill_while_it_grows(name, tmp_path / "r", rng, 20 - kills)
+        kills += kill_while_it_grows(SEARCHES[name], tmp_path / "r", rng, 20 - kills)
         assert all_of(tmp_path / "r") == all_of(recorded(name))
 
 
@@ -342,6 +357,35 @@ def test_growths_that_would_undo_a_choice_are_refused(
     assert "with --rank_by worst, more seeds make a configuration's figure lower" in capsys.readouterr().err
 
 
+def test_after_a_confirmation_the_advice_is_a_new_search_on_other_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Followed by the word: it begins with the best of the earlier one, and shares no other configuration or seed with it."""
+    words = ("--n_trials", 5, "--confirm", 2, "--confirm_seeds", 9, *COMMON, "--results_dir", tmp_path / "r")
+    assert run_search(*words, **INSTANT) == 0
+    capsys.readouterr()
+    for change in (("--n_trials", 8), ("--n_seeds", 2, "--top", 1), ("--n_trials", 8, "--rungs", 2)):
+        assert run_search("--resume", tmp_path / "r", *change, *QUIET) == 2
+        said = capsys.readouterr().err
+    config, seed_base, learned = re.search(
+        r"--config (\S+) --seed_base (\d+) --results_dir ELSEWHERE, .*--start_with FILE .*\(tpe and gp: --learn_from (\S+)\)",
+        said,
+    ).groups()  # type: ignore[union-attr]
+    best = read(tmp_path / "r")["best_config"]
+    (tmp_path / "best.json").write_text(json.dumps([best]))
+    again = ("--config", config, "--seed_base", seed_base, "--results_dir", tmp_path / "on", *QUIET)
+    assert run_search(*again, "--start_with", tmp_path / "best.json", **INSTANT) == 0
+    earlier, later = read(tmp_path / "r"), read(tmp_path / "on")
+    tried = [[one["hyperparameters"] for one in each["configurations"]] for each in (earlier, later)]
+    assert tried[1][0] == best
+    assert not [one for one in tried[1][1:] if one in tried[0]]
+    assert not {one["seed"] for one in earlier["results"]} & {one["seed"] for one in later["results"]}
+    assert later["confirmation"]["complete"]
+    learns = ("--search_type", "gp", "--learn_from", learned, "--dry_run")
+    assert run_search(*again[:4], *learns, "--results_dir", tmp_path / "learned", *QUIET) == 0
+    assert "5 of 5 configurations of search" in capsys.readouterr().out
+
+
 def test_a_dry_run_says_what_grows_and_writes_nothing(started: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in sorted(started.rglob("*.json*"))}
     capsys.readouterr()
@@ -384,6 +428,45 @@ def test_it_is_explained_and_shown(recorded: Recorded, capsys: pytest.CaptureFix
     assert " ".join(map(str, advice)) in said
     assert run_search("--resume", recorded("rungs"), *advice, *QUIET, "--dry_run") == 0
     assert run_search("--resume", recorded("rungs"), "--n_seeds", 3, "--top", 5, *QUIET, "--dry_run") == 2
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_trial_is_trained_again_as_it_was_though_its_result_is_lost(
+    name: str, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the search's record alone, with the rungs of the configurations that it came with, at each of which it evaluates."""
+    trained: list[TrainConfig] = []
+    state = read_search(recorded(name))
+    known = {one.trial_num: one for one in state.trials}
+
+    def train(_: TrialRunner, trial: Trial) -> TrialRecord:
+        trained.append(dataclasses.replace(trial.config, group=None))
+        return known[trial.number]
+
+    monkeypatch.setattr(TrialRunner, "__call__", train)
+    shutil.copytree(recorded(name), tmp_path / "r")
+    placed = {n: (one.stage, one.configuration) for n, one in known.items() if one.status is TrialState.COMPLETED}
+    kinds = {
+        (stage, state.numbering.group_of(k), number in state.numbering.numbers(k), known[number].calibration): number
+        for number, (stage, k) in placed.items()
+    }
+    for number in kinds.values():
+        replay(tmp_path / "r", number, runner=TrialRunner(STUB))
+        (tmp_path / f"r/trial_{number:03d}/result.json").unlink()
+        replay(tmp_path / "r", number, runner=TrialRunner(STUB))
+        assert trained[-2] == trained[-1]
+    passed = {one.evaluate_at for one in trained}
+    assert len(passed) > 1, "trials of different rungs"
+
+
+def test_rungs_agree_as_far_as_the_same_configurations_went_from_one_to_the_next(tmp_path: Path) -> None:
+    """Six pass 2 and 4; eight that are added pass 2, 3 and 4: from 2 to 4 at once are the first, and none of the others."""
+    words = ("--n_trials", 6, "--rungs", 2, 4, "--keep", 1.0, *COMMON, "--results_dir", tmp_path / "r")
+    assert run_search(*words) == 0
+    assert run_search("--resume", tmp_path / "r", "--n_trials", 14, "--rungs", 2, 3, 4, *QUIET) == 0
+    state = read_search(tmp_path / "r")
+    found = {(one.rung, one.following): one.configurations for one in rung_agreements(state.trials, state.numbering)}
+    assert found == {(2, 3): 8, (2, 4): 6, (3, 4): 8, (4, 6): 14}
 
 
 def test_its_settings_file_says_how_to_do_it_again(recorded: Recorded, tmp_path: Path) -> None:

@@ -306,7 +306,7 @@ def test_summary_and_page_speak_of_configurations_and_agree(
         figure = re.escape(percent_text(first["confirmed"]))
         assert re.search(
             rf"Best configuration: {first['configuration']}, worst captured value {figure} on fresh seeds\n"
-            r"  \(trials [\d, ]+ in the search, trials [\d, ]+ on fresh seeds\)\n",
+            r"  \(trials \d+ to \d+ in the search, trials \d+ to \d+ on fresh seeds\)\n",
             printed,
         )
         assert (
@@ -421,7 +421,7 @@ def test_summary_and_page_count_the_same_that_went_on_though_some_failed_later(t
         index.add(dataclasses.replace(outcome, **late, **early))
     ResultsFile(index).write()
     said = summary(index, interrupted=False)
-    first, second = rung_agreements(read_search(index.path).trials, record.config)
+    first, second = rung_agreements(read_search(index.path).trials, record.numbering)
     assert f"2 and 4 iterations, {first.configurations} configurations promoted: " in said
     assert f"4 and {second.following} iterations, {second.configurations} configurations promoted: " in said
     assert (first.configurations, second.configurations) == (10, 8)

@@ -118,17 +118,21 @@ def test_confirmation(tmp_path: Path) -> None:
     _, best, top, confirmation, *_ = blocks(confirmed(tmp_path))
     found = re.match(
         r"Best configuration: 2, interquartile mean captured value 83\.0% on fresh seeds\n"
-        r"  \(95% interval ([\d.]+)% to ([\d.]+)%; trials 5, 6, 7, 8 in the search, trials 13, 14, 15, 16, 17 on fresh seeds\)\n"
+        r"  \(95% interval ([\d.]+)% to ([\d.]+)%; trials 5 to 8 in the search, trials 13 to 17 on\n"
+        r"   fresh seeds\)\n"
         r"  \(its best trial on them: trial 17, firm value 6\.5520, captured value 86\.0%\)",
         best,
     )
     assert found is not None, best
     assert [float(end) / 100 for end in found.groups()] == pytest.approx(FRESH, abs=6e-4)
-    assert top.startswith("Top 5 configurations before the confirmation, by the mean captured value of their trials\n")
-    title, head, first, second, last = confirmation.splitlines()
-    assert title == "Confirmation on fresh seeds 1001 to 1005, 250 iterations; interquartile means of captured value"
+    assert top.startswith(
+        "Top 5 configurations before the confirmation, by the mean captured value of\n  their trials\n  rank "
+    )
+    title, rest, head, first, second, last = confirmation.splitlines()
+    assert title == "Confirmation on fresh seeds 1001 to 1005, 250 iterations; interquartile means of"
+    assert rest == "  captured value, differences in points"
     assert re.split(r"\s{2,}", head.strip()) == [
-        "configuration", "in search", "confirmed", "95% interval", "difference (points)", "failed",
+        "configuration", "in search", "confirmed", "95% interval", "difference", "failed",
     ]  # fmt: skip
     cells = [re.split(r"\s{2,}", row.strip()) for row in (first, second)]
     assert [[*row[:3], *row[4:]] for row in cells] == [
@@ -138,7 +142,7 @@ def test_confirmation(tmp_path: Path) -> None:
     ends = [float(end.removesuffix("%")) / 100 for end in cells[0][3].split(" to ")]
     assert ends == pytest.approx(FRESH, abs=6e-4)
     assert cells[1][3] == "too few seeds"
-    assert last == "  The first beats the second in 70% of 20 pairs of their trainings on fresh seeds."
+    assert last == "  The first beats the second in 70% of 20 pairs of trainings on fresh seeds."
 
 
 def test_rungs_and_who_was_stopped(tmp_path: Path) -> None:

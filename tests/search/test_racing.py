@@ -1,5 +1,6 @@
 """A race of seeds against an independent truth: configurations whose means are known, and noise that the seed shares."""
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from ghm.report.analysis.findings import confidence
 from ghm.search.decisions import racing
 from ghm.search.decisions.racing import ALPHA, Standing, judge
 from ghm.search.decisions.statistics import interquartile_interval, interquartile_mean
+from ghm.search.display.summary import summary
 from ghm.search.records.reader import read_search
 from ghm.search.settings.methods import first_look, n_looks
 from tests.search.instant import INSTANT
@@ -197,6 +199,39 @@ def test_one_that_is_beaten_does_not_go_on_though_it_is_in_the_better_half() -> 
     assert found.final
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(("configurations", "seeds"), [(4, 6), (12, 10)])
+def test_the_summary_of_a_race_fits_a_terminal(
+    configurations: int,
+    seeds: int,
+    columns: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All but paths and the command that trains longer, which are to be copied whole."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    race = ("--n_trials", 12, "--n_seeds", 4, "--confirm", configurations, "--confirm_seeds", seeds, "--race")
+    words = ("--n_iterations", 6, "--progress", "none", "--results_dir", tmp_path / "r")
+    assert run_search(*race, *words, **INSTANT) == 0
+    state = read_search(tmp_path / "r")
+    confirmation = state.confirmation
+    assert confirmation is not None
+    first = confirmation.configurations[0]
+    # The longest figures that there are: of nearly the optimum, and of a failed training.
+    longest = dataclasses.replace(first, interval=(0.99982, 0.99994), tuned=0.99996, confirmed=0.99995)
+    wide = dataclasses.replace(confirmation, configurations=(longest, *confirmation.configurations[1:]))
+    monkeypatch.setattr(type(state), "confirmation", property(lambda _: wide))
+    for said in (capsys.readouterr().out, summary(state, interrupted=False)):
+        block = said[said.index("Confirmation on fresh seeds") :]
+        table = block[: block.index("\n\n")].splitlines()
+        assert [line.split()[0] for line in table if line.split()[-1] in ("ahead", "behind", "beaten")] == [
+            str(one.configuration) for one in confirmation.configurations
+        ]
+        lines = said[said.index("Search summary") : said.index("Results:")].splitlines()
+        assert max(map(len, lines)) <= 80, max(lines, key=len)
+
+
 def test_summary_and_page_name_the_trials_that_the_figure_is_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,6 +248,7 @@ def test_summary_and_page_name_the_trials_that_the_figure_is_of(
         one.trial_num for one in state.trials if one.configuration == first.configuration and one.stage == "confirm"
     ]
     assert len(own) == 6 < len(again)
-    named = f"trials {', '.join(map(str, own))}"
-    assert f"in the search, {named} on fresh seeds)" in said
+    named = f"trials {own[0]} to {own[-1]}"
+    assert own == list(range(own[0], own[0] + 6))
+    assert f"in the search, {named} on fresh seeds)" in " ".join(said.split())
     assert f"{named} of configuration {first.configuration}" in str(confidence(state))

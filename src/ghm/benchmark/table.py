@@ -53,6 +53,14 @@ class Table:
     captured_value: Array
     """Of the policy after so many iterations, (n, s, e); not a number where the training failed."""
 
+    def __repr__(self) -> str:
+        """Its size: the rest is thousands of lines."""
+        configurations, seeds, evaluations = self.captured_value.shape
+        return (
+            f"Table(configurations: {configurations}, seeds: {seeds}, evaluations: {evaluations}, "
+            f"iterations: {self.iterations[-1]})"
+        )
+
     @cached_property
     def best_so_far(self) -> Array:
         """Captured value of the best policy up to each evaluation, (n, s, e); minus infinity where the training failed."""

@@ -21,10 +21,11 @@ from ghm.search.records.reader import known_trial, restored_search
 from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
 from ghm.search.settings.configurations import configured
+from ghm.search.settings.trial_numbering import Instance
 from ghm.search.trials.gpus import assigned_gpus
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.runner import TrialRunner
-from ghm.search.trials.trial import Trial, directory_name, relocated
+from ghm.search.trials.trial import Trial, directory_name, make_trial, relocated
 from ghm.training.settings import TrainConfig
 
 # Another processor or library rounds differently, and training amplifies that: the policies are then two draws of
@@ -184,12 +185,12 @@ def _settings(recorded: TrialRecord, results_dir: Path, record: SearchRecord) ->
         result = read_sealed(results_dir / directory_name(recorded.trial_num) / "result.json")
         own = TrainConfig.from_dict(result.get("config", {}))
     except (OSError, DamagedError, UserError):
-        own = record.config.training()
-        models = {one.name: one.model for one in record.calibrations}
-        own = dataclasses.replace(own, model=models.get(recorded.calibration or "", own.model))
-        if recorded.stage == "confirm":
-            last = record.config.confirm_iterations or record.config.n_iterations
-            own = dataclasses.replace(own, n_iterations=last, evaluate_at=())
+        calibration = next((one for one in record.calibrations if one.name == recorded.calibration), None)
+        instance, number = Instance(recorded.seed, calibration), recorded.trial_num
+        kind = (recorded.configuration, recorded.stage)
+        own = make_trial(record.config, results_dir, number, recorded.hyperparameters, instance, *kind).config
+        if recorded.stage == "explore":  # the search may have other rungs by now
+            own = dataclasses.replace(own, evaluate_at=record.numbering.rungs(recorded.configuration))
     return configured(own, recorded.hyperparameters, seed=recorded.seed)
 
 

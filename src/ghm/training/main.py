@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 RESULT_FORMAT = 1
 
-DESCRIPTION = "Train one policy by policy gradient."
+DESCRIPTION = "Train one policy: each iteration moves it along an estimate of the gradient of firm value."
 
 RESUMABLE_CHANGES = {
     "device", "n_threads", "ckpt_freq", "keep_checkpoints",
@@ -47,7 +47,7 @@ class UnusableCheckpoint(UserError):
     """The checkpoint to continue from is damaged, or of another run."""
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "train_monte_carlo_ghm_time_augmented.py") -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "ghm train") -> int:
     """Train as the command line says; returns the exit status.
 
     Args:

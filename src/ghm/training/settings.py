@@ -74,8 +74,8 @@ class Hyperparameters:
     """Learning rate of the value network, positive.
     Without effect under `--baseline exact` or `--estimator after_state`."""
     entropy_weight: float = searched(0.01)
-    """Weight of the entropy bonus, at least 0; fades to 0 over the run.
-    The entropy is that of the three modes: hold, pay, issue."""
+    """Weight of the bonus for random actions (entropy), fading to 0.
+    It fades over the run. The entropy is that of the three modes: hold, pay, issue."""
     action_reg_weight: float = searched(0.01)
     """Weight of the penalty on boundaries near the ends of their range."""
     max_grad_norm: float = searched(1.0)
@@ -120,7 +120,7 @@ class TrainConfig(Hyperparameters, Settings):
     """Uses the transition law or not.
     model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
     estimator: Estimator | None = searched(None, OWN_ESTIMATOR)
-    """Gradient estimator.
+    """How the gradient is estimated.
     model_based: bootstrap (the default), multi-step returns bootstrapped from V; conditional, the same with its sampled tail,
     which makes it unbiased; martingale; monte_carlo. model_free: after_state (the default), a critic of the cash that a
     transaction leaves; gae, generalised advantages; monte_carlo, the textbook's REINFORCE."""
@@ -132,7 +132,7 @@ class TrainConfig(Hyperparameters, Settings):
     """Estimator gae: its λ, from 0 (one step) to 1 (whole paths).
     How much later temporal differences count, in advantages and in the critic's targets."""
     critic_memory: float = searched(0.1, estimator=_but("after_state"))
-    """Estimator after_state: weight of earlier iterations, 0 to 1."""
+    """Estimator after_state: iterations remembered, as a share of those done."""
     select: Selection = searched("exact")
     """Firm value by which the best policy is chosen.
     exact: computed from the transition law; simulated: a mean over paths, which other models have too."""
@@ -167,8 +167,8 @@ class TrainConfig(Hyperparameters, Settings):
     resume: Path | None = None
     """Checkpoint to continue from."""
     progress: Progress = "auto"
-    """Shown meanwhile (live: a table in place).
-    plain: lines; auto: live on a terminal, else plain."""
+    """Live table or plain lines (auto: by terminal).
+    auto: live on a terminal, else plain; none: nothing."""
     figures: Figures = "drawn"
     """Whether to draw the best policy for TensorBoard at the end.
     That takes a second or two; a search draws none for its trials."""

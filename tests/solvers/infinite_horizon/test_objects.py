@@ -156,6 +156,29 @@ def test_times_are_the_area_under_survival(model):
     assert np.trapezoid(alive, years) == pytest.approx(expected, rel=2e-3)
 
 
+@pytest.mark.parametrize("model", [GHMModel(), LIQUIDATED], ids=["refinances", "liquidated"])
+def test_what_is_written_by_date_is_what_is_printed_at_these_dates(model):
+    """Ten dates a year for twenty years. A firm that issues equity is not liquidated, another one is once it has no cash."""
+    found = infinite_horizon(model)
+    series, printed = found.series(), found.figures()
+    assert series["years"] == pytest.approx(np.arange(201) / 10)
+    for name, key in (
+        ("run_out", "run_out_probability_from_target"),
+        ("liquidation", "liquidation_probability_from_target"),
+    ):
+        for date, share in printed[key].items():
+            assert series[f"{name}_probability"][round(10 * float(date))] == pytest.approx(share, abs=1e-3), (
+                name,
+                date,
+            )
+    gone = series["liquidation_probability"]
+    assert np.all(gone == 0) if found.boundary.refinances else np.all(gone == series["run_out_probability"])
+    for shock in ("transitory", "permanent"):
+        response = impulse_response(model, found.firms, shock)
+        assert np.array_equal(series["response_years"], response.years)
+        assert np.array_equal(series[f"response_of_payouts_to_{shock}"], response.payouts)
+
+
 @pytest.mark.parametrize("shock", ["transitory", "permanent"])
 def test_responses_agree_with_a_simulation(default, shock):
     """Shocked and unshocked firms on the same draws; four standard errors, and 5% of the shock's first effect; seed fixed."""

@@ -35,9 +35,11 @@ class EvaluateConfig:
     The problem and the model's parameters are those that FILE records; the defaults below hold where it records none.
 
     A table (.npz) has arrays for M values of cash and S times to the horizon: cash (M,), time_to_horizon (S,),
-    mode_probabilities (S, M, 3) of hold, pay and issue, payout_level and issue_target, (S,) or (S, M), and, where levels are
-    drawn, payout_log_std and issue_log_std. Or it has what `ghm solve --output` writes: time_to_horizon, payout_level,
-    issue_below and issue_target, (S,) each.
+    mode_probabilities (S, M, 3) of hold, pay and issue, and the cash that a payout leaves, payout_level, and that an issue
+    leads to, issue_target, (S,) or (S, M). Where the policy draws these two amounts at random, they are medians, and the
+    standard deviations of their logarithms are payout_log_std and issue_log_std. Or it has what `ghm solve --output` writes:
+    time_to_horizon, payout_level (payout boundary), issue_below (issuance boundary) and issue_target (post-issuance cash),
+    (S,) each.
     """
 
     source: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = None

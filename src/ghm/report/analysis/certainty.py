@@ -34,7 +34,7 @@ def certainty(search: SearchState, importances: tuple[Importance, ...]) -> list[
     if search.best_trial is None:
         return []
     rows = [*_noise(search.best_trial), *_confirmation(search), *_rivals(search), *_effort(search)]
-    rows += [_importance(search, importances), *map(_rung, rung_agreements(search.trials, search.config))]
+    rows += [_importance(search, importances), *map(_rung, rung_agreements(search.trials, search.numbering))]
     if note := inactive_note(search.record.choices, vars(search.config)):
         choices = search.record.choices
         inactive = [name for name in inactive_hyperparameters(vars(search.config), choices) if name in choices]

@@ -179,13 +179,13 @@ def learners(search: SearchState) -> Table:
         "Learner",
         "Name in the literature",
         "Must know of the model",
-        "Bias of its gradient, as a share of its length",
-        "Variance, late in training",
+        "Bias of its gradient, late in training, in lengths of the exact one",
+        "Its noise (standard deviation), likewise",
     )
     rows = []
     for learner, estimator in (one for one in FACTS if one in tried):
         facts = FACTS[learner, estimator]
-        texts = (flags(learner, estimator), facts.literature, facts.must_know, facts.bias, facts.variance)
+        texts = (flags(learner, estimator), facts.literature, facts.must_know, facts.bias, facts.noise)
         rows.append(tuple(Cell(text) for text in texts))
     return Table("Learner", tuple(Column(title, long=True) for title in titles), tuple(rows))
 

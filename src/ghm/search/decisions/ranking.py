@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ghm.search.decisions.statistics import Seeds, Strata, aggregate, interquartile_interval, rank_correlation
-from ghm.search.settings.config import RankBy, SearchConfig
+from ghm.search.settings.config import RankBy
+from ghm.search.settings.trial_numbering import TrialNumbering
 from ghm.search.trials.outcome import NO_RETURN, TrialRecord, TrialState
 from ghm.search.trials.trial import RungResult
 from ghm.training.settings import Hyperparameters
@@ -184,16 +185,27 @@ class RungAgreement:
     """Spearman's correlation with its 95% interval; None where too few went on."""
 
 
-def rung_agreements(trials: Iterable[TrialRecord], config: SearchConfig) -> list[RungAgreement]:
+def rung_agreements(trials: Iterable[TrialRecord], numbering: TrialNumbering) -> list[RungAgreement]:
     """How far the rankings at each rung and at the next one agree, by configuration, as a cut chooses among these.
 
-    A trial more or less of a configuration is no more evidence on the order of configurations.
+    A trial more or less of a configuration is no more evidence on the order of configurations. Where rungs were added, each
+    configuration counts between the rungs that it passed.
     """
-    moved = [one for one in trials if one.stage == "explore" and one.status is not TrialState.PAUSED]
+    config, moved = (
+        numbering.config,
+        [one for one in trials if one.stage == "explore" and one.status is not TrialState.PAUSED],
+    )
+    passed = {
+        at: [*itertools.pairwise([*extent.rungs, config.n_iterations])]
+        for at, extent in enumerate(numbering.extents)
+        if numbering.group(at)
+    }
     found = []
-    for rung, following in itertools.pairwise([*config.rungs, config.n_iterations]):
+    for rung, following in sorted({pair for between in passed.values() for pair in between}):
         pairs: dict[int, list[tuple[float, float]]] = {}
         for one in moved:
+            if (rung, following) not in passed[numbering.group_of(one.configuration)]:
+                continue
             at_end = following == config.n_iterations
             after = one.reached(None if at_end else following)
             if at_end and one.status is not TrialState.COMPLETED:

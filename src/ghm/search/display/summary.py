@@ -40,7 +40,7 @@ def summary(state: SearchState, interrupted: bool) -> str:
     best, config = state.best_configuration, state.config
     if best is not None:
         blocks += [_best(state, best), _top(state), *_started_with(state), *_confirmation(state.confirmation)]
-        blocks += [*_rungs(rung_agreements(state.trials, config)), *_inactive(state)]
+        blocks += [*_rungs(rung_agreements(state.trials, state.numbering)), *_inactive(state)]
     elif state.trials and not interrupted and all(one.failed for one in state.trials):
         blocks.append("Every trial failed: there is no best configuration.")
     blocks += _failures(state)
@@ -73,24 +73,23 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
         ends = "" if best.interval is None else f"95% interval {' to '.join(map(measured.shown, best.interval))}; "
         lines = [
             f"Best configuration: {best.configuration}, {RANK_WORDS[best.by]} {figure} on fresh seeds",
-            f"  ({ends}{_numbers(state, best)})",
+            _filled(f"({ends}{_numbers(state, best)})", "   "),
             *_worst(best),
-            f"  (its best trial on them: {trial})",
+            _filled(f"(its best trial on them: {trial})", "   "),
         ]
     elif best.basis == "ranked":
         words = RANK_WORDS[state.config.rank_by]
         lines = [f"Best configuration: {best.configuration}, {words} {figure} over its {best.n_trials} trials"]
-        lines += [*_worst(best), f"  (its best trial: {trial})"]
+        lines += [*_worst(best), _filled(f"(its best trial: {trial})", "   ")]
     else:
         lines = [f"Best configuration: {trial}"]
     if (reference := state.reference_of(best.trial)) is not None:
         wind_up, optimal = reference.wind_up_return, reference.optimal_return
         on = "" if best.trial.calibration is None else f"on {best.trial.calibration}, "
-        lines.append(
-            f"  ({on}{CAPTURED_VALUE.label} 0%: immediate liquidation, {wind_up:.4f}; 100%: the optimum, {optimal:.4f})"
-        )
+        scale = f"0%: immediate liquidation, {wind_up:.4f}; 100%: the optimum, {optimal:.4f}"
+        lines.append(_filled(f"({on}{CAPTURED_VALUE.label} {scale})", "   "))
     if verdict := best.shown.word("verdict_text"):
-        lines.append(textwrap.fill(f"{best.shown_words}{verdict}", WIDTH, initial_indent="  ", subsequent_indent="  "))
+        lines.append(_filled(f"{best.shown_words}{verdict}"))
     if table := policy_rows(best.shown.figure, best.shown.word("action_rule"), state.config.T):
         rule = best.shown.word("action_rule")
         lines += ["", *table_lines((f"{rule} policy" if rule else "", "learned", "optimum"), *table), ""]
@@ -111,7 +110,7 @@ def _worst(best: BestConfiguration) -> list[str]:
     one = best.shown
     if one is best.trial:
         return []
-    return [f"  (its worst trial: {_trial(one)})"]
+    return [_filled(f"(its worst trial: {_trial(one)})", "   ")]
 
 
 def _top(state: SearchState) -> str:
@@ -143,8 +142,8 @@ def _top(state: SearchState) -> str:
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *texts, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))
     title = f"Top {TOP} configurations{tuned}, by the {RANK_WORDS[rank_by]} {measured.label} of their trials"
-    note = textwrap.fill(_unequal(state), WIDTH, initial_indent="  ", subsequent_indent="  ")
-    return "\n".join([title, _rows(columns), *([note] if note else [])])
+    note = _filled(_unequal(state))
+    return "\n".join([textwrap.fill(title, WIDTH, subsequent_indent="  "), _rows(columns), *([note] if note else [])])
 
 
 def _unequal(state: SearchState) -> str:
@@ -187,34 +186,54 @@ def _confirmation(confirmation: Confirmation | None) -> list[str]:
         return []
     measured = _measured([trial for one in confirmation.configurations for trial in one.trials])
     share = measured.kind == "share"
-    difference_of = "difference (points)" if share else "difference"
     raced = bool(confirmation.rounds)
-    heads = ("configuration", "in search", "confirmed", "95% interval", difference_of, "failed")
-    rows: list[tuple[str, ...]] = [(*heads, *(("seeds", "race") if raced else ()))]
+    heads = ("configuration", "in search", "confirmed", "95% interval", "difference")
+    rows: list[tuple[str, ...]] = [(*heads, *(("seeds", "race") if raced else ("failed",)))]
     for one in confirmation.configurations:
         interval = "too few seeds" if one.interval is None else " to ".join(map(measured.shown, one.interval))
         figures = ["-" if value is None else measured.shown(value) for value in (one.tuned, one.confirmed)]
         difference = "-"
         if one.difference is not None:
             difference = f"{round(100 * one.difference, 2) + 0.0:+.2f}" if share else f"{one.difference:+.4f}"
-        of_race = (str(one.seeds), one.race or "") if raced else ()
-        rows.append((str(one.configuration), *figures, interval, difference, str(one.failures), *of_race))
+        # Since when it is out of the race is told by its seeds.
+        last = (str(one.seeds), (one.race or "").partition(" at ")[0]) if raced else (str(one.failures),)
+        rows.append((str(one.configuration), *figures, interval, difference, *last))
     seeds = confirmation.seeds
     state = "" if confirmation.complete else " (not finished)"
-    lines = [
+    title = (
         f"Confirmation on fresh seeds {seeds[0]} to {seeds[-1]}, {confirmation.iterations} iterations{state}; "
-        f"{_PLURAL[confirmation.figure]} of {measured.label}",
-        *table_lines(*rows),
-    ]
+        f"{_PLURAL[confirmation.figure]} of {measured.label}{', differences in points' if share else ''}"
+    )
+    lines = [textwrap.fill(title, WIDTH, subsequent_indent="  "), *_narrow(rows)]
     if confirmation.first_beats_second is not None:
         lines.append(
-            f"  The first beats the second in {beaten_pairs(confirmation)} pairs of their trainings on fresh seeds."
+            _filled(f"The first beats the second in {beaten_pairs(confirmation)} pairs of trainings on fresh seeds.")
         )
+    if raced:
+        failed = [
+            f"{one.failures} of configuration {one.configuration}"
+            for one in confirmation.configurations
+            if one.failures
+        ]
+        lines += [_filled(f"Failed trainings: {', '.join(failed)}.")] if failed else []
     if raced and confirmation.complete:
         lines.append(
-            "  The first has its figures from seeds that decided nothing. Beaten: by more than chance; behind: by less."
+            _filled(
+                "The first has its figures from seeds that decided nothing. Beaten: by more than chance; behind: by less."
+            )
         )
     return ["\n".join(lines)]
+
+
+def _narrow(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """A table that fits a terminal: without its second column, which the difference tells, where it has no room for that."""
+    lines = table_lines(*rows)
+    return lines if max(map(len, lines)) <= WIDTH else table_lines(*((one, *rest) for one, _, *rest in rows))
+
+
+def _filled(text: str, indent: str = "  ") -> str:
+    """Text as lines that fit a terminal, those after the first indented by ``indent``."""
+    return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent=indent)
 
 
 def _rungs(agreements: Sequence[RungAgreement]) -> list[str]:

@@ -46,7 +46,7 @@ class _OfCut(msgspec.Struct):
 
 
 class _GoOn(msgspec.Struct):
-    of: Number
+    of: Count
     ranking: tuple[Ranked, ...]
     go_on: tuple[Number, ...]
 

@@ -1,5 +1,6 @@
 """What a search's state says of it as a whole: counts, its best configuration, what trials are measured against."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -92,7 +93,16 @@ def trials_in_words(best: BestConfiguration, trials: Iterable[TrialRecord]) -> t
     """The trials of a confirmed configuration, of all ``trials``: those of the search, and those that its figure is of."""
     tuned = [one for one in trials if one.configuration == best.configuration and one.stage == "explore"]
     first, then = (
-        f"trial{'' if len(those) == 1 else 's'} {', '.join(str(one.trial_num) for one in those)}"
+        f"trial{'' if len(those) == 1 else 's'} {in_words([one.trial_num for one in those])}"
         for those in (tuned, best.trials)
     )
     return first, then
+
+
+def in_words(numbers: Iterable[int]) -> str:
+    """Numbers in order, three and more that follow on one another as a range: 2, 5 to 8."""
+    found = []
+    for _, run in itertools.groupby(enumerate(sorted(numbers)), lambda one: one[1] - one[0]):
+        first, *rest = [number for _, number in run]
+        found += [f"{first} to {rest[-1]}"] if len(rest) > 1 else [str(one) for one in (first, *rest)]
+    return ", ".join(found)

@@ -89,7 +89,7 @@ class SearchConfig(Settings):
     """Seeds per configuration; if more than 1, the same for all.
     With --resume more of them, for all configurations or the best (--top)."""
     top: int | None = shown_as(None, hint="all")
-    """With --resume and --n_seeds: the best so many get more seeds.
+    """With --resume and --n_seeds: only the best N get more seeds.
     Of those trained to their ends, by --rank_by. The choice is in the journal, see ghm explain."""
     calibrations: Path | None = None
     """JSON file of sets of model parameters; configurations train on all.
@@ -185,13 +185,13 @@ class SearchConfig(Settings):
     dry_run: bool = False
     """Print the plan and stop."""
     progress: Progress = "auto"
-    """Shown meanwhile (live: a table in place).
-    plain: lines; auto: live on a terminal, else plain."""
+    """Live table or plain lines (auto: by terminal).
+    auto: live on a terminal, else plain; none: nothing."""
     learner: LearnerName = "model_based"
     """Uses the transition law or not.
     model_based: the transition law; model_free: a simulator and what a transaction costs."""
     estimator: Estimator | None = shown_as(None, hint=OWN_ESTIMATOR)
-    """Gradient estimator.
+    """How the gradient is estimated.
     model_based: the first four, bootstrap by default; model_free: the last three, after_state by default."""
     baseline: Baseline | None = shown_as(None, hint=OWN_BASELINE)
     """Source of the baseline, the value that actions are compared with.
@@ -199,7 +199,7 @@ class SearchConfig(Settings):
     gae_lambda: float = TrainConfig.gae_lambda
     """Estimator gae: its λ, from 0 (one step) to 1 (whole paths)."""
     critic_memory: float = TrainConfig.critic_memory
-    """Estimator after_state: weight of earlier iterations, 0 to 1."""
+    """Estimator after_state: iterations remembered, as a share of those done."""
     select: Selection = "exact"
     """Firm value by which a trial's best policy is chosen."""
     terminal: Terminal = "liquidation"
