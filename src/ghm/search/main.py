@@ -32,7 +32,8 @@ SHOWN = 5
 
 DESCRIPTION = (
     "Search the hyperparameters of training: many trainings, ranked by captured value, the share of the way from "
-    "immediate liquidation to the optimum that their policies cover. A configuration is one choice of hyperparameters, a trial one training of it."
+    "immediate liquidation to the optimum that their policies cover. A configuration is one choice of hyperparameters, a "
+    "trial one training of it."
 )
 
 GROUPS = {
