@@ -2,11 +2,10 @@
 
 import functools
 import sys
+from pathlib import Path
 
 import ghm.search
 from ghm.io.platforms import run_program
-from ghm.search.display.live import LiveView, PlainView
-from ghm.search.display.page_writer import ReportRefresher
 from ghm.search.main import main
 
 
@@ -21,5 +20,4 @@ class SearchSpace(ghm.search.SearchSpace):
 
 
 if __name__ == "__main__":
-    search = functools.partial(main, space=SearchSpace(), live=LiveView, plain=PlainView, others=[ReportRefresher()])
-    sys.exit(run_program(search))
+    sys.exit(run_program(functools.partial(main, space=SearchSpace(), prog=Path(__file__).name)))

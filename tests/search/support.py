@@ -7,7 +7,6 @@ from typing import Any
 
 from ghm.io.platforms import run_program
 from ghm.search import replay as replay_module
-from ghm.search.display.live import LiveView, PlainView
 from ghm.search.main import main
 from ghm.search.records import search_record as record_module
 from ghm.search.records.values import ReferenceReturns
@@ -26,7 +25,7 @@ def no_solver(_path: Path, _config: SearchConfig) -> ReferenceReturns:
 
 def run_search(*arguments: object, **options: Any) -> int:
     """The search's command line in this process, on stub trials, with the displays that people see."""
-    usual: dict[str, Any] = {"command": STUB, "solve": no_solver, "live": LiveView, "plain": PlainView}
+    usual: dict[str, Any] = {"command": STUB, "solve": no_solver, "others": ()}
     return main([str(argument) for argument in arguments], **usual | options)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import reference_implementation
+from drawn import draws
 from small_problems import random_tables, small_problem, threshold_tables
 
 from ghm.economics.actions import ISSUE, PAY
@@ -21,7 +22,7 @@ from ghm.economics.model import Array, GHMModel, Terminal
 from ghm.economics.problem import Problem
 from ghm.policies.tables import PolicyTables
 from ghm.policies.tabulated import TabulatedPolicy
-from ghm.simulation.draws import STARTS, TRAINING, draws, starting_cash
+from ghm.simulation.draws import starting_cash
 from ghm.simulation.kernel import BATCH_PATHS, BATCH_STEPS, Paths, Simulator
 from ghm.solvers.policy_value import policy_value
 from ghm.training.problem import GriddedProblem
@@ -71,8 +72,8 @@ def compare(
     """The kernel's paths of ``problem`` against the reference implementation's, whose model may be another one."""
     grid, n = problem.grid, problem.grid.n_steps
     paths = simulate(problem, tables)
-    uniform, shock, noise = (a.astype(float) for a in draws(SEED, ITERATION, N_PATHS, n, TRAINING))
-    starts = starting_cash(SEED, ITERATION, N_PATHS, problem.model.c_max, STARTS)
+    uniform, shock, noise = (a.astype(float) for a in draws(SEED, ITERATION, N_PATHS, n))
+    starts = starting_cash(SEED, ITERATION, N_PATHS, problem.model.c_max)
     parted, cash, flow, returns = 0, 0.0, 0.0, 0.0
     for i in range(N_PATHS):
         plain = simulate_path(

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import reference_implementation
+from drawn import draws
 from small_problems import random_tables, small_problem
 
 from ghm.economics.model import Array
 from ghm.policies.tables import PolicyTables
-from ghm.simulation.draws import draws
 from ghm.simulation.kernel import Paths, Simulator
 from ghm.simulation.pairs import GOES_ON, LIQUIDATED, MET, PairedPaths, run_pairs
 from ghm.training.learners.after_state import sum_pairs_backward

@@ -174,7 +174,6 @@ def test_the_simulated_check_owes_nothing_to_trainings_draws(monkeypatch: pytest
     for name in (
         "kernel._simulate",
         "kernel.starting_cash",
-        "draws.draws",
         "draws.starting_cash",
         "draws.key_words",
     ):

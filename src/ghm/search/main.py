@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -13,8 +13,10 @@ from ghm.command_line import parse as parse_words
 from ghm.errors import UserError, shown
 from ghm.io.platforms import ExitStatus
 from ghm.search.decisions.scheduler import Step
-from ghm.search.display.lines import PlainObserver, fitting, plan_text, trials_table
+from ghm.search.display.lines import fitting, plan_text, trials_table
+from ghm.search.display.live import LiveView, PlainView
 from ghm.search.display.observer import Observer
+from ghm.search.display.page_writer import ReportRefresher
 from ghm.search.records.directory import find_record
 from ghm.search.records.journal import counted, read_journal
 from ghm.search.records.reader import restored_search
@@ -31,8 +33,9 @@ SHOWN = 5
 """Trials that a dry run shows."""
 
 DESCRIPTION = (
-    "Search the hyperparameters of training: many trainings, ranked by how close their policies come to the optimum. "
-    "A configuration is one choice of hyperparameters, a trial one training of it."
+    "Search the hyperparameters of training: many trainings, ranked by captured value, the share of the way from "
+    "immediate liquidation to the optimum that their policies cover. A configuration is one choice of hyperparameters, "
+    "a trial one training of it."
 )
 
 GROUPS = {
@@ -95,10 +98,8 @@ def _path_of(option: str, arguments: Sequence[str]) -> Path | None:
 def main(
     arguments: Sequence[str] | None = None,
     space: SearchSpace | None = None,
-    live: Callable[[], Observer] = PlainObserver,
-    plain: Callable[[], Observer] = PlainObserver,
-    others: Sequence[Observer] = (),
-    prog: str | None = None,
+    prog: str = "ghm search",
+    others: Sequence[Observer] | None = None,
     **search_options: object,
 ) -> int:
     """Run the command line; return its exit status.
@@ -106,15 +107,13 @@ def main(
     Args:
         arguments: flags; None: those of the process.
         space: a search space of the caller's own, used unless ``--space`` is given.
-        live: makes the display for a terminal (``--progress live``).
-        plain: makes the display for everything else.
-        others: watch the search besides its display, whatever --progress says.
-        prog: what the user called, for messages; None: the name of the process.
+        prog: what the user called, for messages.
+        others: watch the search besides its display, whatever --progress says; None: what keeps the report's page up to date.
         search_options: passed on to :class:`HyperparameterSearch`; for tests.
     """
     try:
         config = parse(sys.argv[1:] if arguments is None else arguments, prog)
-        observers = [*_observers(config, live, plain), *others]
+        observers = [*_displays(config), *([ReportRefresher()] if others is None else others)]
         own = space if space is not None and _edited(space) and not _space_of_a_file(config) else None
         search = HyperparameterSearch(own, config, observers=observers, **search_options)  # type: ignore[arg-type]
         if config.dry_run:
@@ -145,11 +144,11 @@ def _space_of_a_file(config: SearchConfig) -> bool:
     )
 
 
-def _observers(config: SearchConfig, live: Callable[[], Observer], plain: Callable[[], Observer]) -> list[Observer]:
+def _displays(config: SearchConfig) -> list[Observer]:
     if config.progress == "none":
         return []
     moving = config.progress == "live" or (config.progress == "auto" and sys.stdout.isatty())
-    return [live() if moving else plain()]
+    return [LiveView() if moving else PlainView()]
 
 
 def _dry_run(search: HyperparameterSearch) -> None:

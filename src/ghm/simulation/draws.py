@@ -19,7 +19,7 @@ from ghm.io.compiled import compiled, inlined
 Floats = NDArray[np.float32]
 Words = NDArray[np.uint32]
 
-TRAINING, STARTS, HELD_OUT, HELD_OUT_STARTS = range(4)
+TRAINING, STARTS = range(2)
 """Streams: the counter's fourth word keeps draws for different purposes apart."""
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -145,33 +145,13 @@ def _draw_starts(key_0, key_1, stream, iteration, first_path, c_max, cash: Float
         cash[i] = uniform_from_bits(bits) * c_max
 
 
-@compiled()
-def _draw(key_0, key_1, stream, iteration, first_path, uniform: Floats, shock: Floats, noise: Floats) -> None:
-    words = np.empty((4, noise.shape[1]), _u32)
-    for t in range(0, noise.shape[0], 2):
-        u, s, z = uniform[t : t + 2], shock[t : t + 2], noise[t : t + 2]
-        draw_pair(key_0, key_1, stream, iteration, t // 2, first_path, words, u, s, z)
-
-
 def key_words(seed: int) -> tuple[np.uint32, np.uint32]:
     """The generator's key: the seed's low and high 32 bits."""
     return np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32)
 
 
-def draws(
-    seed: int, iteration: int, n_paths: int, n_steps: int, stream: int = TRAINING, first_path: int = 0
-) -> tuple[Floats, Floats, Floats]:
-    """All draws of an iteration: mode uniforms, cash shocks and level noise, each (n_steps, n_paths)."""
-    even = n_steps + n_steps % 2
-    uniform, shock, noise = (np.empty((even, n_paths), np.float32) for _ in range(3))
-    _draw(*key_words(seed), stream, iteration, first_path, uniform, shock, noise)
-    return uniform[:n_steps], shock[:n_steps], noise[:n_steps]
-
-
-def starting_cash(
-    seed: int, iteration: int, n_paths: int, c_max: float, stream: int = STARTS, first_path: int = 0
-) -> Floats:
+def starting_cash(seed: int, iteration: int, n_paths: int, c_max: float, first_path: int = 0) -> Floats:
     """Cash at the start of each path, uniform on [0, c_max], (n_paths,)."""
     cash = np.empty(n_paths, np.float32)
-    _draw_starts(*key_words(seed), stream, iteration, first_path, np.float32(c_max), cash)
+    _draw_starts(*key_words(seed), STARTS, iteration, first_path, np.float32(c_max), cash)
     return cash

@@ -17,7 +17,7 @@ from ghm.economics.grid import StateGrid
 from ghm.economics.model import Array, GHMModel
 from ghm.io.compiled import compiled
 from ghm.policies.tables import PolicyTables
-from ghm.simulation.draws import STARTS, TRAINING, Floats, key_words, starting_cash
+from ghm.simulation.draws import TRAINING, Floats, key_words, starting_cash
 from ghm.simulation.steps import (
     DrawKey,
     Dynamics,
@@ -123,7 +123,6 @@ class Simulator:
         first_path: int,
         paths: Paths,
         visits: Array,
-        streams: tuple[int, int] = (TRAINING, STARTS),
     ) -> None:
         """Simulate paths ``first_path`` onwards of an iteration into ``paths``, and count where they go.
 
@@ -133,13 +132,10 @@ class Simulator:
             first_path: number of the first path.
             paths: filled; its arrays decide how many paths are simulated.
             visits: added to: each path-step, discounted to the start, shared out to the four nodes around it, (K, M).
-            streams: streams of the draws of steps and of starts.
         """
         n_paths = paths.returns.size
-        paths.cash[0] = starting_cash(
-            self.seed, iteration, n_paths, self.model.c_max, stream=streams[1], first_path=first_path
-        )
-        draw = DrawKey(*key_words(self.seed), streams[0], iteration, first_path)
+        paths.cash[0] = starting_cash(self.seed, iteration, n_paths, self.model.c_max, first_path)
+        draw = DrawKey(*key_words(self.seed), TRAINING, iteration, first_path)
         _simulate(self.dynamics, tables, draw, paths, visits)
 
 

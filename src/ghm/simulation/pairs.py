@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from ghm.economics.model import Array
 from ghm.io.compiled import compiled, inlined
 from ghm.policies.tables import PolicyTables
-from ghm.simulation.draws import STARTS, TRAINING, Floats, fast_exp, key_words, starting_cash, uniform_from_bits
+from ghm.simulation.draws import TRAINING, Floats, fast_exp, key_words, starting_cash, uniform_from_bits
 from ghm.simulation.kernel import Simulator, first_columns
 from ghm.simulation.steps import (
     DrawKey,
@@ -102,7 +102,7 @@ def run_pairs(
         visits: added to, as by :meth:`Simulator.run`, (K, M).
     """
     cash = np.empty((2, pairs.returns.size), np.float32)
-    cash[0] = starting_cash(simulator.seed, iteration, cash.shape[1], simulator.model.c_max, STARTS, first_path)
+    cash[0] = starting_cash(simulator.seed, iteration, cash.shape[1], simulator.model.c_max, first_path)
     draw = DrawKey(*key_words(simulator.seed), TRAINING, iteration, first_path)
     _simulate_pairs(simulator.dynamics, tables, draw, cash, pairs, visits)
 

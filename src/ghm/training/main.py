@@ -47,7 +47,7 @@ class UnusableCheckpoint(UserError):
     """The checkpoint to continue from is damaged, or of another run."""
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "train_monte_carlo_ghm_time_augmented.py") -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "ghm train") -> int:
     """Train as the command line says; returns the exit status.
 
     Args:

@@ -206,61 +206,46 @@ def rank_importances(
     found = []
     for name, index in groups.items():
         counted = index >= 0
-        ranks, shuffled = whole if counted.all() else _shuffled(scores[counted], resamples, generator)
-        index = index[counted]
-        share = float(explained_share(ranks, index[None])[0])
-        by_chance = explained_share(shuffled, np.broadcast_to(index, shuffled.shape))
+        rankings = whole if counted.all() else _shuffled(scores[counted], resamples, generator)
+        share, *by_chance = explained_share(rankings, index[counted])
         # The ranking itself counts as one of the shuffles, so that p is never 0.
-        p_value = float((1 + np.sum(by_chance >= share - 1e-12)) / (1 + resamples))
+        p_value = float((1 + np.sum(np.array(by_chance) >= share - 1e-12)) / (1 + resamples))
         stands_out = p_value < ALPHA / len(groups)
-        found.append(Importance(name, max(0.0, share), p_value, stands_out))
+        found.append(Importance(name, max(0.0, float(share)), p_value, stands_out))
     return tuple(sorted(found, key=lambda importance: -importance.share))
 
 
-def _shuffled(scores: Array, resamples: int, generator: np.random.Generator) -> tuple[Array, Array]:
-    """Ranks of ``scores`` (1, n), and so many shuffles of them (b, n)."""
-    ranks = mid_ranks(scores[None])
-    return ranks, generator.permuted(np.tile(ranks, (resamples, 1)), axis=1)
+def _shuffled(scores: Array, resamples: int, generator: np.random.Generator) -> Array:
+    """Ranks of ``scores`` (n,), then so many shuffles of them, (1 + b, n)."""
+    ranks = mid_ranks(scores)
+    return np.vstack([ranks, generator.permuted(np.tile(ranks, (resamples, 1)), axis=1)])
 
 
 def mid_ranks(values: Array) -> Array:
-    """Ranks in each row of ``values`` (B, n), from 1; equal values share the mean of their ranks.
+    """Ranks of ``values`` (n,), from 1; equal values share the mean of their ranks.
 
     As ``scipy.stats.rankdata``, whose import alone takes a second and a tenth of the page's memory.
     """
-    places = np.arange(values.shape[1])
-    order = np.argsort(values, axis=1)
-    ordered = np.take_along_axis(values, order, axis=1)
-    differs = ordered[:, 1:] != ordered[:, :-1]
-    edge = np.ones((len(values), 1), dtype=bool)
-    first = np.maximum.accumulate(np.where(np.hstack([edge, differs]), places, 0), axis=1)
-    last = np.where(np.hstack([differs, edge]), places, places[-1])
-    last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
-    ranks = np.empty(values.shape)
-    np.put_along_axis(ranks, order, (first + last) / 2 + 1, axis=1)
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Array = (np.cumsum(count) - (count - 1) / 2)[place]
     return ranks
 
 
-def explained_share(ranks: Array, groups: NDArray[np.int64]) -> Array:
-    """Share of the variance of each row of ``ranks`` (B, n) that groups (B, n) explain beyond chance; (B,).
+def explained_share(rankings: Array, groups: NDArray[np.int64]) -> Array:
+    """Share of the variance of each of ``rankings`` (B, n) that groups (n,) explain beyond chance; (B,).
 
     With η² the share between groups, H = (n − 1) η², the result is (H − g + 1)/(n − g): negative
-    where groups explain less than by chance. A row in which all ranks are equal, or each trial is a group of its own,
-    explains nothing: 0.
+    where groups explain less than by chance. A ranking in which all ranks are equal explains nothing, and so do groups of one
+    trial each: 0.
     """
-    n = ranks.shape[1]
-    centred = ranks - ranks.mean(axis=1, keepdims=True)
+    members = [groups == group for group in np.unique(groups)]
+    by_chance = (len(members) - 1) / (len(groups) - 1)
+    centred = rankings - rankings.mean(axis=1, keepdims=True)
     total = np.sum(centred**2, axis=1)
-    between, count = np.zeros(len(ranks)), np.zeros(len(ranks))
-    for group in np.unique(groups):
-        members = groups == group
-        size = members.sum(axis=1)
-        between += np.sum(centred * members, axis=1) ** 2 / np.maximum(size, 1)
-        count += size > 0
-    by_chance = (count - 1) / (n - 1)
-    usable = (total > 0) & (by_chance < 1)
-    eta_squared = np.divide(between, total, out=np.zeros(len(ranks)), where=usable)
-    explained: Array = np.divide(eta_squared - by_chance, 1 - by_chance, out=np.zeros(len(ranks)), where=usable)
+    if by_chance == 1 or not total.all():  # shuffles of one ranking have all the same ranks
+        return np.zeros(len(rankings))
+    between = sum(centred[:, ours].sum(axis=1) ** 2 / ours.sum() for ours in members)
+    explained: Array = (between / total - by_chance) / (1 - by_chance)
     return explained
 
 

@@ -31,7 +31,7 @@ from ghm.solvers.policy_value import deterministic_cash, policy_values
 from ghm.solvers.solution import Solution
 from ghm.solvers.store import load
 from ghm.solvers.validation.simulation import draw_cash_after
-from ghm.training.checkpoints.stored import StoredPolicy, load_stored
+from ghm.training.checkpoints.stored import load_stored
 
 CASH_NODES = 120
 """Values of cash shown: finer than a screen's pixels in a figure of half a page."""
@@ -165,30 +165,23 @@ def study_best(search: SearchState) -> PolicyStudy:
     Raises:
         UserError: when there is no such trial, checkpoint or stored solution, or they are not readable.
     """
-    return _study_stored(*_read_best(search))
+    best = search.best_trial
+    if best is None:
+        raise UserError("no trial has completed, so there is no best policy")
+    stored = load_stored(search.checkpoint(best))
+    return study(
+        stored.policy, load(search.path.parent / reference_name(best.calibration)), stored.action_rule == "randomised"
+    )
 
 
 def best_or_reason(search: SearchState) -> tuple[PolicyStudy | None, str]:
     """The study of the search's best policy; or None, and why there is none: its files, or a fault that is lived on after."""
     try:
-        found = _read_best(search)
+        return study_best(search), ""
     except (UserError, OSError) as error:
         return None, str(error)
-    try:
-        return _study_stored(*found), ""
     except Exception as error:  # a fault of ours: the rest of the page is worth reading without it
         return None, survive("working out the best policy", error)
-
-
-def _read_best(search: SearchState) -> tuple[StoredPolicy, Solution]:
-    best = search.best_trial
-    if best is None:
-        raise UserError("no trial has completed, so there is no best policy")
-    return load_stored(search.checkpoint(best)), load(search.path.parent / reference_name(best.calibration))
-
-
-def _study_stored(stored: StoredPolicy, reference: Solution) -> PolicyStudy:
-    return study(stored.policy, reference, stored.action_rule == "randomised")
 
 
 def study(policy: Policy, reference: Solution, randomised: bool = False) -> PolicyStudy:
