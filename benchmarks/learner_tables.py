@@ -182,10 +182,11 @@ def plot(directory: Path, path: Path) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     for name in LEARNERS:
         records = Recorded(directory / f"curves_{name}.jsonl").records
+        label = name if name == "model_based" else f"model_free, {name}"
         for seed, record in enumerate(records):
             points = np.array([point[:4] for point in record["points"]], dtype=float)
             missing, style = 1 - points[:, 2:].max(axis=1), {"color": COLOURS[name], "linewidth": 0.9}
-            left.semilogy(points[:, 0], missing, label=name if seed == 0 else None, **style)
+            left.semilogy(points[:, 0], missing, label=label if seed == 0 else None, **style)
             right.semilogy(points[1:, 1], missing[1:], **style)
     peers = Recorded(directory / "curves_ppo.jsonl").records
     for seed, record in enumerate(peers):
@@ -193,8 +194,8 @@ def plot(directory: Path, path: Path) -> None:
         right.semilogy(
             points[:, 0], 1 - points[:, 1], color=COLOURS["PPO"], linewidth=0.9, label=None if seed else "PPO"
         )
-    left.set(xlabel="training iterations", ylabel="1 − captured value")
-    right.set(xlabel="CPU seconds of one core")
+    left.set(xlabel="training iterations", ylabel="1 − captured value at that moment")
+    right.set(xlabel="CPU seconds of one core, beside other work")
     left.legend(frameon=False, fontsize="small")
     if peers:
         right.legend(frameon=False, fontsize="small")

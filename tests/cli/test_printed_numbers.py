@@ -254,6 +254,13 @@ class TestSweep:
         assert drawn["infinite horizon: target cash c*"].lines[0].get_ydata().tolist() == [
             one.infinite_payout_level for one in cheap
         ]
+        assert len(drawn) == len(figure.axes)  # no two panels have one title
+        for title, name in (
+            ("optimal firm value J*", "optimal_return"),
+            ("equity issues per year, long run", "infinite_issues_a_year"),
+            ("equity issues per year, until T", "issues_a_year"),
+        ):
+            assert drawn[title].lines[0].get_ydata().tolist() == [getattr(one, name) for one in cheap]
         names = [text.get_text() for text in figure.legends[0].get_texts()]
         assert (figure.legends[0].get_title().get_text(), names) == ("φ", ["0.001", "6"])
         assert drawn["finite horizon: payout boundary"].get_xlabel() == "volatility of the transitory shock σ_X"

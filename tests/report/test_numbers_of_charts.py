@@ -208,7 +208,7 @@ def test_importance_bars() -> None:
     assert bars["x"] == [0.05, 0.60]
     assert bars["marker"]["color"] == ["@faint", "@accent"]
     assert chart.alternative == (
-        "Share of the ranking's variance that each hyperparameter explains: lr_policy 60%, beyond chance; "
+        "Share of the variance of the trials' ranks that each hyperparameter explains: lr_policy 60%, beyond chance; "
         "n_trajectories 5%, not beyond chance."
     )
 

@@ -65,6 +65,7 @@ def test_levels(study: PolicyStudy) -> None:
         "issuance boundary (optimal)": ([None, 0.02, 0.035], OPTIMAL, "dot"),
     }
     assert all(trace["x"] == [0.1, 1.0, 10.0] for trace in found.values())
+    assert all(trace.get("showlegend", True) for trace in found.values())
     assert chart.layout["xaxis"]["type"] == "log"
     assert chart.layout["xaxis"]["range"] == pytest.approx([-1.0, 1.0])
     assert chart.alternative.endswith(

@@ -161,7 +161,7 @@ def test_what_the_ranking_depends_on(search: SearchState) -> None:
     )
     assert certainty._importance(search, weights)[1:] == (
         "lr_policy (60%)",
-        "Share of the variance of the ranking of 7 trials that each explains.",
+        "Share of the variance of the ranks of 7 trials that each explains.",
     )
     assert certainty._importance(search, weights[1:])[1:] == (
         "none",

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import tomllib
@@ -354,6 +355,35 @@ def test_growths_that_would_undo_a_choice_are_refused(
     capsys.readouterr()
     assert run_search("--resume", tmp_path / "worst", "--n_seeds", 3, "--top", 2, *QUIET) == 2
     assert "with --rank_by worst, more seeds make a configuration's figure lower" in capsys.readouterr().err
+
+
+def test_after_a_confirmation_the_advice_is_a_new_search_on_other_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Followed by the word: it begins with the best of the earlier one, and shares no other configuration or seed with it."""
+    words = ("--n_trials", 5, "--confirm", 2, "--confirm_seeds", 9, *COMMON, "--results_dir", tmp_path / "r")
+    assert run_search(*words, **INSTANT) == 0
+    capsys.readouterr()
+    for change in (("--n_trials", 8), ("--n_seeds", 2, "--top", 1), ("--n_trials", 8, "--rungs", 2)):
+        assert run_search("--resume", tmp_path / "r", *change, *QUIET) == 2
+        said = capsys.readouterr().err
+    config, seed_base, learned = re.search(
+        r"--config (\S+) --seed_base (\d+) --results_dir ELSEWHERE, .*--start_with FILE .*\(tpe and gp: --learn_from (\S+)\)",
+        said,
+    ).groups()  # type: ignore[union-attr]
+    best = read(tmp_path / "r")["best_config"]
+    (tmp_path / "best.json").write_text(json.dumps([best]))
+    again = ("--config", config, "--seed_base", seed_base, "--results_dir", tmp_path / "on", *QUIET)
+    assert run_search(*again, "--start_with", tmp_path / "best.json", **INSTANT) == 0
+    earlier, later = read(tmp_path / "r"), read(tmp_path / "on")
+    tried = [[one["hyperparameters"] for one in each["configurations"]] for each in (earlier, later)]
+    assert tried[1][0] == best
+    assert not [one for one in tried[1][1:] if one in tried[0]]
+    assert not {one["seed"] for one in earlier["results"]} & {one["seed"] for one in later["results"]}
+    assert later["confirmation"]["complete"]
+    learns = ("--search_type", "gp", "--learn_from", learned, "--dry_run")
+    assert run_search(*again[:4], *learns, "--results_dir", tmp_path / "learned", *QUIET) == 0
+    assert "5 of 5 configurations of search" in capsys.readouterr().out
 
 
 def test_a_dry_run_says_what_grows_and_writes_nothing(started: Path, capsys: pytest.CaptureFixture[str]) -> None:

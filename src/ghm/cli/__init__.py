@@ -14,7 +14,7 @@ from ghm.io.platforms import ExitStatus, run_program
 COMMANDS = {
     "solve": ("ghm.cli.solve.command", "solve the model: the optimal policy, its value, the infinite horizon"),
     "train": ("ghm.training.main", "train one policy"),
-    "search": ("ghm.search.main", "search hyperparameters: many trainings, ranked by firm value"),
+    "search": ("ghm.search.main", "search hyperparameters: many trainings, ranked by captured value"),
     "report": ("ghm.report.main", "write a search's page again, or its figures and tables; compare searches"),
     "explain": ("ghm.search.explain", "explain why a trial was run, stopped or chosen"),
     "replay": ("ghm.search.replay", "train a trial again from its record, and compare"),

@@ -2,7 +2,7 @@
 
 Cash nodes are spaced by a fixed fraction of one step's shock, s(c) √dt, everywhere: where nodes are wider than that,
 interpolating a value function adds false volatility (h² V''/12 a step) that outweighs the advantage of paying now
-(k dt of the amount), and the payout level drifts off. Nodes in time to horizon are spaced geometrically in steps, since
+(λ dt of the amount), and the payout level drifts off. Nodes in time to horizon are spaced geometrically in steps, since
 what the firm does changes fastest near the horizon.
 
 ======  ====================  ==========  ===============================================================

@@ -223,7 +223,7 @@ def _importance(weights: tuple[Importance, ...]) -> Table | None:
         return None
     heads = [Column("Hyperparameter"), *(Column(title, True) for title in ("Importance", "p-value"))]
     rows = tuple((Cell(one.name), *(Cell(f"{value:.3f}") for value in (one.share, one.p_value))) for one in weights)
-    return Table("Share of the ranking's variance, with permutation test", tuple(heads), rows)
+    return Table("Share of the variance of the trials' ranks, with permutation test", tuple(heads), rows)
 
 
 def _figures(search: SearchState, weights: tuple[Importance, ...]) -> tuple[dict[str, bytes], str]:

@@ -32,8 +32,9 @@ SHOWN = 5
 """Trials that a dry run shows."""
 
 DESCRIPTION = (
-    "Search the hyperparameters of training: many trainings, ranked by how close their policies come to the optimum. "
-    "A configuration is one choice of hyperparameters, a trial one training of it."
+    "Search the hyperparameters of training: many trainings, ranked by captured value, the share of the way from "
+    "immediate liquidation to the optimum that their policies cover. A configuration is one choice of hyperparameters, "
+    "a trial one training of it."
 )
 
 GROUPS = {

@@ -57,12 +57,19 @@ def require_continuation(resolved: ResolvedSearch) -> None:
     ):
         raise UserError(
             "--n_trials, --n_seeds, --rungs: a confirmation has been made among the configurations and figures recorded so far, "
-            "and would come out otherwise; leave them out, or start a new search"
+            "and would come out otherwise; leave them out, or go on in a new search: "
+            f"--config {resolved.results_dir / SETTINGS_NAME} --seed_base {_next_seed_base(recorded)} --results_dir ELSEWHERE, "
+            f"with --start_with FILE for the best of this one (tpe and gp: --learn_from {resolved.results_dir})"
         )
     if config.retry_failed:
         require_no_retry(decisions)
     iterations = config.confirm_iterations or config.n_iterations
     require_same_size(decisions, resolved.numbering, config.confirm_seeds, iterations, config.keep, config.race)
+
+
+def _next_seed_base(recorded: SearchRecord) -> int:
+    """A seed_base under which no trial of a search, nor of its confirmation, has a seed that this one has used."""
+    return recorded.config.seed_base + recorded.numbering.n_explored + recorded.numbering.n_confirmed
 
 
 def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:

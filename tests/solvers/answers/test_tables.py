@@ -151,6 +151,21 @@ def test_tables_are_linear_between_nodes_and_constant_beyond(tmp_path):
     )
 
 
+def test_levels_at_the_horizon_itself_do_not_count(tmp_path):
+    """The firm does nothing there: with that row, whatever it says, or without it, the file holds the same policy."""
+    times, low, high = np.array([0.0, 0.5, 1.0]), np.array([9.0, 0.02, 0.05]), np.array([9.0, 0.1, 0.2])
+    names = ("issue_below", "issue_target", "payout_level")
+    whole = {"time_to_horizon": times} | dict(zip(names, (low, high, 2 * high), strict=True))
+    policy = load_table(written(tmp_path, whole)).policy
+    assert policy.time_to_horizon.tolist() == [0.5, 1.0]
+    for name, values in zip(names, (low, high, 2 * high), strict=True):
+        assert getattr(policy.levels, name).tolist() == values[1:].tolist(), name
+    alone = load_table(written(tmp_path, {name: values[1:] for name, values in whole.items()})).policy
+    cash = np.array([0.0, 0.03, 0.3])
+    for ours, theirs in zip(policy(cash, 0.6), alone(cash, 0.6), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
 def test_a_single_time_is_for_all_times(tmp_path):
     one = table(time_to_horizon=np.array([1.0]), mode_probabilities=np.tile([0.0, 1.0, 0.0], (1, 3, 1)))
     one |= {"payout_level": np.array([0.3]), "issue_target": np.array([0.1])}

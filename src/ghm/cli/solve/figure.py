@@ -58,7 +58,7 @@ def _draw_slopes(axes: "Axes", solution: Solution, forever: InfiniteHorizon | No
 def _draw_firms(axes: "Axes", forever: InfiniteHorizon | None) -> None:
     """Where firms' cash is in the long run, and how long it lasts."""
     axes.set(
-        xlabel="cash c", ylabel="density of firms", title="Firms in the long run: cash, and years until it runs out"
+        xlabel="cash c", ylabel="density of firms", title="Infinite horizon: cash of firms, and years until it runs out"
     )
     if forever is None or forever.firms is None:
         axes.text(0.5, 0.5, "no cash is held in the long run", ha="center", transform=axes.transAxes)

@@ -18,11 +18,11 @@ PANELS = (
     ("infinite horizon: target cash c*", (("infinite_payout_level", "-"),), "cash"),
     ("post-issuance cash y*", (("infinite_issue_target", "-"),), "cash"),
     ("value without cash, F(0)", (("infinite_value_at_zero", "-"),), "value"),
-    ("equity issues per year", (("infinite_issues_a_year", "-"),), "issues per year"),
+    ("equity issues per year, long run", (("infinite_issues_a_year", "-"),), "issues per year"),
     ("finite horizon: payout boundary", (("payout_level", "-"),), "cash"),
     ("issuance (dotted), post-issuance cash (dashed)", (("issue_below", ":"), ("issue_target", "--")), "cash"),
-    ("value without cash, V(0, T)", (("value_at_zero", "-"),), "value"),
-    ("equity issues per year", (("issues_a_year", "-"),), "issues per year"),
+    ("optimal firm value J*", (("optimal_return", "-"),), "value"),
+    ("equity issues per year, until T", (("issues_a_year", "-"),), "issues per year"),
 )
 """Title, quantities with their line styles, and vertical axis; the second row depends on the time step."""
 

@@ -154,7 +154,7 @@ def _importance(search: SearchState, importances: tuple[Importance, ...]) -> Ans
         return Answer(question, "none", f"With {count} finished {noun}, every effect can be chance.")
     names = ", ".join(f"{i.name} ({100 * i.share:.0f}%)" for i in clear)
     which = f"of the {noun} that went to the end" if search.config.rungs else f"of {count} {noun}"
-    return Answer(question, names, f"Share of the variance of the ranking {which} that each explains.")
+    return Answer(question, names, f"Share of the variance of the ranks {which} that each explains.")
 
 
 def _rung(one: RungAgreement) -> Answer:

@@ -268,8 +268,8 @@ def importance_chart(importances: tuple[Importance, ...]) -> Chart:
     return Chart(
         "importance",
         "Importance of the hyperparameters",
-        f"Share of the ranking's variance that each hyperparameter explains: {listed}.",
-        "Share of the variance of the ranking that each hyperparameter explains by itself, beyond what chance explains. "
+        f"Share of the variance of the trials' ranks that each hyperparameter explains: {listed}.",
+        "Share of the variance of the trials' ranks that lies between a hyperparameter's values, less what chance explains. "
         "Failed trials rank last. Grey bars cannot be told from chance.",
         [bars],
         {"xaxis": {"title": {"text": "importance"}, "tickformat": ".0%", "range": [0, 1]}, "showlegend": False},

@@ -25,9 +25,8 @@ def levels_chart(study: PolicyStudy, name: str = "learned") -> Chart:
     """Levels of cash over time to horizon, the policy's and the optimum's; ``name`` is what its lines are called."""
     data = [
         _line(study.time_to_horizon, getattr(levels, key), f"{title} ({who})", colour, dash)
-        | {"showlegend": who == name}
-        for key, title, dash in BOUNDARIES
         for who, levels, colour in ((name, study.levels, LEARNED), ("optimal", study.optimal_levels, OPTIMAL))
+        for key, title, dash in BOUNDARIES
     ]
     at_start = "; ".join(
         f"{title} {_shown(getattr(study.levels, key)[-1])}, optimal {_shown(getattr(study.optimal_levels, key)[-1])}"

@@ -89,7 +89,7 @@ class SearchConfig(Settings):
     """Seeds per configuration; if more than 1, the same for all.
     With --resume more of them, for all configurations or the best (--top)."""
     top: int | None = shown_as(None, hint="all")
-    """With --resume and --n_seeds: the best so many get more seeds.
+    """With --resume and --n_seeds: only the best N get more seeds.
     Of those trained to their ends, by --rank_by. The choice is in the journal, see ghm explain."""
     calibrations: Path | None = None
     """JSON file of sets of model parameters; configurations train on all.
