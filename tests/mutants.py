@@ -322,8 +322,9 @@ class Run:
                 sys.stdout.flush()
                 os._exit(status)
         _, status = os.waitpid(process, 0)
-        passed = os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
-        return 0 if passed else os.WEXITSTATUS(status)
+        # Of a signal its number, negative: with a mutant in compiled code the process itself may end by one.
+        code = os.waitstatus_to_exitcode(status)
+        return 0 if code in (0, -signal.SIGPROF, pytest.ExitCode.NO_TESTS_COLLECTED) else abs(code)
 
     def over(self) -> bool:
         """Whether it has ended, if need be by force; the tree is then as it was."""

@@ -91,6 +91,26 @@ def test_numbers_of_a_list_are_as_far_apart_as_they_are_in_it(tmp_path: Path) ->
     assert table.nearest(asked, [1]) == 0
 
 
+def test_a_learner_that_the_space_varies_brings_its_own_estimator(tmp_path: Path) -> None:
+    """The model-based learner uses a value network, so lr_baseline counts; the model-free one by default does not."""
+    content = json.loads(TRAININGS.read_text())
+    content["space"] = {"learner": ["model_based", "model_free"]} | {
+        name: one for name, one in content["space"].items() if name not in ("estimator", "gae_lambda", "critic_memory")
+    }
+    full = content["trainings"][0]
+    settings = {name: one for name, one in full["hyperparameters"].items() if name in content["space"]}
+    content["trainings"] = [
+        full | {"hyperparameters": settings | {"learner": learner, "lr_baseline": rate}}
+        for learner in ("model_based", "model_free")
+        for rate in (1e-4, 1e-2)
+    ]
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    table = load_table(tmp_path / "t.json")
+    assert table.nearest({"learner": "model_based", "lr_baseline": 1e-4}) == 0
+    assert table.nearest({"learner": "model_based", "lr_baseline": 1e-2}) == 1
+    assert table.nearest({"learner": "model_free", "lr_baseline": 1e-2}) == 2, "the first of two alike"
+
+
 def test_a_setting_without_effect_does_not_count(table: Table) -> None:
     number = next(k for k, one in enumerate(table.configurations) if one["estimator"] == "after_state")
     moved = table.configurations[number] | {"gae_lambda": 1.0, "lr_baseline": 1e-1}

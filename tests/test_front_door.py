@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from installation.lowest import lowest
 
 import ghm
 from ghm.io import platforms
+from ghm.io.platforms import ExitStatus
 from ghm.search.backends import process_identity
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -183,3 +185,19 @@ def test_an_ascii_terminal_gets_every_help_text(monkeypatch):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\u03c4" in done.stdout
+
+
+def test_exit_statuses_are_those_of_the_documentation() -> None:
+    """Scripts of users go by them: each number with the first word of its meaning, and no other number up to 8."""
+    page = (ROOT / "docs/design/records.md").read_text().partition("## Exit statuses")[2].partition("\n## ")[0]
+    said = {int(number): meaning for number, meaning in re.findall(r"^\| (\d+) \| ([a-z' ]+)", page, re.MULTILINE)}
+    first = {
+        ExitStatus.COMPLETED: "completed", ExitStatus.FAILED: "crashed", ExitStatus.USER_ERROR: "the user",
+        ExitStatus.DIVERGED: "diverged", ExitStatus.INTERRUPTED: "interrupted", ExitStatus.OUT_OF_MEMORY: "out of memory",
+        ExitStatus.INFRASTRUCTURE: "infrastructure", ExitStatus.PAUSED: "paused", ExitStatus.UNUSABLE_CHECKPOINT: "in a search",
+    }  # fmt: skip
+    assert said.keys() == {int(status) for status in first}
+    for status, words in first.items():
+        assert said[int(status)].startswith(words), status
+    assert {*ExitStatus} - {*first} == {ExitStatus.KEYBOARD, ExitStatus.BROKEN_PIPE}
+    assert (int(ExitStatus.KEYBOARD), int(ExitStatus.BROKEN_PIPE)) == (128 + signal.SIGINT, 128 + signal.SIGPIPE)

@@ -131,7 +131,8 @@ def test_results_have_a_column_for_each_setting(search: SearchState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_trials", "expected"), [(13, "A random search (gp learns from configuration 14 on)"), (15, "A search by")]
+    ("n_trials", "expected"),
+    [(13, "A random search (gp learns from configuration 14 on)"), (15, "A search by a Gaussian process over")],
 )
 def test_a_search_is_a_methods_once_it_was_one(n_trials: int, expected: str, tmp_path: Path) -> None:
     flags = ("--search_type", "gp", "--n_trials", n_trials, "--n_iterations", 6, "--eval_freq", 2)
