@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ghm.errors import UserError
 from ghm.io.safe_read import DamagedError, parse_object, read_bytes
 from ghm.io.values import is_whole, plain, require_path
-from ghm.search.settings.configurations import hyperparameters_dict, parse_hyperparameters
+from ghm.search.settings.configurations import parse_hyperparameters
 from ghm.search.settings.distributions import Range
 from ghm.search.settings.inactive import inactive_in
 from ghm.search.settings.space import Choices, SearchSpace
@@ -221,7 +221,8 @@ def _table(content: _File) -> Table:
     if missing := [name for name in _DECIDING if name not in content.settings]:
         raise UserError(f"its settings have no {', '.join(missing)}")
     shape = (len(content.trainings), len(content.seeds), len(content.iterations))
-    curves = [_of_seeds(row.captured_value, shape[2]) for row in content.trainings]
+    failed = [np.nan] * shape[2]
+    curves = [[failed if one is None else one for one in row.captured_value] for row in content.trainings]
     if not all(shape) or any(len(row) != shape[1] or any(len(one) != shape[2] for one in row) for row in curves):
         raise UserError(
             f"it must have a curve of {shape[2]} captured values for each of {shape[1]} seeds in each training"
@@ -233,10 +234,6 @@ def _table(content: _File) -> Table:
         content.liquidation_return,
         tuple(content.seeds),
         tuple(content.iterations),
-        tuple(hyperparameters_dict(parse_hyperparameters(row.hyperparameters)) for row in content.trainings),
+        tuple(dict(vars(parse_hyperparameters(row.hyperparameters))) for row in content.trainings),
         np.array(curves),
     )
-
-
-def _of_seeds(curves: list[list[float] | None], length: int) -> list[list[float]]:
-    return [[np.nan] * length if curve is None else curve for curve in curves]

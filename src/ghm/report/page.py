@@ -110,7 +110,9 @@ def render(search: SearchState, reload: int = 0) -> bytes:
         "first": first,
         "notes": [*([note] if note else []), meaning(search), searched(search)],
         "certainty": tables.certainty_table(certainty(search, weights)),
-        "configurations": [one for one in _instance_tables(search) if one is not None],
+        "configurations": [
+            one for table in (confirmation_table, configurations_table, calibrations_table) if (one := table(search))
+        ],
         "instances": [one for one in rest if one.name in ("bands", "configuration-curves", "rungs")],
         "best": tables.best_configuration(search),
         "policy_table": tables.best_policy(search),
@@ -196,10 +198,6 @@ def _study(search: SearchState) -> tuple[PolicyStudy | None, str | None]:
         return None, None
     study, reason = best_or_reason(search)
     return study, None if study is not None else f"The best policy cannot be shown: {reason}"
-
-
-def _instance_tables(search: SearchState) -> list[tables.Table | None]:
-    return [confirmation_table(search), configurations_table(search), calibrations_table(search)]
 
 
 def _words(search: SearchState) -> dict[str, Any]:

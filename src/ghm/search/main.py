@@ -12,7 +12,6 @@ from typing import TextIO
 from ghm.command_line import parse as parse_words
 from ghm.errors import UserError, shown
 from ghm.io.platforms import ExitStatus
-from ghm.search.decisions.scheduler import Step
 from ghm.search.display.lines import fitting, plan_text, trials_table
 from ghm.search.display.live import LiveView, PlainView
 from ghm.search.display.observer import Observer
@@ -168,16 +167,16 @@ def _dry_run(search: HyperparameterSearch) -> None:
         _say("\n".join([*plan.notes, plan_text(plan), "Nothing left to run."]))
         return
     # What depends on outcomes cannot be shown before there are any.
-    known = (step for step in itertools.takewhile(_known, scheduler.steps()) if isinstance(step, Trial))
+    known = (
+        step
+        for step in itertools.takewhile(lambda step: step is not None, scheduler.steps())
+        if isinstance(step, Trial)
+    )
     trials = fitting(list(itertools.islice(known, min(SHOWN, plan.n_pending))))
     first = f"first {len(trials)} of {plan.n_pending:,} " if plan.n_pending > len(trials) else ""
     shown = [f"The {first}trials{to_run}:"] if trials else []
     lines = [*plan.notes, plan_text(plan), *shown, *trials_table(trials)]
     _say("\n".join([*lines, "Dry run: nothing was run, nothing written."]))
-
-
-def _known(step: Step) -> bool:
-    return step is not None
 
 
 def _fail(message: str, exit_status: int) -> int:

@@ -24,7 +24,7 @@ from ghm.economics.induction import cash_grid, kept_steps, mean_over_starts
 from ghm.economics.model import Array
 from ghm.economics.problem import Problem
 from ghm.economics.transition import transition_on
-from ghm.io.compiled import compiled, inlined
+from ghm.io.compiled import compiled
 from ghm.solvers.terminal import terminal_values
 
 QUADRATURE = 31
@@ -123,15 +123,12 @@ def certain_cash(cash: Array, mode: Array, payout: Array, target: Array, c_max: 
 @compiled()
 def _move(cash: Array, mode, payout: Array, target: Array, c_max: float, after: Array) -> None:
     for i in range(cash.size):
-        after[i] = moved_cash(cash[i], mode[i], payout[i], target[i], c_max)
-
-
-@inlined()
-def moved_cash(cash, mode, payout, target, c_max):
-    """Cash after one transaction; a missing level that is used is seen."""
-    if mode == PAY:
-        return np.minimum(payout, cash)
-    return np.maximum(np.minimum(target, c_max), cash) if mode == ISSUE else cash
+        after[i] = cash[i]
+        # NumPy's functions, by which a missing level that is used is seen.
+        if mode[i] == PAY:
+            after[i] = np.minimum(payout[i], cash[i])
+        elif mode[i] == ISSUE:
+            after[i] = np.maximum(np.minimum(target[i], c_max), cash[i])
 
 
 def _follow(cash: Array, held: Array, actions: Actions, cost: float, fixed_cost: float) -> Array:

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 from ghm.economics.model import GHMModel, Terminal
 from ghm.economics.problem import Problem
@@ -248,10 +248,6 @@ class TrainConfig(Hyperparameters, Settings):
     def reference_path(self) -> Path:
         """Where the model's solution is kept."""
         return self.reference_file or self.ckpt_dir.parent / "reference.npz"
-
-    def on_cpu(self) -> Self:
-        """The same settings with the networks on the CPU."""
-        return dataclasses.replace(self, device="cpu")
 
 
 SEARCHABLE = {field.name: field for field in dataclasses.fields(TrainConfig) if "inactive_under" in field.metadata}

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ghm.economics.model import SYMBOLS, Array
+from ghm.economics.model import SYMBOLS
 from ghm.solvers.answers import Sweep
 from ghm.solvers.answers.statics import StaticsPoint
 
@@ -38,7 +38,7 @@ def draw(sweeps: Sequence[Sweep], points: Sequence[StaticsPoint]) -> Figure:
             colour = colormaps["viridis"](0.85 * curve / max(len(others) - 1, 1))
             for name, style in quantities:
                 label = None if other is None or name != quantities[0][0] else f"{other:g}"
-                values = _values(chosen, name)
+                values = np.array([getattr(point, name) for point in chosen], dtype=float)
                 axes.plot(
                     first.values, values, style, color=colour, label=label, marker="." if len(values) < 30 else ""
                 )
@@ -48,11 +48,6 @@ def draw(sweeps: Sequence[Sweep], points: Sequence[StaticsPoint]) -> Figure:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper", title=SYMBOLS[sweeps[1].parameter][0])
     return figure
-
-
-def _values(points: Sequence[StaticsPoint], name: str) -> Array:
-    found = [getattr(point, name) for point in points]
-    return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
 
 
 def _finish(axes: "Axes", title: str, parameter: str, unit: str) -> None:

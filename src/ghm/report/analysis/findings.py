@@ -93,7 +93,8 @@ def _method(search: SearchState) -> str:
 def meaning(search: SearchState) -> str:
     """What firm value and captured value are, with the untrained policy beside them."""
     text = (
-        f"Firm value is the expected discounted value of what shareholders get over {years(search)}, less what they pay in, "
+        "Firm value is the expected discounted value of what shareholders get over "
+        f"{years_text(search.config.T)}, less what they pay in, "
         "averaged over initial cash, uniform from 0 to c̄ (c_max); files call it return. Captured value is 0% for immediate "
         "liquidation and 100% for the optimum."
     )
@@ -154,11 +155,6 @@ def interval_text(interval: tuple[float, float] | None) -> str:
 def count_text(count: int, noun: str) -> str:
     """A number of things, with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def years(search: SearchState) -> str:
-    """The horizon of a search."""
-    return years_text(search.config.T)
 
 
 def trial_name(search: SearchState, trial: TrialRecord) -> str:

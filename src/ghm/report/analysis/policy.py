@@ -24,6 +24,7 @@ from ghm.economics.model import Array, GHMModel
 from ghm.economics.problem import Problem
 from ghm.errors import UserError
 from ghm.io.guard import survive
+from ghm.io.text import LEVELS
 from ghm.search.records.state import SearchState
 from ghm.search.trials.trial import reference_name
 from ghm.solvers.levels import policy_levels
@@ -151,10 +152,9 @@ def trial_levels(checkpoint: Path) -> dict[str, list[float | None]] | None:
         return None
     times = np.geomspace(stored.problem.dt, stored.problem.T, LEVEL_TIMES)
     found = [policy_levels(stored.policy, stored.problem.model, float(time)) for time in times]
-    names = ("payout_level", "issue_below", "issue_target")
     levels = {
         name: [None if (value := getattr(one, name)) is None else round(float(value), 5) for one in found]
-        for name in names
+        for name in LEVELS
     }
     return {"x": [round(float(time), 5) for time in times], **levels}
 
@@ -191,11 +191,7 @@ def study(policy: Policy, reference: Solution, randomised: bool = False) -> Poli
     """
     problem, model, times = reference.problem, reference.problem.model, reference.time_to_horizon[1:]
     levels = [policy_levels(policy, model, float(time)) for time in times]
-    learned = Levels(
-        _array([level.payout_level for level in levels]),
-        _array([level.issue_below for level in levels]),
-        _array([level.issue_target for level in levels]),
-    )
+    learned = Levels(*(np.array([getattr(level, name) for level in levels], dtype=float) for name in LEVELS))
     optimal = Levels(reference.payout_level[1:], reference.issue_below[1:], reference.issue_target[1:])
     cash = np.linspace(0.0, _cash_shown(model, learned, optimal), CASH_NODES)
     exact = policy_values(policy, problem, randomised)
@@ -265,7 +261,3 @@ def _surface(nodes: Array, node_times: Array, values: Array, cash: Array, times:
     """Values (S', M) at ``nodes`` and ``node_times``, at ``cash`` and ``times``: linear in cash, nearest in time."""
     rows = [int(np.argmin(np.abs(node_times - time))) for time in times]
     return np.stack([np.interp(cash, nodes, values[row]) for row in rows])
-
-
-def _array(values: list[float | None]) -> Array:
-    return np.array([np.nan if value is None else value for value in values])

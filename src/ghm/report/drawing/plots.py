@@ -109,13 +109,9 @@ def _text(text: str) -> str:
     return html.unescape(text).replace("$", r"\$")
 
 
-def _numbers(values: Sequence[Any]) -> Any:
-    return [np.nan if value is None else value for value in values]
-
-
 def _curve(axes: "Axes", trace: dict[str, Any], before: Array) -> Array:
     """Draw a curve or points, or the band between a curve and the one before it; its values, for the next one."""
-    x, y = _numbers(trace["x"]), np.array(_numbers(trace["y"]), dtype=float)
+    x, y = [np.nan if value is None else value for value in trace["x"]], np.array(trace["y"], dtype=float)
     style, mark = trace.get("line", {}), trace.get("marker", {})
     tint = colour(style.get("color") or mark["color"])
     if trace.get("fill"):

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ghm.io.text import loss_text
+from ghm.io.text import loss_text, years_text
 from ghm.report.analysis.certainty import Answer
-from ghm.report.analysis.findings import loss, percent, trial_name, years
+from ghm.report.analysis.findings import loss, percent, trial_name
 from ghm.report.analysis.learners import FACTS, flags, learner_of
 from ghm.search.decisions.ranking import best_first
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
-from ghm.search.settings.configurations import hyperparameters_dict
 from ghm.search.settings.distributions import label
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.training.logging.metrics import policy_rows
@@ -75,9 +74,7 @@ def best_configuration(search: SearchState) -> Table | None:
     best = search.best_trial
     if best is None:
         return None
-    rows = tuple(
-        (Cell(name), Cell(_shown(value))) for name, value in hyperparameters_dict(best.hyperparameters).items()
-    )
+    rows = tuple((Cell(name), Cell(_shown(value))) for name, value in vars(best.hyperparameters).items())
     return Table(f"Hyperparameters of trial {best.trial_num}", (Column("Hyperparameter"), Column("Value", True)), rows)
 
 
@@ -86,7 +83,7 @@ def best_policy(search: SearchState) -> Table | None:
     best = search.best_configuration
     if best is None:
         return None
-    columns, parts = [Column(f"With {years(search)} to the horizon")], []
+    columns, parts = [Column(f"With {years_text(search.config.T)} to the horizon")], []
     shown = [one for name in dict.fromkeys(t.calibration for t in best.trials) if (one := _trial_on(best, name))]
     for trial in shown:
         if rows := policy_rows(trial.figure, trial.word("action_rule"), search.config.T):

@@ -14,7 +14,7 @@ from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
 from ghm.search.settings.config import RANK_WORDS, SearchConfig
-from ghm.search.settings.configurations import hyperparameters_dict, written
+from ghm.search.settings.configurations import written
 from ghm.search.settings.trial_numbering import TrialNumbering, places
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.trial import Trial
@@ -157,7 +157,7 @@ def machine_notes(config: SearchConfig, n_gpus: int) -> list[str]:
 
 def trials_table(trials: Sequence[Trial]) -> list[str]:
     """Lines that describe trials before they run: one column per trial, one row per hyperparameter."""
-    chosen = [hyperparameters_dict(trial.hyperparameters) for trial in trials]
+    chosen = [vars(trial.hyperparameters) for trial in trials]
     rows = [
         ("trial", *(str(trial.number) for trial in trials)),
         ("seed", *(str(trial.config.seed) for trial in trials)),

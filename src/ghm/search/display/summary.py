@@ -18,7 +18,7 @@ from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration, trials_in_words
 from ghm.search.settings.command import resume_command, verification_command
 from ghm.search.settings.config import RANK_WORDS, RankBy
-from ghm.search.settings.configurations import hyperparameters_dict, written
+from ghm.search.settings.configurations import written
 from ghm.search.settings.inactive import inactive_note
 from ghm.search.trials.outcome import MOST_MACHINE_FAILURES, TrialRecord, TrialState
 from ghm.training.logging.metrics import Metric, metric, policy_rows
@@ -93,7 +93,7 @@ def _best(state: SearchState, best: BestConfiguration) -> str:
     if table := policy_rows(best.shown.figure, best.shown.word("action_rule"), state.config.T):
         rule = best.shown.word("action_rule")
         lines += ["", *table_lines((f"{rule} policy" if rule else "", "learned", "optimum"), *table), ""]
-    values = hyperparameters_dict(best.trial.hyperparameters)
+    values = vars(best.trial.hyperparameters)
     width = max(map(len, values))
     lines += [f"  {name:<{width}}  {written(value)}" for name, value in values.items()]
     return "\n".join(lines)

@@ -8,9 +8,9 @@ noticed; a last line that was cut short was not acted on, and is dropped.
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,6 +25,8 @@ from ghm.search.trials.outcome import Count, Number
 from ghm.training.settings import Hyperparameters
 
 _SEAL = ', "sha256": "'
+
+Kind = Literal["proposal", "cut", "growth", "confirmation", "race"]
 
 Ranked = tuple[Number, float | None]
 """A configuration and its figure."""
@@ -82,36 +84,23 @@ class _OfRace(msgspec.Struct):
     seeds: Number
 
 
-class _Proposal(msgspec.Struct, tag="proposal", tag_field="decision"):
+class _Line(msgspec.Struct):
     """A line of the journal; types and bounds are checked where it is read."""
 
-    on: _OfProposal
-    decided: _Proposed
-    made_from: str
-
-
-class _Cut(msgspec.Struct, tag="cut", tag_field="decision"):
-    on: _OfCut
-    decided: _GoOn
-    made_from: str
-
-
-class _Growth(msgspec.Struct, tag="growth", tag_field="decision"):
-    on: _OfGrowth
+    decision: Kind
+    on: dict[str, Any]
     decided: dict[str, Any]
     made_from: str
 
 
-class _Confirmation(msgspec.Struct, tag="confirmation", tag_field="decision"):
-    on: _OfConfirmation
-    decided: _Chosen
-    made_from: str
-
-
-class _Raced(msgspec.Struct, tag="race", tag_field="decision"):
-    on: _OfRace
-    decided: Round
-    made_from: str
+_PARTS: Mapping[Kind, tuple[type, type]] = {
+    "proposal": (_OfProposal, _Proposed),
+    "cut": (_OfCut, _GoOn),
+    "growth": (_OfGrowth, _MoreConfigurations),
+    "confirmation": (_OfConfirmation, _Chosen),
+    "race": (_OfRace, Round),
+}
+"""What a decision of each kind is on, and what it decides; a growth in seeds is `_MoreSeeds`."""
 
 
 class Journal:
@@ -242,11 +231,12 @@ def _parse(line: bytes, place: str) -> Decision:
         body, _, rest = text.rpartition(_SEAL)
         if hashlib.sha256(body.encode()).hexdigest() + '"}' != rest:
             raise ValueError("it does not match its digest")
-        content = parse_object(line)
-        line_of = msgspec.convert(content, _Proposal | _Cut | _Growth | _Confirmation | _Raced)
-        if isinstance(line_of, _Growth):
-            msgspec.convert(line_of.decided, _MoreSeeds if "chosen" in line_of.decided else _MoreConfigurations)
-        return Decision(content["decision"], content["on"], content["decided"], content["made_from"])
+        found = msgspec.convert(parse_object(line), _Line)
+        on, decided = _PARTS[found.decision]
+        msgspec.convert(found.on, on)
+        more_seeds = found.decision == "growth" and "chosen" in found.decided
+        msgspec.convert(found.decided, _MoreSeeds if more_seeds else decided)
+        return Decision(found.decision, found.on, found.decided, found.made_from)
     except ValueError as error:
         raise UserError(
             f"{place} is damaged ({error}); remove the file: the decisions are then made again from the recorded outcomes"

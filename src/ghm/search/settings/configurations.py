@@ -24,11 +24,6 @@ def make_hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:
     return _kind(tuple(name for name in SEARCHABLE if name in values and name not in NAMES))(**values)
 
 
-def hyperparameters_dict(hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """A configuration's values by name, hidden layers as tuples."""
-    return dict(vars(hyperparameters))
-
-
 def written(value: Any) -> str:
     """A value in a table: 0.0003, 64x64, four digits of a number; a dash where there is none."""
     if value is None:
@@ -69,7 +64,7 @@ def configured(training: TrainConfig, hyperparameters: Hyperparameters, **others
     Raises:
         UserError: when they do not go together.
     """
-    values = hyperparameters_dict(hyperparameters)
+    values = vars(hyperparameters)
     own = {"estimator": None, "baseline": None} if "learner" in values else {}
     return dataclasses.replace(training, **own | values | others)
 

@@ -118,14 +118,10 @@ def compare(
         ("issues_below", "issue_below"),
         ("issues_up_to", "issue_target"),
     ):
-        columns |= _beside(name, *(np.array([_number(getattr(at, level)) for at in rows]) for rows in levels))
+        columns |= _beside(name, *(np.array([getattr(at, level) for at in rows], dtype=float) for rows in levels))
     return Comparison(best, nodes, taus, columns, action_rule)
 
 
 def _beside(name: str, learned: Array, optimal: Array) -> dict[str, Any]:
     """A quantity of the policy, of the optimum, and learned − optimum."""
     return {name: learned, f"optimal_{name}": optimal, f"{name}_difference": learned - optimal}
-
-
-def _number(level: float | None) -> float:
-    return np.nan if level is None else level

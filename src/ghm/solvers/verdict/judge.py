@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 from ghm.economics.action_rule import ActionRule, apply_rule, greedy
 from ghm.economics.actions import HOLD, ISSUE, PAY, Actions, Policy
 from ghm.economics.model import Array
-from ghm.io.compiled import compiled
 from ghm.io.text import NEVER
 from ghm.policies.thresholds import ThresholdPolicy
 from ghm.solvers.firm_statistics import Outcomes, outcomes
 from ghm.solvers.policy_value import (
+    certain_cash,
     deterministic_cash,
     effective_probabilities,
     expected_cash,
-    moved_cash,
     policy_value,
     returns_of_rules,
 )
@@ -113,32 +112,23 @@ class Repaired:
         return own._replace(mode_probabilities=probabilities)
 
 
-def _repaired_cash(
-    policy: Policy, optimum: ThresholdPolicy, cash: Array, time_to_horizon: float
-) -> tuple[Array, Array]:
+def _repaired_cash(policy: Policy, optimum: ThresholdPolicy, cash: Array, time_to_horizon: float) -> list[Array]:
     """Cash after the greedy action at ``cash`` (N,) with payouts, and with issues, as the optimum has them, (N,) each.
 
     What :class:`Repaired` does to a policy that draws, where nothing is left to chance.
     """
-    mode, payout, target = greedy(cash, policy(cash, time_to_horizon))
+    own, payout, target = greedy(cash, policy(cash, time_to_horizon))
     best, best_payout, best_target = optimum.rule(cash, time_to_horizon)
-    paying, issuing = np.empty(cash.size), np.empty(cash.size)
-    _repair(cash, mode, payout, target, best, best_payout, best_target, paying, issuing)
-    return paying, issuing
-
-
-@compiled()
-def _repair(cash: Array, mode, payout, target, best, best_payout, best_target, paying: Array, issuing: Array) -> None:
-    top = cash[-1]
-    for i in range(cash.size):
+    found = []
+    for decision, without_effect, levels in (
+        (PAY, best_payout >= cash, (best_payout, target)),
+        (ISSUE, best_target <= cash, (payout, best_target)),
+    ):
         # As in :func:`greedy` an action without effect is none: at no cash, paying everything out must not displace an issue.
-        pays = best[i] == PAY and not best_payout[i] >= cash[i]
-        issues = best[i] == ISSUE and not best_target[i] <= cash[i]
-        own = mode[i]
-        paying[i] = moved_cash(cash[i], PAY if pays else (HOLD if own == PAY else own), best_payout[i], target[i], top)
-        issuing[i] = moved_cash(
-            cash[i], ISSUE if issues else (HOLD if own == ISSUE else own), payout[i], best_target[i], top
-        )
+        taken = (best == decision) & ~without_effect
+        mode = np.where(taken, decision, np.where(own == decision, HOLD, own))
+        found.append(certain_cash(cash, mode, *levels, cash[-1]))
+    return found
 
 
 def _ways(decision: int, cash: Array, own: Array, repaired: Array, issues: NDArray[Any]) -> list[NDArray[np.bool_]]:

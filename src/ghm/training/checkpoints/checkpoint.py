@@ -6,6 +6,7 @@ weight would otherwise train on as another policy. Draws need no generator state
 seed and iteration), so the iteration is all the random state there is.
 """
 
+import dataclasses
 import io
 import pickletools
 from dataclasses import dataclass
@@ -181,7 +182,7 @@ def load_trained(path: Path) -> TrainedPolicy:
         UserError: as :meth:`Checkpoint.load`.
     """
     checkpoint = Checkpoint.load(path)
-    config = checkpoint.config.on_cpu()
+    config = dataclasses.replace(checkpoint.config, device="cpu")
     problem = GriddedProblem.build(config.problem)
     learner = Learner(problem, config)
     checkpoint.restore(learner, path)
