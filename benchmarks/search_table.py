@@ -15,8 +15,8 @@ from typing import Any
 from ghm.benchmark.seeds import FRESH
 from ghm.benchmark.table import TRAININGS
 from ghm.search.records.reader import read_search
+from ghm.search.records.search_record import DECISIVE
 from ghm.search.records.state import SearchState
-from ghm.search.settings.config import DECISIVE
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.trials.outcome import TrialRecord
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,22 @@ def test_a_full_disk_leaves_the_old_file_and_is_named(tmp_path: Path, monkeypatc
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_went_wrong_is_said_also_where_the_directory_has_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removing the unfinished file then fails, too, which is not the news."""
+    place = tmp_path / "gone"
+    place.mkdir()
+
+    def vanish(_descriptor: int) -> None:
+        shutil.rmtree(place)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", vanish)
+    with pytest.raises(OSError, match=r"Input/output error: .*record\.json"):
+        write_atomically(place / "record.json", b"new")
 
 
 def test_numbers_that_json_has_no_word_for_are_refused(tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def test_the_table_of_moments(study: PolicyStudy, tmp_path: Path) -> None:
     assert [column.title for column in table.columns] == [
         "30 simulated firms, first half of the horizon", "Learned", "Optimum",
     ]  # fmt: skip
+    assert [column.numeric for column in table.columns] == [False, True, True]
     assert plain_rows(table) == [
         ["Payouts per year", "2.50", "1.25"],
         ["Size of a payout (cash)", "0.0800", "0.0800"],

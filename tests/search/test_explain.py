@@ -74,7 +74,9 @@ def test_a_race_is_told_alike_everywhere(tmp_path: Path, capsys: pytest.CaptureF
     page = confirmation_table(search)
     assert page is not None
     for one in (winner, *others):
-        assert f"  {one['seeds']}  {one['race']}" in re.sub("  +", "  ", printed)
+        word, _, at = one["race"].partition(" at ")
+        assert f"  {one['seeds']}  {word}" in re.sub("  +", "  ", printed)
+        assert at == f"{7 if one is winner else one['seeds']} seeds"
         assert frame.loc[one["configuration"], "race"] == one["race"]
         assert frame.loc[one["configuration"], "confirmed_seeds"] == one["seeds"]
         assert one["race"] in [cell.text for row in page.rows for cell in row]

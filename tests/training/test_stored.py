@@ -64,6 +64,12 @@ def test_reading_it_needs_no_pytorch(run: Path) -> None:
         assert done.stdout.strip() == needed
 
 
+def test_a_link_to_a_checkpoint_is_read(run: Path, tmp_path: Path) -> None:
+    """It is the user's own, as `ghm train --resume` and `ghm evaluate` are given it."""
+    (tmp_path / "best.pt").symlink_to(run / "best_model.pt")
+    assert stored.read_checkpoint(tmp_path / "best.pt") == stored.read_checkpoint(run / "best_model.pt")
+
+
 def test_a_checkpoint_without_tables_is_refused_by_name(run: Path) -> None:
     with pytest.raises(UserError, match=r"final_model\.pt holds networks alone; give best_model\.pt"):
         load_stored(run / "final_model.pt")

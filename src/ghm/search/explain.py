@@ -12,8 +12,7 @@ from ghm.command_line import parse
 from ghm.errors import UserError, shown
 from ghm.io.platforms import fail
 from ghm.io.text import percent_text
-from ghm.search.decisions.ranking import captured_or_return
-from ghm.search.decisions.scheduler import measure_of
+from ghm.search.decisions.ranking import captured_or_return, measure_of
 from ghm.search.decisions.selection import Decision
 from ghm.search.methods.registry import make_proposal
 from ghm.search.records.directory import find_record
@@ -143,9 +142,7 @@ def _by_captured_value(state: SearchState) -> bool:
 
 def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:
     lines = []
-    for decision in decisions:
-        if decision.kind != "cut":
-            continue
+    for decision in (one for one in decisions if one.kind == "cut"):
         ranking: list[list[Any]] = decision.content["ranking"]
         places = [one for one, _ in ranking]
         if outcome.configuration not in places:
@@ -219,9 +216,7 @@ def _despite(ranking: list[list[Any]], going: list[int], value: float | None, fa
 
 def _chosen(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -> list[str]:
     lines = []
-    for decision in decisions:
-        if decision.kind != "confirmation":
-            continue
+    for decision in (one for one in decisions if one.kind == "confirmation"):
         chosen = [one for one, _ in decision.content["chosen"]]
         seeds = decision.content["seeds"]
         where = f"on seeds {seeds[0]} to {seeds[-1]} for {decision.content['iterations']} iterations"

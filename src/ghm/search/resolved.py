@@ -1,6 +1,5 @@
 """What a search is to run, settled before anything is written: settings, space, trials, and the search it continues."""
 
-import bisect
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
@@ -8,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ghm.errors import UserError, require_posix
-from ghm.io.platforms import untested, usable_cores
+from ghm.io.platforms import untested
 from ghm.io.values import require_path
 from ghm.search.decisions.growth import grow, growth_note
-from ghm.search.decisions.scheduler import Scheduler, run_again
-from ghm.search.decisions.workload import Workload, workload
+from ghm.search.decisions.scheduler import Scheduler
+from ghm.search.decisions.workload import Workload, affordable, run_again, workload
+from ghm.search.display.lines import machine_notes
 from ghm.search.display.observer import Plan
 from ghm.search.display.time_left import duration
 from ghm.search.learn_from import read_earlier
@@ -23,7 +23,7 @@ from ghm.search.records.reader import restored_search
 from ghm.search.records.search_record import SearchRecord, new_record, resumed_record
 from ghm.search.records.state import SearchState
 from ghm.search.settings.calibrations import Calibration, read_calibrations
-from ghm.search.settings.config import MAX_TRIALS, SearchConfig
+from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.inactive import effective_choices, inactive_hyperparameters, inactive_note, size
 from ghm.search.settings.space import Choices, SearchSpace, read_configurations
 from ghm.search.settings.trial_numbering import Extent, TrialNumbering
@@ -130,9 +130,10 @@ class ResolvedSearch:
         return [f"It will take about {duration(seconds)}, at the pace of the {trials} recorded."]
 
     def _notes(self) -> list[str]:
+        config = self.config
         notes = [message] if (message := untested()) else []
         count = self.n_distinct
-        if self.config.search_type == "grid":
+        if config.search_type == "grid":
             count = self.numbering.n_configurations
             notes.append(f"The grid has {count:,} configurations.")
             if self.asked not in (None, self.numbering.n_configurations):
@@ -145,41 +146,29 @@ class ResolvedSearch:
                     "Warning: that is a large grid; fewer values (--space FILE), more --n_workers or --search_type random "
                     "make it shorter."
                 )
-        elif self.config.n_seeds > 1 and count == self.config.n_trials:
+        elif config.n_seeds > 1 and count == config.n_trials:
             notes.append(f"The space has only {count} distinct configurations: each is trained once on each seed.")
-        elif count < self.config.n_trials:
+        elif count < config.n_trials:
             notes.append(f"The space has only {count} distinct configurations: some trials differ in their seed alone.")
-        if self.config.budget is not None:
+        if config.budget is not None:
             iterations = workload(self.numbering, {}).iterations
             notes.append(
-                f"--budget {self.config.budget:,}: {self.numbering.n_configurations} configurations, {iterations:,} training "
+                f"--budget {config.budget:,}: {self.numbering.n_configurations} configurations, {iterations:,} training "
                 "iterations in all."
             )
         before = 1 if self.recorded is None else len(self.recorded.numbering.extents)
         notes += [growth_note(self.numbering, at) for at in range(before, len(self.grown))]
         if self.start_with:
             notes.append(f"Configurations 1 to {len(self.start_with)} are those of --start_with.")
-        if note := inactive_note(self.choices, vars(self.config)):
+        if note := inactive_note(self.choices, vars(config)):
             notes.append(note)
-        notes += learning_notes(self.config, self.numbering.n_configurations, self.learn_from)
-        if self.config.method.learns and self.config.n_workers > self.config.proposal_lag * self.numbering.n_instances:
+        notes += learning_notes(config, self.numbering.n_configurations, self.learn_from)
+        if config.method.learns and config.n_workers > config.proposal_lag * self.numbering.n_instances:
             notes.append(
-                f"Only {self.config.proposal_lag} configurations run at once; --proposal_lag {self.config.n_workers} would keep "
+                f"Only {config.proposal_lag} configurations run at once; --proposal_lag {config.n_workers} would keep "
                 "all workers busy, with proposals that know less."
             )
-        cores = usable_cores()
-        if self.config.n_workers * self.config.n_threads > cores:
-            threads = f" x {self.config.n_threads} threads" if self.config.n_threads > 1 else ""
-            notes.append(
-                f"Warning: {self.config.n_workers} workers{threads} share {cores} core{'s' if cores > 1 else ''}: trials are "
-                f"simulated on the processor, so more than --n_workers {max(cores // self.config.n_threads, 1)} takes memory "
-                "and saves no time."
-            )
-        if self.config.n_threads > 1:
-            notes.append("With --n_threads above 1 each trial is started from nothing, which takes a few seconds.")
-        if len(self.gpus) > 1 and self.config.n_workers < len(self.gpus):
-            notes.append(f"{len(self.gpus)} GPUs are there; --n_workers {len(self.gpus)} would use all of them.")
-        return notes
+        return [*notes, *machine_notes(config, len(self.gpus))]
 
 
 def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = False) -> ResolvedSearch:
@@ -216,7 +205,9 @@ def resolve(space: SearchSpace | None, config: SearchConfig, elsewhere: bool = F
     )
     resolved = dataclasses.replace(resolved, learn_from=_learn_from(resolved))
     if config.budget is not None:
-        config = dataclasses.replace(config, n_trials=_affordable(resolved, config.budget))
+        config = dataclasses.replace(
+            config, n_trials=affordable(resolved.numbering, config.budget, recorded is not None)
+        )
         resolved = dataclasses.replace(resolved, config=config)
     resolved.numbering.require_countable()
     # The grid says how many there are, whatever --n_trials says, and so does whoever reads the record.
@@ -262,23 +253,6 @@ def resumed_config(resume: Path) -> SearchConfig:
         start_with=None,
         learn_from=None,
     )
-
-
-def _affordable(resolved: ResolvedSearch, budget: int) -> int:
-    """The most configurations that a budget of training iterations trains, rungs and confirmation included."""
-    config, instances = resolved.config, resolved.numbering.n_instances
-
-    def cost(count: int) -> int:
-        grown = grow(resolved.numbering, config, count, again=False) if resolved.recorded is not None else ()
-        return workload(TrialNumbering(config, resolved.calibrations, count, grown), {}).iterations
-
-    least = (config.rungs or (config.n_iterations,))[0] * instances
-    count = bisect.bisect_right(range(1, min(budget // least, MAX_TRIALS // instances) + 1), budget, key=cost)
-    if count == 0:
-        raise UserError(
-            f"--budget {budget} is less than one configuration takes, {cost(1)} training iterations; raise it"
-        )
-    return count
 
 
 def _calibrations(config: SearchConfig, recorded: SearchRecord | None) -> tuple[Calibration, ...]:

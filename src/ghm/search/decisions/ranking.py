@@ -172,6 +172,11 @@ def values_by_seed(trials: Sequence[TrialRecord]) -> dict[int, list[float]]:
     return {seed: values for seed, values in found.items() if len(values) == calibrations}
 
 
+def measure_of(numbering: TrialNumbering) -> Measure:
+    """What ranks trials: the exact return; between models, whose returns cannot be compared, captured value."""
+    return captured_or_return if len(numbering.calibrations) > 1 else best_return
+
+
 @dataclass(frozen=True)
 class RungAgreement:
     """How far the rankings of configurations at a rung and at the next one, or at the end, agree."""

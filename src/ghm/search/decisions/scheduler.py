@@ -14,8 +14,9 @@ from typing import Any
 from ghm.search.decisions.confirmation import choose, is_decided, stretches_of
 from ghm.search.decisions.growth import more_configurations, more_seeds
 from ghm.search.decisions.racing import race_round
-from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, best_return, captured_or_return, score
-from ghm.search.decisions.selection import Decision, cut, digest
+from ghm.search.decisions.ranking import ConfigurationScore, Measure, after_cut, captured_or_return, measure_of, score
+from ghm.search.decisions.selection import Decision, cut, digest, settings_at
+from ghm.search.decisions.workload import run_again
 from ghm.search.methods.earlier import Earlier
 from ghm.search.methods.proposals import Known, unseen
 from ghm.search.methods.registry import make_proposal
@@ -31,18 +32,6 @@ from ghm.training.settings import Hyperparameters
 Step = Trial | Decision | TrialRecord | None
 """A training to run; a decision to write down before anything that follows from it; the record of a trial at a rung once it is
 decided whether it goes on; or None: what comes next depends on outcomes that are not there yet."""
-
-_BASIS = (
-    "search_type",
-    "seed_base",
-    "n_seeds",
-    "rank_by",
-    "proposal_lag",
-    "rungs",
-    "n_iterations",
-    "log_freq",
-    "eval_freq",
-)
 
 
 class Scheduler:
@@ -100,9 +89,7 @@ class Scheduler:
 
     def _enter(self, growth: int) -> None:
         """What follows is decided under the settings that hold since a growth, or since the start (0)."""
-        basis = {name: getattr(self._config, name) for name in _BASIS}
-        basis |= {"rungs": self._numbering.extents[growth].rungs, "n_seeds": self._numbering.n_seeds(growth)}
-        self._growth, self._settings = growth, digest(basis, *self._facts)
+        self._growth, self._settings = growth, digest(settings_at(self._numbering, growth), *self._facts)
 
     def steps(self) -> Iterator[Step]:
         """All steps, each once; see :data:`Step`."""
@@ -145,8 +132,7 @@ class Scheduler:
         for number in sorted({*self._added} - {*before}):
             configuration, instance = self._added[number]
             trial = self._make(number, self._configurations[configuration], instance, configuration)
-            evaluated = dataclasses.replace(trial.config, evaluate_at=numbering.rungs(configuration))
-            yield from self._run(dataclasses.replace(trial, config=evaluated), self._outcomes.get(number))
+            yield from self._run(self._at_rungs(trial), self._outcomes.get(number))
 
     def _pass_rungs(self, still: list[int]) -> Generator[Step, None, list[int]]:
         """Cut the configurations ``still`` at each rung; return those that are trained to their ends."""
@@ -219,9 +205,12 @@ class Scheduler:
             outcome = self._outcomes.get(number)
             if outcome is not None or run:
                 trial = self._make(number, hyperparameters, instance, configuration)
-                rungs = self._numbering.rungs(configuration)
-                paused = dataclasses.replace(trial.config, pause_at=until, evaluate_at=rungs)
-                yield from self._run(dataclasses.replace(trial, config=paused), outcome, run)
+                yield from self._run(self._at_rungs(trial, until), outcome, run)
+
+    def _at_rungs(self, trial: Trial, until: int | None = None) -> Trial:
+        """The trial with its configuration's rungs to evaluate at, of which it pauses at ``until``."""
+        rungs = self._numbering.rungs(trial.configuration)
+        return dataclasses.replace(trial, config=dataclasses.replace(trial.config, pause_at=until, evaluate_at=rungs))
 
     def _run(self, trial: Trial, outcome: TrialRecord | None, run: bool = True) -> Iterator[Step]:
         """The trial, unless it is over or has come to where it is to pause."""
@@ -234,11 +223,7 @@ class Scheduler:
     def _covered(self, number: int, until: int | None) -> bool:
         """Whether the trial is over, or has come to ``until``."""
         outcome = self._outcomes.get(number)
-        if outcome is None or outcome is self._again.get(number):
-            return False
-        if outcome.status.is_at_rung:
-            return until is not None and outcome.iterations >= until
-        return outcome.final
+        return outcome is not None and outcome is not self._again.get(number) and outcome.has_come_to(until)
 
     def _wait(self, configuration: int, until: int | None) -> Iterator[Step]:
         """Nothing, for as long as a trial of the configuration has not come to ``until``."""
@@ -301,13 +286,3 @@ class Scheduler:
         """How configurations stand on fresh seeds, in their order."""
         ours = [[one for one in fresh if one.configuration == number] for number in in_race]
         return [score(trials, self._config.rank_by, captured_or_return) for trials in ours]
-
-
-def measure_of(numbering: TrialNumbering) -> Measure:
-    """What ranks trials: the exact return; between models, whose returns cannot be compared, captured value."""
-    return captured_or_return if len(numbering.calibrations) > 1 else best_return
-
-
-def run_again(outcomes: Mapping[int, TrialRecord], retry_failed: bool, retry_machine: bool) -> set[int]:
-    """Numbers of the failed trials that are to be run again."""
-    return {k for k, one in outcomes.items() if (retry_failed and one.failed) or (retry_machine and one.retryable)}

@@ -7,8 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from ghm.search.decisions.ranking import ConfigurationScore, ranked
-from ghm.search.settings.trial_numbering import places
+from ghm.search.settings.trial_numbering import TrialNumbering, places
 from ghm.training.settings import Hyperparameters
+
+_BASIS = (
+    "search_type",
+    "seed_base",
+    "n_seeds",
+    "rank_by",
+    "proposal_lag",
+    "rungs",
+    "n_iterations",
+    "log_freq",
+    "eval_freq",
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,12 @@ class Decision:
 def digest(*parts: Any) -> str:
     """SHA-256 of JSON values; numbers count with all their bits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def settings_at(numbering: TrialNumbering, growth: int) -> dict[str, Any]:
+    """The settings that decisions are made under since a growth of the search, or since its start (0)."""
+    basis = {name: getattr(numbering.config, name) for name in _BASIS}
+    return basis | {"rungs": numbering.extents[growth].rungs, "n_seeds": numbering.n_seeds(growth)}
 
 
 def facts(scores: Sequence[ConfigurationScore]) -> list[Any]:

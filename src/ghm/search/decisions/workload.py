@@ -1,13 +1,16 @@
 """How much a search still has to do: trainings to start and their iterations, as far as can be told from what is recorded."""
 
+import bisect
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ghm.search.decisions.ranking import score
-from ghm.search.decisions.scheduler import measure_of
+from ghm.errors import UserError
+from ghm.search.decisions.growth import grow
+from ghm.search.decisions.ranking import measure_of, score
 from ghm.search.decisions.selection import go_on
+from ghm.search.settings.config import MAX_TRIALS
 from ghm.search.settings.trial_numbering import TrialNumbering, places
 from ghm.search.trials.outcome import TrialRecord, TrialState
 
@@ -61,6 +64,37 @@ def workload(
     for number in range(numbering.n_explored + 1, numbering.n_explored + count + 1):
         found.add(number, 0, config.confirm_iterations or config.n_iterations)
     return Workload(tuple(found.parts), len(found.numbers))
+
+
+def affordable(before: TrialNumbering, budget: int, resumed: bool) -> int:
+    """The most configurations that a budget of training iterations trains, rungs and confirmation included.
+
+    Args:
+        before: numbers of the search, whatever its ``n_trials``.
+        budget: training iterations.
+        resumed: the search goes on, and grows by what is more.
+
+    Raises:
+        UserError: when it is less than one configuration takes.
+    """
+    config, instances = before.config, before.n_instances
+
+    def cost(count: int) -> int:
+        grown = grow(before, config, count, again=False) if resumed else ()
+        return workload(TrialNumbering(config, before.calibrations, count, grown), {}).iterations
+
+    least = (config.rungs or (config.n_iterations,))[0] * instances
+    count = bisect.bisect_right(range(1, min(budget // least, MAX_TRIALS // instances) + 1), budget, key=cost)
+    if count == 0:
+        raise UserError(
+            f"--budget {budget} is less than one configuration takes, {cost(1)} training iterations; raise it"
+        )
+    return count
+
+
+def run_again(records: Mapping[int, TrialRecord], retry_failed: bool, retry_machine: bool) -> set[int]:
+    """Numbers of the failed trials that are to be run again."""
+    return {k for k, one in records.items() if (retry_failed and one.failed) or (retry_machine and one.retryable)}
 
 
 def added_numbers(numbering: TrialNumbering, at: int, grown: Mapping[int, Sequence[int]]) -> Collection[int]:

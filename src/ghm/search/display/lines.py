@@ -6,13 +6,14 @@ from itertools import chain
 from typing import TextIO
 
 from ghm.errors import shown
+from ghm.io.platforms import usable_cores
 from ghm.io.text import WIDTH, percent_text, table_lines
 from ghm.search.decisions.selection import Decision
 from ghm.search.display.observer import Observer, Plan
 from ghm.search.display.time_left import duration
 from ghm.search.records.state import SearchState
 from ghm.search.records.values import BestConfiguration
-from ghm.search.settings.config import RANK_WORDS
+from ghm.search.settings.config import RANK_WORDS, SearchConfig
 from ghm.search.settings.configurations import written
 from ghm.search.settings.trial_numbering import TrialNumbering, places
 from ghm.search.trials.outcome import TrialRecord, TrialState
@@ -135,6 +136,23 @@ def _extent_text(numbering: TrialNumbering, at: int) -> str:
     which = f" of {group.start} to {group.stop - 1}" if len(numbering.extents) > 1 else ""
     rungs = " and ".join(map(str, extent.rungs))
     return f"the best {100 * config.keep:g}%{which} are promoted at {rungs} iterations: {' and '.join(counts)}"
+
+
+def machine_notes(config: SearchConfig, n_gpus: int) -> list[str]:
+    """What the user should know of this machine's cores, and of the GPUs that are shared out."""
+    notes, cores = [], usable_cores()
+    if config.n_workers * config.n_threads > cores:
+        threads = f" x {config.n_threads} threads" if config.n_threads > 1 else ""
+        notes.append(
+            f"Warning: {config.n_workers} workers{threads} share {cores} core{'s' if cores > 1 else ''}: trials are "
+            f"simulated on the processor, so more than --n_workers {max(cores // config.n_threads, 1)} takes memory "
+            "and saves no time."
+        )
+    if config.n_threads > 1:
+        notes.append("With --n_threads above 1 each trial is started from nothing, which takes a few seconds.")
+    if n_gpus > 1 and config.n_workers < n_gpus:
+        notes.append(f"{n_gpus} GPUs are there; --n_workers {n_gpus} would use all of them.")
+    return notes
 
 
 def trials_table(trials: Sequence[Trial]) -> list[str]:

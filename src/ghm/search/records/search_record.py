@@ -18,7 +18,7 @@ from ghm.io.sealed import DamagedError
 from ghm.search.methods.earlier import Earlier
 from ghm.search.records.environment import code_version, environment
 from ghm.search.settings.calibrations import Calibration, parse_calibrations
-from ghm.search.settings.config import DECISIVE, SearchConfig
+from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.configurations import plain_hyperparameters
 from ghm.search.settings.inactive import inactive_hyperparameters
 from ghm.search.settings.space import Choices, SearchSpace, parse_configurations
@@ -28,6 +28,29 @@ from ghm.training.settings import Hyperparameters
 FORMAT = 1
 
 _NAME = re.compile(r"\d{8}-\d{6}(-\d+)?\Z")
+
+DECISIVE = (
+    "search_type",
+    "n_iterations",
+    "dt",
+    "T",
+    "terminal",
+    "learner",
+    "estimator",
+    "baseline",
+    "gae_lambda",
+    "critic_memory",
+    "select",
+    "seed_base",
+    "device",
+    "n_threads",
+    "log_freq",
+    "eval_freq",
+    "rank_by",
+    "proposal_lag",
+    "model",
+)
+"""Settings that the trials' results depend on: a resumed search must have the same. Seeds and rungs may only grow."""
 
 
 @dataclass(frozen=True)

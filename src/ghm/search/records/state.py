@@ -9,17 +9,15 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 from ghm.economics.model import GHMModel
-from ghm.search.decisions.confirmation import Confirmation, Confirmed, chosen_by, confirmed, n_trainings
-from ghm.search.decisions.ranking import ConfigurationScore, best_first, ranked, score
-from ghm.search.decisions.scheduler import measure_of
+from ghm.search.decisions.confirmation import Confirmation, chosen_by, confirmed, n_trainings
+from ghm.search.decisions.ranking import ConfigurationScore, best_first, measure_of, ranked, score
 from ghm.search.decisions.selection import Decision
 from ghm.search.decisions.workload import Workload, added_numbers, workload
 from ghm.search.records.search_record import SearchRecord
-from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturns
-from ghm.search.settings.config import RankBy, SearchConfig
+from ghm.search.records.values import BestConfiguration, Counts, ReferenceReturns, best_of
+from ghm.search.settings.config import SearchConfig
 from ghm.search.trials.history import HistoryLine, read_history
 from ghm.search.trials.outcome import TrialRecord, TrialState
 
@@ -165,26 +163,11 @@ class SearchState:
         """The best configuration: the winner of a confirmation that is complete, else the one that leads as tuned."""
         winner = None if (confirmation := self.confirmation) is None else confirmation.winner
         if confirmation is not None and winner is not None and winner.confirmed is not None:
-            return self._best("confirmed", winner, winner.confirmed, confirmation.figure, winner.interval)
+            return best_of("confirmed", winner, winner.confirmed, confirmation.figure, winner.interval)
         leader = self._leader
         if leader is None or (figure := leader.figure(self.config.rank_by)) is None:
             return None
-        return self._best("ranked" if self.n_instances > 1 else "trial", leader, figure, self.config.rank_by, None)
-
-    def _best(
-        self,
-        basis: Literal["confirmed", "ranked", "trial"],
-        one: ConfigurationScore | Confirmed,
-        figure: float,
-        by: RankBy,
-        interval: tuple[float, float] | None,
-    ) -> BestConfiguration:
-        order = best_first(one.trials)
-        # The last of them is the worst by return, which is not comparable between firms.
-        known = [trial for trial in order if trial.captured_value is not None]
-        worst = min(known, key=lambda trial: trial.captured_value or 0.0, default=order[-1])
-        shown = worst if by == "worst" and basis != "trial" else order[0]
-        return BestConfiguration(one.configuration, basis, order[0], figure, one.trials, interval, by, shown)
+        return best_of("ranked" if self.n_instances > 1 else "trial", leader, figure, self.config.rank_by)
 
     @property
     def best_trial(self) -> TrialRecord | None:

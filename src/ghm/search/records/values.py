@@ -5,8 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from ghm.search.decisions.confirmation import Confirmed
+from ghm.search.decisions.ranking import ConfigurationScore, best_first
 from ghm.search.settings.config import RankBy
 from ghm.search.trials.outcome import TrialRecord
+
+Basis = Literal["confirmed", "ranked", "trial"]
 
 FIGURES: tuple[RankBy, ...] = ("mean", "iqm", "worst")
 """Figures of a configuration's trials, each of which may rank it."""
@@ -55,7 +59,7 @@ class BestConfiguration:
     """The best configuration, by what decided that it is the best."""
 
     configuration: int
-    basis: Literal["confirmed", "ranked", "trial"]
+    basis: Basis
     """A confirmation on fresh seeds; what its trials are ranked by; or the one trial that it has."""
     trial: TrialRecord
     """The best of the trials that decided."""
@@ -87,6 +91,22 @@ class BestConfiguration:
     def captured_value(self) -> float | None:
         """Its captured value over the trials that decided; None where that is undefined."""
         return None if self.trial.captured_value is None else self.figure
+
+
+def best_of(
+    basis: Basis,
+    one: ConfigurationScore | Confirmed,
+    figure: float,
+    by: RankBy,
+    interval: tuple[float, float] | None = None,
+) -> BestConfiguration:
+    """A configuration as the best by ``basis``, with the ``figure`` of its trials that decided."""
+    order = best_first(one.trials)
+    # The last of them is the worst by return, which is not comparable between firms.
+    known = [trial for trial in order if trial.captured_value is not None]
+    worst = min(known, key=lambda trial: trial.captured_value or 0.0, default=order[-1])
+    shown = worst if by == "worst" and basis != "trial" else order[0]
+    return BestConfiguration(one.configuration, basis, order[0], figure, one.trials, interval, by, shown)
 
 
 def trials_in_words(best: BestConfiguration, trials: Iterable[TrialRecord]) -> tuple[str, str]:

@@ -42,29 +42,6 @@ MAX_SEEDS = 10_000
 # A proposal sees nothing of the configurations less than this far before it; more than this learns nothing.
 MAX_LAG = 10_000
 
-DECISIVE = (
-    "search_type",
-    "n_iterations",
-    "dt",
-    "T",
-    "terminal",
-    "learner",
-    "estimator",
-    "baseline",
-    "gae_lambda",
-    "critic_memory",
-    "select",
-    "seed_base",
-    "device",
-    "n_threads",
-    "log_freq",
-    "eval_freq",
-    "rank_by",
-    "proposal_lag",
-    "model",
-)
-"""Settings that the trials' results depend on: a resumed search must have the same. Seeds and rungs may only grow."""
-
 OF_ONE_CALL = ("config", "time_limit", "resume", "top", "dry_run", "retry_failed", "allow_drift", "progress")
 """Flags that say what this one call does; a resumed search does not inherit them."""
 

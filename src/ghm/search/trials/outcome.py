@@ -140,6 +140,12 @@ class TrialRecord:
         """See :attr:`TrialState.is_finished`."""
         return self.status.is_finished
 
+    def has_come_to(self, until: int | None) -> bool:
+        """Whether the trial is over, or has come to the rung ``until``; None: the end."""
+        if self.status.is_at_rung:
+            return until is not None and self.iterations >= until
+        return self.final
+
     @property
     def failed(self) -> bool:
         """See :attr:`TrialState.is_failure`."""
