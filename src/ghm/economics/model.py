@@ -89,15 +89,8 @@ class GHMModel:
             object.__setattr__(self, field.name, float(value))  # 2 and 2.0 are one model, in records too
             most = MAX_RATE if field.name in _RATES else MAX_SIZE
             _require(abs(value) <= most, field.name, value, f"between {-most:g} and {most:g}")
-        _require(self.r > self.mu, "r - mu (the discount rate k)", self.r - self.mu, "> 0", "raise r or lower mu")
-        k = self.r - self.mu
-        _require(
-            k >= MIN_DISCOUNT_RATE,
-            "r - mu (the discount rate k)",
-            k,
-            f">= {MIN_DISCOUNT_RATE:g}",
-            "raise r or lower mu",
-        )
+        k, bound = self.r - self.mu, f">= {MIN_DISCOUNT_RATE:g}"
+        _require(k >= MIN_DISCOUNT_RATE, "r - mu (the discount rate k)", k, bound, "raise r or lower mu")
         for name in ("sigma_a", "sigma_x", "fixed_cost", "recovery"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), ">= 0")
         _require(

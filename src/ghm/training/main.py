@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ghm.errors import UserError
 from ghm.io.atomic import require_writable
-from ghm.io.platforms import ExitStatus, stop_signals, untested
+from ghm.io.platforms import ExitStatus, fail, stop_signals, untested
 from ghm.io.sealed import write_sealed
 from ghm.training.arguments import GROUPS, require_separate_widths
 from ghm.training.checkpoints.directories import follow_own_links, own_directories
@@ -59,14 +59,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "ghm train") -> int
     try:
         require_separate_widths(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return ExitStatus.USER_ERROR
+        return fail(error)
     config = parse(TrainConfig, arguments, prog, description=DESCRIPTION, groups=GROUPS)
     try:
         return train(config)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _status_of(error, config)
+        return fail(error, _status_of(error, config))
 
 
 def _status_of(error: UserError, config: TrainConfig) -> ExitStatus:

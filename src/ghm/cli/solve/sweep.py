@@ -16,6 +16,7 @@ from ghm.io.spinner import working
 from ghm.io.text import WIDTH
 from ghm.solvers.answers import comparative_statics
 from ghm.solvers.answers.statics import StaticsPoint
+from ghm.training.logging.progress import number
 
 SHOWN = (
     ("infinite_payout_level", "c*"),
@@ -62,7 +63,7 @@ def _print(config: SolveConfig, points: tuple[StaticsPoint, ...]) -> None:
     print_table(
         f"Infinite horizon (four columns), then dt = {config.dt:g}, T = {config.T:g}, terminal {config.terminal}",
         [
-            (*(f"{value:g}" for value in point.parameters.values()), *(_cell(getattr(point, key)) for key, _ in SHOWN))
+            (*(f"{value:g}" for value in point.parameters.values()), *(number(getattr(point, key)) for key, _ in SHOWN))
             for point in points
         ],
         (*names, *(title for _, title in SHOWN)),
@@ -72,10 +73,6 @@ def _print(config: SolveConfig, points: tuple[StaticsPoint, ...]) -> None:
         sys.stdout.write(textwrap.fill(f"Note: {note}", WIDTH) + "\n")
     for written in (config.plot, config.output):
         sys.stdout.write(f"Written: {written}\n" if written is not None else "")
-
-
-def _cell(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
 
 
 def _write(path: Path, points: tuple[StaticsPoint, ...]) -> None:

@@ -25,6 +25,7 @@ optimal_stopping        φ = 0: V tends to the value whose slope solves the stop
 ======================  ================================================================  =====================================
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -104,13 +105,8 @@ class Card:
     def to_dict(self) -> dict[str, Any]:
         """The card in JSON types; a figure that is not finite is null, and has failed."""
         lines = [
-            {
-                "name": line.name,
-                "claim": line.claim,
-                "figure": line.figure if np.isfinite(line.figure) else None,
-                "tolerance": line.tolerance,
-                "status": line.status,
-            }
+            dataclasses.asdict(line)
+            | {"figure": line.figure if np.isfinite(line.figure) else None, "status": line.status}
             for line in self.lines
         ]
         return {"status": "PASS" if self.passed else "FAIL", "lines": lines, "notes": list(self.notes)}
