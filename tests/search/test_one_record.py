@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import itertools
 import json
 import math
 import re
@@ -298,7 +299,11 @@ def test_what_is_left_counts_paused_trials_and_who_goes_on(tmp_path: Path) -> No
     assert workload(more, over).parts == (80,), "the one that was stopped goes on"
 
 
-def test_progress_counts_what_was_done_before_a_search_was_killed(tmp_path: Path) -> None:
+def test_progress_counts_what_was_done_before_a_search_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, also where other programs have the processor in between, so that the count itself seems to take seconds."""
+    monkeypatch.setattr("time.perf_counter", itertools.count().__next__)
     state = state_of(tmp_path, trial(1, 0.9), n_trials=3)
     directory = tmp_path / "trial_002"
     directory.mkdir()

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -387,6 +388,33 @@ def test_a_terminated_run_goes_on_where_it_stopped(
     final = "checkpoints/final_model.pt"
     assert state_bytes(tmp_path / final) == state_bytes(whole_of / final)
     assert history(tmp_path) == history(whole_of)
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a search"])
+def test_a_second_ctrl_c_ends_a_training_at_once_unless_a_search_decides(
+    alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of a second later it is another one; to end at once is to end as without handlers."""
+    learn, iterations, ended = Learner.learn, itertools.count(1), list[int]()
+
+    def stopped_twice(self: Learner, *arguments: Any, **named: Any) -> Any:
+        if (iteration := next(iterations)) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.25)
+            os.kill(os.getpid(), signal.SIGINT)
+        ended.append(iteration)
+        return learn(self, *arguments, **named)
+
+    monkeypatch.setattr(Learner, "learn", stopped_twice)
+    monkeypatch.setattr("ghm.training.main._end", lambda: ended.append(-1))
+    settings = config(tmp_path, parent_pid=None if alone else os.getppid())
+    if alone:
+        with pytest.raises(KeyboardInterrupt):
+            train(settings)
+        assert ended == [1, 2, 3, 4, 5, -1]
+    else:
+        assert train(settings) == ExitStatus.INTERRUPTED
+        assert ended == [1, 2, 3, 4, 5, 6], "its iteration ends first"
 
 
 def test_a_run_whose_search_is_gone_ends_with_its_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

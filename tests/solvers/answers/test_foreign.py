@@ -138,6 +138,7 @@ def bad_actions(**changes):
         (lambda c, t: (-1 + 0 * c, 0 * c), ("payout must be finite and >= 0", "received -1 at cash 0")),
         (lambda c, t: (0 * c, np.nan + c), ("issue must be finite and >= 0", "nan")),
         (lambda c, t: (c / 2, 1 + c), ("payout must be 0 where the firm issues",)),
+        (lambda c, t: (c / 2, 1e-6 + 0 * c), ("payout must be 0 where the firm issues",)),
         (lambda c, t: c, ("must return ghm.Actions, or a pair", "ndarray")),
         (lambda c, t: (c, c, c), ("must return", "shapes")),
         (lambda c, t: (np.zeros(3), np.zeros(3)), ("must return", "(3,)")),
