@@ -1,7 +1,9 @@
 """Results directories of strangers: reading or resuming one leads nowhere and writes nothing elsewhere."""
 
+import errno
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -86,18 +88,79 @@ def test_a_results_directory_that_goes_away_is_not_made_anew(
     assert (tmp_path / "r2/search.json").is_file()
 
 
-def test_the_locks_of_gpus_are_in_a_directory_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "target").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "target")
-    with pytest.raises(PermissionError, match="a link, or another user's"), claimed_gpu(["0"], tmp_path / "link"):
-        pass
-    assert not list((tmp_path / "target").iterdir())
+LOCKS = f"ghm-gpus-{os.getuid()}"
+
+
+@pytest.fixture
+def with_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ghm.search.trials.gpus.visible_gpus", lambda: ["0"])
+    monkeypatch.setattr("ghm.search.trials.gpus.tempfile.tempdir", str(tmp_path))
+
+
+def no_locks(descriptor: int, operation: int) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+def plant(fault: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the directory of the locks unusable."""
+    if fault == "file":
+        place.touch()
+    elif fault == "link":
+        (place.parent / "target").mkdir()
+        place.symlink_to(place.parent / "target")
+    elif fault == "dangling":
+        place.symlink_to(place.parent / "nothing")
+    elif fault == "nowhere":
+        monkeypatch.setattr("ghm.search.trials.gpus.tempfile.tempdir", str(place.parent / "gone"))
+    elif fault == "stranger":
+        place.mkdir()
+        status, uid = Path.lstat, os.getuid() + 1
+        entry = lambda path: os.stat_result([*status(path)[:4], uid, *status(path)[5:10]])  # noqa: E731
+        monkeypatch.setattr(Path, "lstat", lambda path: entry(path) if path == place else status(path))
+    elif fault == "no flock":
+        monkeypatch.setattr("ghm.search.trials.gpus.fcntl.flock", no_locks)
+
+
+def n_open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+FAULTS = ("file", "link", "dangling", "nowhere", "stranger", "no flock")
+
+
+@pytest.mark.usefixtures("with_gpu")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_where_gpus_cannot_be_locked_nothing_is_run(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant(fault, tmp_path / LOCKS, monkeypatch)
+    before, results_dir = n_open_files(), tmp_path / "r"
+    assert run_search(*SMALL, "--device", "cuda", "--results_dir", results_dir, **INSTANT) == 2
+    said = capsys.readouterr().err
+    assert re.search(rf"error: --device cuda: .*{LOCKS}: no place .*TMPDIR", said)
+    assert not results_dir.exists()
+    assert not list(tmp_path.glob("target/*"))
+    assert n_open_files() == before
+
+
+@pytest.mark.usefixtures("with_gpu")
+@pytest.mark.parametrize("fault", ["file", "dangling", "none"])
+def test_on_the_cpu_nothing_of_the_locks_is_touched(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(fault, tmp_path / LOCKS, monkeypatch)
+    assert run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT) == 0
+    assert not (tmp_path / LOCKS).is_dir()
+
+
+def test_the_lock_of_a_gpu_is_closed_whatever_goes_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with claimed_gpu(["0"], tmp_path / "own") as gpu:
         assert gpu == "0"
-    uid = os.getuid()
-    monkeypatch.setattr("ghm.search.trials.gpus.os.getuid", lambda: uid + 1)
-    with pytest.raises(PermissionError, match="another user's"), claimed_gpu(["0"], tmp_path / "own"):
+    before = n_open_files()
+    monkeypatch.setattr("ghm.search.trials.gpus.fcntl.flock", no_locks)
+    with pytest.raises(OSError, match="No locks available"), claimed_gpu(["0"], tmp_path / "own"):
         pass
+    assert n_open_files() == before
 
 
 def test_another_directory_in_the_place_of_the_one_that_went_away_is_not_taken_for_it(

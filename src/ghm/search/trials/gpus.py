@@ -19,14 +19,18 @@ def assigned_gpus(config: SearchConfig) -> tuple[str, ...]:
     """The GPUs that a search on this host shares out among its trials; none on the CPU.
 
     Raises:
-        UserError: when a GPU is asked for and there is none.
+        UserError: when a GPU is asked for and there is none, or its trials could not be told apart from others on it.
     """
     if config.device != "cuda":
         return ()
     gpus = visible_gpus()
     if not gpus:
         raise UserError("--device cuda: PyTorch finds no GPU on this machine; use --device cpu")
-    return tuple(gpus)
+    try:
+        with claimed_gpu(["check"]):  # before anything runs, as each trial will do
+            return tuple(gpus)
+    except OSError as error:
+        raise UserError(f"--device cuda: {error.filename or 'TMPDIR'}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -46,26 +50,41 @@ def claimed_gpu(gpus: Sequence[str], directory: Path | None = None) -> Iterator[
     if not gpus:
         yield None
         return
-    directory = directory or Path(tempfile.gettempdir()) / f"ghm-gpus-{os.getuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    status = directory.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise PermissionError(errno.EPERM, "a link, or another user's; remove it, or set TMPDIR", str(directory))
-    for share in itertools.count():
-        for gpu in gpus:
-            # The name may be another user's link: it is not followed.
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(directory / f"{urllib.parse.quote(gpu, safe='')}-{share}.lock", flags, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                continue
-            try:
-                yield gpu
-            finally:
-                os.close(lock)
-            return
+    gpu, lock = _claim(gpus, directory or Path(tempfile.gettempdir()) / f"ghm-gpus-{os.getuid()}")
+    try:
+        yield gpu
+    finally:
+        os.close(lock)
+
+
+def _claim(gpus: Sequence[str], directory: Path) -> tuple[str, int]:
+    """The GPU that fewest use, and the descriptor of its lock."""
+    places = ((gpu, f"{urllib.parse.quote(gpu, safe='')}-{share}.lock") for share in itertools.count() for gpu in gpus)
+    try:
+        with contextlib.suppress(FileExistsError):  # what is there is looked at next
+            directory.mkdir(mode=0o700)
+        status = directory.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "a file, a link, or another user's directory")
+        return next((gpu, lock) for gpu, name in places if (lock := _lock(directory / name)) is not None)
+    except OSError as error:
+        told = f"no place for the locks of GPUs ({error.strerror}); remove it, or set TMPDIR to another directory"
+        raise OSError(error.errno, told, str(directory)) from error
+
+
+def _lock(path: Path) -> int | None:
+    """The descriptor of a lock, which is now held; None if another process holds it."""
+    # The name may be another user's link: it is not followed.
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
 
 
 def visible_gpus() -> list[str]:
