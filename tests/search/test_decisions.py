@@ -24,6 +24,7 @@ from ghm.search import step_queue as step_queue_module
 from ghm.search.decisions import scheduler as scheduler_module
 from ghm.search.decisions.scheduler import Scheduler, Step
 from ghm.search.decisions.selection import Decision
+from ghm.search.explain import explain
 from ghm.search.records.journal import read_journal
 from ghm.search.settings.config import SearchConfig
 from ghm.search.settings.trial_numbering import TrialNumbering
@@ -343,8 +344,12 @@ def test_where_all_failed_before_the_first_rung_nobody_is_left_at_the_second(
     monkeypatch.setenv("STUB_MODES", json.dumps({str(123 + k): "diverge" for k in range(1, 4)}))
     words = ("--n_trials", 3, "--rungs", 3, 4, *COMMON, "--results_dir", tmp_path / "r")
     statuses = [run_search(*words), run_search("--resume", tmp_path / "r", *QUIET)]
-    assert statuses[0] == statuses[1] != 2
+    assert statuses == [1, 1]
     assert [one.content["of"] for one in read_journal(tmp_path / "r") if one.kind == "cut"] == [3, 0]
+    told = " ".join(explain(tmp_path / "r", 1).split())
+    assert "At rung 3 its configuration was stopped: all its trials had failed, rank" in told
+    assert "of 3. All had failed: nobody could be promoted." in told
+    assert "best 0" not in told
 
 
 def test_decisions_are_written_down_before_they_are_acted_on(tmp_path: Path) -> None:

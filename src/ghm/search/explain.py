@@ -157,11 +157,13 @@ def _cuts(outcome: TrialRecord, decisions: list[Decision], state: SearchState) -
         failed = any(one.configuration == outcome.configuration for one in state.failures)
         last = _last(ranking, going)
         threshold = "" if last is None else f", the last of them with {_amount(state, last)}"
+        promoted = "All had failed: nobody could be promoted"
+        if going:
+            despite = "" if went else _despite(ranking, going, value, failed)
+            promoted = f"The best {len(going)} were promoted (--keep {decision.subject['keep']:g}){threshold}{despite}"
         lines.append(
             f"At rung {decision.subject['rung']} its configuration {verdict}: {reached}, rank {rank + 1} of "
-            f"{len(ranking)}{_among(decision, state)}. "
-            f"The best {len(going)} were promoted (--keep {decision.subject['keep']:g}){threshold}"
-            f"{'' if went else _despite(ranking, going, value, failed)}."
+            f"{len(ranking)}{_among(decision, state)}. {promoted}."
         )
     return lines
 
