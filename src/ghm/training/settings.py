@@ -75,7 +75,7 @@ class Hyperparameters:
     Without effect under `--baseline exact` or `--estimator after_state`."""
     entropy_weight: float = searched(0.01)
     """Weight of the bonus for random actions (entropy), fading to 0.
-    It fades over the run. The entropy is that of the three modes: hold, pay, issue."""
+    At least 0. The entropy is that of the three modes: hold, pay, issue."""
     action_reg_weight: float = searched(0.01)
     """Weight of the penalty on boundaries near the ends of their range."""
     max_grad_norm: float = searched(1.0)
@@ -132,7 +132,8 @@ class TrainConfig(Hyperparameters, Settings):
     """Estimator gae: its λ, from 0 (one step) to 1 (whole paths).
     How much later temporal differences count, in advantages and in the critic's targets."""
     critic_memory: float = searched(0.1, estimator=_but("after_state"))
-    """Estimator after_state: iterations remembered, as a share of those done."""
+    """Estimator after_state: iterations remembered, as a share of those done.
+    From 0 to 1."""
     select: Selection = searched("exact")
     """Firm value by which the best policy is chosen.
     exact: computed from the transition law; simulated: a mean over paths, which other models have too."""
