@@ -117,7 +117,7 @@ class TrainConfig(Hyperparameters, Settings):
     """Firm value at the horizon (going_concern: that of a firm that lives on).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     learner: LearnerName = searched("model_based")
-    """Uses the transition law or not.
+    """Uses the model's probabilities or not.
     model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
     estimator: Estimator | None = searched(None, OWN_ESTIMATOR)
     """How the gradient is estimated.
@@ -147,7 +147,7 @@ class TrainConfig(Hyperparameters, Settings):
     log_freq: int = 100
     """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Most iterations between evaluations; a run has at least twenty.
+    """Evaluate at least every N iterations, at least twenty times a run.
     Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and, of runs of 20 iterations and
     more, at least twenty iterations are evaluated, too; the best policy is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()
