@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import tomllib
@@ -28,6 +29,7 @@ from ghm.search.records.reader import read_search
 from ghm.search.replay import replay
 from ghm.search.settings.calibrations import Calibration
 from ghm.search.settings.config import SearchConfig
+from ghm.search.settings.space import SearchSpace
 from ghm.search.settings.trial_numbering import Extent, TrialNumbering
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.runner import TrialRunner
@@ -361,29 +363,59 @@ def test_after_a_confirmation_the_advice_is_a_new_search_on_other_seeds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Followed by the word: it begins with the best of the earlier one, and shares no other configuration or seed with it."""
-    words = ("--n_trials", 5, "--confirm", 2, "--confirm_seeds", 9, *COMMON, "--results_dir", tmp_path / "r")
+    results_dir = tmp_path / "my r"
+    words = ("--n_trials", 5, "--confirm", 2, "--confirm_seeds", 9, *COMMON, "--results_dir", results_dir)
     assert run_search(*words, **INSTANT) == 0
     capsys.readouterr()
     for change in (("--n_trials", 8), ("--n_seeds", 2, "--top", 1), ("--n_trials", 8, "--rungs", 2)):
-        assert run_search("--resume", tmp_path / "r", *change, *QUIET) == 2
+        assert run_search("--resume", results_dir, *change, *QUIET) == 2
         said = capsys.readouterr().err
-    config, seed_base, learned = re.search(
-        r"--config (\S+) --seed_base (\d+) --results_dir ELSEWHERE, .*--start_with FILE .*\(tpe and gp: --learn_from (\S+)\)",
-        said,
-    ).groups()  # type: ignore[union-attr]
-    best = read(tmp_path / "r")["best_config"]
+    again, learned = advised(said)
+    assert learned[0] == "--learn_from"
+    assert "--start_with FILE" in said
+    best = read(results_dir)["best_config"]
     (tmp_path / "best.json").write_text(json.dumps([best]))
-    again = ("--config", config, "--seed_base", seed_base, "--results_dir", tmp_path / "on", *QUIET)
-    assert run_search(*again, "--start_with", tmp_path / "best.json", **INSTANT) == 0
-    earlier, later = read(tmp_path / "r"), read(tmp_path / "on")
+    begun = (*again, "--results_dir", tmp_path / "on", *QUIET)
+    assert run_search(*begun, "--start_with", tmp_path / "best.json", **INSTANT) == 0
+    earlier, later = read(results_dir), read(tmp_path / "on")
     tried = [[one["hyperparameters"] for one in each["configurations"]] for each in (earlier, later)]
     assert tried[1][0] == best
     assert not [one for one in tried[1][1:] if one in tried[0]]
     assert not {one["seed"] for one in earlier["results"]} & {one["seed"] for one in later["results"]}
     assert later["confirmation"]["complete"]
-    learns = ("--search_type", "gp", "--learn_from", learned, "--dry_run")
-    assert run_search(*again[:4], *learns, "--results_dir", tmp_path / "learned", *QUIET) == 0
+    learns = ("--search_type", "gp", *learned, "--dry_run")
+    assert run_search(*again, *learns, "--results_dir", tmp_path / "learned", *QUIET) == 0
     assert "5 of 5 configurations of search" in capsys.readouterr().out
+
+
+def test_a_grid_that_was_confirmed_goes_on_as_advised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has all its configurations, and neither takes any first nor learns."""
+    space, results_dir = tmp_path / "space.json", tmp_path / "my grid"
+    one = {name: values.to_json()[:1] for name, values in SearchSpace().choices().items()}  # type: ignore[index]
+    space.write_text(json.dumps(one | {"lr_policy": [0.001, 0.002, 0.004]}))
+    words = ("--search_type", "grid", "--space", space, "--confirm", 2, "--confirm_seeds", 2, *COMMON)
+    assert run_search(*words, "--results_dir", results_dir, **INSTANT) == 0
+    capsys.readouterr()
+    assert run_search("--resume", results_dir, "--n_seeds", 2, *QUIET) == 2
+    again, rest = advised(said := capsys.readouterr().err)
+    assert rest == []
+    assert "--start_with" not in said
+    assert run_search(*again, "--results_dir", tmp_path / "on", *QUIET, **INSTANT) == 0
+    earlier, later = read(results_dir), read(tmp_path / "on")
+    assert [one["hyperparameters"] for one in earlier["configurations"]] == [
+        one["hyperparameters"] for one in later["configurations"]
+    ]
+    assert not {one["seed"] for one in earlier["results"]} & {one["seed"] for one in later["results"]}
+
+
+def advised(said: str) -> tuple[list[str], list[str]]:
+    """The flags of a new search that a message names, as a shell takes them, without its directory; and those of learning."""
+    flags, rest = re.search(r"(--config .*) --results_dir ELSEWHERE(.*)", said).groups()  # type: ignore[union-attr]
+    learn = re.search(r"\(tpe and gp: (.*)\)", rest)
+    words = shlex.split(flags)
+    assert [word for word in words if word.startswith("--")] == ["--config", "--seed_base"]
+    assert len(words) == 4
+    return words, [] if learn is None else shlex.split(learn[1])
 
 
 def test_a_dry_run_says_what_grows_and_writes_nothing(started: Path, capsys: pytest.CaptureFixture[str]) -> None:

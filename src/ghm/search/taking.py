@@ -1,5 +1,6 @@
 """Takes over a results directory: an earlier search in it is moved or continued, and the search's record written."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def moved_note(results_dir: Path, moved: Path) -> str:
     """What the user is told of an earlier search that was moved."""
     if moved.name.startswith(UNREADABLE_NAME):
         return f"{results_dir} held files by names that a search uses, but no search that can be read; they are kept as {moved}."
-    return f"{results_dir} held an earlier search; it is kept, whole, as {moved} (--resume {moved} goes on with it)."
+    go_on = shlex.join(["--resume", str(moved)])
+    return f"{results_dir} held an earlier search; it is kept, whole, as {moved} ({go_on} goes on with it)."
 
 
 def take_directory(resolved: ResolvedSearch) -> tuple[SearchRecord, Path | None]:
@@ -58,8 +60,7 @@ def require_continuation(resolved: ResolvedSearch) -> None:
         raise UserError(
             "--n_trials, --n_seeds, --rungs: a confirmation has been made among the configurations and figures recorded so far, "
             "and would come out otherwise; leave them out, or go on in a new search: "
-            f"--config {resolved.results_dir / SETTINGS_NAME} --seed_base {_next_seed_base(recorded)} --results_dir ELSEWHERE, "
-            f"with --start_with FILE for the best of this one (tpe and gp: --learn_from {resolved.results_dir})"
+            f"{_new_search(recorded, resolved.results_dir)}"
         )
     if config.retry_failed:
         require_no_retry(decisions)
@@ -67,9 +68,15 @@ def require_continuation(resolved: ResolvedSearch) -> None:
     require_same_size(decisions, resolved.numbering, config.confirm_seeds, iterations, config.keep, config.race)
 
 
-def _next_seed_base(recorded: SearchRecord) -> int:
-    """A seed_base under which no trial of a search, nor of its confirmation, has a seed that this one has used."""
-    return recorded.config.seed_base + recorded.numbering.n_explored + recorded.numbering.n_confirmed
+def _new_search(recorded: SearchRecord, results_dir: Path) -> str:
+    """The flags of a search in which no trial, nor one of its confirmation, has a seed that this one has used."""
+    seed_base = recorded.config.seed_base + recorded.numbering.n_explored + recorded.numbering.n_confirmed
+    settings = shlex.join(["--config", str(results_dir / SETTINGS_NAME), "--seed_base", str(seed_base)])
+    flags = f"{settings} --results_dir ELSEWHERE"
+    if recorded.config.search_type == "grid":  # it has all its configurations: none comes first, and it learns nothing
+        return flags
+    learned = shlex.join(["--learn_from", str(results_dir)])
+    return f"{flags}, with --start_with FILE for the best of this one (tpe and gp: {learned})"
 
 
 def check_same(outcome: TrialRecord, trial: Trial, results_dir: Path) -> None:
