@@ -84,10 +84,10 @@ def test_a_fault_of_the_last_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         watched_search(writer(TRACE, 1)[0], tmp_path / "on")
     monkeypatch.delenv(SWITCH)
     view, stream = writer(TRACE, 1)
-    watched_search(view, tmp_path / "off")
-    details = tmp_path / "off" / DETAILS_NAME
+    watched_search(view, tmp_path / "turned off")
+    details = tmp_path / "turned off" / DETAILS_NAME
     assert stream.getvalue().startswith("The report could not be written: the report's page failed: ")
-    assert f"TypeError: planted (details: {details}); try `ghm report " in stream.getvalue()
+    assert f"TypeError: planted (details: {details}); try `ghm report '{tmp_path}/" in stream.getvalue()
     assert TRACE.strip() in details.read_text()
 
 
@@ -95,8 +95,8 @@ def test_a_fault_of_the_last_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("words", "status", "said"),
     [
         (TRACE, 1, "The report could not be written: the report's page failed: RuntimeError: TypeError: planted"),
-        ("error: disk full\n", 6, "The report could not be written: error: disk full; try `ghm report "),
-        (TRACE, 0, "The report lacks something: TypeError: planted; see `ghm report "),
+        ("error: disk full\n", 6, "The report could not be written: error: disk full; try `ghm report '"),
+        (TRACE, 0, "The report lacks something: TypeError: planted; see `ghm report '"),
         ("", 0, ""),
     ],
 )
@@ -105,10 +105,10 @@ def test_a_page_that_fails_while_the_search_runs_is_said_once(
 ) -> None:
     """Until now nobody looked at how it ended."""
     monkeypatch.delenv(SWITCH)
-    results = watched_search(writer("", 0)[0], tmp_path)
+    results = watched_search(writer("", 0)[0], tmp_path / "my r")
     now = [0.0]
     view, stream = writer(words, status, clock=lambda: now[0])
-    view.search_started(Plan(results.record.config, tmp_path, 4, 4), results)
+    view.search_started(Plan(results.record.config, tmp_path / "my r", 4, 4), results)
     for round_number in (1, 2):
         now[0] += 1e6 * round_number + FIRST_S
         view.trial_finished(None, results.trials[0])  # type: ignore[arg-type]

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -27,15 +29,15 @@ def made(tmp_path: Path) -> Made:
     return make_search(tmp_path, 12, failures={3: ("crashed", "=HYPERLINK(A1)")}, unfinished=[5])
 
 
-def test_results_whose_seal_is_stale_are_refused_by_name(made: Made) -> None:
+def test_results_whose_seal_is_stale_are_refused_by_name(made: Made, tmp_path: Path) -> None:
     write_sealed(made.path, made.content)
     assert read_search(made.path).best_trial is not None
     best = repr(made.content["best_return"])
     made.path.write_text(made.path.read_text().replace(best, repr(made.content["best_return"] + 1)))
-    with pytest.raises(
-        UserError, match=rf"{made.path.name}: the content does not match its seal.*--resume .* makes it again"
-    ):
-        read_search(made.path)
+    path = shutil.copytree(made.path.parent, tmp_path / "my copy") / made.path.name
+    again = re.escape(f"--resume '{path.parent}' makes it again")
+    with pytest.raises(UserError, match=rf"{path.name}: the content does not match its seal.*{again}"):
+        read_search(path)
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 400, "1e999", "-" + "9" * 25, '"\\ud800 and more"', "NaN"])

@@ -13,6 +13,7 @@ import pytest
 from ghm.search import HyperparameterSearch, Observer, SearchConfig, SearchSpace
 from ghm.search.main import parse
 from ghm.search.records.state import SearchState
+from ghm.search.taking import moved_note
 from ghm.search.trials import gpus as gpus_module
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial
@@ -213,6 +214,11 @@ def test_a_new_search_moves_the_earlier_one_and_both_can_be_resumed(tmp_path: Pa
     # The path that the user noted down still finds it.
     assert run_search("--resume", first_path, "--n_trials", 3) == 0
     assert len(read(moved)["results"]) == 3
+
+
+def test_where_a_search_was_moved_can_be_pasted() -> None:
+    moved = Path("my results_earlier/20261130-013805")
+    assert f"(--resume '{moved}' goes on with it)" in moved_note(Path("my results"), moved)
 
 
 def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

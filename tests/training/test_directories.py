@@ -47,9 +47,9 @@ def test_only_a_run_that_is_there_is_offered_to_be_continued(capsys: pytest.Capt
     assert "logs/events.out.tfevents.1 is of another run" in said
     assert "choose other places, such as --ckpt_dir run-2/checkpoints --log_dir run-2/logs" in said
     assert "--resume" not in said
-    leave_run(Path("mine"))
-    assert main([*SHORT, "--ckpt_dir", "mine/checkpoints", "--log_dir", "more"]) == 2
-    assert "--resume mine/checkpoints/latest.pt" in capsys.readouterr().err
+    leave_run(Path("my run"))
+    assert main([*SHORT, "--ckpt_dir", "my run/checkpoints", "--log_dir", "more"]) == 2
+    assert "--resume 'my run/checkpoints/latest.pt'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [[], ["--result_file", "a/mine.json"]], ids=["default", "result file"])

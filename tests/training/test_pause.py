@@ -93,6 +93,11 @@ def test_a_shorter_training_is_not_the_beginning_of_a_longer_one(tmp_path: Path)
     assert not same(paused, short)
 
 
+def test_the_way_on_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(config(tmp_path / "my run", pause_at=8)) == ExitStatus.PAUSED
+    assert f"with --resume '{tmp_path}/my run/checkpoints/latest.pt'\n" in capsys.readouterr().out
+
+
 def test_another_number_of_iterations_is_refused(tmp_path: Path) -> None:
     train(config(tmp_path, pause_at=8))
     longer = config(tmp_path, n_iterations=48, resume=tmp_path / "checkpoints/latest.pt")

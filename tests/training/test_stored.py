@@ -70,9 +70,11 @@ def test_a_link_to_a_checkpoint_is_read(run: Path, tmp_path: Path) -> None:
     assert stored.read_checkpoint(tmp_path / "best.pt") == stored.read_checkpoint(run / "best_model.pt")
 
 
-def test_a_checkpoint_without_tables_is_refused_by_name(run: Path) -> None:
-    with pytest.raises(UserError, match=r"final_model\.pt holds networks alone; give best_model\.pt"):
-        load_stored(run / "final_model.pt")
+def test_a_checkpoint_without_tables_is_refused_by_name(run: Path, tmp_path: Path) -> None:
+    mine = shutil.copy(run / "final_model.pt", tmp_path / "my final_model.pt")
+    with pytest.raises(UserError, match=r"final_model\.pt holds networks alone; give best_model\.pt") as refused:
+        load_stored(mine)
+    assert f"`ghm evaluate '{mine}'`" in str(refused.value)
 
 
 def test_pytorch_reads_the_file_and_equal_runs_write_equal_files(run: Path, tmp_path: Path) -> None:

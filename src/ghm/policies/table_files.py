@@ -27,6 +27,7 @@ array                                                   shape  meaning
 Either may have ``problem``, JSON text with ``model``, ``dt``, ``T`` and ``terminal``: what it is judged on unless told otherwise.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"no policy at {path}; give a .npz file of arrays")
     if path.suffix.lower() == ".pt":
         raise UserError(
-            f"{path} is a checkpoint; judge it by `ghm evaluate {path}`, which knows the problem it was trained on"
+            f"{path} is a checkpoint; judge it by `ghm evaluate {shlex.quote(str(path))}`, which knows the problem it was "
+            "trained on"
         )
     try:
         members = read_archive(read_bytes(path, MAX_BYTES, follow=True), MAX_BYTES)

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -261,15 +262,14 @@ def _report(
         write_sealed(config.result_path, result)
     except OSError as failure:
         print(f"error: the result could not be written: {_describe(failure)}", file=sys.stderr)
+    resume = shlex.join(["--resume", str(config.ckpt_dir / "latest.pt")])
     if error is not None:
         print(f"{status.name.lower()}: {error}", file=sys.stderr)
         if status == ExitStatus.INTERRUPTED:
-            print(f"Continue with the same command and --resume {config.ckpt_dir / 'latest.pt'}", file=sys.stderr)
+            print(f"Continue with the same command and {resume}", file=sys.stderr)
         return
     if status == ExitStatus.PAUSED:
-        print(
-            f"Paused at iteration {iterations}; continue without --pause_at and with --resume {config.ckpt_dir / 'latest.pt'}"
-        )
+        print(f"Paused at iteration {iterations}; continue without --pause_at and with {resume}")
         return
     from ghm.training.logging.summary import summary
 

@@ -222,9 +222,9 @@ def test_other_files_are_refused_and_nothing_in_them_is_run(tmp_path):
 
 
 def test_other_kinds_of_arguments_get_a_message(tmp_path):
-    (tmp_path / "best_model.pt").touch()
+    (tmp_path / "my best_model.pt").touch()
     for arguments, message in (
-        ((tmp_path / "best_model.pt",), r"is a checkpoint; judge it by `ghm evaluate"),
+        ((tmp_path / "my best_model.pt",), r"is a checkpoint; judge it by `ghm evaluate '.*/my best_model\.pt'`"),
         ((lambda cash, tau: (0.0, 0.0), 0.2), r"model must be a ghm.GHMModel; received float"),
         ((3,), r"policy must be a function .*; received int"),
     ):

@@ -5,6 +5,7 @@ in the search's memory, and nothing that goes wrong with it can stop a search.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -132,14 +133,14 @@ class ReportRefresher(Observer):
         if status == 0:
             if text and reason != self._said:
                 self._said = reason
-                self._print(f"The report lacks something: {reason}; see `ghm report {self._path}`")
+                self._print(f"The report lacks something: {reason}; see `ghm report {shlex.quote(str(self._path))}`")
             return None
         if status < 0 or status in _EXPLAINED:
             return reason
         return survive(self.name, told_fault(text), self._path.with_name(DETAILS_NAME))
 
     def _not_written(self, reason: str) -> str:
-        return f"The report could not be written: {reason}; try `ghm report {self._path}`"
+        return f"The report could not be written: {reason}; try `ghm report {shlex.quote(str(self._path))}`"
 
     def _start(self, running: bool = False) -> None:
         self._began = self._clock()

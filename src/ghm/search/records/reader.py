@@ -6,6 +6,7 @@ out and named in :attr:`~ghm.search.records.state.SearchState.damaged`; nothing 
 """
 
 import contextlib
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def _read_results(path: Path) -> dict[str, Any]:
         return check_seal(data)
     except DamagedError as error:
         raise UserError(
-            f"{path}: {error}; --resume {path.parent} makes it again from the trials' own records"
+            f"{path}: {error}; --resume {shlex.quote(str(path.parent))} makes it again from the trials' own records"
         ) from error
 
 

@@ -30,7 +30,7 @@ def own_directories(config: TrainConfig) -> TrainConfig:
         return next(moved for run in itertools.chain([home], numbered) if not found(moved := _in(config, run)))
     if there := found(config):
         latest = config.ckpt_dir / "latest.pt"
-        go_on = f"continue that run (--resume {latest}), " if latest.is_file() else ""
+        go_on = f"continue that run (--resume {shlex.quote(str(latest))}), " if latest.is_file() else ""
         raise UserError(
             f"{there[0]} is of another run, which this one would overwrite; choose other places, such as {_free(config)}, "
             f"{go_on}or remove it"

@@ -13,6 +13,7 @@ file                    content
 
 import io
 import json
+import shlex
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,9 @@ def load_stored(path: Path) -> StoredPolicy:
     """
     members = read_checkpoint(path)[1]
     if SETTINGS not in members:
-        raise UserError(f"{path} holds networks alone; give best_model.pt, or judge this one by `ghm evaluate {path}`")
+        raise UserError(
+            f"{path} holds networks alone; give best_model.pt, or judge this one by `ghm evaluate {shlex.quote(str(path))}`"
+        )
     try:
         settings = parse_object(members[SETTINGS])
         if settings["format"] != FORMAT:
