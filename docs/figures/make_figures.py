@@ -37,6 +37,12 @@ PAGE = {"width": 1200, "height": 1360}
 SHOWN = b"results/figures"
 """What the picture has in place of the path of whoever made it."""
 
+RENAMED = """([path, shown]) => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(path, shown);
+}"""
+"""The same on the page."""
+
 HALF_WAY = 55
 """Percent of the search, as it says itself, at which its terminal is shown."""
 
@@ -107,6 +113,7 @@ def page_picture(page: Path, file: Path) -> None:
         view = opened.new_page(viewport=PAGE)  # type: ignore[arg-type]
         view.goto(page.resolve().as_uri())
         view.wait_for_selector("html[data-figures=drawn]")
+        view.evaluate(RENAMED, [str(page.parent.resolve()), SHOWN.decode()])
         taken = Path(directory) / "page.png"
         view.screenshot(path=taken)
         opened.close()

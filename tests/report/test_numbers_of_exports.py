@@ -30,7 +30,7 @@ def test_trials(tmp_path: Path) -> None:
         "lr_policy": 1e-4, "lr_baseline": 3e-3, "entropy_weight": 0.01, "action_reg_weight": 0.01, "max_grad_norm": 1.0,
         "n_trajectories": 500, "policy_hidden": "64x64", "value_hidden": "64x64",
         "best_return": pytest.approx(6.615), "best_iteration": 90, "final_return": 5.9, "captured_value": 0.95,
-        "monte_carlo_return": 6.617, "monte_carlo_standard_error": 0.001, "verdict": "issues_too_late",
+        "monte_carlo_return": 6.617, "monte_carlo_standard_error": 0.001, "verdict": "issues_only_at_too_little_cash",
         "payout_level": 0.21, "issue_below": 0.03, "issue_target": 0.08, "optimal_payout_level": 0.19,
         "optimal_issue_below": 0.04, "optimal_issue_target": 0.07, "issues": 1.5, "payouts": 40.0, "years": 9.25,
         "early_liquidation": 0.125, "iterations": 100, "seconds": 50.0,
@@ -88,14 +88,14 @@ def test_the_leaderboard_as_csv_has_numbers_and_as_latex_what_is_shown(tmp_path:
     assert table is not None
     first, *_, last = rows(as_csv(table))
     assert first == {
-        "Rank": "1", "Trial": "5", "Captured value": "0.95", "Firm value": "6.615", "Verdict": "issues too late",
+        "Rank": "1", "Trial": "5", "Captured value": "0.95", "Firm value": "6.615", "Verdict": "issues only at too little cash",
         "Training time": "50", "lr_policy": "0.0001",
     }  # fmt: skip
     assert (last["Captured value"], last["Trial"]) == ("-0.5", "6")
     latex = as_latex(table, "tab:x")
     assert "  \\begin{tabular}{rrrrlrr}" in latex
     assert "    Rank & Trial & Captured value & Firm value & Verdict & Training time & lr\\_policy \\\\" in latex
-    assert "    1 & 5 & 95.0\\% & 6.6150 & issues too late & 0:50 & 0.0001 \\\\" in latex
+    assert "    1 & 5 & 95.0\\% & 6.6150 & issues only at too little cash & 0:50 & 0.0001 \\\\" in latex
     assert "    6 & 6 & -50.0\\% & 5.6000 & -- & 1:00 & 0.0001 \\\\" in latex
 
 

@@ -40,10 +40,10 @@ def test_leaderboard(search: SearchState) -> None:
         "Rank", "Trial", "Captured value", "Firm value", "Verdict", "Training time", "lr_policy",
     ]  # fmt: skip
     assert plain_rows(table) == [
-        ["1", "5", "95.0%", "6.6150", "issues too late", "0:50", "0.0001"],
+        ["1", "5", "95.0%", "6.6150", "issues only at too little cash", "0:50", "0.0001"],
         ["2", "2", "90.0%", "6.5800", "near optimal", "0:20", "0.001"],
         ["3", "3", "72.0%", "6.4540", "–", "0:30", "0.001"],
-        ["4", "1", "60.0%", "6.3700", "pays too early", "0:10", "0.001"],
+        ["4", "1", "60.0%", "6.3700", "pays too much", "0:10", "0.001"],
         ["5", "4", "20.0%", "6.0900", "never pays", "0:40", "0.0001"],
         ["6", "6", "-50.0%", "5.6000", "–", "1:00", "0.0001"],
     ]
@@ -289,7 +289,7 @@ def test_any_trial(search: SearchState) -> None:
         "firm value": "6.6150", "found at iteration": "90", "firm value of the last policy": "5.9000", "captured value": "95.0%",
         "loss of firm value": "0.53%",
         "optimal firm value": "–", "immediate-liquidation value": "–", "simulated firm value": "6.6170",
-        "its standard error": "0.0010", "verdict": "issues too late",
+        "its standard error": "0.0010", "verdict": "issues only at too little cash",
         "payout boundary (optimum)": "0.2100 (0.1900)", "post-issuance cash (optimum)": "0.0800 (0.0700)",
         "issuance boundary (optimum)": "0.0300 (0.0400)", "equity issues per firm over 10 years (optimum)": "1.50 (1.25)",
         "liquidated in the first half of the horizon (optimum)": "12.5% (7.5%)",
@@ -302,7 +302,7 @@ def test_any_trial(search: SearchState) -> None:
         "x": [50, 100], "payout_level": [0.3, 0.25], "issue_target": [0.05, 0.06], "issue_below": [0.01, None],
     }  # fmt: skip
     assert best["optimal"] == {"payout_level": 0.19, "issue_target": 0.07, "issue_below": 0.04}
-    assert best["verdict"] == "Issues equity too late: all in words."
+    assert best["verdict"] == "Issues equity only at too little cash: all in words."
     assert (best["log"], best["files"]) == ("a warning\nits last line", "trial_005/")
     assert dict(failed["facts"])["status"] == "diverged: reason 7"
     assert dict(failed["facts"])["training time"] == "1:10"

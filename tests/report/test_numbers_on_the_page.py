@@ -35,7 +35,7 @@ def test_headline_and_what_was_searched(search: SearchState) -> None:
         "A random search over 10 of 7,776 possible configurations of 8 hyperparameters, 100 iterations per trial: 6 of 10 trials "
         "completed, 1 failed, 1 running or interrupted, 2 not started."
     )
-    assert findings.verdict(search) == "Issues equity too late: all in words."
+    assert findings.verdict(search) == "Issues equity only at too little cash: all in words."
 
 
 def test_headlines_of_searches_without_a_good_trial(tmp_path: Path) -> None:

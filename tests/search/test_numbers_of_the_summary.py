@@ -40,7 +40,7 @@ def test_the_whole_summary_of_single_trainings(search: SearchState) -> None:
     assert best.splitlines() == [
         "Best configuration: trial 5, firm value 6.6150, captured value 95.0%",
         "  (captured value 0%: immediate liquidation, 5.9500; 100%: the optimum, 6.6500)",
-        "  Issues equity too late: all in words.",
+        "  Issues equity only at too little cash: all in words.",
     ]
     assert [re.split(r"\s{2,}", line.strip()) for line in policy.splitlines()] == [
         ["learned", "optimum"],

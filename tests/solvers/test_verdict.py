@@ -44,14 +44,17 @@ def references():
 FAULTS = {
     "near_optimal": (MODEL, {"payout": 0.21, "below": 0.05, "target": 0.09}),
     "never_pays": (MODEL, {"below": 0.05, "target": 0.09}),
-    "pays_too_early": (MODEL, {"payout": 0.1, "below": 0.05, "target": 0.09}),
-    "pays_too_late": (MODEL, {"payout": 1.0, "below": 0.05, "target": 0.09}),
+    "pays_too_much": (MODEL, {"payout": 0.1, "below": 0.05, "target": 0.09}),
+    "pays_too_little": (MODEL, {"payout": 1.0, "below": 0.05, "target": 0.09}),
     "liquidates_early": (MODEL, {"payout": 0.0}),
     "never_issues_though_it_should": (WORTHLESS, {"payout": 0.21}),
     "issues_constantly": (MODEL, {"payout": 0.21, "below": 0.2, "target": 0.205}),
     "issues_though_it_should_not": (PROHIBITIVE, {"payout": 0.5, "below": 0.01, "target": 0.3}),
-    "issues_too_early": (MODEL, {"payout": 0.21, "below": 0.13, "target": 0.15}),
-    "issues_too_late_far_from_the_horizon": (WORTHLESS, {"payout": 0.21, "below": 0.005, "target": 0.09}),
+    "issues_at_too_much_cash": (MODEL, {"payout": 0.21, "below": 0.13, "target": 0.15}),
+    "issues_only_at_too_little_cash_far_from_the_horizon": (
+        WORTHLESS,
+        {"payout": 0.21, "below": 0.005, "target": 0.09},
+    ),
     "issues_too_much_far_from_the_horizon": (DEAR, {"payout": 0.25, "below": 0.03, "target": 0.24}),
     "issues_too_little_far_from_the_horizon": (CHUNKY, {"payout": 0.25, "below": 0.0318, "target": 0.0328}),
 }
@@ -93,10 +96,10 @@ def early_and_late(best, far, near):
 
 
 @pytest.mark.parametrize(("far", "near", "name", "place"), [
-    (0.95, 1.0, "pays_too_late", "near"),
-    (0.95, 0.3, "pays_too_early", "near"),
-    (0.6, None, "pays_too_early", "far"),
-    (2.0, None, "pays_too_late", "far"),
+    (0.95, 1.0, "pays_too_little", "near"),
+    (0.95, 0.3, "pays_too_much", "near"),
+    (0.6, None, "pays_too_much", "far"),
+    (2.0, None, "pays_too_little", "far"),
 ])  # fmt: skip
 def test_the_largest_fault_is_named_where_it_is(far, near, name, place, references):
     """By hand: the optimum's boundary in one half of the horizon alone, whose gain says where the fault is."""
@@ -124,11 +127,11 @@ def test_the_largest_fault_is_named_where_it_is(far, near, name, place, referenc
 
 
 def test_the_boundary_with_the_whole_horizon_ahead_does_not_decide(references):
-    """The wrong variant: it is below the optimum's, and yet what the policy loses it loses by late payout near the horizon."""
+    """The wrong variant: it is below the optimum's, and yet what is lost is lost by paying too little near the horizon."""
     best = references[MODEL].policy
     policy = early_and_late(best, 0.95, 1.0)
     assert policy_levels(policy, MODEL, T).payout_level < references[MODEL].initial_levels.payout_level
-    assert " late payout near the horizon: " in judge(policy, references[MODEL]).text
+    assert " that it pays out too little near the horizon: " in judge(policy, references[MODEL]).text
 
 
 @pytest.mark.parametrize("decision", [PAY, ISSUE])
@@ -155,8 +158,8 @@ def test_a_good_policy_s_largest_remaining_fault_is_said_if_it_explains_most(ref
     text = judge(early_and_late(reference.policy, 1.0, 1.0), reference).text
     assert text.startswith("Near-optimal: loses ")
     assert (
-        " The largest remaining fault is late payout near the horizon: correcting payouts alone would raise captured value to "
-        in text
+        " The largest remaining fault is that it pays out too little near the horizon: "
+        "correcting payouts alone would raise captured value to " in text
     )
     assert "fault" not in judge(reference.policy, reference).text
     assert (
@@ -249,7 +252,7 @@ def test_who_issues_and_pays_at_random_is_not_said_never_to(references):
 
     found = judge(at_random, references[MODEL], "randomised")
     assert found.learned.issues > 2 * found.optimal.issues
-    assert found.name != "issues_too_late"
+    assert found.name != "issues_only_at_too_little_cash"
     assert "never" not in found.text
     assert levels_said(at_random, found, "randomised") == ["at random"] * 3
     holding = judge(at_random, references[MODEL], "greedy")
@@ -273,7 +276,7 @@ def test_who_acts_for_certain_but_later_is_not_said_to_act_at_random(references)
 
     found = judge(late, references[MODEL])
     assert found.learned.issues > 0.01 < found.learned.payouts
-    assert found.name in ("pays_too_late", "issues_too_late")
+    assert found.name in ("pays_too_little", "issues_only_at_too_little_cash")
     assert levels_said(late, found, "greedy") == ["later only"] * 3
 
 

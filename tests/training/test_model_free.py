@@ -73,6 +73,16 @@ def train(config: TrainConfig, iterations: int = 4) -> Learner:
 SMALL: dict[str, Any] = {"dt": 0.05, "T": 1.0, "n_trajectories": 30, "policy_hidden": (8,), "value_hidden": (8,)}
 
 
+@pytest.mark.parametrize(("estimator", "trace"), [("gae", 0.7), ("monte_carlo", 1.0)])
+def test_returns_are_whole_for_monte_carlo_and_fade_by_gae_lambda_otherwise(estimator: Any, trace: float) -> None:
+    given = TrainConfig(learner="model_free", estimator=estimator, gae_lambda=0.7, **SMALL)
+    problem = GriddedProblem.build(given.problem)
+    simulator = Simulator(problem.model, problem.grid, problem.terminal_values, given.seed)
+    chosen = gradient_estimator(given, problem, simulator, Learner(problem, given))
+    assert isinstance(chosen, ReturnsEstimator)
+    assert chosen.trace == trace
+
+
 @pytest.mark.parametrize("estimator", ["after_state", "gae", "monte_carlo"])
 def test_it_needs_a_simulator_and_a_transactions_accounting_alone(estimator: Any) -> None:
     with nothing_but_a_simulator():

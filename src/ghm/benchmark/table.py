@@ -92,8 +92,9 @@ class Table:
     def nearest(self, values: Mapping[str, Any], excluded: Collection[int] = ()) -> int:
         """Number of the recorded configuration that is nearest to ``values`` and not among ``excluded``.
 
-        Distances are sums over settings: of a range the share of it that lies between, of a list 0 or 1 (of numbers, the share
-        of the list between). A setting without effect counts as its space's first value; one that ``values`` does not name
+        The distance is a sum over settings: for a range the difference as a share of the range, for a list 0 if equal and
+        else 1 (for a list of numbers, the share of the list between).
+        A setting without effect counts as its space's first value; one that ``values`` does not name
         does not count. Hidden layers may be lists.
 
         Raises:

@@ -75,7 +75,7 @@ class Hyperparameters:
     Without effect under `--baseline exact` or `--estimator after_state`."""
     entropy_weight: float = searched(0.01)
     """Weight of the bonus for random actions (entropy), fading to 0.
-    It fades over the run. The entropy is that of the three modes: hold, pay, issue."""
+    At least 0. The entropy is that of the three modes: hold, pay, issue."""
     action_reg_weight: float = searched(0.01)
     """Weight of the penalty on boundaries near the ends of their range."""
     max_grad_norm: float = searched(1.0)
@@ -117,7 +117,7 @@ class TrainConfig(Hyperparameters, Settings):
     """Firm value at the horizon (going_concern: that of a firm that lives on).
     liquidation: cash and the liquidation value; zero: nothing; going_concern: the infinite-horizon value F."""
     learner: LearnerName = searched("model_based")
-    """Uses the transition law or not.
+    """Uses the model's probabilities or not.
     model_based: the transition law. model_free: a simulator and what a transaction costs, as where a model cannot be solved."""
     estimator: Estimator | None = searched(None, OWN_ESTIMATOR)
     """How the gradient is estimated.
@@ -132,7 +132,8 @@ class TrainConfig(Hyperparameters, Settings):
     """Estimator gae: its λ, from 0 (one step) to 1 (whole paths).
     How much later temporal differences count, in advantages and in the critic's targets."""
     critic_memory: float = searched(0.1, estimator=_but("after_state"))
-    """Estimator after_state: iterations remembered, as a share of those done."""
+    """Estimator after_state: iterations remembered, as a share of those done.
+    From 0 to 1."""
     select: Selection = searched("exact")
     """Firm value by which the best policy is chosen.
     exact: computed from the transition law; simulated: a mean over paths, which other models have too."""
@@ -146,7 +147,7 @@ class TrainConfig(Hyperparameters, Settings):
     log_freq: int = 100
     """Iterations between two lines of the log."""
     eval_freq: int = 500
-    """Most iterations between evaluations; a run has at least twenty.
+    """Evaluate at least every N iterations, at least twenty times a run.
     Each multiple of it, and the last iteration, also writes a checkpoint. Lines of the log and, of runs of 20 iterations and
     more, at least twenty iterations are evaluated, too; the best policy is chosen among all of them."""
     evaluate_at: tuple[int, ...] = ()

@@ -148,7 +148,7 @@ def coarse_in_between(evidence):
 
 
 def pays_late(evidence):
-    """The policy that is called optimal pays half as much again too late, which its return and its simulation both say."""
+    """The policy that is called optimal pays out only above 1.5 times the boundary, which its return and simulation both say."""
     optimum = evidence.optimum
     policy = with_levels(optimum.policy, payout_level=1.5 * optimum.levels.payout_level)
     return dataclasses.replace(

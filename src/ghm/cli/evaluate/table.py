@@ -26,7 +26,7 @@ def print_evaluation(title: str, figures: dict[str, Any]) -> None:
     ]
     if figures["draws"]:
         other = "greedy" if rule == "randomised" else "randomised"
-        head = f"of the {rule} policy"
+        head = f"{rule} policy"
         rows.append((f"  of the {other} policy", f"{figures[f'{other}_return']:.4f}", ""))
     rows += [
         ("firm value, simulated", f"{figures['monte_carlo_return']:.4f}", ""),

@@ -45,8 +45,8 @@ class SolveConfig:
     plot: Path | None = None
     """Draw the value and the boundaries, or the sweep, into this .png, .pdf or .svg."""
     output: Path | None = None
-    """Write V(c, τ) and the boundaries into this .npz or .csv.
-    With --sweep: its table, as .csv."""
+    """Write value and boundaries, or the sweep's table, into this .npz or .csv.
+    The sweep's table only as .csv."""
     cash: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="the solver's grid")] = ()
     """Cash of --output, as 0:0.5:101 (first:last:count)."""
     times: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="65, dense near 0")] = ()

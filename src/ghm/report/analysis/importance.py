@@ -87,8 +87,9 @@ class Finished:
 def finished(search: SearchState) -> list[Finished]:
     """The configurations that can be compared: their trials went to the end, or one of them failed.
 
-    Seeds and firms that one configuration was trained on are one comparison of hyperparameters, not several: they count by the
-    figure that ranks it. One that was stopped at a rung is not comparable with one that went on; the confirmation's were chosen.
+    Seeds and calibrations that one configuration was trained on are one comparison of hyperparameters, not several: they
+    count by the figure that ranks it. One that was stopped at a rung is not comparable with one that went on; the
+    confirmation's were chosen.
     """
     found = []
     for one in search.scores():

@@ -269,7 +269,7 @@ def importance_chart(importances: tuple[Importance, ...]) -> Chart:
         "importance",
         "Importance of the hyperparameters",
         f"Share of the variance of the trials' ranks that each hyperparameter explains: {listed}.",
-        "Share of the variance of the trials' ranks that lies between a hyperparameter's values, less what chance explains. "
+        "Share of the variance of the trials' ranks that a hyperparameter's values explain, less what chance would. "
         "Failed trials rank last. Grey bars cannot be told from chance.",
         [bars],
         {"xaxis": {"title": {"text": "importance"}, "tickformat": ".0%", "range": [0, 1]}, "showlegend": False},

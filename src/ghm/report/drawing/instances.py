@@ -27,9 +27,9 @@ def configurations_table(search: SearchState) -> Table | None:
     ranking = search.ranking()
     if search.n_instances == 1 or not ranking:
         return None
-    firms, rank_by = [one.name for one in search.record.calibrations], search.config.rank_by
+    calibrations, rank_by = [one.name for one in search.record.calibrations], search.config.rank_by
     heads = ["Rank", "Configuration", "Trials", "Mean", "Interquartile mean", "95% interval", "Worst"]
-    heads += [*(f"{RANK_WORDS[rank_by].capitalize()}, {firm}" for firm in firms), "Failures", "Iterations"]
+    heads += [*(f"{RANK_WORDS[rank_by].capitalize()}, {name}" for name in calibrations), "Failures", "Iterations"]
     columns = [*(Column(title, True) for title in heads), *(Column(name) for name in search.varied)]
     rows = tuple(
         (
@@ -37,7 +37,7 @@ def configurations_table(search: SearchState) -> Table | None:
             *(_share(one.figure(name)) for name in ("mean", "iqm")),
             Cell(interval_text(one.interval)),
             _share(one.figure("worst")),
-            *(_share(one.figure_on(firm, rank_by)) for firm in firms),
+            *(_share(one.figure_on(name, rank_by)) for name in calibrations),
             *(_whole(value) for value in (one.failures, one.reached)),
             *settings_cells(one.hyperparameters, search.varied),
         )

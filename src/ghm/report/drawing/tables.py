@@ -79,7 +79,7 @@ def best_configuration(search: SearchState) -> Table | None:
 
 
 def best_policy(search: SearchState) -> Table | None:
-    """What the best policy does beside the optimum, two columns for each firm; None where no trial recorded it."""
+    """What the best policy does beside the optimum, two columns for each calibration; None where no trial recorded it."""
     best = search.best_configuration
     if best is None:
         return None
@@ -110,7 +110,7 @@ def _rule(trial: TrialRecord) -> str:
 
 
 def _trial_on(best: BestConfiguration, calibration: str | None) -> TrialRecord | None:
-    """The trial whose policy is shown of a firm: the one that the verdict is about, else the best one."""
+    """The trial whose policy is shown of a calibration: the one that the verdict is about, else the best one."""
     found = [trial for trial in best_first(best.trials) if trial.calibration == calibration]
     return best.shown if best.shown in found else next(iter(found), None)
 

@@ -11,7 +11,7 @@ interval                95%, of the interquartile mean. With w the mean over cal
                         out, and SSD the sum of squared deviations of w from its mean: ± t(ν) √(SSD/(h (h − 1))), Yuen's
                         standard error of a trimmed mean (Yuen 1974, *Biometrika* 61), ν = n − 1 − 2⌊n/4⌋/k; with one
                         calibration ν = h − 1, as there. A seed is one draw on however many calibrations it was trained:
-                        with the same seed, trainings on two firms are not independent. Of five seeds of one firm it is their
+                        with the same seed, trainings on two of them are not independent. Of five seeds on one it is their
                         range, which holds the median of any distribution with probability 1 − 2/2⁵ = 0.94, and the
                         interquartile mean about as often; the other one is wider, and holds that of skewed ones less often
 probability             that a training of the first configuration beats one of the second: the share of pairs, ties

@@ -33,7 +33,7 @@ RELOAD_S = 60
 """Seconds after which a page that is open loads its new state, while the search runs."""
 
 LAST_LIMIT_S = 120.0
-"""Seconds that the last page may take before the search ends without it; checking each firm's optimum takes three."""
+"""Seconds that the last page may take before the search ends without it; checking each model's optimum takes three."""
 
 _EXPLAINED = (ExitStatus.USER_ERROR, ExitStatus.INFRASTRUCTURE)
 """Exit statuses of ``ghm report`` with a message of its own: a record or a disk is at fault, not the program."""

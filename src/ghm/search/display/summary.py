@@ -131,13 +131,13 @@ def _top(state: SearchState) -> str:
         return f"Top {TOP} configurations{tuned}\n{_rows(columns)}"
     rank_by = state.config.rank_by
     figures_of: tuple[RankBy, ...] = ("mean", "iqm", "worst") if rank_by == "iqm" else ("mean", "worst")
-    firms = [calibration.name for calibration in state.record.calibrations]
-    heads = ("rank", "configuration", "trials", *figures_of, "best", *map("on {}".format, firms), "failed")
+    calibrations = [calibration.name for calibration in state.record.calibrations]
+    heads = ("rank", "configuration", "trials", *figures_of, "best", *map("on {}".format, calibrations), "failed")
     columns = [(*heads, *state.record.choices)]
     measured = _measured([trial for one in first for trial in one.trials])
     for rank, one in enumerate(first, 1):
         values = [*(one.figure(figure) for figure in figures_of), max(one.captured)]
-        values += [one.figure_on(firm, rank_by) for firm in firms]
+        values += [one.figure_on(name, rank_by) for name in calibrations]
         texts = ("-" if value is None else measured.shown(value) for value in values)
         cells = (str(rank), str(one.configuration), str(len(one.trials)), *texts, str(one.failures))
         columns.append((*cells, *_values(state, one.hyperparameters)))

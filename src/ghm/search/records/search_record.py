@@ -248,7 +248,7 @@ def _renumbered(recorded: SearchRecord, now: SearchRecord) -> list[str]:
     lines += _differences("learn_from", *told)
     names = [[one.name for one in record.calibrations] for record in (recorded, now)]
     lines += _differences("calibrations", *names)
-    # One of another content is another firm, whatever it is called.
+    # One of another content is another model, whatever it is called.
     return lines + _changed_models(recorded, now)
 
 

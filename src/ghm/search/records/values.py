@@ -102,7 +102,7 @@ def best_of(
 ) -> BestConfiguration:
     """A configuration as the best by ``basis``, with the ``figure`` of its trials that decided."""
     order = best_first(one.trials)
-    # The last of them is the worst by return, which is not comparable between firms.
+    # The last of them is the worst by return, which is not comparable between calibrations.
     known = [trial for trial in order if trial.captured_value is not None]
     worst = min(known, key=lambda trial: trial.captured_value or 0.0, default=order[-1])
     shown = worst if by == "worst" and basis != "trial" else order[0]

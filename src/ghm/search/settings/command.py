@@ -105,9 +105,9 @@ def settings_text(
     space = {name: one.to_json() for name, one in choices.items()}
     tables: dict[str, Mapping[str, Any]] = {"[model]": values["model"], "[space]": space}
     tables |= {} if learn_from is None else {"[learn_from]": learn_from}
-    firms = [("[[calibrations]]", one.to_dict()) for one in calibrations]
+    models = [("[[calibrations]]", one.to_dict()) for one in calibrations]
     given = [("[[start_with]]", plain_hyperparameters(one)) for one in start_with]
-    for title, table in (*tables.items(), *firms, *given):
+    for title, table in (*tables.items(), *models, *given):
         lines += ["", title, *(f"{name} = {_toml(value)}" for name, value in table.items())]
     return "\n".join(lines) + "\n"
 

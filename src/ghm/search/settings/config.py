@@ -55,9 +55,10 @@ class SearchConfig(Settings):
     """
 
     search_type: SearchType = "random"
-    """Method; tpe and gp learn from finished trials.
+    """Method; tpe and gp learn from earlier trials.
     Random draws from the search space; every configuration of it (grid); a tree-structured Parzen estimator (tpe, needs
-    `ghm[optuna]`) or a Gaussian process (gp), which learn from finished configurations."""
+    `ghm[optuna]`) or a Gaussian process (gp), which learn from earlier configurations (with rungs,
+    from what these reached at the first)."""
     n_trials: int = 20
     """Number of configurations, with --resume the total; a grid tries all.
     A configuration is a choice of hyperparameters; a trial is one training of it. With one seed and one calibration, the
@@ -126,7 +127,7 @@ class SearchConfig(Settings):
     log_freq: int = 100
     """Iterations between two lines of a trial's log."""
     eval_freq: int = 500
-    """Most iterations between evaluations; a run has at least twenty.
+    """Evaluate at least every N iterations, at least twenty times a run.
     Each multiple of it also writes a checkpoint."""
     ckpt_freq: int = 5000
     """Iterations between two numbered checkpoints."""
@@ -165,7 +166,7 @@ class SearchConfig(Settings):
     """Live table or plain lines (auto: by terminal).
     auto: live on a terminal, else plain; none: nothing."""
     learner: LearnerName = "model_based"
-    """Uses the transition law or not.
+    """Uses the model's probabilities or not.
     model_based: the transition law; model_free: a simulator and what a transaction costs."""
     estimator: Estimator | None = shown_as(None, hint=OWN_ESTIMATOR)
     """How the gradient is estimated.

@@ -1,4 +1,4 @@
-"""Validation cards kept in files: working one out takes seconds, and a search's firms do not change."""
+"""Validation cards kept in files: working one out takes seconds, and a search's models do not change."""
 
 import contextlib
 import json

@@ -35,7 +35,7 @@ CONSTANTLY = 0.1
 """Issues a time step that a firm lives from which it issues constantly; the default optimum has 0.0014."""
 
 LIQUIDATES = 0.5
-"""Probability of early liquidation, beyond the optimum's, from which a policy that pays too early liquidates the firm."""
+"""Probability of early liquidation, beyond the optimum's, from which a policy that pays too much liquidates the firm."""
 
 MOST = 0.5
 """Share of what is missing to the optimum from which a near-optimal policy's largest fault is said, and share of a fault's
@@ -46,14 +46,14 @@ NEGLIGIBLE = 0.005
 
 FAULTS = {
     "never_pays": "that it never pays dividends",
-    "pays_too_early": "early payout",
-    "pays_too_late": "late payout",
+    "pays_too_much": "that it pays out too much",
+    "pays_too_little": "that it pays out too little",
     "liquidates_early": "that it pays out so much that the firm is liquidated early",
     "never_issues_though_it_should": "that it never issues equity although it should",
     "issues_constantly": "that it issues equity constantly",
     "issues_though_it_should_not": "that it issues equity although it never should",
-    "issues_too_early": "early equity issues",
-    "issues_too_late": "late equity issues",
+    "issues_at_too_much_cash": "that it issues equity at too much cash",
+    "issues_only_at_too_little_cash": "that it issues equity only at too little cash",
     "issues_too_much": "too much equity per issue",
     "issues_too_little": "too little equity per issue",
 }
@@ -63,8 +63,8 @@ PLACES = ("near_the_horizon", "far_from_the_horizon")
 """The halves of the horizon; the name of a fault ends with one where it loses there what it loses."""
 
 WAYS = {
-    PAY: ("pays_too_early", "pays_too_late"),
-    ISSUE: ("issues_too_early", "issues_too_late", "issues_too_much", "issues_too_little"),
+    PAY: ("pays_too_much", "pays_too_little"),
+    ISSUE: ("issues_at_too_much_cash", "issues_only_at_too_little_cash", "issues_too_much", "issues_too_little"),
 }
 """How a decision can be wrong in a state."""
 
@@ -269,7 +269,7 @@ def _fault(policy: Policy, findings: Findings, decision: int) -> tuple[str, str]
 
 
 def _payout_fault(findings: Findings) -> str | None:
-    """What is wrong with payouts altogether; None where they are too early or too late."""
+    """What is wrong with payouts altogether; None where they are too much or too little."""
     if findings.learned.payouts < NEVER:
         return "never_pays"
     excess = findings.learned.early_liquidation - findings.optimal.early_liquidation
@@ -277,7 +277,7 @@ def _payout_fault(findings: Findings) -> str | None:
 
 
 def _issue_fault(findings: Findings) -> str | None:
-    """What is wrong with equity issues altogether; None where they are too early, too late, too large or too small."""
+    """What is wrong with equity issues altogether; None where they are at too much or too little cash, too large or too small."""
     learned, optimal = findings.learned, findings.optimal
     if learned.issues < NEVER <= optimal.issues:
         return "never_issues_though_it_should"

@@ -1,9 +1,10 @@
-"""The recommended search of a space of ranges, beside random search of the default space, for the same number of iterations.
+"""Real searches of a space of ranges with rungs, beside random search of the default space, for as many iterations.
 
-    python benchmarks/recommended.py results/recommended
+    python benchmarks/real_search.py results/real_search
+    python benchmarks/real_search.py results/real_search --rungs 15 45 120 --keep 0.25
 
-Real searches with the model-based learner, default time step and horizon, three seeds of each search unless told otherwise; a
-search that is there is read, or goes on.
+Model-based learner, default time step and horizon, three seeds of each search unless told otherwise. A search that is there is
+read, or goes on.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.34)
     parser.add_argument("--seed_base", nargs="+", type=int, default=[123, 1123, 2123])
     flags = parser.parse_args()
-    results = flags.results
+    results = flags.results / f"rungs_{'_'.join(flags.rungs)}_keep_{flags.keep:g}"
     results.mkdir(parents=True, exist_ok=True)
     space = results / "space.json"
     space.write_text(json.dumps(SPACE))
