@@ -35,6 +35,9 @@ def disturbed(tmp_path: Path, name: str, rng: random.Random, most: int) -> colle
             driver = search(made, results_dir, *SETTINGS)
             assert driver.stdout is not None
             os.set_blocking(driver.stdout.fileno(), False)
+            # The first kill once a trial is training: on a busy machine that takes long, and all would come before.
+            while driver.poll() is None and not ledger.exists():
+                time.sleep(0.01)
             while driver.poll() is None and kills.total() < most:
                 _sleep(driver, rng.uniform(0.2, longest))
                 longest *= 1.1

@@ -68,7 +68,7 @@ COMMAND_LINES: list[tuple[str, str]] = [
     ("--terminal never", r"--terminal.*liquidation"),
     ("--n_threads 0", r"--n_threads must be a whole number >= 1 and <= \d+; received 0"),
     ("--progress loud", r"--progress.*plain"),
-    ("--model.r 0.005", r"r - mu.*must be > 0; received -0\.005"),
+    ("--model.r 0.005", r"r - mu.*must be >= 1e-09; received -0\.005"),
     ("--model.sigma_x -1", r"sigma_x must be >= 0; received -1"),
     ("--model.sigma_x 0 --model.sigma_a 0", r"sigma_a and sigma_x must be not both 0"),
     ("--model.rho 2", r"rho must be between -1 and 1; received 2"),
