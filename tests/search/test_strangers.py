@@ -138,6 +138,8 @@ def test_where_gpus_cannot_be_locked_nothing_is_run(
     assert run_search(*SMALL, "--device", "cuda", "--results_dir", results_dir, **INSTANT) == 2
     said = capsys.readouterr().err
     assert re.search(rf"error: --device cuda: .*{LOCKS}: no place .*TMPDIR", said)
+    # What may be the user's own, with locks of other searches in it, is not to be removed.
+    assert ("remove it" in said) == (fault in ("file", "link", "dangling", "stranger"))
     assert not results_dir.exists()
     assert not list(tmp_path.glob("target/*"))
     assert n_open_files() == before
@@ -151,6 +153,15 @@ def test_on_the_cpu_nothing_of_the_locks_is_touched(
     plant(fault, tmp_path / LOCKS, monkeypatch)
     assert run_search(*SMALL, "--results_dir", tmp_path / "r", **INSTANT) == 0
     assert not (tmp_path / LOCKS).is_dir()
+
+
+@pytest.mark.usefixtures("with_gpu")
+@pytest.mark.parametrize("fault", ["file", "none"])
+def test_a_dry_run_makes_no_locks(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(fault, tmp_path / LOCKS, monkeypatch)
+    before = list(tmp_path.iterdir())
+    assert run_search(*SMALL, "--device", "cuda", "--dry_run", "--results_dir", tmp_path / "r", **INSTANT) == 0
+    assert list(tmp_path.iterdir()) == before
 
 
 def test_the_lock_of_a_gpu_is_closed_whatever_goes_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from ghm.search.records.search_record import SearchRecord
 from ghm.search.settings.command import training_command
 from ghm.search.settings.configurations import configured
 from ghm.search.settings.trial_numbering import Instance
-from ghm.search.trials.gpus import assigned_gpus
+from ghm.search.trials.gpus import assigned_gpus, require_locks
 from ghm.search.trials.outcome import TrialRecord, TrialState
 from ghm.search.trials.runner import TrialRunner
 from ghm.search.trials.trial import Trial, directory_name, make_trial, relocated
@@ -108,7 +108,9 @@ def replay(results: Path, trial_num: int, directory: Path | None = None, runner:
     # Its rungs are not paused at: a training that pauses is the same, bit for bit, as one that does not.
     known = (recorded.configuration, recorded.calibration, recorded.stage)
     trial = relocated(Trial(trial_num, settings, *known, searched=tuple(vars(recorded.hyperparameters))), place)
-    run = runner or TrialRunner(training_command(), assigned_gpus(record.config))
+    gpus = () if runner else assigned_gpus(record.config)
+    require_locks(gpus)
+    run = runner or TrialRunner(training_command(), gpus)
     with locked(place):
         (place / _MARK_NAME).touch()
         try:

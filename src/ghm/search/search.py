@@ -37,6 +37,7 @@ from ghm.search.settings.config import MAX_WORKERS, SearchConfig
 from ghm.search.settings.space import SearchSpace
 from ghm.search.step_queue import StepQueue
 from ghm.search.taking import check_same, moved_note, take_directory
+from ghm.search.trials.gpus import require_locks
 from ghm.search.trials.outcome import TrialRecord
 from ghm.search.trials.process import end_orphans
 from ghm.search.trials.trial import Trial, reference_name
@@ -115,6 +116,7 @@ class HyperparameterSearch:
         leave_if_imported()
         resolved = self.resolved()
         directory, config = resolved.results_dir, resolved.config
+        require_locks(resolved.gpus)
         self._stopping = self._announced = False
         with contextlib.ExitStack() as stack:
             require_directory = stack.enter_context(locked(directory))

@@ -19,16 +19,25 @@ def assigned_gpus(config: SearchConfig) -> tuple[str, ...]:
     """The GPUs that a search on this host shares out among its trials; none on the CPU.
 
     Raises:
-        UserError: when a GPU is asked for and there is none, or its trials could not be told apart from others on it.
+        UserError: when a GPU is asked for and there is none.
     """
     if config.device != "cuda":
         return ()
     gpus = visible_gpus()
     if not gpus:
         raise UserError("--device cuda: PyTorch finds no GPU on this machine; use --device cpu")
+    return tuple(gpus)
+
+
+def require_locks(gpus: Sequence[str]) -> None:
+    """Make sure, before anything runs, that trials can share out ``gpus`` by locks.
+
+    Raises:
+        UserError: when they cannot.
+    """
     try:
-        with claimed_gpu(["check"]):  # before anything runs, as each trial will do
-            return tuple(gpus)
+        with claimed_gpu(["check"] if gpus else []):  # a lock of its own, so that no trial finds a GPU taken by it
+            return
     except OSError as error:
         raise UserError(f"--device cuda: {error.filename or 'TMPDIR'}: {error.strerror}") from error
 
@@ -50,11 +59,19 @@ def claimed_gpu(gpus: Sequence[str], directory: Path | None = None) -> Iterator[
     if not gpus:
         yield None
         return
-    gpu, lock = _claim(gpus, directory or Path(tempfile.gettempdir()) / f"ghm-gpus-{os.getuid()}")
+    gpu, lock = _claim(gpus, directory or _directory())
     try:
         yield gpu
     finally:
         os.close(lock)
+
+
+def _directory() -> Path:
+    try:
+        return Path(tempfile.gettempdir()) / f"ghm-gpus-{os.getuid()}"
+    except OSError as error:
+        told = f"no place for the locks of GPUs ({error.strerror}); set TMPDIR to a directory that can be written"
+        raise OSError(error.errno, told) from error
 
 
 def _claim(gpus: Sequence[str], directory: Path) -> tuple[str, int]:
@@ -65,10 +82,10 @@ def _claim(gpus: Sequence[str], directory: Path) -> tuple[str, int]:
             directory.mkdir(mode=0o700)
         status = directory.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            raise PermissionError(errno.EPERM, "a file, a link, or another user's directory")
+            raise PermissionError(errno.EPERM, "a file, a link, or another user's directory: remove it, if it is yours")
         return next((gpu, lock) for gpu, name in places if (lock := _lock(directory / name)) is not None)
     except OSError as error:
-        told = f"no place for the locks of GPUs ({error.strerror}); remove it, or set TMPDIR to another directory"
+        told = f"no place for the locks of GPUs ({error.strerror}); set TMPDIR to another directory"
         raise OSError(error.errno, told, str(directory)) from error
 
 
