@@ -96,7 +96,8 @@ def draw(axes: "Axes", chart: Chart) -> None:
     axes.set_title(_text(chart.title))
     if chart.layout.get("showlegend", True) and axes.get_legend_handles_labels()[1]:
         # Below the axes, where it hides nothing.
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, LEGEND_BELOW / axes.get_position().height), ncols=2)
+        place = (0.5, LEGEND_BELOW / axes.get_position().height)
+        axes.legend(loc="upper center", bbox_to_anchor=place, ncols=2, columnspacing=1.0, handlelength=1.6)
 
 
 def colour(name: str) -> str:
