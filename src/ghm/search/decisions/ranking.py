@@ -196,10 +196,8 @@ def rung_agreements(trials: Iterable[TrialRecord], numbering: TrialNumbering) ->
     A trial more or less of a configuration is no more evidence on the order of configurations. Where rungs were added, each
     configuration counts between the rungs that it passed.
     """
-    config, moved = (
-        numbering.config,
-        [one for one in trials if one.stage == "explore" and one.status is not TrialState.PAUSED],
-    )
+    config = numbering.config
+    moved = [one for one in trials if one.stage == "explore" and one.status is not TrialState.PAUSED]
     passed = {
         at: [*itertools.pairwise([*extent.rungs, config.n_iterations])]
         for at, extent in enumerate(numbering.extents)

@@ -177,7 +177,8 @@ class SearchConfig(Settings):
     gae_lambda: float = TrainConfig.gae_lambda
     """Estimator gae: its λ, from 0 (one step) to 1 (whole paths)."""
     critic_memory: float = TrainConfig.critic_memory
-    """Estimator after_state: iterations remembered, as a share of those done."""
+    """Estimator after_state: iterations remembered, as a share of those done.
+    From 0 to 1."""
     select: Selection = "exact"
     """Firm value by which a trial's best policy is chosen."""
     terminal: Terminal = "liquidation"
